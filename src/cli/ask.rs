@@ -1,0 +1,118 @@
+//! `zhida ask`: what would a customer get?
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::Common;
+use crate::decide::Generation;
+use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::engine::{Engine, Options, Reply, Trace};
+use crate::error::{Error, Result};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base: a name in the data directory, or a file.
+    #[arg(long, value_name = "NAME_OR_FILE", default_value = "demo")]
+    kb: String,
+    /// 1: keywords, rules and BM25 only; 2: and the encoder where they are not sure.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), default_value_t = 2)]
+    generation: u8,
+    /// Accept at most this share of wrong answers among those given.
+    #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
+    max_wrong: f64,
+    /// The channel whose answer is wanted (web, wechat, phone, …).
+    #[arg(long)]
+    channel: Option<String>,
+    /// Print the reply of `POST /v1/answer`.
+    #[arg(long)]
+    json: bool,
+    /// Show what every stage saw.
+    #[arg(long)]
+    explain: bool,
+    /// The question.
+    text: String,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let release = args.common.release(&args.kb)?;
+    let engine = Engine::new(Arc::new(release), args.max_wrong);
+    let options = Options {
+        generation: if args.generation == 1 { Generation::One } else { Generation::Two },
+        ..Options::default()
+    };
+    let (outcome, trace) = if args.explain {
+        let (outcome, trace) = engine.explain(&args.text, options)?;
+        (outcome, Some(trace))
+    } else {
+        (engine.answer(&args.text, options)?, None)
+    };
+    if args.json {
+        let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), trace);
+        println!("{}", serde_json::to_string_pretty(&reply).map_err(|e| Error::internal("reply", e))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), None);
+    println!(
+        "{} ({})  confidence {:.3}  generation {}  {} µs",
+        reply.decision, reply.reason, reply.confidence, reply.generation, reply.took_us
+    );
+    if let Some(answer) = &reply.answer {
+        println!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
+    }
+    let offered = reply.handoff.as_ref().map_or(&reply.suggestions, |handoff| &handoff.candidates);
+    for suggestion in offered {
+        println!("  {:.3}  [{}] {}", suggestion.confidence, suggestion.entry, suggestion.question);
+    }
+    if let Some(trace) = &trace {
+        print_trace(trace);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_trace(trace: &Trace) {
+    println!("\n-- text");
+    for step in &trace.steps {
+        println!("{:>12}{} {}", step.step, if step.lossy { "*" } else { " " }, step.text);
+    }
+    let words: Vec<String> = trace
+        .tokens
+        .iter()
+        .map(|token| match (token.stop, token.canonical == token.text) {
+            (true, _) => format!("({})", token.text),
+            (false, true) => token.text.clone(),
+            (false, false) => format!("{}={}", token.text, token.canonical),
+        })
+        .collect();
+    println!("{:>12}  {}", "words", words.join(" / "));
+    println!("              (* drops something that was said; words in brackets are stop words)");
+    println!("-- exact\n  {}", trace.exact.as_ref().map_or("-".to_owned(), |hit| format!("[{}] {:?}", hit.entry, hit.how)));
+    for (name, list) in [("lexical (BM25)", &trace.lexical), ("semantic (cosine)", &trace.semantic)] {
+        println!("-- {name}");
+        for candidate in list.iter().take(5) {
+            println!("  {:>8.4}  [{}] {}", candidate.score, candidate.entry, candidate.phrasing);
+        }
+    }
+    if let Some(stranger) = trace.stranger {
+        println!("  {stranger:>8.4}  the nearest background stranger");
+    }
+    for (name, verdict) in [("generation 1", &trace.generation1), ("generation 2", &trace.generation2)] {
+        if verdict.decision.is_empty() {
+            continue;
+        }
+        println!(
+            "-- {name}: {} ({}), answers from {:.3} on to keep at most {:.1} % wrong",
+            verdict.decision, verdict.reason, verdict.bar, verdict.max_wrong * 100.0
+        );
+        for candidate in verdict.candidates.iter().take(5) {
+            println!("  {:>8.3}  [{}] {}", candidate.confidence, candidate.entry, candidate.question);
+        }
+        if let Some(evidence) = verdict.evidence.and_then(|evidence| serde_json::to_string(&evidence).ok()) {
+            println!("  evidence {evidence}");
+        }
+    }
+    println!("-- decided by {}", trace.rule);
+    let times: Vec<String> = trace.stages.iter().map(|stage| format!("{} {} µs", stage.stage, stage.micros)).collect();
+    println!("-- {}", times.join(", "));
+}

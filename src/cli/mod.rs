@@ -1,0 +1,114 @@
+//! How does an operator ask?
+//!
+//! One file per command. Data goes to stdout, everything else to stderr; exit
+//! status 0 is done, 1 failed, 2 wrong usage.
+
+mod ask;
+mod eval;
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::encoder::Encoder;
+use crate::error::{Error, Result};
+use crate::kb::formats;
+use crate::release::{Build, Release};
+use crate::store::Store;
+
+/// zhida (智答): answers customers' questions from a knowledge base, or hands them to a person.
+#[derive(Debug, Parser)]
+#[command(name = "zhida", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer one question.
+    Ask(ask::Args),
+    /// Measure how well a knowledge base answers labelled questions.
+    Eval(eval::Args),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            // clap's own status: 0 for --help and --version, 2 for wrong usage.
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match cli.command {
+        Command::Ask(args) => ask::run(&args),
+        Command::Eval(args) => eval::run(&args),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(e) => {
+            eprintln!("zhida: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the data is and which model reads it.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Common {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+    /// A model folder in the Hugging Face layout, or `none` for keyword and
+    /// BM25 matching only [default: the model inside the binary].
+    #[arg(long, value_name = "DIR", env = "ZHIDA_MODEL")]
+    model: Option<PathBuf>,
+}
+
+impl Common {
+    fn store(&self) -> Store {
+        Store::at(&self.data)
+    }
+
+    /// The model to use; `None` in lexical-only mode.
+    fn encoder(&self) -> Result<Option<Arc<Encoder>>> {
+        match self.model.as_deref() {
+            None => Encoder::built_in().map(|encoder| Some(Arc::new(encoder))),
+            Some(path) if path == Path::new("none") => Ok(None),
+            Some(path) => Encoder::open(path).map(|encoder| Some(Arc::new(encoder))),
+        }
+    }
+
+    /// The release that a `--kb NAME_OR_FILE` means: what is served under the
+    /// name, or the file, indexed and calibrated on the spot.
+    fn release(&self, kb: &str) -> Result<Release> {
+        let path = Path::new(kb);
+        let looks_like_file =
+            path.extension().is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
+        if !looks_like_file && !path.is_file() {
+            return self.store().shelf(kb)?.open_current(self.encoder()?);
+        }
+        let base = formats::read(path)?;
+        if base.entries().is_empty() {
+            return Err(Error::Refused(format!("{kb}: the knowledge base is empty; there is nothing to ask")));
+        }
+        let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let bars = progress::Bars::new();
+        let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+        Build { kb: &name, number: 0, base: &base, encoder: self.encoder()?, previous: None, progress: &progress }
+            .temporary()
+    }
+}
+
+/// Parses a share between 0 and 1.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("a share is a number between 0 and 1, such as 0.05".to_owned()),
+    }
+}

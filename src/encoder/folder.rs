@@ -1,0 +1,252 @@
+//! Which files make a model, and do they fit together?
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::transformer::Config;
+use crate::error::{Error, Result};
+
+/// The files of a model folder, in memory.
+pub struct Files {
+    config: Cow<'static, [u8]>,
+    pub(super) tokenizer: Cow<'static, [u8]>,
+    pub(super) weights: Cow<'static, [u8]>,
+    manifest: Option<Cow<'static, [u8]>>,
+    /// `1_Pooling/config.json`, where sentence-transformers says how to pool.
+    pooling: Option<Vec<u8>>,
+    /// `sentence_bert_config.json`, where it says how long sentences may be.
+    length: Option<Vec<u8>>,
+}
+
+/// What a model says of itself: `manifest.json`, or what could be gathered
+/// where a folder has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this file's form; 1.
+    pub format: u32,
+    /// The model's name.
+    pub id: String,
+    /// How token vectors become one.
+    pub pooling: Pooling,
+    /// Coordinates per vector.
+    pub dimensions: usize,
+    /// The longest text the model sees, in tokens; the rest is cut off.
+    pub max_tokens: usize,
+    /// What it was trained on, in words.
+    #[serde(default)]
+    pub trained_on: Vec<String>,
+    /// Size and SHA-256 of every file that shapes a vector.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileDigest>,
+}
+
+/// Size and digest of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl FileDigest {
+    /// The digest of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How the vectors of a sentence's tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first one, of `[CLS]`.
+    Cls,
+}
+
+impl Pooling {
+    /// Pools the rows of one sentence.
+    pub(super) fn pool(self, rows: &[f32], width: usize) -> Vec<f32> {
+        match self {
+            Self::Cls => rows[..width].to_vec(),
+            Self::Mean => {
+                let mut mean = vec![0f32; width];
+                for row in rows.chunks_exact(width) {
+                    for (m, x) in mean.iter_mut().zip(row) {
+                        *m += x;
+                    }
+                }
+                let count = (rows.len() / width) as f32;
+                mean.iter_mut().for_each(|m| *m /= count);
+                mean
+            }
+        }
+    }
+}
+
+/// The part of sentence-transformers' `1_Pooling/config.json` that matters.
+#[derive(Deserialize)]
+struct PoolingConfig {
+    #[serde(default)]
+    pooling_mode_cls_token: bool,
+    #[serde(default)]
+    pooling_mode_mean_tokens: bool,
+}
+
+#[derive(Deserialize)]
+struct LengthConfig {
+    max_seq_length: Option<usize>,
+}
+
+macro_rules! shipped {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base/", $name)).as_slice()
+    };
+}
+
+impl Files {
+    /// The files inside the binary.
+    pub fn built_in() -> Self {
+        Self {
+            config: Cow::Borrowed(shipped!("config.json")),
+            tokenizer: Cow::Borrowed(shipped!("tokenizer.json")),
+            weights: Cow::Borrowed(shipped!("model.safetensors")),
+            manifest: Some(Cow::Borrowed(shipped!("manifest.json"))),
+            pooling: None,
+            length: None,
+        }
+    }
+
+    /// The files of a folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::model(folder, "is no folder; give one with config.json, tokenizer.json and model.safetensors, or fetch one with `zhida model pull ORG/NAME`"));
+        }
+        let optional = |name: &str| match std::fs::read(folder.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", folder.join(name), e)),
+        };
+        let required = |name: &str, hint: &str| {
+            optional(name)?.map(Cow::Owned).ok_or_else(|| Error::model(folder, format!("{name} is missing; {hint}")))
+        };
+        Ok(Self {
+            config: required("config.json", "it comes with every Hugging Face model")?,
+            tokenizer: required("tokenizer.json", "a folder with only vocab.txt needs converting once: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)` in Python writes it")?,
+            weights: required("model.safetensors", "a folder with only pytorch_model.bin needs converting once, with safetensors' convert script")?,
+            manifest: optional("manifest.json")?.map(Cow::Owned),
+            pooling: optional("1_Pooling/config.json")?,
+            length: optional("sentence_bert_config.json")?,
+        })
+    }
+
+    /// The files that shape a vector, by name.
+    fn digests(&self) -> BTreeMap<String, FileDigest> {
+        [("config.json", &self.config), ("tokenizer.json", &self.tokenizer), ("model.safetensors", &self.weights)]
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), FileDigest::of(bytes)))
+            .collect()
+    }
+
+    /// The network's config, the manifest (given or gathered), and the
+    /// fingerprint of both with the weights.
+    pub(super) fn interpret(&self, folder: &Path) -> Result<(Config, Manifest, String)> {
+        let config: Config = parse(folder, "config.json", &self.config)?;
+        let digests = self.digests();
+        let manifest = match &self.manifest {
+            Some(bytes) => {
+                let manifest: Manifest = parse(folder, "manifest.json", bytes)?;
+                manifest.check(folder, &config, &digests)?;
+                manifest
+            }
+            None => self.gather(folder, &config, digests.clone())?,
+        };
+        let mut hasher = Sha256::new();
+        for digest in digests.values() {
+            hasher.update(digest.sha256.as_bytes());
+        }
+        hasher.update(format!("{:?} {}", manifest.pooling, manifest.max_tokens));
+        let fingerprint = hex(&hasher.finalize()[..8]);
+        Ok((config, manifest, fingerprint))
+    }
+
+    fn gather(&self, folder: &Path, config: &Config, files: BTreeMap<String, FileDigest>) -> Result<Manifest> {
+        let pooling = match &self.pooling {
+            None => Pooling::Mean,
+            Some(bytes) => {
+                let modes: PoolingConfig = parse(folder, "1_Pooling/config.json", bytes)?;
+                match (modes.pooling_mode_cls_token, modes.pooling_mode_mean_tokens) {
+                    (true, false) => Pooling::Cls,
+                    (false, true) => Pooling::Mean,
+                    _ => {
+                        return Err(Error::model(
+                            folder,
+                            "1_Pooling/config.json asks for a pooling other than the mean or [CLS]; zhida has these two",
+                        ));
+                    }
+                }
+            }
+        };
+        let length = match &self.length {
+            None => None,
+            Some(bytes) => parse::<LengthConfig>(folder, "sentence_bert_config.json", bytes)?.max_seq_length,
+        };
+        let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
+        Ok(Manifest {
+            format: 1,
+            id: name,
+            pooling,
+            dimensions: config.hidden_size,
+            max_tokens: length.unwrap_or(config.max_position_embeddings).clamp(1, config.max_position_embeddings),
+            trained_on: Vec::new(),
+            files,
+        })
+    }
+}
+
+impl Manifest {
+    fn check(&self, folder: &Path, config: &Config, digests: &BTreeMap<String, FileDigest>) -> Result<()> {
+        let wrong = |message: String| Err(Error::model(folder, message));
+        if self.format != 1 {
+            return wrong(format!("manifest.json has format {}, this zhida reads format 1", self.format));
+        }
+        if self.dimensions != config.hidden_size {
+            return wrong(format!(
+                "manifest.json says {} dimensions, config.json has hidden_size {}",
+                self.dimensions, config.hidden_size
+            ));
+        }
+        if self.max_tokens == 0 || self.max_tokens > config.max_position_embeddings {
+            return wrong(format!(
+                "manifest.json says max_tokens {}, config.json has max_position_embeddings {}",
+                self.max_tokens, config.max_position_embeddings
+            ));
+        }
+        for (name, expected) in &self.files {
+            let Some(actual) = digests.get(name) else {
+                return wrong(format!("manifest.json lists {name}, which is no file of a model"));
+            };
+            if actual != expected {
+                return wrong(format!(
+                    "{name} has {} bytes and SHA-256 {}, manifest.json says {} bytes and {}; fetch or copy the model again",
+                    actual.bytes, actual.sha256, expected.bytes, expected.sha256
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(folder: &Path, name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| Error::model(folder, format!("{name}: {e}")))
+}

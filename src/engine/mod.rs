@@ -1,0 +1,319 @@
+//! In what order?
+//!
+//! [`Engine`] is the only place that knows the order of the stages. It is
+//! synchronous and never changes: a new release is a new engine.
+
+mod reply;
+mod trace;
+
+pub use reply::{Answer, Explanation, HandoffReply, Reply, Suggestion};
+pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::decide::calibrate::Calibration;
+use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Ranked, Yardstick, rank};
+use crate::decide::policy::Policy;
+use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
+use crate::encoder::Embedding;
+use crate::error::{Error, Result};
+use crate::release::Release;
+use crate::retrieve::exact::{Hit, Match};
+use crate::retrieve::{Candidate, Except};
+use crate::text::{Normalized, Query};
+
+/// How a question is to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The last generation that may run.
+    pub generation: Generation,
+    /// The moment at which entries must be valid.
+    pub now: time::OffsetDateTime,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc() }
+    }
+}
+
+/// An entry with its probability.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// Position of the entry in the release.
+    pub entry: usize,
+    /// The probability that it is right.
+    pub confidence: Confidence,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What to do.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// Entries, best first, at most [`Outcome::CANDIDATES`].
+    pub candidates: Vec<Scored>,
+    /// How many of them are worth offering to the customer.
+    pub offered: usize,
+    /// The generation that decided.
+    pub generation: Generation,
+    /// Time from text to decision, in microseconds.
+    pub micros: u64,
+}
+
+impl Outcome {
+    /// The longest list of candidates.
+    pub const CANDIDATES: usize = 10;
+
+    /// The best candidate, whatever the decision.
+    pub fn best(&self) -> Option<Scored> {
+        self.candidates.first().copied()
+    }
+
+    /// The confidence in the best candidate; none without candidates.
+    pub fn confidence(&self) -> Confidence {
+        self.best().map_or(Confidence::NONE, |best| best.confidence)
+    }
+}
+
+/// A release ready to answer under a goal.
+pub struct Engine {
+    release: Arc<Release>,
+    one: Policy,
+    two: Policy,
+}
+
+/// Generation 1's part of an answer, which generation 2 goes on from.
+struct Lexical {
+    found: Vec<Candidate>,
+    ranked: Vec<Ranked>,
+    evidence: Option<Evidence>,
+}
+
+impl Engine {
+    /// An engine over a release that keeps `max_wrong` among its answers.
+    pub fn new(release: Arc<Release>, max_wrong: f64) -> Self {
+        let calibrations = release.calibrations();
+        let one = Policy::for_goal(max_wrong, &calibrations.one.outcomes);
+        let two = calibrations.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, &two.outcomes));
+        Self { release, one, two }
+    }
+
+    /// What is published.
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// The goal of a generation and the bar that keeps it.
+    pub fn policy(&self, generation: Generation) -> &Policy {
+        match generation {
+            Generation::One => &self.one,
+            Generation::Two => &self.two,
+        }
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// [`Error::Question`] when the text is blank or too long; anything else
+    /// is a defect of the release or of zhida.
+    pub fn answer(&self, text: &str, options: Options) -> Result<Outcome> {
+        self.run(text, options, None)
+    }
+
+    /// Answers a question like [`Self::answer`], runs every stage all the
+    /// same, and says what each one saw.
+    pub fn explain(&self, text: &str, options: Options) -> Result<(Outcome, Trace)> {
+        let mut trace = Trace { steps: Normalized::trace(text), ..Trace::default() };
+        let outcome = self.run(text, options, Some(&mut trace))?;
+        trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());
+        Ok((outcome, trace))
+    }
+
+    /// The life of a question. Stages after the one that decided run only
+    /// under a trace, and cannot change the decision.
+    fn run(&self, text: &str, options: Options, mut trace: Option<&mut Trace>) -> Result<Outcome> {
+        let start = Instant::now();
+        let query = self.release.analyzer().query(text)?;
+        let mut mark = Clock { last: start };
+        if let Some(trace) = trace.as_deref_mut() {
+            trace.exact_key.clone_from(&query.text.exact);
+            trace.core.clone_from(&query.text.core);
+            trace.tokens.clone_from(&query.tokens);
+            trace.stages.push(mark.stage("text"));
+        }
+        let decided = |decision, reason, candidates: Vec<Scored>, offered, generation| Outcome {
+            decision,
+            reason,
+            candidates,
+            offered,
+            generation,
+            micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+
+        let mut outcome = None;
+        if !query.has_text() {
+            outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
+        }
+        let hit = self.release.exact().find(&query.text).filter(|hit| self.is_valid(hit.entry, options.now));
+        if let Some(trace) = trace.as_deref_mut() {
+            trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
+            trace.stages.push(mark.stage("exact"));
+        }
+        if outcome.is_none() {
+            outcome = hit.map(|hit| {
+                let (reason, confidence) = settled(hit);
+                let best = Scored { entry: hit.entry, confidence };
+                decided(Decision::Answer, reason, vec![best], 1, Generation::One)
+            });
+        }
+        if outcome.is_none() {
+            outcome = handoff::before_search(&query.text.core)
+                .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One));
+        }
+        if let (Some(outcome), None) = (&outcome, &trace) {
+            return Ok(outcome.clone());
+        }
+
+        let lexical = self.lexical(&query, options)?;
+        if let Some(trace) = trace.as_deref_mut() {
+            trace.lexical = lexical.found.iter().map(|c| TracedCandidate::new(&self.release, c)).collect();
+            trace.stages.push(mark.stage("lexical"));
+        }
+        let calibrations = self.release.calibrations();
+        let one = self.decide(&lexical.ranked, lexical.evidence, &calibrations.one, Generation::One);
+        if let Some(trace) = trace.as_deref_mut() {
+            trace.generation1.fill(&self.release, &one, lexical.evidence, &self.one);
+        }
+        let two = calibrations.two.as_ref().filter(|_| options.generation == Generation::Two);
+        // Generation 1 alone, or sure enough that the encoder need not run.
+        if outcome.is_none() && (two.is_none() || one.decision == Decision::Answer) {
+            let Verdict { decision, reason, candidates, offered } = one;
+            outcome = Some(decided(decision, reason, candidates, offered, Generation::One));
+        }
+        if let (Some(outcome), None) = (&outcome, &trace) {
+            return Ok(outcome.clone());
+        }
+
+        if let Some(calibration) = &calibrations.two
+            && let Some(verdict) =
+                self.semantic(&query, &lexical.found, options, calibration, trace.as_deref_mut(), &mut mark)?
+            && outcome.is_none()
+        {
+            let Verdict { decision, reason, candidates, offered } = verdict;
+            outcome = Some(decided(decision, reason, candidates, offered, Generation::Two));
+        }
+        outcome.ok_or_else(|| Error::internal("engine", "no stage decided"))
+    }
+
+    fn lexical(&self, query: &Query, options: Options) -> Result<Lexical> {
+        let mut found = self.release.lexical().search(query, CANDIDATES, Except::Nothing)?;
+        found.retain(|candidate| self.is_valid(candidate.entry, options.now));
+        let lists = Lists { query, lexical: &found, semantic: None, stranger: None };
+        let ranked = rank(&lists);
+        let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
+        Ok(Lexical { found, ranked, evidence })
+    }
+
+    fn semantic(
+        &self,
+        query: &Query,
+        lexical: &[Candidate],
+        options: Options,
+        calibration: &Calibration,
+        trace: Option<&mut Trace>,
+        mark: &mut Clock,
+    ) -> Result<Option<Verdict>> {
+        let release = &self.release;
+        let (Some(encoder), Some(semantic)) = (release.encoder(), release.semantic()) else {
+            return Ok(None);
+        };
+        let vector: Embedding = encoder.embed(&query.raw)?;
+        let encoded = mark.stage("encoder");
+        let mut best = semantic.scan(std::slice::from_ref(&vector), Except::Nothing);
+        for place in &mut best {
+            *place = place.filter(|candidate| self.is_valid(candidate.entry, options.now));
+        }
+        let stranger = release.strangers().and_then(|strangers| strangers.nearest(&vector));
+        let lists = Lists { query, lexical, semantic: Some(&best), stranger };
+        let ranked = rank(&lists);
+        let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
+        let verdict = self.decide(&ranked, evidence, calibration, Generation::Two);
+        if let Some(trace) = trace {
+            let top = crate::retrieve::semantic::top(&best, Outcome::CANDIDATES);
+            trace.semantic = top.iter().map(|c| TracedCandidate::new(release, c)).collect();
+            trace.stranger = stranger;
+            trace.stages.push(encoded);
+            trace.stages.push(mark.stage("semantic"));
+            trace.generation2.fill(release, &verdict, evidence, &self.two);
+        }
+        Ok(Some(verdict))
+    }
+
+    fn decide(
+        &self,
+        ranked: &[Ranked],
+        evidence: Option<Evidence>,
+        calibration: &Calibration,
+        generation: Generation,
+    ) -> Verdict {
+        let (mut first, mut listed) = (Confidence::NONE, Confidence::NONE);
+        if let Some(evidence) = evidence {
+            let features = evidence.features(generation);
+            first = Confidence::new(calibration.first.probability(&features));
+            listed = Confidence::new(calibration.listed.probability(&features).max(first.value()));
+        }
+        let ranked = &ranked[..ranked.len().min(Outcome::CANDIDATES)];
+        let scores: Vec<f32> = ranked.iter().map(|item| item.score).collect();
+        let confidences = share_out(first, listed, &scores);
+        let (decision, reason, offered) = self.policy(generation).decide(&confidences, listed);
+        let candidates = ranked
+            .iter()
+            .zip(confidences)
+            .map(|(item, confidence)| Scored { entry: item.entry, confidence })
+            .collect();
+        Verdict { decision, reason, candidates, offered }
+    }
+
+    fn yardstick(&self) -> Yardstick<'_> {
+        Yardstick { statistics: self.release.lexical().statistics(), phrasings: self.release.phrasings() }
+    }
+
+    fn is_valid(&self, entry: usize, now: time::OffsetDateTime) -> bool {
+        self.release.entries()[entry].valid_at(now)
+    }
+}
+
+/// What one generation would decide.
+#[derive(Debug, Clone, PartialEq)]
+struct Verdict {
+    decision: Decision,
+    reason: Reason,
+    candidates: Vec<Scored>,
+    offered: usize,
+}
+
+fn settled(hit: Hit) -> (Reason, Confidence) {
+    match hit.how {
+        Match::Question => (Reason::ExactQuestion, Confidence::CERTAIN),
+        Match::Keyword => (Reason::Keyword, Confidence::BY_RULE),
+        Match::Rule => (Reason::Rule, Confidence::BY_RULE),
+    }
+}
+
+/// Times one stage after the other.
+struct Clock {
+    last: Instant,
+}
+
+impl Clock {
+    fn stage(&mut self, name: &'static str) -> TracedStage {
+        let now = Instant::now();
+        let micros = u64::try_from((now - self.last).as_micros()).unwrap_or(u64::MAX);
+        self.last = now;
+        TracedStage { stage: name, micros }
+    }
+}

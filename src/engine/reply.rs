@@ -1,0 +1,132 @@
+//! What does a client get to read?
+
+use serde::Serialize;
+
+use super::{Engine, Outcome, Trace};
+use crate::decide::Decision;
+
+/// The reply of `POST /v1/answer` and of `zhida ask --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reply {
+    /// `answer`, `clarify` or `handoff`.
+    pub decision: &'static str,
+    /// Why, as a code.
+    pub reason: &'static str,
+    /// The probability that the best candidate is right, 0..=1.
+    pub confidence: f64,
+    /// The answer, when the decision is `answer`.
+    pub answer: Option<Answer>,
+    /// Questions worth offering: with `clarify` those to choose from.
+    pub suggestions: Vec<Suggestion>,
+    /// What a person needs to go on, when the decision is `handoff`.
+    pub handoff: Option<HandoffReply>,
+    /// The knowledge base that was asked.
+    pub kb: String,
+    /// Its release.
+    pub release: String,
+    /// The model of the release; `null` in lexical-only mode.
+    pub model: Option<String>,
+    /// The generation that decided, 1 or 2.
+    pub generation: u8,
+    /// Time from text to decision, in microseconds.
+    pub took_us: u64,
+    /// Names this reply in the logs.
+    pub trace_id: String,
+    /// What every stage saw; only on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
+}
+
+/// An authored answer, verbatim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The entry's id.
+    pub entry: String,
+    /// Its standard question.
+    pub question: String,
+    /// The answer for the channel.
+    pub text: String,
+}
+
+/// A question that may have been meant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suggestion {
+    /// The entry's id.
+    pub entry: String,
+    /// Its standard question.
+    pub question: String,
+    /// The probability that it is right, 0..=1.
+    pub confidence: f64,
+}
+
+/// What a person needs to go on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HandoffReply {
+    /// Why, as a code.
+    pub reason: &'static str,
+    /// The entries that came nearest.
+    pub candidates: Vec<Suggestion>,
+}
+
+/// What every stage saw.
+pub type Explanation = Trace;
+
+impl Reply {
+    /// Puts an outcome into words for a channel.
+    pub fn new(engine: &Engine, outcome: &Outcome, channel: Option<&str>, explain: Option<Trace>) -> Self {
+        let release = engine.release();
+        let listed = |count: usize, skip: usize| -> Vec<Suggestion> {
+            outcome
+                .candidates
+                .iter()
+                .take(count)
+                .skip(skip)
+                .map(|scored| {
+                    let entry = &release.entries()[scored.entry];
+                    Suggestion {
+                        entry: entry.id.to_string(),
+                        question: entry.question.clone(),
+                        confidence: scored.confidence.value(),
+                    }
+                })
+                .collect()
+        };
+        let answer = match (outcome.decision, outcome.best()) {
+            (Decision::Answer, Some(best)) => {
+                let entry = &release.entries()[best.entry];
+                Some(Answer {
+                    entry: entry.id.to_string(),
+                    question: entry.question.clone(),
+                    text: entry.answer_for(channel).to_owned(),
+                })
+            }
+            _ => None,
+        };
+        let suggestions = match outcome.decision {
+            // What else was asked for often follows from what was answered.
+            Decision::Answer => listed(outcome.offered, 1),
+            Decision::Clarify => listed(outcome.offered, 0),
+            Decision::Handoff => Vec::new(),
+        };
+        let handoff = (outcome.decision == Decision::Handoff).then(|| HandoffReply {
+            reason: outcome.reason.name(),
+            candidates: listed(outcome.offered, 0),
+        });
+        let manifest = release.manifest();
+        Self {
+            decision: outcome.decision.name(),
+            reason: outcome.reason.name(),
+            confidence: outcome.confidence().value(),
+            answer,
+            suggestions,
+            handoff,
+            kb: manifest.kb.clone(),
+            release: manifest.number.to_string(),
+            model: manifest.model.as_ref().map(|model| model.id.clone()),
+            generation: outcome.generation.number(),
+            took_us: outcome.micros,
+            trace_id: uuid::Uuid::now_v7().simple().to_string(),
+            explain,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Why this decision?
+
+use serde::Serialize;
+
+use super::Verdict;
+use crate::decide::evidence::Evidence;
+use crate::decide::policy::Policy;
+use crate::release::Release;
+use crate::retrieve::Candidate;
+use crate::retrieve::exact::{Hit, Match};
+use crate::text::{StepTrace, Token};
+
+/// What each stage saw, scored and took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Trace {
+    /// The text after every step of the normalisation.
+    pub steps: Vec<StepTrace>,
+    /// What the exact matcher compared.
+    pub exact_key: String,
+    /// What the scoring matchers saw.
+    pub core: String,
+    /// Its words.
+    pub tokens: Vec<Token>,
+    /// The entry that claimed the question outright.
+    pub exact: Option<TracedHit>,
+    /// BM25's candidates.
+    pub lexical: Vec<TracedCandidate>,
+    /// The encoder's candidates.
+    pub semantic: Vec<TracedCandidate>,
+    /// The cosine of the nearest background stranger.
+    pub stranger: Option<f32>,
+    /// What generation 1 alone would say.
+    pub generation1: TracedVerdict,
+    /// What generation 2 would say.
+    pub generation2: TracedVerdict,
+    /// The rule that decided.
+    pub rule: String,
+    /// Time per stage.
+    pub stages: Vec<TracedStage>,
+}
+
+/// An entry that claimed the question outright.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TracedHit {
+    /// Its id.
+    pub entry: String,
+    /// Why.
+    pub how: Match,
+}
+
+impl TracedHit {
+    pub(super) fn new(release: &Release, hit: Hit) -> Self {
+        Self { entry: release.entries()[hit.entry].id.to_string(), how: hit.how }
+    }
+}
+
+/// A candidate with the score of its own matcher.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TracedCandidate {
+    /// The entry's id.
+    pub entry: String,
+    /// The phrasing that scored best.
+    pub phrasing: String,
+    /// The matcher's own score; scores of different matchers share no scale.
+    pub score: f32,
+}
+
+impl TracedCandidate {
+    pub(super) fn new(release: &Release, candidate: &Candidate) -> Self {
+        Self {
+            entry: release.entries()[candidate.entry].id.to_string(),
+            phrasing: release.phrasings()[candidate.phrasing].text.clone(),
+            score: candidate.score,
+        }
+    }
+}
+
+/// What one generation would say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TracedVerdict {
+    /// `answer`, `clarify` or `handoff`; empty when the generation is not there.
+    pub decision: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// The entries with their probabilities.
+    pub candidates: Vec<TracedScore>,
+    /// What speaks for the first of them.
+    pub evidence: Option<Evidence>,
+    /// The confidence from which on it answers.
+    pub bar: f64,
+    /// The goal that the bar keeps: the share wrong among the answered.
+    pub max_wrong: f64,
+}
+
+/// An entry with its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TracedScore {
+    /// The entry's id.
+    pub entry: String,
+    /// Its standard question.
+    pub question: String,
+    /// The probability that it is right.
+    pub confidence: f64,
+}
+
+impl TracedVerdict {
+    pub(super) fn fill(&mut self, release: &Release, verdict: &Verdict, evidence: Option<Evidence>, policy: &Policy) {
+        *self = Self {
+            decision: verdict.decision.name(),
+            reason: verdict.reason.name(),
+            candidates: verdict
+                .candidates
+                .iter()
+                .map(|scored| {
+                    let entry = &release.entries()[scored.entry];
+                    TracedScore {
+                        entry: entry.id.to_string(),
+                        question: entry.question.clone(),
+                        confidence: scored.confidence.value(),
+                    }
+                })
+                .collect(),
+            evidence,
+            bar: policy.bar.value(),
+            max_wrong: policy.max_wrong,
+        };
+    }
+}
+
+/// Time that a stage took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TracedStage {
+    /// `text`, `exact`, `lexical`, `encoder`, `semantic`.
+    pub stage: &'static str,
+    /// Microseconds.
+    pub micros: u64,
+}

@@ -1,0 +1,161 @@
+//! What went wrong, and who must act?
+//!
+//! Variants are chosen by who has to do something about it, because that is
+//! what decides the wording, the HTTP status and the exit code.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The result of anything in zhida that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong below the command line and the server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller must send another question (blank, too long).
+    #[error("{0}")]
+    Question(#[from] QuestionError),
+
+    /// The author must change a file; every finding names file, line and column.
+    #[error("{}", list(.0))]
+    Corpus(Vec<Problem>),
+
+    /// The caller named something that does not exist.
+    #[error("no {what} named {name:?}{}", known_names(.known))]
+    Unknown {
+        /// The kind of thing, in words: "knowledge base", "model", "release".
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// What does exist.
+        known: Vec<String>,
+    },
+
+    /// The operator must mend a model folder.
+    #[error("model {}: {message}", folder.display())]
+    Model {
+        /// The folder (or the name of the built-in model).
+        folder: PathBuf,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+
+    /// The operator must mend or rebuild a release.
+    #[error("release {}: {message}", path.display())]
+    Release {
+        /// The folder of the release.
+        path: PathBuf,
+        /// What is wrong, both sides of a mismatch, and the command that mends it.
+        message: String,
+    },
+
+    /// The operator must look at the machine: disk, permissions, ports.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb phrase: "read", "write", "listen on".
+        action: &'static str,
+        /// What it was tried on.
+        path: PathBuf,
+        /// The operating system's word.
+        source: std::io::Error,
+    },
+
+    /// The operator must change a setting or wait for another process.
+    #[error("{0}")]
+    Refused(String),
+
+    /// We must fix zhida.
+    #[error("internal error in {stage}: {message}")]
+    Internal {
+        /// The stage that failed.
+        stage: &'static str,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// Why a text is no question.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    /// Nothing but white space.
+    #[error("the question is blank; send at least one visible character in `text`")]
+    Blank,
+    /// Longer than [`crate::text::MAX_CHARS`].
+    #[error("the question has {chars} characters; the limit is {limit}")]
+    TooLong {
+        /// Characters received.
+        chars: usize,
+        /// Characters allowed.
+        limit: usize,
+    },
+}
+
+/// One finding in a file that an author wrote.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The file as the author named it.
+    pub file: String,
+    /// 1-based line (or sheet row); 0 when the whole file is meant.
+    pub line: usize,
+    /// 1-based column in characters, or 0 when the whole line is meant.
+    pub column: usize,
+    /// The field, when one is to blame.
+    pub field: Option<String>,
+    /// What is wrong and what to do, in Chinese: authors read it.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if self.column > 0 {
+            write!(f, ":{}", self.column)?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, " [{field}]")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    const SHOWN: usize = 20;
+    let mut lines: Vec<String> = problems.iter().take(SHOWN).map(Problem::to_string).collect();
+    if problems.len() > SHOWN {
+        lines.push(format!("……另有 {} 处问题未列出", problems.len() - SHOWN));
+    }
+    lines.join("\n")
+}
+
+fn known_names(known: &[String]) -> String {
+    if known.is_empty() {
+        "; there is none yet".to_owned()
+    } else {
+        format!("; known: {}", known.join(", "))
+    }
+}
+
+impl Error {
+    /// An input/output failure with the path and the verb that failed.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// A failure that no user can mend.
+    pub fn internal(stage: &'static str, message: impl fmt::Display) -> Self {
+        Self::Internal { stage, message: message.to_string() }
+    }
+
+    /// A broken model folder.
+    pub fn model(folder: impl AsRef<Path>, message: impl fmt::Display) -> Self {
+        Self::Model { folder: folder.as_ref().to_path_buf(), message: message.to_string() }
+    }
+
+    /// A broken or mismatched release.
+    pub fn release(path: impl AsRef<Path>, message: impl fmt::Display) -> Self {
+        Self::Release { path: path.as_ref().to_path_buf(), message: message.to_string() }
+    }
+}

@@ -1,0 +1,117 @@
+//! What do we know?
+//!
+//! A [`KnowledgeBase`] is a validated list of [`Entry`]s: every id is unique,
+//! no question stands under two entries, every enabled entry has an answer.
+//! Files become knowledge bases only through [`formats`], so nothing further
+//! down has to check again.
+
+pub mod check;
+pub mod formats;
+mod rule;
+
+pub use rule::Rule;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The stable name of an entry, as authors write it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntryId(pub String);
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl EntryId {
+    /// The id of an entry that came without one: a digest of its normalised
+    /// standard question, so that it survives edits of everything else.
+    pub fn derived(question: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(crate::text::exact_key(question).as_bytes());
+        let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("q-{hex}"))
+    }
+}
+
+/// One thing a company can answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Stable id, unique in its knowledge base.
+    pub id: EntryId,
+    /// The standard question.
+    pub question: String,
+    /// Other phrasings of the same question (相似问).
+    #[serde(default)]
+    pub similar: Vec<String>,
+    /// The answer, given verbatim.
+    pub answer: String,
+    /// Words that settle the question when they are all a customer types.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// Rules that settle the question when they fire.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// A heading for authors and reports.
+    #[serde(default)]
+    pub topic: Option<String>,
+    /// RFC 3339 instant from which the entry may be given.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub valid_from: Option<time::OffsetDateTime>,
+    /// RFC 3339 instant from which the entry may no longer be given.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub valid_until: Option<time::OffsetDateTime>,
+    /// Other answers by channel (`web`, `wechat`, `phone`, …).
+    #[serde(default)]
+    pub answers: BTreeMap<String, String>,
+    /// Ids of entries worth offering next.
+    #[serde(default)]
+    pub related: Vec<EntryId>,
+    /// Switched off entries stay in the file but are not published.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Entry {
+    /// The standard question followed by the similar ones.
+    pub fn phrasings(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.question.as_str()).chain(self.similar.iter().map(String::as_str))
+    }
+
+    /// The answer for a channel, or the common one.
+    pub fn answer_for(&self, channel: Option<&str>) -> &str {
+        channel.and_then(|name| self.answers.get(name)).unwrap_or(&self.answer)
+    }
+
+    /// Whether the entry may be given at `now`.
+    pub fn valid_at(&self, now: time::OffsetDateTime) -> bool {
+        self.valid_from.is_none_or(|from| from <= now)
+            && self.valid_until.is_none_or(|until| now < until)
+    }
+}
+
+/// A validated list of entries.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KnowledgeBase {
+    entries: Vec<Entry>,
+}
+
+impl KnowledgeBase {
+    /// All entries, in the author's order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The number of phrasings of all entries.
+    pub fn phrasing_count(&self) -> usize {
+        self.entries.iter().map(|entry| 1 + entry.similar.len()).sum()
+    }
+}

@@ -1,0 +1,55 @@
+//! When does an entry claim a question outright?
+
+use serde::{Deserialize, Serialize};
+
+/// A condition under which an entry is the answer, whatever the matchers say.
+///
+/// All texts are compared after [`crate::text::exact_key`], so width, case,
+/// traditional characters and punctuation do not matter. Regular expressions
+/// run on the same text and are linear-time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Rule {
+    /// The whole question reads like this.
+    Exact {
+        /// The text it must equal.
+        exact: String,
+    },
+    /// Every one of `contains` occurs, none of `without` does.
+    Contains {
+        /// Texts that must all occur.
+        contains: Vec<String>,
+        /// Negative keywords: the rule is silent when one occurs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<String>,
+    },
+    /// The pattern matches somewhere, none of `without` occurs.
+    Regex {
+        /// A pattern in the syntax of the `regex` crate.
+        regex: String,
+        /// Negative keywords: the rule is silent when one occurs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without: Vec<String>,
+    },
+}
+
+impl Rule {
+    /// Says in Chinese what an author must change, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        let blank = |text: &String| crate::text::exact_key(text).is_empty();
+        match self {
+            Self::Exact { exact } if blank(exact) => Err("规则 exact 是空的".to_owned()),
+            Self::Contains { contains, .. } if contains.is_empty() || contains.iter().any(blank) => {
+                Err("规则 contains 至少要有一个词，而且不能是空白或纯标点".to_owned())
+            }
+            Self::Regex { regex, .. } => match regex::Regex::new(regex) {
+                Ok(pattern) if pattern.is_match("") => {
+                    Err(format!("规则 regex“{regex}”连空白也匹配，会抢走所有问题"))
+                }
+                Ok(_) => Ok(()),
+                Err(e) => Err(format!("规则 regex“{regex}”不是有效的正则表达式：{e}")),
+            },
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! zhida (智答): an FAQ answer engine for Chinese customer service.
+pub mod cli;
+pub mod decide;
+pub mod encoder;
+pub mod engine;
+pub mod error;
+pub mod eval;
+pub mod kb;
+pub mod release;
+pub mod retrieve;
+pub mod store;
+pub mod text;

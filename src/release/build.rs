@@ -1,0 +1,200 @@
+//! How is a release made?
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{
+    CALIBRATION, ENTRIES, FORMAT, LEXICAL, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS, analyzer_for,
+    files_below, self_ask, text_fingerprint,
+};
+use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
+use crate::error::{Error, Result};
+use crate::kb::{Entry, KnowledgeBase};
+use crate::retrieve::exact::Exact;
+use crate::retrieve::lexical::Lexical;
+use crate::retrieve::phrasings;
+use crate::retrieve::semantic::Semantic;
+
+/// Hears what is being done, how much of it is done and how much there is.
+pub type Progress<'a> = &'a (dyn Fn(&'static str, usize, usize) + Sync);
+
+/// Everything a release is made from.
+pub struct Build<'a> {
+    /// The knowledge base's name.
+    pub kb: &'a str,
+    /// The release's number.
+    pub number: u32,
+    /// What to publish; entries that are switched off are left out.
+    pub base: &'a KnowledgeBase,
+    /// The model; `None` for a lexical-only release.
+    pub encoder: Option<Arc<Encoder>>,
+    /// A release whose vectors may be used again.
+    pub previous: Option<&'a Release>,
+    /// Hears how far it is.
+    pub progress: Progress<'a>,
+}
+
+/// What making a release took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Built {
+    /// Phrasings whose vectors came from the previous release.
+    pub reused: usize,
+    /// Phrasings that the model had to read.
+    pub embedded: usize,
+}
+
+/// The shipped background questions, one JSON object a line.
+const BACKGROUND: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/background.jsonl"));
+
+/// The texts of the shipped background questions.
+pub fn background() -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        text: String,
+    }
+    BACKGROUND
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Line>(line).map(|line| line.text).map_err(|e| Error::internal("background", e))
+        })
+        .collect()
+}
+
+impl Build<'_> {
+    /// Writes the release into an empty folder. The folder is complete only
+    /// when this returns; callers write beside the final place and rename.
+    pub fn write(&self, folder: &Path) -> Result<Built> {
+        let entries: Vec<Entry> = self.base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
+        let analyzer = analyzer_for(&entries);
+        let phrasings = phrasings(&entries);
+        let failed = |action, path: &Path| {
+            let path = path.to_path_buf();
+            move |e| Error::io(action, path, e)
+        };
+
+        let path = folder.join(ENTRIES);
+        let mut text = String::new();
+        for entry in &entries {
+            text.push_str(&serde_json::to_string(entry).map_err(|e| Error::internal("release", e))?);
+            text.push('\n');
+        }
+        fs::write(&path, text).map_err(failed("write", &path))?;
+
+        (self.progress)("index", 0, phrasings.len());
+        let lexical_folder = folder.join(LEXICAL);
+        fs::create_dir(&lexical_folder).map_err(failed("create", &lexical_folder))?;
+        Lexical::build(&lexical_folder, &phrasings, &analyzer)?;
+        let lexical = Lexical::open(&lexical_folder, &phrasings)?;
+        (self.progress)("index", phrasings.len(), phrasings.len());
+
+        let background = background()?;
+        let mut built = Built::default();
+        let (mut semantic, mut strangers) = (None, None);
+        if let Some(encoder) = &self.encoder {
+            let texts: Vec<&str> = phrasings.iter().map(|phrasing| phrasing.text.as_str()).collect();
+            let (vectors, reused) = self.vectors(encoder, &texts)?;
+            built = Built { reused, embedded: texts.len() - reused };
+            let path = folder.join(VECTORS);
+            let matrix = Matrix::new(encoder.dimensions(), &vectors);
+            matrix.save(&path)?;
+            let stranger_vectors = match self.previous_of(encoder).and_then(Release::strangers) {
+                Some(known) if known.len() == background.len() => known.clone(),
+                _ => {
+                    let total = background.len();
+                    let embedded =
+                        encoder.embed_all(&background, &|done| (self.progress)("strangers", done, total))?;
+                    Matrix::new(encoder.dimensions(), &embedded)
+                }
+            };
+            stranger_vectors.save(&folder.join(STRANGERS))?;
+            semantic = Some(Semantic::new(matrix, &phrasings, entries.len()));
+            strangers = Some(stranger_vectors);
+        }
+
+        let exact = Exact::new(&entries, &phrasings).map_err(|e| Error::internal("rules", e))?;
+        let calibrations = self_ask::calibrate(
+            &self_ask::Subject {
+                entries: entries.len(),
+                phrasings: &phrasings,
+                analyzer: &analyzer,
+                exact: &exact,
+                lexical: &lexical,
+                semantic: semantic.as_ref(),
+                strangers: strangers.as_ref(),
+                background: &background,
+            },
+            self.progress,
+        )?;
+        let path = folder.join(CALIBRATION);
+        let bytes = serde_json::to_vec(&calibrations).map_err(|e| Error::internal("release", e))?;
+        fs::write(&path, bytes).map_err(failed("write", &path))?;
+
+        let mut files = BTreeMap::new();
+        for name in files_below(folder)? {
+            let path = folder.join(&name);
+            // tantivy's lock files are empty and belong to nobody now.
+            if name.extension().is_some_and(|extension| extension == "lock") {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(failed("read", &path))?;
+            files.insert(name.to_string_lossy().replace('\\', "/"), FileDigest::of(&bytes));
+            File::open(&path).and_then(|file| file.sync_all()).map_err(failed("write", &path))?;
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            written_by: env!("CARGO_PKG_VERSION").to_owned(),
+            kb: self.kb.to_owned(),
+            number: self.number,
+            created: time::OffsetDateTime::now_utc(),
+            entries: entries.len(),
+            phrasings: phrasings.len(),
+            text: text_fingerprint(&analyzer),
+            model: self.encoder.as_deref().map(Model::of),
+            files,
+        };
+        let path = folder.join(MANIFEST);
+        let bytes = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal("release", e))?;
+        fs::write(&path, bytes)
+            .and_then(|()| File::open(&path)?.sync_all())
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(failed("write", &path))?;
+        Ok(built)
+    }
+
+    /// Makes a release that lives in a temporary folder, for a knowledge base
+    /// that is asked straight from its file.
+    pub fn temporary(&self) -> Result<Release> {
+        let folder = tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
+        self.write(folder.path())?;
+        let mut release = Release::open(folder.path(), self.encoder.clone())?;
+        release._temporary = Some(folder);
+        Ok(release)
+    }
+
+    /// The previous release, if its vectors are of the same model.
+    fn previous_of(&self, encoder: &Encoder) -> Option<&Release> {
+        self.previous.filter(|release| release.manifest.model.as_ref() == Some(&Model::of(encoder)))
+    }
+
+    /// The vectors of some texts and how many of them the previous release had.
+    fn vectors(&self, encoder: &Encoder, texts: &[&str]) -> Result<(Vec<Embedding>, usize)> {
+        let mut known: HashMap<&str, Embedding> = HashMap::new();
+        if let Some(previous) = self.previous_of(encoder)
+            && let Some(semantic) = previous.semantic()
+        {
+            for (row, phrasing) in previous.phrasings().iter().enumerate() {
+                known.insert(&phrasing.text, semantic.vectors().row(row));
+            }
+        }
+        let missing: Vec<&str> = texts.iter().copied().filter(|text| !known.contains_key(text)).collect();
+        let reused = texts.len() - missing.len();
+        let total = missing.len();
+        let embedded = encoder.embed_all(&missing, &|done| (self.progress)("vectors", done, total))?;
+        known.extend(missing.into_iter().zip(embedded));
+        let vectors = texts.iter().filter_map(|text| known.get(text).cloned()).collect();
+        Ok((vectors, reused))
+    }
+}

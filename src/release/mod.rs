@@ -1,0 +1,324 @@
+//! What exactly is published?
+//!
+//! A release is one immutable, self-describing version of a knowledge base in
+//! a folder: entries, lexical index, vectors, calibration, and a manifest with
+//! the fingerprints of the model and the text rules that it was made with and
+//! a checksum of every file. It is written beside its place and renamed into
+//! it, and verified when it is opened.
+
+mod build;
+mod self_ask;
+
+pub use build::{Build, Built, Progress};
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::calibrate::Calibration;
+use crate::encoder::{Encoder, FileDigest, Matrix};
+use crate::error::{Error, Result};
+use crate::kb::Entry;
+use crate::retrieve::exact::Exact;
+use crate::retrieve::lexical::Lexical;
+use crate::retrieve::semantic::Semantic;
+use crate::retrieve::{Phrasing, phrasings};
+use crate::text::{Analyzer, Lexicon};
+
+/// The form of a release's folder; another one is refused.
+pub const FORMAT: u32 = 1;
+
+/// Changes whenever the text rules in the code change what they produce.
+const TEXT_RULES: u32 = 1;
+
+const MANIFEST: &str = "manifest.json";
+const ENTRIES: &str = "entries.jsonl";
+const LEXICAL: &str = "lexical";
+const VECTORS: &str = "vectors.safetensors";
+const STRANGERS: &str = "strangers.safetensors";
+const CALIBRATION: &str = "calibration.json";
+
+/// What a release says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The version of zhida that wrote it.
+    pub written_by: String,
+    /// The knowledge base's name.
+    pub kb: String,
+    /// Counts up from 1 within a knowledge base.
+    pub number: u32,
+    /// When it was written, RFC 3339.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created: time::OffsetDateTime,
+    /// Entries published.
+    pub entries: usize,
+    /// Their phrasings.
+    pub phrasings: usize,
+    /// The fingerprint of the text rules and the lexicon.
+    pub text: String,
+    /// The model whose vectors it holds; `None` in lexical-only mode.
+    pub model: Option<Model>,
+    /// Every other file with its size and SHA-256.
+    pub files: BTreeMap<String, FileDigest>,
+}
+
+/// The model of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name.
+    pub id: String,
+    /// [`Encoder::fingerprint`].
+    pub fingerprint: String,
+}
+
+impl Model {
+    fn of(encoder: &Encoder) -> Self {
+        Self { id: encoder.manifest().id.clone(), fingerprint: encoder.fingerprint().to_owned() }
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.id, self.fingerprint)
+    }
+}
+
+/// Both generations' calibrations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibrations {
+    /// Without the encoder.
+    pub one: Calibration,
+    /// With it; `None` in lexical-only mode.
+    pub two: Option<Calibration>,
+}
+
+/// An opened release.
+pub struct Release {
+    manifest: Manifest,
+    entries: Vec<Entry>,
+    phrasings: Vec<Phrasing>,
+    analyzer: Analyzer,
+    exact: Exact,
+    lexical: Lexical,
+    semantic: Option<Semantic>,
+    strangers: Option<Matrix>,
+    calibrations: Calibrations,
+    encoder: Option<Arc<Encoder>>,
+    /// A folder that exists only as long as this release is open.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// The analyzer for some entries: the shipped lexicon and the entries' own keywords.
+fn analyzer_for(entries: &[Entry]) -> Analyzer {
+    Analyzer::new(Lexicon::with_words(entries.iter().flat_map(|entry| entry.keywords.iter().map(String::as_str))))
+}
+
+fn text_fingerprint(analyzer: &Analyzer) -> String {
+    format!("{TEXT_RULES}-{}", analyzer.lexicon().fingerprint())
+}
+
+impl Release {
+    /// Opens and verifies the release in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Release`] when the format, a checksum, the text rules or the
+    /// model do not fit; the message names both sides and the command that
+    /// mends it.
+    pub fn open(folder: &Path, encoder: Option<Arc<Encoder>>) -> Result<Self> {
+        let manifest = Manifest::read(folder)?;
+        manifest.verify(folder)?;
+        let entries = read_entries(&folder.join(ENTRIES))?;
+        let analyzer = analyzer_for(&entries);
+        let mend = format!("run `zhida kb publish --kb {}` to make a release that fits", manifest.kb);
+        let text = text_fingerprint(&analyzer);
+        if text != manifest.text {
+            return Err(Error::release(
+                folder,
+                format!("was written with text rules {}, this zhida has {text}; {mend}", manifest.text),
+            ));
+        }
+        let encoder = match (&manifest.model, encoder) {
+            (None, _) => None,
+            (Some(model), None) => {
+                return Err(Error::release(
+                    folder,
+                    format!("holds vectors of model {model}, and no model is loaded; start without `--model none`, or {mend}"),
+                ));
+            }
+            (Some(model), Some(encoder)) => {
+                let loaded = Model::of(&encoder);
+                if *model != loaded {
+                    return Err(Error::release(
+                        folder,
+                        format!("holds vectors of model {model}, the model loaded is {loaded}; load that model with `--model DIR`, or {mend}"),
+                    ));
+                }
+                Some(encoder)
+            }
+        };
+        let phrasings = phrasings(&entries);
+        let exact = Exact::new(&entries, &phrasings)
+            .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
+        let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
+        let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
+        let (mut semantic, mut strangers) = (None, None);
+        if encoder.is_some() {
+            let vectors = Matrix::open(&folder.join(VECTORS))?;
+            if vectors.len() != phrasings.len() {
+                return Err(Error::release(
+                    folder,
+                    format!("holds {} vectors for {} phrasings; {mend}", vectors.len(), phrasings.len()),
+                ));
+            }
+            semantic = Some(Semantic::new(vectors, &phrasings, entries.len()));
+            strangers = Some(Matrix::open(&folder.join(STRANGERS))?);
+        }
+        Ok(Self {
+            manifest,
+            entries,
+            phrasings,
+            analyzer,
+            exact,
+            lexical,
+            semantic,
+            strangers,
+            calibrations,
+            encoder,
+            _temporary: None,
+        })
+    }
+
+    /// What the release says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The published entries, in the author's order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Their phrasings, in the same order.
+    pub fn phrasings(&self) -> &[Phrasing] {
+        &self.phrasings
+    }
+
+    /// The analyzer that the release was made with.
+    pub fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
+    }
+
+    /// The matcher for whole questions and rules.
+    pub fn exact(&self) -> &Exact {
+        &self.exact
+    }
+
+    /// The BM25 index.
+    pub fn lexical(&self) -> &Lexical {
+        &self.lexical
+    }
+
+    /// The vectors; `None` in lexical-only mode.
+    pub fn semantic(&self) -> Option<&Semantic> {
+        self.semantic.as_ref()
+    }
+
+    /// The vectors of the background questions; `None` in lexical-only mode.
+    pub fn strangers(&self) -> Option<&Matrix> {
+        self.strangers.as_ref()
+    }
+
+    /// How evidence becomes confidence here.
+    pub fn calibrations(&self) -> &Calibrations {
+        &self.calibrations
+    }
+
+    /// The model that made the vectors; `None` in lexical-only mode.
+    pub fn encoder(&self) -> Option<&Arc<Encoder>> {
+        self.encoder.as_ref()
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest of a release's folder and checks its format.
+    pub fn read(folder: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+        }
+        let path = folder.join(MANIFEST);
+        let Header { format } = read_json(&path)?;
+        if format != FORMAT {
+            return Err(Error::release(
+                folder,
+                format!("has format {format}, this zhida reads format {FORMAT}; publish the knowledge base again with this zhida"),
+            ));
+        }
+        read_json(&path)
+    }
+
+    /// Compares every file with its checksum.
+    fn verify(&self, folder: &Path) -> Result<()> {
+        for (name, expected) in &self.files {
+            let path = folder.join(name);
+            let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+            let actual = FileDigest::of(&bytes);
+            if actual != *expected {
+                return Err(Error::release(
+                    folder,
+                    format!(
+                        "{name} has {} bytes and SHA-256 {}, the manifest says {} bytes and {}; the release is damaged, roll back or run `zhida kb publish --kb {}`",
+                        actual.bytes, actual.sha256, expected.bytes, expected.sha256, self.kb
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entries of a release's folder, without opening the rest.
+pub fn entries_of(folder: &Path) -> Result<Vec<Entry>> {
+    read_entries(&folder.join(ENTRIES))
+}
+
+fn read_entries(path: &Path) -> Result<Vec<Entry>> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| {
+            serde_json::from_str(line).map_err(|e| Error::release(path, format!("line {}: {e}", index + 1)))
+        })
+        .collect()
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::release(path, format!("cannot be read: {e}")))
+}
+
+/// Every file below a folder, relative to it, in order.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        let path = folder.join(&below);
+        for item in fs::read_dir(&path).map_err(|e| Error::io("read", &path, e))? {
+            let item = item.map_err(|e| Error::io("read", &path, e))?;
+            let name = below.join(item.file_name());
+            let kind = item.file_type().map_err(|e| Error::io("read", item.path(), e))?;
+            if kind.is_dir() {
+                open.push(name);
+            } else {
+                files.push(name);
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}

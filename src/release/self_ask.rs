@@ -1,0 +1,170 @@
+//! What does a knowledge base answer when it asks itself?
+
+use rayon::prelude::*;
+
+use super::Calibrations;
+use super::build::Progress;
+use crate::decide::Generation;
+use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, SAME_TRADE, Sample};
+use crate::decide::evidence::{CANDIDATES, Evidence, FEATURES, Lists, Yardstick, rank};
+use crate::encoder::{Embedding, Matrix};
+use crate::error::Result;
+use crate::retrieve::exact::Exact;
+use crate::retrieve::lexical::Lexical;
+use crate::retrieve::semantic::Semantic;
+use crate::retrieve::{Except, Phrasing};
+use crate::text::{Analyzer, Normalized};
+
+/// The parts of a release that answer questions.
+pub(super) struct Subject<'a> {
+    pub entries: usize,
+    pub phrasings: &'a [Phrasing],
+    pub analyzer: &'a Analyzer,
+    pub exact: &'a Exact,
+    pub lexical: &'a Lexical,
+    pub semantic: Option<&'a Semantic>,
+    pub strangers: Option<&'a Matrix>,
+    pub background: &'a [String],
+}
+
+/// Questions of each kind that are asked at most, taken evenly from all.
+const ASKED: usize = 2_000;
+
+/// One question to ask, and what must not be found.
+struct Question<'a> {
+    raw: &'a str,
+    text: Normalized,
+    vector: Option<Embedding>,
+    except: Except,
+    /// The right entry; `None` for a stranger.
+    expect: Option<usize>,
+    /// The question's own place among the strangers: it is not its own neighbour.
+    own_stranger: Option<usize>,
+    weight: f64,
+}
+
+/// Asks and fits both generations.
+pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result<Calibrations> {
+    let questions = questions(subject);
+    let total = questions.len();
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let asked: Vec<(Option<Sample>, Option<Sample>)> = questions
+        .par_iter()
+        .map(|question| {
+            let samples = ask(subject, question);
+            let count = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            if count.is_multiple_of(256) || count == total {
+                progress("calibration", count, total);
+            }
+            samples
+        })
+        .collect::<Result<_>>()?;
+    let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+    let one: Vec<Sample> = one.into_iter().flatten().collect();
+    let two: Vec<Sample> = two.into_iter().flatten().collect();
+    let width = |generation| match generation {
+        Generation::One => crate::decide::evidence::LEXICAL_FEATURES,
+        Generation::Two => FEATURES.len(),
+    };
+    Ok(Calibrations {
+        one: Calibration::fit(&one, width(Generation::One)),
+        two: subject.semantic.map(|_| Calibration::fit(&two, width(Generation::Two))),
+    })
+}
+
+fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
+    let vector = |row: usize| subject.semantic.map(|semantic| semantic.vectors().row(row));
+    let mut phrasings_of = vec![0usize; subject.entries];
+    for phrasing in subject.phrasings {
+        phrasings_of[phrasing.entry] += 1;
+    }
+    let own = |index: usize, except, expect| {
+        let phrasing = &subject.phrasings[index];
+        Question {
+            raw: phrasing.text.as_str(),
+            text: phrasing.normalized.clone(),
+            vector: vector(index),
+            except,
+            expect,
+            own_stranger: None,
+            weight: 1.0,
+        }
+    };
+    // An entry with one phrasing has nothing left to be found by.
+    let with_others: Vec<usize> =
+        (0..subject.phrasings.len()).filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1).collect();
+    let mut inside: Vec<Question<'a>> = evenly(&with_others)
+        .map(|index| own(index, Except::Phrasing(index), Some(subject.phrasings[index].entry)))
+        .collect();
+    let every: Vec<usize> = (0..subject.phrasings.len()).collect();
+    let mut near: Vec<Question<'a>> =
+        evenly(&every).map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None)).collect();
+    let everyone: Vec<usize> = (0..subject.background.len()).collect();
+    let mut far: Vec<Question<'a>> = evenly(&everyone)
+        .filter_map(|index| {
+            let raw = subject.background[index].as_str();
+            let text = Normalized::new(raw);
+            // What the exact matcher settles never gets to the calibration,
+            // and what a knowledge base knows is no stranger to it.
+            if text.core.is_empty() || subject.exact.find(&text).is_some() {
+                return None;
+            }
+            Some(Question {
+                raw,
+                text,
+                vector: subject.strangers.map(|strangers| strangers.row(index)),
+                except: Except::Nothing,
+                expect: None,
+                own_stranger: Some(index),
+                weight: 1.0,
+            })
+        })
+        .collect();
+    let total = (inside.len() + near.len() + far.len()) as f64;
+    let shares = [
+        (&mut inside, 1.0 - OUTSIDE),
+        (&mut near, OUTSIDE * SAME_TRADE),
+        (&mut far, OUTSIDE * (1.0 - SAME_TRADE)),
+    ];
+    for (group, share) in shares {
+        let weight = share * total / group.len().max(1) as f64;
+        group.iter_mut().for_each(|question| question.weight = weight);
+    }
+    inside.into_iter().chain(near).chain(far).collect()
+}
+
+/// At most [`ASKED`] items, evenly spaced.
+fn evenly(items: &[usize]) -> impl Iterator<Item = usize> {
+    let taken = items.len().min(ASKED);
+    (0..taken).map(move |index| items[index * items.len() / taken])
+}
+
+fn ask(subject: &Subject<'_>, question: &Question<'_>) -> Result<(Option<Sample>, Option<Sample>)> {
+    let query = subject.analyzer.analyze(question.raw, question.text.clone());
+    let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
+    let yardstick = Yardstick { statistics: subject.lexical.statistics(), phrasings: subject.phrasings };
+    let sample = |lists: &Lists<'_>, generation| {
+        let ranked = rank(lists);
+        let evidence = Evidence::gather(lists, &ranked, &yardstick)?;
+        let place = ranked.iter().position(|item| Some(item.entry) == question.expect);
+        Some(Sample {
+            features: evidence.features(generation),
+            right: place == Some(0),
+            listed: place.is_some_and(|place| place < LISTED),
+            weight: question.weight,
+        })
+    };
+    let one = sample(&Lists { query: &query, lexical: &lexical, semantic: None, stranger: None }, Generation::One);
+    let (Some(semantic), Some(vector)) = (subject.semantic, &question.vector) else {
+        return Ok((one, None));
+    };
+    let best = semantic.scan(std::slice::from_ref(vector), question.except);
+    let stranger = subject.strangers.and_then(|strangers| {
+        let mut cosines = Vec::new();
+        strangers.cosines(vector, &mut cosines);
+        let others = cosines.into_iter().enumerate().filter(|(index, _)| Some(*index) != question.own_stranger);
+        others.map(|(_, cosine)| cosine).max_by(f32::total_cmp)
+    });
+    let two = sample(&Lists { query: &query, lexical: &lexical, semantic: Some(&best), stranger }, Generation::Two);
+    Ok((one, two))
+}

@@ -1,0 +1,216 @@
+//! Which entries share words with the question?
+//!
+//! BM25 over tantivy. Two fields per phrasing: jieba words, and characters
+//! with pairs of neighbours. The query is one `Should` clause per term: user
+//! text never goes through a query parser, which would make phrase queries of
+//! runs of Chinese words.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use tantivy::collector::TopDocs;
+use tantivy::index::IndexBuilder;
+use tantivy::query::{BooleanQuery, BoostQuery, Occur, TermQuery};
+use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
+use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
+
+use super::{Candidate, Except, Phrasing, by_score};
+use crate::error::{Error, Result};
+use crate::text::{Analyzer, Query, Term, grams};
+
+/// How much a word's score counts beside a character's.
+/// Measured on `faq/dev`; see corpora/README.md.
+const WORD_WEIGHT: f32 = 0.5;
+
+/// Phrasings that are looked at, so that entries with many phrasings do not
+/// crowd out all others.
+const PHRASINGS: usize = 64;
+
+/// Whether long phrasings count less (BM25's length norm).
+const NORMS: bool = true;
+
+/// The memory that building an index may take before it spills, in bytes.
+const BUDGET: usize = 256 << 20;
+
+/// The lexical index of a release.
+pub struct Lexical {
+    searcher: Searcher,
+    words: Field,
+    grams: Field,
+    entry_of: Vec<usize>,
+    statistics: Statistics,
+}
+
+/// How rare each character and pair is among the phrasings.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    phrasings: usize,
+    frequency: HashMap<String, u32>,
+}
+
+impl Statistics {
+    fn new(phrasings: &[Phrasing]) -> Self {
+        let mut frequency: HashMap<String, u32> = HashMap::new();
+        for phrasing in phrasings {
+            let mut terms = grams(&phrasing.normalized.core);
+            terms.sort_unstable();
+            terms.dedup();
+            for term in terms {
+                *frequency.entry(term).or_default() += 1;
+            }
+        }
+        Self { phrasings: phrasings.len(), frequency }
+    }
+
+    /// BM25's inverse document frequency; the highest for what no phrasing has.
+    pub fn idf(&self, gram: &str) -> f32 {
+        let n = self.phrasings as f32;
+        let df = self.frequency.get(gram).copied().unwrap_or(0) as f32;
+        (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
+    }
+
+    /// Whether any phrasing has this character or pair.
+    pub fn knows(&self, gram: &str) -> bool {
+        self.frequency.contains_key(gram)
+    }
+}
+
+impl Lexical {
+    /// Writes the index of some phrasings into an empty folder.
+    pub fn build(folder: &Path, phrasings: &[Phrasing], analyzer: &Analyzer) -> Result<()> {
+        let failed = |e: tantivy::TantivyError| search_error(folder, e);
+        let mut schema = Schema::builder();
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_index_option(IndexRecordOption::WithFreqs)
+            .set_fieldnorms(NORMS);
+        let options = TextOptions::default().set_indexing_options(indexing);
+        let words = schema.add_text_field("words", options.clone());
+        let grams = schema.add_text_field("grams", options);
+        let directory = tantivy::directory::MmapDirectory::open(folder)
+            .map_err(|e| Error::io("open", folder, std::io::Error::other(e)))?;
+        // One segment whose documents are the phrasings in their order: a
+        // document's number is the phrasing's.
+        let mut writer = IndexBuilder::new()
+            .schema(schema.build())
+            .single_segment_index_writer(directory, BUDGET)
+            .map_err(failed)?;
+        for phrasing in phrasings {
+            let query = analyzer.analyze(&phrasing.text, phrasing.normalized.clone());
+            let mut document = TantivyDocument::default();
+            let (mut word_terms, mut gram_terms) = (Vec::new(), Vec::new());
+            for term in query.terms() {
+                match term {
+                    Term::Word(word) => word_terms.push(word),
+                    Term::Gram(gram) => gram_terms.push(gram),
+                }
+            }
+            document.add_pre_tokenized_text(words, pre_tokenized(word_terms));
+            document.add_pre_tokenized_text(grams, pre_tokenized(gram_terms));
+            writer.add_document(document).map_err(failed)?;
+        }
+        writer.finalize().map_err(failed)?;
+        Ok(())
+    }
+
+    /// Opens the index that [`Self::build`] wrote for the same phrasings.
+    pub fn open(folder: &Path, phrasings: &[Phrasing]) -> Result<Self> {
+        let failed = |e: tantivy::TantivyError| search_error(folder, e);
+        let index = Index::open_in_dir(folder).map_err(failed)?;
+        let reader = index
+            .reader_builder()
+            .reload_policy(tantivy::ReloadPolicy::Manual)
+            .try_into()
+            .map_err(failed)?;
+        let searcher = reader.searcher();
+        if searcher.num_docs() != phrasings.len() as u64 {
+            return Err(Error::release(
+                folder,
+                format!("the lexical index holds {} phrasings, the entries have {}", searcher.num_docs(), phrasings.len()),
+            ));
+        }
+        let schema = index.schema();
+        Ok(Self {
+            words: schema.get_field("words").map_err(failed)?,
+            grams: schema.get_field("grams").map_err(failed)?,
+            searcher,
+            entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
+            statistics: Statistics::new(phrasings),
+        })
+    }
+
+    /// How rare each character and pair is.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The best `k` entries by BM25.
+    pub fn search(&self, query: &Query, k: usize, except: Except) -> Result<Vec<Candidate>> {
+        let mut terms = query.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        let clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = terms
+            .into_iter()
+            .map(|term| {
+                let (field, text, weight) = match &term {
+                    Term::Word(word) => (self.words, word, WORD_WEIGHT),
+                    Term::Gram(gram) => (self.grams, gram, 1.0),
+                };
+                let term = IndexTerm::from_field_text(field, text);
+                let query = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
+                (Occur::Should, Box::new(BoostQuery::new(query, weight)) as Box<dyn tantivy::query::Query>)
+            })
+            .collect();
+        if clauses.is_empty() || self.entry_of.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hidden = match except {
+            Except::Nothing => 0,
+            Except::Phrasing(_) => 1,
+            Except::Entry(entry) => self.entry_of.iter().filter(|&&other| other == entry).count(),
+        };
+        let found = self
+            .searcher
+            .search(&BooleanQuery::new(clauses), &TopDocs::with_limit(PHRASINGS.max(k) + hidden).order_by_score())
+            .map_err(|e| Error::internal("search", e))?;
+        let mut best: HashMap<usize, Candidate> = HashMap::new();
+        for (score, address) in found {
+            let phrasing = address.doc_id as usize;
+            let entry = self.entry_of[phrasing];
+            if except.hides(phrasing, entry) {
+                continue;
+            }
+            let candidate = Candidate { entry, phrasing, score };
+            best.entry(entry)
+                .and_modify(|known| {
+                    if by_score(&candidate, known).is_lt() {
+                        *known = candidate;
+                    }
+                })
+                .or_insert(candidate);
+        }
+        let mut candidates: Vec<Candidate> = best.into_values().collect();
+        candidates.sort_by(by_score);
+        candidates.truncate(k);
+        Ok(candidates)
+    }
+}
+
+fn pre_tokenized(terms: Vec<String>) -> PreTokenizedString {
+    let tokens = terms
+        .into_iter()
+        .enumerate()
+        .map(|(position, text)| IndexToken { position, text, ..IndexToken::default() })
+        .collect();
+    PreTokenizedString { text: String::new(), tokens }
+}
+
+fn search_error(folder: &Path, error: tantivy::TantivyError) -> Error {
+    match error {
+        tantivy::TantivyError::IoError(source) => {
+            Error::io("use", folder, std::io::Error::new(source.kind(), source.to_string()))
+        }
+        other => Error::release(folder, format!("the lexical index cannot be used: {other}; publish the knowledge base again")),
+    }
+}

@@ -1,0 +1,79 @@
+//! Which entries could it be?
+//!
+//! Three matchers look at the phrasings of the published entries: [`exact`]
+//! settles a question, [`lexical`] and [`semantic`] rank entries. Every score
+//! here is raw: scores of different matchers share no scale, and only
+//! `decide` may compare them.
+
+pub mod exact;
+pub mod lexical;
+pub mod semantic;
+
+use crate::kb::Entry;
+use crate::text::Normalized;
+
+/// One way to ask for an entry, in the order of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phrasing {
+    /// Position of its entry in the release.
+    pub entry: usize,
+    /// As the author wrote it.
+    pub text: String,
+    /// Its normal forms.
+    pub normalized: Normalized,
+}
+
+/// All phrasings of some entries.
+pub fn phrasings(entries: &[Entry]) -> Vec<Phrasing> {
+    entries
+        .iter()
+        .enumerate()
+        .flat_map(|(index, entry)| {
+            entry.phrasings().map(move |text| Phrasing {
+                entry: index,
+                text: text.to_owned(),
+                normalized: Normalized::new(text),
+            })
+        })
+        .collect()
+}
+
+/// An entry that a matcher found, by its best phrasing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Position of the entry in the release.
+    pub entry: usize,
+    /// Position of the phrasing that scored best.
+    pub phrasing: usize,
+    /// The matcher's own score.
+    pub score: f32,
+}
+
+/// What a search must not find. Calibration asks a knowledge base its own
+/// questions, and a question must not find itself then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Except {
+    /// Everything may be found.
+    #[default]
+    Nothing,
+    /// One phrasing is not there.
+    Phrasing(usize),
+    /// A whole entry is not there.
+    Entry(usize),
+}
+
+impl Except {
+    /// Whether a phrasing of an entry must not be found.
+    pub fn hides(self, phrasing: usize, entry: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Phrasing(hidden) => hidden == phrasing,
+            Self::Entry(hidden) => hidden == entry,
+        }
+    }
+}
+
+/// Best first; equal scores in the order of the release.
+fn by_score(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)).then(a.phrasing.cmp(&b.phrasing))
+}

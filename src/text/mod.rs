@@ -1,0 +1,18 @@
+//! What did the user really type?
+//!
+//! [`Analyzer::query`] turns a message into a [`Query`]: its exact key, its
+//! core, and the terms that the lexical index holds. The same analyzer is used
+//! for indexing and for asking, so both sides always agree.
+
+mod lexicon;
+mod normalize;
+mod segment;
+
+pub use lexicon::Lexicon;
+pub use normalize::{Normalized, Step, StepTrace, encoder_text, exact_key};
+pub use segment::{Analyzer, Query, Term, Token, grams};
+
+/// The longest question that is looked at, in characters. Longer ones are
+/// refused: a chat message is never that long, and cutting one silently would
+/// answer a question that nobody asked.
+pub const MAX_CHARS: usize = 2_000;

@@ -1,0 +1,318 @@
+//! Which differences in writing do not matter?
+//!
+//! The steps are one list, [`Step::ALL`]. The lossless ones come first and
+//! change only how a thing is written; the exact matcher compares their result
+//! ([`exact_key`]). The lossy ones drop something that was said, and only the
+//! matchers that score see their result.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use unicode_normalization::UnicodeNormalization;
+
+use super::lexicon::fillers;
+
+/// One step of the normalisation, in the order in which it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Unicode NFKC: full and half width, ligatures, circled numbers.
+    Compatibility,
+    /// Lower case.
+    Case,
+    /// Traditional to simplified characters (OpenCC tables, words before characters).
+    Simplify,
+    /// Control and zero-width characters go, white space becomes one space,
+    /// and none stays beside a Chinese character.
+    Blanks,
+    /// Punctuation goes, except inside numbers and codes (`1.5`, `a-20`).
+    Punctuation,
+    /// Emoji and other pictographs go.
+    Emoji,
+    /// Three or more of the same letter or character in a row become one.
+    Repeats,
+    /// Greetings, politeness and particles at both ends go.
+    Fillers,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Compatibility,
+        Self::Case,
+        Self::Simplify,
+        Self::Blanks,
+        Self::Punctuation,
+        Self::Emoji,
+        Self::Repeats,
+        Self::Fillers,
+    ];
+
+    /// Whether the step drops something that was said.
+    pub fn is_lossy(self) -> bool {
+        matches!(self, Self::Emoji | Self::Repeats | Self::Fillers)
+    }
+
+    /// The name that `--explain` shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compatibility => "nfkc",
+            Self::Case => "lower_case",
+            Self::Simplify => "simplified",
+            Self::Blanks => "blanks",
+            Self::Punctuation => "punctuation",
+            Self::Emoji => "emoji",
+            Self::Repeats => "repeats",
+            Self::Fillers => "fillers",
+        }
+    }
+
+    fn apply(self, text: &str) -> String {
+        match self {
+            Self::Compatibility => text.nfkc().collect(),
+            Self::Case => text.to_lowercase(),
+            Self::Simplify => simplify(text),
+            Self::Blanks => blanks(text),
+            Self::Punctuation => punctuation(text),
+            Self::Emoji => EMOJI.replace_all(text, "").into_owned(),
+            Self::Repeats => repeats(text),
+            Self::Fillers => strip_fillers(text).to_owned(),
+        }
+    }
+}
+
+/// What one step made of the text, for `--explain`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StepTrace {
+    /// [`Step::name`].
+    pub step: &'static str,
+    /// [`Step::is_lossy`].
+    pub lossy: bool,
+    /// The text after the step.
+    pub text: String,
+}
+
+/// A text in both its normal forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normalized {
+    /// After the lossless steps: what the exact matcher compares.
+    pub exact: String,
+    /// After all steps: what the scoring matchers see. Empty when the text
+    /// holds nothing but emoji and punctuation.
+    pub core: String,
+}
+
+impl Normalized {
+    /// Normalises a text.
+    pub fn new(text: &str) -> Self {
+        let exact = exact_key(text);
+        let core = settle(&exact, Step::is_lossy);
+        Self { exact, core }
+    }
+
+    /// Every step's result, for people.
+    pub fn trace(text: &str) -> Vec<StepTrace> {
+        let mut current = text.to_owned();
+        Step::ALL
+            .iter()
+            .map(|step| {
+                current = step.apply(&current);
+                StepTrace { step: step.name(), lossy: step.is_lossy(), text: current.clone() }
+            })
+            .collect()
+    }
+}
+
+/// The form in which two spellings of the same question are equal: all
+/// lossless steps. Idempotent.
+pub fn exact_key(text: &str) -> String {
+    settle(text, |step| !step.is_lossy())
+}
+
+/// The form that encoders read: like [`exact_key`] but with its punctuation,
+/// which models have seen in training.
+pub fn encoder_text(text: &str) -> String {
+    settle(text, |step| !step.is_lossy() && step != Step::Punctuation)
+}
+
+/// Runs the chosen steps until nothing changes. One round is nearly always
+/// enough; a second one is needed where a later step makes work for an earlier
+/// one (a conversion table may produce a word that has an entry of its own),
+/// and idempotence is a law that indexing relies on.
+fn settle(text: &str, chosen: impl Fn(Step) -> bool) -> String {
+    const ROUNDS: usize = 4;
+    let mut current = text.to_owned();
+    for _ in 0..ROUNDS {
+        let mut next = current.clone();
+        for step in Step::ALL.into_iter().filter(|&step| chosen(step)) {
+            next = step.apply(&next);
+        }
+        if next == current {
+            break;
+        }
+        current = next;
+    }
+    current
+}
+
+static CONVERTER: LazyLock<Option<ferrous_opencc::OpenCC>> = LazyLock::new(|| {
+    // The tables are compiled in; they can only fail to load if the crate
+    // itself is broken, and then simplified text must still work.
+    ferrous_opencc::OpenCC::from_config(ferrous_opencc::config::BuiltinConfig::T2s).ok()
+});
+
+fn simplify(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    CONVERTER.as_ref().map_or_else(|| text.to_owned(), |converter| converter.convert(text))
+}
+
+/// Whether a character is written without spaces around it.
+pub(super) fn is_han(c: char) -> bool {
+    matches!(c,
+        '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
+        | '\u{20000}'..='\u{3FFFF}' | '\u{3005}' | '\u{3007}')
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control() && !c.is_whitespace()
+        || matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}' | '\u{FFFD}')
+}
+
+fn blanks(text: &str) -> String {
+    let visible = text.chars().filter(|&c| !is_invisible(c));
+    let mut out = String::with_capacity(text.len());
+    let mut pending = false;
+    for c in visible {
+        if c.is_whitespace() {
+            pending = true;
+            continue;
+        }
+        if pending {
+            // A space separates two words of an alphabet and nothing else;
+            // "iphone 15" and "iphone15" are the same thing.
+            let before = out.chars().next_back();
+            if before.is_some_and(|b| needs_space(b, c)) {
+                out.push(' ');
+            }
+            pending = false;
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn needs_space(before: char, after: char) -> bool {
+    (before.is_alphabetic() && after.is_alphabetic() && !is_han(before) && !is_han(after))
+        || (before.is_numeric() && after.is_numeric())
+}
+
+static PUNCTUATION: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"[\p{P}\p{Sk}~`^|<>=]"));
+
+fn punctuation(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut buffer = [0u8; 4];
+    let mut out = String::with_capacity(text.len());
+    for (index, &c) in chars.iter().enumerate() {
+        let joins_code = matches!(c, '.' | '-' | '/' | ':' | '_' | '@')
+            && index > 0
+            && chars[index - 1].is_ascii_alphanumeric()
+            && chars.get(index + 1).is_some_and(char::is_ascii_alphanumeric);
+        let carries_meaning = matches!(c, '%' | '#' | '&');
+        if joins_code || carries_meaning || !PUNCTUATION.is_match(c.encode_utf8(&mut buffer)) {
+            out.push(c);
+        }
+    }
+    // Punctuation may have been all that kept two spaces apart.
+    blanks(&out)
+}
+
+static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
+    // Digits, # and * are "emoji" in Unicode's sense, pictographs are not.
+    regex(r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\u{20E3}]+")
+});
+
+fn repeats(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let chars: Vec<char> = text.chars().collect();
+    let mut at = 0;
+    while at < chars.len() {
+        let c = chars[at];
+        let run = chars[at..].iter().take_while(|&&other| other == c).count();
+        // 10000 is a number, not an exclamation.
+        let kept = if run >= 3 && !c.is_numeric() { 1 } else { run };
+        out.extend(std::iter::repeat_n(c, kept));
+        at += run;
+    }
+    out
+}
+
+/// Strips greetings and particles from both ends, as long as something is left.
+fn strip_fillers(text: &str) -> &str {
+    const LEFT_AT_LEAST: usize = 2;
+    let long_enough = |rest: &str| rest.chars().count() >= LEFT_AT_LEAST;
+    let mut rest = text;
+    while let Some(shorter) = fillers().leading(rest).filter(|r| long_enough(r)) {
+        rest = shorter;
+    }
+    while let Some(shorter) = fillers().trailing(rest).filter(|r| long_enough(r)) {
+        rest = shorter;
+    }
+    rest.trim()
+}
+
+/// Compiles a pattern that stands in this source.
+#[expect(clippy::expect_used, reason = "the patterns are constants that every test run compiles")]
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a constant pattern")
+}
+
+/// Borrowed when a text is already normal; used where most texts are.
+pub(super) fn key_of(text: &str) -> Cow<'_, str> {
+    let key = exact_key(text);
+    if key == text { Cow::Borrowed(text) } else { Cow::Owned(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn width_case_script_and_punctuation_do_not_matter() {
+        let key = exact_key("iphone15怎么退货");
+        for same in ["ｉＰｈｏｎｅ １５ 怎么退货？", "iPhone15怎麼退貨!!", " iphone15，怎么\u{200B}退货。 "] {
+            assert_eq!(exact_key(same), key, "{same}");
+        }
+    }
+
+    #[test]
+    fn punctuation_inside_codes_and_numbers_stays() {
+        assert_eq!(exact_key("1.5 元和 15 元"), "1.5元和15元");
+        assert_eq!(exact_key("型号 A-20/B?"), "型号a-20/b");
+        assert_eq!(exact_key("打5折,还是 50%"), "打5折还是50%");
+    }
+
+    #[test]
+    fn lossy_steps_drop_greetings_emoji_and_shouting() {
+        let core = |text| Normalized::new(text).core;
+        assert_eq!(core("你好，请问怎么退货呀😊谢谢"), "怎么退货");
+        assert_eq!(core("快快快快发货啊啊啊啊"), "快发货");
+        assert_eq!(core("充了10000元"), "充了10000元");
+        assert_eq!(core("你好"), "你好", "a greeting alone is kept");
+        assert_eq!(core("😊👍🏻"), "");
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing() {
+        for text in ["你好你好請問一下，乾隆後面的皇后裏發財", "ﬁ①②㎡ＡＢＣ", "……！！", "啊啊啊哈哈哈哈哈呢呢呢", "İstanbul ẞ", "a . b . 1 . 2"] {
+            let once = Normalized::new(text);
+            assert_eq!(exact_key(&once.exact), once.exact, "{text}");
+            assert_eq!(Normalized::new(&once.core).core, once.core, "{text}");
+        }
+    }
+}

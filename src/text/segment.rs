@@ -1,0 +1,217 @@
+//! Where are the words?
+
+use std::sync::{Arc, LazyLock};
+
+use jieba_rs::Jieba;
+
+use super::lexicon::Lexicon;
+use super::normalize::{Normalized, is_han};
+use super::MAX_CHARS;
+use crate::error::{QuestionError, Result};
+
+/// Whether jieba guesses words that are in no dictionary. Measured on
+/// `faq/dev` (see corpora/README.md): guessing helped no set.
+const HMM: bool = false;
+
+/// The dictionary is read-only and takes a third of a second to build, so all
+/// analyzers without words of their own share one.
+static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| Arc::new(Jieba::new()));
+
+/// A piece of the core text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Token {
+    /// The piece as it stands in the text.
+    pub text: String,
+    /// Byte offset of its beginning in [`Normalized::core`].
+    pub start: usize,
+    /// The word that stands for its group of synonyms.
+    pub canonical: String,
+    /// Whether it says nothing about the matter.
+    pub stop: bool,
+}
+
+/// A unit of the lexical index.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Term {
+    /// A word after synonyms, stop words left out.
+    Word(String),
+    /// A character, or two in a row; a run of Latin letters or digits counts
+    /// as one character.
+    Gram(String),
+}
+
+/// A message in every form that the matchers need.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What was typed.
+    pub raw: String,
+    /// Both normal forms.
+    pub text: Normalized,
+    /// The words of the core.
+    pub tokens: Vec<Token>,
+}
+
+impl Query {
+    /// Whether anything is left that a matcher could look at.
+    pub fn has_text(&self) -> bool {
+        self.text.core.chars().any(char::is_alphanumeric)
+    }
+
+    /// The terms under which the lexical index looks, with repetitions.
+    pub fn terms(&self) -> Vec<Term> {
+        let words = self
+            .tokens
+            .iter()
+            .filter(|token| !token.stop)
+            .map(|token| Term::Word(token.canonical.clone()));
+        words.chain(grams(&self.text.core).into_iter().map(Term::Gram)).collect()
+    }
+}
+
+/// Turns texts into [`Query`]s, the same way for indexing and for asking.
+#[derive(Clone)]
+pub struct Analyzer {
+    jieba: Arc<Jieba>,
+    lexicon: Arc<Lexicon>,
+}
+
+impl Analyzer {
+    /// An analyzer that knows a lexicon's words.
+    pub fn new(lexicon: Lexicon) -> Self {
+        let mut jieba = Jieba::clone(&DICTIONARY);
+        for word in lexicon.words() {
+            if word.chars().count() > 1 && !jieba.has_word(word) {
+                jieba.add_word(word, None, None);
+            }
+        }
+        Self { jieba: Arc::new(jieba), lexicon: Arc::new(lexicon) }
+    }
+
+    /// The words it knows.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// Analyses a message.
+    ///
+    /// # Errors
+    /// When it is blank or longer than [`MAX_CHARS`] characters.
+    pub fn query(&self, raw: &str) -> Result<Query> {
+        let chars = raw.chars().count();
+        if chars > MAX_CHARS {
+            return Err(QuestionError::TooLong { chars, limit: MAX_CHARS }.into());
+        }
+        if raw.chars().all(|c| c.is_whitespace() || c.is_control()) {
+            return Err(QuestionError::Blank.into());
+        }
+        Ok(self.analyze(raw, Normalized::new(raw)))
+    }
+
+    /// Analyses a text that was normalised before.
+    pub fn analyze(&self, raw: &str, text: Normalized) -> Query {
+        let tokens = self.segment(&text.core);
+        Query { raw: raw.to_owned(), text, tokens }
+    }
+
+    /// Cuts a normalised text into words; what is no word (spaces, symbols) is skipped.
+    pub fn segment(&self, core: &str) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        let mut start = 0;
+        for cut in self.jieba.cut(core, HMM) {
+            let piece = cut.word;
+            let at = start;
+            start += piece.len();
+            if !piece.chars().any(char::is_alphanumeric) {
+                continue;
+            }
+            let canonical = self.lexicon.canonical(piece).to_owned();
+            let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);
+            tokens.push(Token { text: piece.to_owned(), start: at, canonical, stop });
+        }
+        tokens
+    }
+}
+
+/// Characters and pairs of neighbours; runs of Latin letters or of digits are
+/// one unit, since "1" says nothing about "1000".
+pub fn grams(core: &str) -> Vec<String> {
+    let mut units: Vec<&str> = Vec::new();
+    let mut run: Option<usize> = None;
+    for (at, c) in core.char_indices() {
+        let in_run = c.is_alphanumeric() && !is_han(c);
+        match (in_run, run) {
+            (true, None) => run = Some(at),
+            (true, Some(start)) => {
+                let last = core[start..at].chars().next_back();
+                if last.is_some_and(|last| last.is_numeric() != c.is_numeric()) {
+                    units.push(&core[start..at]);
+                    run = Some(at);
+                }
+            }
+            (false, open) => {
+                if let Some(start) = open {
+                    units.push(&core[start..at]);
+                    run = None;
+                }
+                if is_han(c) {
+                    units.push(&core[at..at + c.len_utf8()]);
+                }
+            }
+        }
+    }
+    if let Some(start) = run {
+        units.push(&core[start..]);
+    }
+    let pairs = units.windows(2).map(|pair| pair.concat());
+    let mut grams: Vec<String> = units.iter().map(|&unit| unit.to_owned()).collect();
+    grams.extend(pairs);
+    grams
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+mod tests {
+    use super::*;
+
+    fn analyzer() -> Analyzer {
+        Analyzer::new(Lexicon::with_words(["拾光卡plus"]))
+    }
+
+    #[test]
+    fn tokens_and_skipped_characters_give_back_the_text() {
+        let analyzer = analyzer();
+        for text in ["手机号怎么换绑", "5g sim卡 a-20 坏了，50%", "拾光卡plus怎么退", "𠮷野家 emoji😀里"] {
+            let query = analyzer.query(text).unwrap();
+            let core = &query.text.core;
+            let mut at = 0;
+            for token in &query.tokens {
+                assert!(!core[at..token.start].chars().any(char::is_alphanumeric), "{text}");
+                assert_eq!(&core[token.start..token.start + token.text.len()], token.text);
+                at = token.start + token.text.len();
+            }
+            assert!(!core[at..].chars().any(char::is_alphanumeric), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_knowledge_base_stay_whole() {
+        let query = analyzer().query("拾光卡PLUS怎么退").unwrap();
+        assert!(query.tokens.iter().any(|token| token.text == "拾光卡plus"), "{:?}", query.tokens);
+    }
+
+    #[test]
+    fn grams_keep_numbers_and_latin_words_whole() {
+        assert_eq!(grams("充100元"), ["充", "100", "元", "充100", "100元"]);
+        assert_eq!(grams("esim卡"), ["esim", "卡", "esim卡"]);
+        assert_eq!(grams("iphone15"), ["iphone", "15", "iphone15"]);
+    }
+
+    #[test]
+    fn blank_and_endless_messages_are_refused() {
+        let analyzer = analyzer();
+        assert!(analyzer.query(" \n\t\u{3000}").is_err());
+        assert!(analyzer.query(&"长".repeat(MAX_CHARS + 1)).is_err());
+        assert!(analyzer.query(&"长".repeat(MAX_CHARS)).is_ok());
+        assert!(!analyzer.query("😀😀！！").unwrap().has_text());
+    }
+}

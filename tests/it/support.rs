@@ -1,0 +1,37 @@
+//! What several tests need.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The `zhida` binary that cargo built for this test run.
+pub fn zhida() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_zhida"))
+}
+
+/// Runs a command and gives back what it printed.
+pub fn run(command: &mut Command) -> Output {
+    command.output().expect("the binary starts")
+}
+
+/// stdout as text.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// stderr as text.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A file below the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A knowledge base of a few entries, for tests that need no more.
+pub const SMALL_KB: &str = concat!(
+    r#"{"id":"refund-time","question":"退款多久到账","similar":["钱什么时候退回来","退的钱几天能到"],"answer":"原路退回，1 到 3 个工作日到账。","topic":"退款"}"#, "\n",
+    r#"{"id":"address-change","question":"怎么修改收货地址","similar":["地址填错了怎么办","想换个地方收货"],"answer":"发货前可在订单详情里修改。","answers":{"wechat":"点菜单“我的订单”修改。"}}"#, "\n",
+    r#"{"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开","要报销需要票"],"answer":"订单完成后在“我的发票”里申请。","keywords":["发票"]}"#, "\n",
+    r#"{"id":"cod","question":"支持货到付款吗","similar":["能不能收到货再给钱"],"answer":"部分地区支持。","rules":[{"contains":["货到付款"],"without":["退"]}]}"#, "\n",
+);
