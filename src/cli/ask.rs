@@ -94,8 +94,8 @@ fn print_trace(trace: &Trace) {
             println!("  {:>8.4}  [{}] {}", candidate.score, candidate.entry, candidate.phrasing);
         }
     }
-    if let Some(stranger) = trace.stranger {
-        println!("  {stranger:>8.4}  the nearest background stranger");
+    if let Some(scale) = trace.scale {
+        println!("  {:>8.4}  what a stranger to this knowledge base reaches on average", scale.nearest);
     }
     for (name, verdict) in [("generation 1", &trace.generation1), ("generation 2", &trace.generation2)] {
         if verdict.decision.is_empty() {

@@ -1,18 +1,30 @@
 //! `zhida eval`: how good is a knowledge base?
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
 
 use super::{Common, progress};
 use crate::decide::Generation;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
-use crate::eval::{dataset, run};
+use crate::eval::compare::{self, Baseline};
+use crate::eval::dataset::{self, LabelledQuery};
+use crate::eval::report::{self, GenerationReport, QuerySet, Report, table};
+use crate::eval::run::{self, Prediction};
+use crate::store::write_whole;
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Writes report.json, report.md, report.html and one predictions-genN.jsonl per \
+generation into DIR.
+
+Exit status: 0 done, 1 failed or a regression against --baseline, 2 wrong usage.")]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
@@ -28,41 +40,168 @@ pub(crate) struct Args {
     /// Accept at most this share of wrong answers among those given.
     #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
     max_wrong: f64,
+    /// The report.json of an earlier run over the same query set: say what flipped, exit 1 on a regression.
+    ///
+    /// The runs are compared question by question, for each generation that
+    /// both ran, and the questions whose outcome changed (right, wrong,
+    /// clarify, handoff) go to DIR/flips.jsonl. A regression is fewer
+    /// questions answered right, or more answered wrong, by more than chance:
+    /// McNemar's exact two-sided test on the questions that changed gives
+    /// p < 0.05 (six changes for the worse and none for the better are enough,
+    /// five are not). Anything less prints, but exits 0.
+    #[arg(long, value_name = "REPORT.JSON")]
+    baseline: Option<PathBuf>,
     /// The folder for the report and the predictions.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Also write what every stage saw, one JSON line per query, for people who study calibration.
+    #[arg(long, value_name = "FILE")]
+    evidence: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let release = args.common.release(&args.kb)?;
-    let queries = dataset::read(&args.queries, release.entries())?;
-    let engine = Engine::new(Arc::new(release), args.max_wrong);
+    // Whatever can be wrong without the knowledge base is found before its
+    // calibration, which takes its time.
+    let baseline = args.baseline.as_deref().map(|path| read_baseline(path, &args.out)).transpose()?;
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
+    tempfile::tempfile_in(&args.out).map_err(|e| Error::io("write into", &args.out, e))?;
+
+    let release = Arc::new(args.common.release(&args.kb)?);
+    let queries = dataset::read(&args.queries, release.entries())?;
+    if let Some((path, baseline)) = &baseline {
+        baseline.check(path, &queries)?;
+        if (baseline.max_wrong - args.max_wrong).abs() > f64::EPSILON {
+            eprintln!("zhida: the baseline's goal is {}, this run's is {}", baseline.max_wrong, args.max_wrong);
+        }
+    }
     let generations: &[Generation] = match args.generation.as_str() {
         "1" => &[Generation::One],
         "2" => &[Generation::Two],
         _ => &[Generation::One, Generation::Two],
     };
-    let mut evidence = std::io::BufWriter::new(
-        std::fs::File::create(args.out.join("evidence.jsonl")).map_err(|e| Error::io("create", &args.out, e))?,
-    );
-    for query in &queries {
-        let trace = engine.explain(&query.text, Options::default()).map(|(_, trace)| trace).unwrap_or_default();
-        let line = serde_json::json!({"text": query.text, "expect": query.expect, "tags": query.tags, "trace": trace});
-        let _ = writeln!(evidence, "{line}");
+    if release.encoder().is_none() && generations.contains(&Generation::Two) {
+        eprintln!("zhida: no model is loaded; generation 2 does what generation 1 does");
     }
-    let bars = progress::Bars::new();
+    let engine = Engine::new(Arc::clone(&release), args.max_wrong);
+    if let Some(path) = &args.evidence {
+        write_whole(path, &evidence(&engine, &queries)?)?;
+    }
+
+    let mut runs = Vec::new();
     for &generation in generations {
+        let stage = match generation {
+            Generation::One => "generation 1",
+            Generation::Two => "generation 2",
+        };
+        let bars = progress::Bars::new();
         let options = Options { generation, ..Options::default() };
-        let predictions =
-            run::predict(&engine, &queries, options, &|done| bars.show("questions", done, queries.len()))?;
-        let mut lines = Vec::new();
-        for prediction in &predictions {
-            serde_json::to_writer(&mut lines, prediction).map_err(|e| Error::internal("eval", e))?;
-            lines.push(b'\n');
-        }
-        let path = args.out.join(format!("predictions-gen{}.jsonl", generation.number()));
-        crate::store::write_whole(&path, &lines)?;
+        let predictions = run::predict(&engine, &queries, options, &|done| bars.show(stage, done, queries.len()))?;
+        let policy = serde_json::to_value(engine.policy(generation)).map_err(|e| Error::internal("eval", e))?;
+        runs.push(GenerationReport::new(generation.number(), policy, predictions));
     }
-    Ok(ExitCode::SUCCESS)
+    let manifest = release.manifest();
+    let now = time::OffsetDateTime::now_utc();
+    let mut report = Report {
+        zhida: env!("CARGO_PKG_VERSION").to_owned(),
+        created: now
+            .replace_nanosecond(0)
+            .unwrap_or(now)
+            .format(&time::format_description::well_known::Rfc3339)
+            .map_err(|e| Error::internal("eval", e))?,
+        kb: manifest.kb.clone(),
+        entries: release.entries().len(),
+        release: manifest.number.to_string(),
+        model: manifest.model.as_ref().map(|model| model.id.clone()),
+        max_wrong: args.max_wrong,
+        queries: QuerySet {
+            file: args.queries.display().to_string(),
+            n: queries.len(),
+            sha256: compare::fingerprint(&queries)?,
+        },
+        generations: runs,
+        baseline: None,
+        questions: Report::questions_of(release.entries()),
+    };
+    if let Some((path, baseline)) = &baseline {
+        let runs: Vec<(u8, &[Prediction])> =
+            report.generations.iter().map(|run| (run.number, run.predictions.as_slice())).collect();
+        let (comparison, flips) = compare::compare(path, baseline, &runs)?;
+        write_whole(&args.out.join("flips.jsonl"), &lines(&flips)?)?;
+        report.baseline = Some(comparison);
+    }
+    write(&report, &args.out)?;
+    // A reader that closed the pipe has seen enough; the files are written.
+    let _ = std::io::stdout().write_all(summary(&report, &args.out).as_bytes());
+    let regressed = report.baseline.as_ref().is_some_and(|comparison| comparison.regressed);
+    if regressed {
+        eprintln!("zhida: a regression against the baseline; see {}", args.out.join("flips.jsonl").display());
+    }
+    Ok(if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn read_baseline<'a>(path: &'a Path, out: &Path) -> Result<(&'a Path, Baseline)> {
+    let baseline = Baseline::read(path)?;
+    // A run that regressed must not become what the next one is measured by.
+    let own = out.join("report.json");
+    if let (Ok(old), Ok(new)) = (path.canonicalize(), own.canonicalize())
+        && old == new
+    {
+        return Err(Error::Refused(format!(
+            "{}: this run would write its own report over the baseline; choose another `--out`, or copy the baseline first",
+            path.display()
+        )));
+    }
+    Ok((path, baseline))
+}
+
+/// Every file of a run, each of them whole. The report comes last: where it
+/// is new, so is what it speaks of.
+fn write(report: &Report, out: &Path) -> Result<()> {
+    for generation in &report.generations {
+        let name = format!("predictions-gen{}.jsonl", generation.number);
+        write_whole(&out.join(name), &lines(&generation.predictions)?)?;
+    }
+    write_whole(&out.join("report.html"), report::html::render(report)?.as_bytes())?;
+    write_whole(&out.join("report.md"), report::markdown::render(report).as_bytes())?;
+    write_whole(&out.join("report.json"), &report::json::render(report)?)
+}
+
+fn lines<T: serde::Serialize>(items: &[T]) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut lines, item).map_err(|e| Error::internal("eval", e))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// One line per query with what every stage saw; `trace` is null for a text
+/// that is no question.
+fn evidence(engine: &Engine, queries: &[LabelledQuery]) -> Result<Vec<u8>> {
+    let bars = progress::Bars::new();
+    let done = AtomicUsize::new(0);
+    let traced: Vec<serde_json::Value> = queries
+        .par_iter()
+        .map(|query| {
+            let trace = match engine.explain(&query.text, Options::default()) {
+                Ok((_, trace)) => Some(trace),
+                Err(Error::Question(_)) => None,
+                Err(e) => return Err(e),
+            };
+            bars.show("evidence", done.fetch_add(1, Ordering::Relaxed) + 1, queries.len());
+            Ok(serde_json::json!({"text": query.text, "expect": query.expect, "tags": query.tags, "trace": trace}))
+        })
+        .collect::<Result<_>>()?;
+    lines(&traced)
+}
+
+/// What stdout shows at the end.
+fn summary(report: &Report, out: &Path) -> String {
+    let mut text = table::short(report).text(false);
+    if let (Some(comparison), Some(flips)) = (&report.baseline, table::flips(report)) {
+        let verdict = if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
+        text.push_str(&format!("\nagainst {}: {verdict}\n{}", comparison.file, flips.text(false)));
+    }
+    text.push_str(&format!("\n{}\n", out.join("report.html").display()));
+    text
 }

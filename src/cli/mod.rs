@@ -5,7 +5,11 @@
 
 mod ask;
 mod eval;
+mod kb;
+mod model;
 mod progress;
+mod reference;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +18,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::encoder::Encoder;
+use crate::encoder::hub::ModelName;
 use crate::error::{Error, Result};
 use crate::kb::formats;
 use crate::release::{Build, Release};
@@ -29,10 +34,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Answer over HTTP; the first start publishes the demo knowledge base.
+    Serve(serve::Args),
     /// Answer one question.
     Ask(ask::Args),
     /// Measure how well a knowledge base answers labelled questions.
     Eval(eval::Args),
+    /// Gather the evidence of labelled questions that calibrations lean on.
+    Reference(reference::Args),
+    /// Import, check, publish, compare and roll back knowledge bases.
+    Kb(kb::Args),
+    /// List, describe, fetch, run and measure encoders.
+    Model(model::Args),
 }
 
 /// Runs the program.
@@ -46,8 +59,12 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
+        Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Reference(args) => reference::run(&args),
+        Command::Kb(args) => kb::run(&args),
+        Command::Model(args) => model::run(&args),
     };
     match outcome {
         Ok(status) => status,
@@ -64,8 +81,9 @@ pub(crate) struct Common {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
     data: PathBuf,
-    /// A model folder in the Hugging Face layout, or `none` for keyword and
-    /// BM25 matching only [default: the model inside the binary].
+    /// A model folder in the Hugging Face layout, the name of a model that
+    /// `zhida model pull` fetched, or `none` for keyword and BM25 matching
+    /// only [default: the model inside the binary].
     #[arg(long, value_name = "DIR", env = "ZHIDA_MODEL")]
     model: Option<PathBuf>,
 }
@@ -75,12 +93,32 @@ impl Common {
         Store::at(&self.data)
     }
 
+    /// Where fetched models lie.
+    fn models(&self) -> PathBuf {
+        self.data.join("models")
+    }
+
+    /// The folder that `--model` means: a folder, or the name of a fetched
+    /// model; `None` for the model inside the binary.
+    fn model_folder(&self) -> Option<PathBuf> {
+        let given = self.model.as_deref()?;
+        if !given.is_dir()
+            && let Some(name) = given.to_str().and_then(|text| ModelName::parse(text).ok())
+        {
+            let fetched = name.folder(&self.models());
+            if fetched.is_dir() {
+                return Some(fetched);
+            }
+        }
+        Some(given.to_path_buf())
+    }
+
     /// The model to use; `None` in lexical-only mode.
     fn encoder(&self) -> Result<Option<Arc<Encoder>>> {
-        match self.model.as_deref() {
+        match self.model_folder() {
             None => Encoder::built_in().map(|encoder| Some(Arc::new(encoder))),
             Some(path) if path == Path::new("none") => Ok(None),
-            Some(path) => Encoder::open(path).map(|encoder| Some(Arc::new(encoder))),
+            Some(path) => Encoder::open(&path).map(|encoder| Some(Arc::new(encoder))),
         }
     }
 

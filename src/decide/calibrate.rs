@@ -1,23 +1,33 @@
 //! What is the evidence worth here?
 //!
-//! The same cosine means different things in different knowledge bases and
-//! with different models. So each release learns from itself: every phrasing
-//! is asked with itself removed, every entry is asked with the whole entry
-//! removed (its questions become strangers of the same trade), and shipped
-//! background questions are asked as strangers of all trades. A logistic
-//! regression with few weights, none of which may turn the wrong way, and a
-//! ridge toward shipped weights, turns the evidence into a probability
-//! (Platt 1999; the ridge makes small knowledge bases behave).
+//! A logistic regression turns evidence into a probability (Platt 1999). It is
+//! fitted when a release is made, to two sets of questions:
+//!
+//! - what the knowledge base says when it asks itself: every phrasing with
+//!   itself removed, every entry's phrasings with the whole entry removed (they
+//!   become strangers of the same trade), and shipped background questions as
+//!   strangers of all trades;
+//! - the shipped [`reference`]: the evidence of labelled questions to other
+//!   knowledge bases, numbers without any text. Authors write phrasings to
+//!   differ from each other, so a phrasing without itself is harder than what
+//!   customers type; the reference holds the regression where customers are.
+//!
+//! The evidence is in units that mean the same in every knowledge base, no
+//! weight may turn the wrong way, and a small knowledge base leans on the
+//! reference more.
+
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::Confidence;
-use super::evidence::FEATURES;
+use super::evidence::{FEATURES, feature_count};
+use super::{Confidence, Generation};
+use crate::error::{Error, Result};
 
 /// One calibration question with its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// The evidence for the best candidate.
+    /// The evidence for the best candidate, in the order of [`FEATURES`].
     pub features: Vec<f64>,
     /// Whether the best candidate is the right entry.
     pub right: bool,
@@ -30,101 +40,201 @@ pub struct Sample {
 /// How many candidates a clarification may offer.
 pub const LISTED: usize = 5;
 
-/// What customers ask that a knowledge base cannot know: the share of strangers
-/// among questions, and the share of strangers from the same trade among them.
-/// An assumption, and stated in the release; operators who know better give a
-/// labelled query set.
+/// The share of questions that a knowledge base cannot know, and the share of
+/// them that comes from the same trade. Assumptions about customers: the
+/// self-asked questions are weighted to these shares.
 pub const OUTSIDE: f64 = 0.35;
 /// See [`OUTSIDE`].
 pub const SAME_TRADE: f64 = 0.6;
 
+/// The share of the fit that a large knowledge base's own questions get; the
+/// reference gets the rest. Measured, see corpora/README.md.
+const OWN_SHARE: f64 = 0.23;
+
+/// With this many own questions the share is half of [`OWN_SHARE`].
+const HALF_SHARE_AT: f64 = 100.0;
+
+/// Keeps weights finite where the samples can be told apart perfectly.
+const RIDGE: f64 = 1e-4;
+
+/// The shipped evidence of labelled questions; `zhida model reference` makes it.
+const REFERENCE: &str = include_str!("data/reference.json");
+
+/// Evidence of labelled questions to other knowledge bases.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Where the questions came from, one name per set, with their numbers.
+    pub sets: Vec<(String, usize)>,
+    /// [`FEATURES`] when it was made; another list is refused.
+    pub features: Vec<String>,
+    /// Per question: features, right, listed, weight.
+    pub one: Vec<(Vec<f64>, bool, bool, f64)>,
+    /// The same for generation 2.
+    pub two: Vec<(Vec<f64>, bool, bool, f64)>,
+}
+
+impl Reference {
+    fn shipped() -> Result<&'static Self> {
+        static PARSED: LazyLock<std::result::Result<Reference, String>> = LazyLock::new(|| {
+            let reference: Reference = serde_json::from_str(REFERENCE).map_err(|e| e.to_string())?;
+            if reference.features == FEATURES {
+                Ok(reference)
+            } else {
+                Err(format!("made for the features {:?}", reference.features))
+            }
+        });
+        PARSED.as_ref().map_err(|e| Error::internal("calibration reference", e))
+    }
+
+    fn samples(&self, generation: Generation) -> Vec<Sample> {
+        let rows = match generation {
+            Generation::One => &self.one,
+            Generation::Two => &self.two,
+        };
+        rows.iter()
+            .map(|(features, right, listed, weight)| Sample {
+                features: features.clone(),
+                right: *right,
+                listed: *listed,
+                weight: *weight,
+            })
+            .collect()
+    }
+}
+
 /// A fitted logistic regression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Logistic {
-    /// The weight of no evidence at all.
-    pub bias: f64,
-    /// One weight per feature, in the order of [`FEATURES`].
+    /// One weight per feature in the order of [`FEATURES`], then the bias.
     pub weights: Vec<f64>,
 }
 
 impl Logistic {
     /// The probability for some evidence.
     pub fn probability(&self, features: &[f64]) -> f64 {
-        let sum = self.bias + self.weights.iter().zip(features).map(|(w, x)| w * x).sum::<f64>();
-        1.0 / (1.0 + (-sum).exp())
+        1.0 / (1.0 + (-self.logit(features)).exp())
     }
 
-    /// Fits to samples, starting from and pulled toward `prior`. The pull
-    /// counts like `strength` samples.
-    fn fit(samples: &[Sample], label: impl Fn(&Sample) -> bool, prior: &Self, strength: f64) -> Self {
+    fn logit(&self, features: &[f64]) -> f64 {
+        // The bias is the weight of a feature that is always 1.
+        self.weights.iter().zip(features.iter().chain([&1.0])).map(|(w, x)| w * x).sum()
+    }
+
+    /// Newton's method on the weighted log loss with a small ridge; weights
+    /// that would turn the wrong way stay at 0.
+    fn fit(samples: &[Sample], label: impl Fn(&Sample) -> bool, features: usize) -> Self {
+        const ROUNDS: usize = 40;
+        let size = features + 1;
         let total: f64 = samples.iter().map(|sample| sample.weight).sum();
+        let mut model = Self { weights: vec![0.0; size] };
         if total <= 0.0 {
-            return prior.clone();
+            return model;
         }
-        let width = prior.weights.len();
-        // Accelerated projected gradient descent (Beck and Teboulle 2009):
-        // the problem is convex and tiny, and projection keeps the signs.
-        let ridge = strength / (total + strength) * 0.05;
-        let norm = samples
-            .iter()
-            .map(|s| s.weight * (1.0 + s.features.iter().map(|x| x * x).sum::<f64>()))
-            .sum::<f64>()
-            / total;
-        let step = 1.0 / (0.25 * norm + ridge);
-        let mut current = prior.clone();
-        let mut ahead = prior.clone();
-        let mut momentum = 1.0f64;
-        for _ in 0..1500 {
-            let mut gradient = vec![0.0; width + 1];
+        let loss = |model: &Self| {
+            let data: f64 = samples
+                .iter()
+                .map(|sample| {
+                    let z = model.logit(&sample.features);
+                    let z = if label(sample) { -z } else { z };
+                    // ln(1 + e^z) without overflow.
+                    sample.weight / total * (z.max(0.0) + (-z.abs()).exp().ln_1p())
+                })
+                .sum();
+            data + RIDGE / 2.0 * model.weights.iter().map(|w| w * w).sum::<f64>()
+        };
+        let mut current = loss(&model);
+        for _ in 0..ROUNDS {
+            let mut gradient: Vec<f64> = model.weights.iter().map(|w| RIDGE * w).collect();
+            let mut curvature = vec![vec![0.0; size]; size];
+            for (index, row) in curvature.iter_mut().enumerate() {
+                row[index] = RIDGE;
+            }
             for sample in samples {
-                let target = f64::from(u8::from(label(sample)));
-                let error = sample.weight * (ahead.probability(&sample.features) - target) / total;
-                gradient[width] += error;
-                for (g, x) in gradient.iter_mut().zip(&sample.features) {
-                    *g += error * x;
+                let p = model.probability(&sample.features);
+                let share = sample.weight / total;
+                let error = share * (p - f64::from(u8::from(label(sample))));
+                let bend = share * p * (1.0 - p);
+                let x = |index: usize| if index < features { sample.features[index] } else { 1.0 };
+                for row in 0..size {
+                    gradient[row] += error * x(row);
+                    for column in 0..size {
+                        curvature[row][column] += bend * x(row) * x(column);
+                    }
                 }
             }
-            let mut next = ahead.clone();
-            next.bias -= step * gradient[width];
-            for (index, weight) in next.weights.iter_mut().enumerate() {
-                *weight -= step * (gradient[index] + ridge * (ahead.weights[index] - prior.weights[index]));
-                *weight = match sign(index) {
-                    Sign::Positive => weight.max(0.0),
-                    Sign::Negative => weight.min(0.0),
-                    Sign::Free => *weight,
-                };
-            }
-            let grown = f64::midpoint(1.0, (1.0 + 4.0 * momentum * momentum).sqrt());
-            let push = (momentum - 1.0) / grown;
-            ahead.bias = next.bias + push * (next.bias - current.bias);
-            for index in 0..width {
-                ahead.weights[index] = next.weights[index] + push * (next.weights[index] - current.weights[index]);
-            }
-            let moved = (next.bias - current.bias).abs()
-                + next.weights.iter().zip(&current.weights).map(|(a, b)| (a - b).abs()).sum::<f64>();
-            current = next;
-            momentum = grown;
-            if moved < 1e-7 {
+            // A weight at its bound that would cross it stays out of this step.
+            let held: Vec<bool> = (0..size)
+                .map(|index| model.weights[index] == 0.0 && !allowed(index, features, -gradient[index]))
+                .collect();
+            let Some(step) = solve(&curvature, &gradient, &held) else { break };
+            let mut length = 1.0;
+            let mut next = model.clone();
+            let improved = loop {
+                for index in 0..size {
+                    let moved = model.weights[index] - length * step[index];
+                    next.weights[index] = if allowed(index, features, moved) { moved } else { 0.0 };
+                }
+                let value = loss(&next);
+                if value <= current {
+                    let gain = current - value;
+                    current = value;
+                    break gain;
+                }
+                length /= 2.0;
+                if length < 1e-4 {
+                    break 0.0;
+                }
+            };
+            if improved < 1e-10 {
                 break;
             }
+            model = next;
         }
-        current
+        model
     }
 }
 
-enum Sign {
-    Positive,
-    Negative,
-    Free,
+/// Whether a feature's weight may have this value: evidence for a candidate
+/// must not lower its confidence.
+fn allowed(index: usize, features: usize, value: f64) -> bool {
+    if index >= features {
+        return true;
+    }
+    match FEATURES[index] {
+        "unknown" => value <= 0.0,
+        "length" => true,
+        _ => value >= 0.0,
+    }
 }
 
-/// Which way a feature may turn the confidence.
-fn sign(feature: usize) -> Sign {
-    match FEATURES[feature] {
-        "unknown" => Sign::Negative,
-        "length" => Sign::Free,
-        _ => Sign::Positive,
+/// Solves a symmetric system, leaving held unknowns at 0 (Gaussian elimination).
+fn solve(matrix: &[Vec<f64>], right: &[f64], held: &[bool]) -> Option<Vec<f64>> {
+    let free: Vec<usize> = (0..right.len()).filter(|&index| !held[index]).collect();
+    let mut rows: Vec<Vec<f64>> = free
+        .iter()
+        .map(|&row| free.iter().map(|&column| matrix[row][column]).chain([right[row]]).collect())
+        .collect();
+    let size = free.len();
+    for pivot in 0..size {
+        let best = (pivot..size).max_by(|&a, &b| rows[a][pivot].abs().total_cmp(&rows[b][pivot].abs()))?;
+        rows.swap(pivot, best);
+        if rows[pivot][pivot].abs() < 1e-15 {
+            return None;
+        }
+        let (above, below) = rows.split_at_mut(pivot + 1);
+        for row in below {
+            let factor = row[pivot] / above[pivot][pivot];
+            for (x, y) in row.iter_mut().zip(&above[pivot]).skip(pivot) {
+                *x -= factor * y;
+            }
+        }
     }
+    let mut solution = vec![0.0; right.len()];
+    for pivot in (0..size).rev() {
+        let known: f64 = (pivot + 1..size).map(|column| rows[pivot][column] * solution[free[column]]).sum();
+        solution[free[pivot]] = (rows[pivot][size] - known) / rows[pivot][pivot];
+    }
+    Some(solution)
 }
 
 /// How evidence becomes confidence, for one generation of one release.
@@ -134,50 +244,92 @@ pub struct Calibration {
     pub first: Logistic,
     /// P(the right entry is among the first [`LISTED`]).
     pub listed: Logistic,
-    /// What the calibration questions gave: confidence, right or not, weight.
-    /// The policy draws its bar from these.
+    /// What the calibration questions gave; the policy draws its bar from these.
     pub outcomes: Vec<Outcome>,
 }
 
-/// One calibration question as the policy sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The confidence in the best candidate.
-    pub confidence: Confidence,
-    /// Whether it was right.
-    pub right: bool,
-    /// How much the question counts.
-    pub weight: f64,
-}
+/// One calibration question as the policy sees it: the confidence in the best
+/// candidate, whether it was right, and how much the question counts.
+pub type Outcome = (Confidence, bool, f64);
 
 impl Calibration {
-    /// Fits both regressions to samples.
-    pub fn fit(samples: &[Sample], features: usize) -> Self {
-        let prior = Prior::shipped(features);
-        let first = Logistic::fit(samples, |sample| sample.right, &prior.first, prior.strength);
-        let listed = Logistic::fit(samples, |sample| sample.listed, &prior.listed, prior.strength);
+    /// Fits both regressions to a knowledge base's own questions and the reference.
+    pub fn fit(own: Vec<Sample>, generation: Generation) -> Result<Self> {
+        let count = own.len() as f64;
+        let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
+        let mut samples = Reference::shipped()?.samples(generation);
+        rescale(&mut samples, 1.0 - share);
+        let mut own = own;
+        rescale(&mut own, share);
+        samples.extend(own);
+        let features = feature_count(generation);
+        let first = Logistic::fit(&samples, |sample| sample.right, features);
+        let listed = Logistic::fit(&samples, |sample| sample.listed, features);
         let outcomes = samples
             .iter()
-            .map(|sample| Outcome {
-                confidence: Confidence::new(first.probability(&sample.features)),
-                right: sample.right,
-                weight: sample.weight,
-            })
+            .map(|sample| (Confidence::new(first.probability(&sample.features)), sample.right, sample.weight))
             .collect();
-        Self { first, listed, outcomes }
+        Ok(Self { first, listed, outcomes })
     }
 }
 
-/// The shipped weights that small knowledge bases lean on.
-struct Prior {
-    first: Logistic,
-    listed: Logistic,
-    strength: f64,
+/// Makes the weights of some samples add up to `total`.
+fn rescale(samples: &mut [Sample], total: f64) {
+    let sum: f64 = samples.iter().map(|sample| sample.weight).sum();
+    if sum > 0.0 {
+        samples.iter_mut().for_each(|sample| sample.weight *= total / sum);
+    }
 }
 
-impl Prior {
-    fn shipped(features: usize) -> Self {
-        let zero = Logistic { bias: -1.0, weights: vec![0.0; features] };
-        Self { first: zero.clone(), listed: zero, strength: 50.0 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples whose chance to be right follows a known curve in `relative`.
+    fn samples() -> Vec<Sample> {
+        let mut state = 7u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / (1u64 << 31) as f64
+        };
+        (0..4000)
+            .map(|_| {
+                let relative = random();
+                let noise = random();
+                let right = random() < 1.0 / (1.0 + (-(6.0 * relative - 3.0)).exp());
+                let features = vec![relative, noise, 0.0, 0.0, 0.0, 0.0];
+                Sample { features, right, listed: right, weight: 1.0 }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_known_curve_is_found_again() {
+        let model = Logistic::fit(&samples(), |sample| sample.right, 6);
+        assert!((model.weights[0] - 6.0).abs() < 0.6, "{:?}", model.weights);
+        assert!(model.weights[1] < 0.3, "{:?}", model.weights);
+        assert!((model.weights[6] + 3.0).abs() < 0.4, "{:?}", model.weights);
+    }
+
+    #[test]
+    fn no_weight_turns_the_wrong_way() {
+        let upside_down: Vec<Sample> =
+            samples().into_iter().map(|sample| Sample { right: !sample.right, ..sample }).collect();
+        let model = Logistic::fit(&upside_down, |sample| sample.right, 6);
+        assert!(model.weights[0] >= 0.0 && model.weights[1] >= 0.0, "{:?}", model.weights);
+    }
+
+    #[test]
+    fn nothing_to_learn_from_is_no_crash() {
+        assert_eq!(Logistic::fit(&[], |sample| sample.right, 6).weights, vec![0.0; 7]);
+        let one_sided: Vec<Sample> =
+            samples().into_iter().map(|sample| Sample { right: true, ..sample }).collect();
+        let model = Logistic::fit(&one_sided, |sample| sample.right, 6);
+        assert!(model.weights.iter().all(|weight| weight.is_finite()));
+    }
+
+    #[test]
+    fn the_shipped_reference_fits_this_version() {
+        assert!(Reference::shipped().is_ok());
     }
 }

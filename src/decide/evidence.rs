@@ -2,31 +2,95 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Generation;
 use crate::retrieve::lexical::Statistics;
-use crate::retrieve::semantic::{self, BestPerEntry};
+use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::{Candidate, Phrasing};
 use crate::text::{Query, grams};
 
 /// Entries that each matcher contributes.
 pub const CANDIDATES: usize = 20;
 
-/// How much BM25 (as a share of the best in its list) adds to the cosine when
-/// candidates are put in one order. Measured on `faq/dev`; see corpora/README.md.
-const LEXICAL_SHARE: f32 = 0.15;
+/// The weights of the common order, on the scale of a softmax over the
+/// candidates. Fitted once to pairs of question and right entry among the
+/// candidates (conditional logit) and rounded; fitting them anew for each
+/// knowledge base gave no more on `faq/dev`. See corpora/README.md.
+mod weight {
+    /// BM25 as a share of the best in its list.
+    pub(super) const LEXICAL: f32 = 4.0;
+    /// The cosine of the nearest phrasing, in standard units ([`super::Scale`]).
+    pub(super) const NEAREST: f32 = 0.42;
+    /// The mean cosine of all phrasings, in standard units.
+    pub(super) const MEAN: f32 = 0.7;
+    /// BM25 as a share of the best, when it is all there is.
+    pub(super) const LEXICAL_ALONE: f32 = 6.0;
+}
 
-/// What the ranker reads.
+/// A lead beyond this says no more.
+const FULL_LEAD: f32 = 4.0;
+
+/// What cosines mean here: their mean and spread between background
+/// strangers and the entry nearest to each. In these standard units, models
+/// and knowledge bases become comparable: 0 is "as near as a stranger".
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Scale {
+    /// Mean cosine of a stranger with its nearest phrasing.
+    pub nearest: f32,
+    /// Its standard deviation.
+    pub nearest_spread: f32,
+    /// Mean over strangers of the mean cosine with the nearest entry's phrasings.
+    pub mean: f32,
+    /// Its standard deviation.
+    pub mean_spread: f32,
+}
+
+impl Scale {
+    /// Measures the scale on the scans of strangers; `None` without any.
+    pub fn measure<'a>(scans: impl Iterator<Item = &'a Scan>) -> Option<Self> {
+        let mut nearest = Vec::new();
+        let mut mean = Vec::new();
+        for scan in scans {
+            let best = scan.iter().flatten().max_by(|a, b| a.best.score.total_cmp(&b.best.score));
+            if let Some(best) = best {
+                nearest.push(best.best.score);
+                mean.push(best.mean);
+            }
+        }
+        let (nearest, nearest_spread) = moments(&nearest)?;
+        let (mean, mean_spread) = moments(&mean)?;
+        Some(Self { nearest, nearest_spread, mean, mean_spread })
+    }
+
+    fn nearest_units(&self, cosine: f32) -> f32 {
+        (cosine - self.nearest) / self.nearest_spread
+    }
+
+    fn mean_units(&self, cosine: f32) -> f32 {
+        (cosine - self.mean) / self.mean_spread
+    }
+}
+
+/// Mean and standard deviation; the latter never quite zero.
+fn moments(values: &[f32]) -> Option<(f32, f32)> {
+    if values.is_empty() {
+        return None;
+    }
+    let count = values.len() as f32;
+    let mean = values.iter().sum::<f32>() / count;
+    let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / count;
+    Some((mean, variance.sqrt().max(1e-3)))
+}
+
+/// What the matchers found for a question.
 pub struct Lists<'a> {
     /// The question.
     pub query: &'a Query,
     /// Entries by BM25, best first.
     pub lexical: &'a [Candidate],
-    /// Every entry's best cosine; `None` when the encoder did not run.
-    pub semantic: Option<&'a BestPerEntry>,
-    /// The cosine of the nearest background stranger; `None` likewise.
-    pub stranger: Option<f32>,
+    /// Every entry's nearness and the scale of it; `None` when the encoder did not run.
+    pub semantic: Option<(&'a Scan, &'a Scale)>,
 }
 
 /// What evidence is measured against.
@@ -42,48 +106,52 @@ pub struct Yardstick<'a> {
 pub struct Ranked {
     /// Position of the entry in the release.
     pub entry: usize,
-    /// Position of the phrasing that spoke for it.
-    pub phrasing: usize,
+    /// Position of its phrasing that BM25 found, if it did.
+    pub worded: Option<usize>,
+    /// Position of its phrasing that the encoder found nearest, if it ran.
+    pub meant: Option<usize>,
     /// BM25, 0 when the entry is not in that list.
     pub lexical: f32,
-    /// Cosine, when the encoder ran.
-    pub cosine: Option<f32>,
-    /// What the order is by; comparable only within this list.
+    /// Cosine of the nearest phrasing, in standard units.
+    pub nearest: f32,
+    /// Mean cosine of the phrasings, in standard units.
+    pub mean: f32,
+    /// What the order is by: the exponent of a softmax over the list.
     pub score: f32,
 }
 
 /// The common order of the candidates.
 pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
     let best_lexical = lists.lexical.first().map_or(0.0, |candidate| candidate.score);
+    let share = |score: f32| if best_lexical > 0.0 { score / best_lexical } else { 0.0 };
     let mut ranked: HashMap<usize, Ranked> = HashMap::new();
+    let unseen = |entry| Ranked {
+        entry,
+        worded: None,
+        meant: None,
+        lexical: 0.0,
+        nearest: 0.0,
+        mean: 0.0,
+        score: 0.0,
+    };
     for candidate in lists.lexical.iter().take(CANDIDATES) {
-        ranked.insert(
-            candidate.entry,
-            Ranked {
-                entry: candidate.entry,
-                phrasing: candidate.phrasing,
-                lexical: candidate.score,
-                cosine: None,
-                score: candidate.score,
-            },
-        );
+        let item = ranked.entry(candidate.entry).or_insert_with(|| unseen(candidate.entry));
+        item.worded = Some(candidate.phrasing);
+        item.lexical = candidate.score;
+        item.score = weight::LEXICAL_ALONE * share(candidate.score);
     }
-    if let Some(best) = lists.semantic {
-        for candidate in semantic::top(best, CANDIDATES) {
-            ranked.entry(candidate.entry).or_insert(Ranked {
-                entry: candidate.entry,
-                phrasing: candidate.phrasing,
-                lexical: 0.0,
-                cosine: None,
-                score: 0.0,
-            });
+    if let Some((scan, scale)) = lists.semantic {
+        for candidate in semantic::top(scan, CANDIDATES) {
+            ranked.entry(candidate.entry).or_insert_with(|| unseen(candidate.entry));
         }
         for item in ranked.values_mut() {
-            let Some(by_meaning) = best[item.entry] else { continue };
-            item.cosine = Some(by_meaning.score);
-            item.phrasing = by_meaning.phrasing;
-            let share = if best_lexical > 0.0 { item.lexical / best_lexical } else { 0.0 };
-            item.score = by_meaning.score + LEXICAL_SHARE * share;
+            let Some(nearness) = scan[item.entry] else { continue };
+            item.meant = Some(nearness.best.phrasing);
+            item.nearest = scale.nearest_units(nearness.best.score);
+            item.mean = scale.mean_units(nearness.mean);
+            item.score = weight::NEAREST * item.nearest
+                + weight::MEAN * item.mean
+                + weight::LEXICAL * share(item.lexical);
         }
     }
     let mut ranked: Vec<Ranked> = ranked.into_values().collect();
@@ -91,16 +159,22 @@ pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
     ranked
 }
 
-/// The names of the numbers in [`Evidence`], in their order. Every one but
-/// `length` and `unknown` speaks for the best candidate when it is high.
-pub const FEATURES: [&str; 10] =
-    ["relative", "covered", "covers", "margin", "length", "unknown", "cosine", "lead", "clearance", "agreement"];
+/// The names of the numbers in [`Evidence`], in the order of
+/// [`Evidence::features`]. Every one but `length` and `unknown` speaks for the
+/// best candidate when it is high.
+pub const FEATURES: [&str; 9] =
+    ["relative", "covered", "covers", "lead", "length", "unknown", "nearest", "mean", "agreement"];
 
-/// The features that generation 1 has.
-pub const LEXICAL_FEATURES: usize = 6;
+/// The number of [`FEATURES`] that a generation has.
+pub fn feature_count(generation: Generation) -> usize {
+    match generation {
+        Generation::One => 6,
+        Generation::Two => FEATURES.len(),
+    }
+}
 
 /// What speaks for the best candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Evidence {
     /// Its BM25 as a share of what a phrasing with all the question's terms would get.
     pub relative: f32,
@@ -108,18 +182,16 @@ pub struct Evidence {
     pub covered: f32,
     /// How much of its phrasing's characters and pairs (by idf) the question has.
     pub covers: f32,
-    /// BM25's distance to the next entry, as a share of the best.
-    pub margin: f32,
+    /// Its score's distance to the next entry in the common order.
+    pub lead: f32,
     /// ln(1 + characters) of the question.
     pub length: f32,
     /// How much of the question's characters (by idf) no phrasing at all has.
     pub unknown: f32,
-    /// Its cosine.
-    pub cosine: f32,
-    /// Its score's distance to the next entry in the common order.
-    pub lead: f32,
-    /// How much nearer it is than the nearest background stranger.
-    pub clearance: f32,
+    /// The cosine of its nearest phrasing, in standard units.
+    pub nearest: f32,
+    /// The mean cosine of its phrasings, in standard units.
+    pub mean: f32,
     /// 1 when BM25 has the same entry first.
     pub agreement: f32,
 }
@@ -130,38 +202,29 @@ impl Evidence {
         let first = ranked.first()?;
         let core = &lists.query.text.core;
         let question = grams(core);
-        let phrasing = grams(&yardstick.phrasings[first.phrasing].normalized.core);
         let idf = |gram: &String| yardstick.statistics.idf(gram);
         let total: f32 = question.iter().map(idf).sum();
-        let share_in = |part: &[String], whole: &[String]| {
-            let all: f32 = part.iter().map(idf).sum();
-            let common: f32 = part.iter().filter(|gram| whole.contains(gram)).map(idf).sum();
-            if all > 0.0 { common / all } else { 0.0 }
-        };
-        // A term that occurs once in a phrasing of average length scores its idf.
-        let relative = if total > 0.0 { first.lexical / total } else { 0.0 };
-        let lexical_best = lists.lexical.first();
-        let next_lexical =
-            lists.lexical.iter().filter(|other| other.entry != first.entry).map(|other| other.score).next();
-        let margin = match (first.lexical, next_lexical) {
-            (own, _) if own <= 0.0 => -1.0,
-            (_, None) => 1.0,
-            (own, Some(other)) => (own - other) / own.max(other),
-        };
-        let unknown_weight: f32 = question.iter().filter(|gram| !yardstick.statistics.knows(gram)).map(idf).sum();
-        let cosine = first.cosine.unwrap_or(0.0);
-        let lead = ranked.get(1).map_or(first.score, |second| first.score - second.score);
+        let (mut covered, mut covers) = (0f32, 0f32);
+        // The phrasing that shares words and the one that means the same may
+        // be two; either one speaks for the entry.
+        for phrasing in first.worded.into_iter().chain(first.meant) {
+            let phrasing = grams(&yardstick.phrasings[phrasing].normalized.core);
+            covered = covered.max(weighted_share(&question, &phrasing, idf));
+            covers = covers.max(weighted_share(&phrasing, &question, idf));
+        }
+        let unknown: f32 = question.iter().filter(|gram| !yardstick.statistics.knows(gram)).map(idf).sum();
+        let best_lexical = lists.lexical.first();
         Some(Self {
-            relative,
-            covered: share_in(&question, &phrasing),
-            covers: share_in(&phrasing, &question),
-            margin,
+            // A term that occurs once in a phrasing of average length scores its idf.
+            relative: if total > 0.0 { first.lexical / total } else { 0.0 },
+            covered,
+            covers,
+            lead: ranked.get(1).map_or(FULL_LEAD, |second| (first.score - second.score).min(FULL_LEAD)),
             length: (1.0 + core.chars().count() as f32).ln(),
-            unknown: if total > 0.0 { unknown_weight / total } else { 1.0 },
-            cosine,
-            lead: if lists.semantic.is_some() { lead } else { 0.0 },
-            clearance: lists.stranger.map_or(0.0, |stranger| cosine - stranger),
-            agreement: f32::from(lexical_best.is_some_and(|best| best.entry == first.entry)),
+            unknown: if total > 0.0 { unknown / total } else { 1.0 },
+            nearest: first.nearest,
+            mean: first.mean,
+            agreement: f32::from(best_lexical.is_some_and(|best| best.entry == first.entry)),
         })
     }
 
@@ -171,18 +234,20 @@ impl Evidence {
             self.relative,
             self.covered,
             self.covers,
-            self.margin,
+            self.lead,
             self.length,
             self.unknown,
-            self.cosine,
-            self.lead,
-            self.clearance,
+            self.nearest,
+            self.mean,
             self.agreement,
         ];
-        let taken = match generation {
-            Generation::One => LEXICAL_FEATURES,
-            Generation::Two => FEATURES.len(),
-        };
-        all[..taken].iter().map(|&value| f64::from(value)).collect()
+        all[..feature_count(generation)].iter().map(|&value| f64::from(value)).collect()
     }
+}
+
+/// How much of `part`, by weight, also stands in `whole`.
+fn weighted_share(part: &[String], whole: &[String], weight: impl Fn(&String) -> f32) -> f32 {
+    let all: f32 = part.iter().map(&weight).sum();
+    let common: f32 = part.iter().filter(|gram| whole.contains(gram)).map(&weight).sum();
+    if all > 0.0 { common / all } else { 0.0 }
 }

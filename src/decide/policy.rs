@@ -46,21 +46,21 @@ impl Policy {
     /// the goal on the calibration questions. When none does, the policy
     /// answers only what the exact matcher settles.
     pub fn for_goal(max_wrong: f64, outcomes: &[Outcome]) -> Self {
-        let total: f64 = outcomes.iter().map(|outcome| outcome.weight).sum();
+        let total: f64 = outcomes.iter().map(|(_, _, weight)| weight).sum();
         let mut order: Vec<&Outcome> = outcomes.iter().collect();
-        order.sort_by(|a, b| b.confidence.value().total_cmp(&a.confidence.value()));
+        order.sort_by(|(a, ..), (b, ..)| b.value().total_cmp(&a.value()));
         let mut policy = Self { max_wrong, bar: Confidence::CERTAIN, expected: Expected::default() };
         let (mut answered, mut squares, mut wrong) = (0.0, 0.0, 0.0);
-        for same in order.chunk_by(|a, b| a.confidence == b.confidence) {
-            for outcome in same {
-                answered += outcome.weight;
-                squares += outcome.weight * outcome.weight;
-                wrong += if outcome.right { 0.0 } else { outcome.weight };
+        for same in order.chunk_by(|(a, ..), (b, ..)| a == b) {
+            for (_, right, weight) in same {
+                answered += weight;
+                squares += weight * weight;
+                wrong += if *right { 0.0 } else { *weight };
             }
             let rate = wrong / answered;
             let bound = wilson_upper(rate, answered * answered / squares);
             if bound <= max_wrong {
-                policy.bar = same[0].confidence;
+                policy.bar = same[0].0;
                 policy.expected =
                     Expected { answer_rate: answered / total, wrong_rate: rate, wrong_rate_bound: bound };
             }

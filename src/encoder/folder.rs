@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::hub::Source;
 use super::transformer::Config;
 use crate::error::{Error, Result};
 
@@ -42,6 +43,9 @@ pub struct Manifest {
     /// Size and SHA-256 of every file that shapes a vector.
     #[serde(default)]
     pub files: BTreeMap<String, FileDigest>,
+    /// Where it was fetched from, for a model from the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
 }
 
 /// Size and digest of a file.
@@ -60,7 +64,7 @@ impl FileDigest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -151,7 +155,7 @@ impl Files {
     }
 
     /// The files that shape a vector, by name.
-    fn digests(&self) -> BTreeMap<String, FileDigest> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, FileDigest> {
         [("config.json", &self.config), ("tokenizer.json", &self.tokenizer), ("model.safetensors", &self.weights)]
             .into_iter()
             .map(|(name, bytes)| (name.to_owned(), FileDigest::of(bytes)))
@@ -160,7 +164,8 @@ impl Files {
 
     /// The network's config, the manifest (given or gathered), and the
     /// fingerprint of both with the weights.
-    pub(super) fn interpret(&self, folder: &Path) -> Result<(Config, Manifest, String)> {
+    pub(crate) fn interpret(&self, folder: &Path) -> Result<(Config, Manifest, String)> {
+        Config::check_kind(&self.config).map_err(|message| Error::model(folder, message))?;
         let config: Config = parse(folder, "config.json", &self.config)?;
         let digests = self.digests();
         let manifest = match &self.manifest {
@@ -210,6 +215,7 @@ impl Files {
             max_tokens: length.unwrap_or(config.max_position_embeddings).clamp(1, config.max_position_embeddings),
             trained_on: Vec::new(),
             files,
+            source: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The element-wise parts of a transformer, in safe Rust that the compiler
 //! turns into vector code once per instruction set; the best one is chosen at
-//! run time. The matrix products are candle's.
+//! run time. So is the product of rows with weights that were packed at load.
 
 use multiversion::multiversion;
 
@@ -148,6 +148,128 @@ pub(crate) fn add_norm(rows: &mut [f32], residual: &[f32], bias: &[f32], gamma: 
     }
 }
 
+/// Columns of a panel: two vector registers of the widest kind.
+pub(crate) const PANEL: usize = 32;
+const HALF: usize = PANEL / 2;
+
+/// Rows that are multiplied with all panels before the next ones: their
+/// numbers stay in the first- and second-level cache meanwhile.
+const ROWS: usize = 64;
+
+/// Puts a row-major `[inner, columns]` matrix in panels of [`PANEL`] columns,
+/// each row after row, the last one filled up with zeros: [`product`] then
+/// reads every weight once, in order.
+pub(crate) fn pack(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let mut panels = Vec::with_capacity(matrix.len().div_ceil(columns) * columns.next_multiple_of(PANEL));
+    for at in (0..columns).step_by(PANEL) {
+        let width = PANEL.min(columns - at);
+        for row in matrix.chunks_exact(columns) {
+            panels.extend_from_slice(&row[at..at + width]);
+            panels.extend(std::iter::repeat_n(0.0, PANEL - width));
+        }
+    }
+    panels
+}
+
+/// Writes the product of `rows` (`[rows, inner]`) and a packed matrix to
+/// `out` (`[rows, columns]`).
+///
+/// A question has few tokens, so what counts is to read the weights once, at
+/// the speed of the memory; a general product reorders them on every call.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma", "aarch64+neon"))]
+pub(crate) fn product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
+    // Without the instruction, a fused multiplication is a slow call.
+    if multiversion::target::target_cfg_f!(any(target_feature = "fma", target_feature = "neon")) {
+        product_inline::<true>(rows, inner, panels, columns, out);
+    } else {
+        product_inline::<false>(rows, inner, panels, columns, out);
+    }
+}
+
+#[inline(always)]
+fn product_inline<const FUSED: bool>(
+    rows: &[f32],
+    inner: usize,
+    panels: &[f32],
+    columns: usize,
+    out: &mut [f32],
+) {
+    for (rows, out) in rows.chunks(ROWS * inner).zip(out.chunks_mut(ROWS * columns)) {
+        let count = out.len() / columns;
+        for (index, panel) in panels.chunks_exact(inner * PANEL).enumerate() {
+            let panel = panel.as_chunks::<HALF>().0.as_chunks::<2>().0;
+            let at = index * PANEL;
+            let mut row = 0;
+            while count - row >= 8 {
+                eight_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+                row += 8;
+            }
+            if count - row >= 4 {
+                four_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+                row += 4;
+            }
+            if count - row >= 2 {
+                two_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+                row += 2;
+            }
+            if count > row {
+                one_row::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+            }
+        }
+    }
+}
+
+/// `sums + x * weights`.
+#[inline(always)]
+fn add_multiple<const FUSED: bool>(mut sums: [f32; HALF], x: f32, weights: &[f32; HALF]) -> [f32; HALF] {
+    for lane in 0..HALF {
+        sums[lane] = if FUSED { weights[lane].mul_add(x, sums[lane]) } else { sums[lane] + weights[lane] * x };
+    }
+    sums
+}
+
+/// The product of some rows with one panel. Every sum has a name of its own:
+/// the compiler keeps those in registers, but not an array of arrays.
+macro_rules! rows_by_panel {
+    ($name:ident, $($row:literal $left:ident $right:ident),*) => {
+        #[inline(always)]
+        fn $name<const FUSED: bool>(
+            rows: &[f32],
+            inner: usize,
+            panel: &[[[f32; HALF]; 2]],
+            out: &mut [f32],
+            columns: usize,
+            at: usize,
+        ) {
+            $(let (mut $left, mut $right) = ([0f32; HALF], [0f32; HALF]);)*
+            let rows = [$(&rows[$row * inner..][..panel.len()]),*];
+            for (index, weights) in panel.iter().enumerate() {
+                $(
+                    let x = rows[$row][index];
+                    $left = add_multiple::<FUSED>($left, x, &weights[0]);
+                    $right = add_multiple::<FUSED>($right, x, &weights[1]);
+                )*
+            }
+            $(
+                let row = &mut out[$row * columns + at..($row + 1) * columns];
+                if let Some((to, _)) = row.split_first_chunk_mut::<PANEL>() {
+                    to[..HALF].copy_from_slice(&$left);
+                    to[HALF..].copy_from_slice(&$right);
+                } else {
+                    for (to, sum) in row.iter_mut().zip($left.iter().chain(&$right)) {
+                        *to = *sum;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+rows_by_panel!(eight_rows, 0 a b, 1 c d, 2 e f, 3 g h, 4 i j, 5 k l, 6 m n, 7 o p);
+rows_by_panel!(four_rows, 0 a b, 1 c d, 2 e f, 3 g h);
+rows_by_panel!(two_rows, 0 a b, 1 c d);
+rows_by_panel!(one_row, 0 a b);
+
 /// Multi-head attention over one sequence.
 ///
 /// `qkv` holds a row of `3 * width` per token (query, key, value, without
@@ -219,6 +341,23 @@ mod tests {
         }
         assert!(worst_exp < 2e-7 * 2.0, "exp: {worst_exp:e}");
         assert!(worst_erf < 5e-7, "erf: {worst_erf:e}");
+    }
+
+    #[test]
+    fn product_handles_every_shape() {
+        for (rows, inner, columns) in [(1, 1, 1), (2, 5, 31), (3, 16, 32), (7, 33, 33), (15, 40, 100), (130, 8, 64)] {
+            let a: Vec<f32> = (0..rows * inner).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
+            let b: Vec<f32> = (0..inner * columns).map(|i| (i * 5 % 11) as f32 - 5.0).collect();
+            let mut out = vec![f32::NAN; rows * columns];
+            product(&a, inner, &pack(&b, columns), columns, &mut out);
+            for row in 0..rows {
+                for column in 0..columns {
+                    // Small whole numbers: the sums are exact in any order.
+                    let exact: f32 = (0..inner).map(|i| a[row * inner + i] * b[i * columns + column]).sum();
+                    assert_eq!(out[row * columns + column], exact, "{rows}x{inner}x{columns} at {row}, {column}");
+                }
+            }
+        }
     }
 
     #[test]

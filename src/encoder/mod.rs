@@ -124,6 +124,11 @@ impl Encoder {
         self.network.config()
     }
 
+    /// The network without tokenizer and pooling.
+    pub fn network(&self) -> &Transformer {
+        &self.network
+    }
+
     /// Coordinates per vector.
     pub fn dimensions(&self) -> usize {
         self.network.config().hidden_size

@@ -2,8 +2,9 @@
 //!
 //! A BERT encoder (Devlin et al. 2019) over a *ragged* batch: the tokens of
 //! all sentences stand in one matrix, so no arithmetic goes into padding. The
-//! three projections of attention are one product, weights are transposed once
-//! at load, and everything between two products is one fused candle op.
+//! three projections of attention are one product, weights are transposed and
+//! packed once at load, and everything between two products is one fused
+//! candle op.
 
 use std::collections::HashMap;
 
@@ -57,6 +58,31 @@ fn small() -> f64 {
 }
 
 impl Config {
+    /// Says whether the text of a `config.json` is about another kind of
+    /// network, whose config need not even have BERT's fields.
+    pub(super) fn check_kind(json: &[u8]) -> Result<(), String> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(default)]
+            model_type: Option<String>,
+        }
+        let kind: Kind = serde_json::from_slice(json).map_err(|e| format!("config.json: {e}"))?;
+        match kind.model_type.as_deref().filter(|kind| *kind != "bert") {
+            Some(kind) => Err(format!("config.json: model_type is {kind:?}; zhida runs \"bert\"")),
+            None => Ok(()),
+        }
+    }
+
+    /// How many numbers the network has.
+    pub fn parameters(&self) -> usize {
+        let (width, inner) = (self.hidden_size, self.intermediate_size);
+        let rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size;
+        let norm = 2 * width;
+        let attention = 4 * (width * width + width);
+        let feed_forward = width * inner + inner + inner * width + width;
+        rows * width + norm + self.num_hidden_layers * (attention + feed_forward + 2 * norm)
+    }
+
     /// Says what zhida cannot run, if anything.
     pub fn check(&self) -> Result<(), String> {
         if let Some(kind) = self.model_type.as_deref().filter(|kind| *kind != "bert") {
@@ -101,19 +127,67 @@ struct Norm {
     beta: Vec<f32>,
 }
 
+/// Multiplies rows with the weights of a linear layer.
+enum Product {
+    /// In the order in which zhida's own kernel reads them.
+    Packed { panels: Vec<f32>, inner: usize, columns: usize },
+    /// As candle multiplies them.
+    Plain(Tensor),
+}
+
+/// An unoptimised build leaves the products to candle, which is optimised
+/// there too; zhida's own kernel would take seconds for a sentence.
+const PACKED: bool = !cfg!(debug_assertions);
+
+impl Product {
+    /// From a contiguous `[inner, columns]` matrix.
+    fn new(weight: Tensor) -> candle_core::Result<Self> {
+        if !PACKED {
+            return Ok(Self::Plain(weight));
+        }
+        let (inner, columns) = weight.dims2()?;
+        let weight: Vec<f32> = weight.flatten_all()?.to_vec1()?;
+        Ok(Self::Packed { panels: kernels::pack(&weight, columns), inner, columns })
+    }
+
+    fn of(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Packed { .. } => rows.apply_op1_no_bwd(self),
+            Self::Plain(weight) => rows.matmul(weight),
+        }
+    }
+}
+
+impl CustomOp1 for Product {
+    fn name(&self) -> &'static str {
+        "packed-product"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let Self::Packed { panels, inner, columns } = self else {
+            candle_core::bail!("only packed weights are multiplied here");
+        };
+        let rows = rows(storage, layout)?;
+        let count = rows.len() / inner;
+        let mut out = vec![0f32; count * columns];
+        kernels::product(rows, *inner, panels, *columns, &mut out);
+        Ok((CpuStorage::F32(out), Shape::from((count, *columns))))
+    }
+}
+
 struct Layer {
     /// `[hidden, 3 * hidden]`.
-    qkv: Tensor,
+    qkv: Product,
     qkv_bias: Vec<f32>,
     /// `[hidden, hidden]`.
-    output: Tensor,
+    output: Product,
     output_bias: Vec<f32>,
     attention_norm: Norm,
     /// `[hidden, intermediate]`.
-    up: Tensor,
+    up: Product,
     up_bias: Vec<f32>,
     /// `[intermediate, hidden]`.
-    down: Tensor,
+    down: Product,
     down_bias: Vec<f32>,
     output_norm: Norm,
 }
@@ -170,7 +244,7 @@ impl Weights {
     }
 
     /// Several linear layers side by side, as one `[input, sum of outputs]` matrix and one bias.
-    fn linear(&mut self, names: &[String], input: usize, output: usize) -> Result<(Tensor, Vec<f32>), Misfit> {
+    fn linear(&mut self, names: &[String], input: usize, output: usize) -> Result<(Product, Vec<f32>), Misfit> {
         let mut columns = Vec::new();
         let mut bias = Vec::new();
         for name in names {
@@ -178,7 +252,7 @@ impl Weights {
             columns.push(weight.t().map_err(|e| e.to_string())?);
             bias.extend(self.vector(&format!("{name}.bias"), output)?);
         }
-        let weight = Tensor::cat(&columns, 1).and_then(|w| w.contiguous()).map_err(|e| e.to_string())?;
+        let weight = Tensor::cat(&columns, 1).and_then(|w| w.contiguous()).and_then(Product::new).map_err(|e| e.to_string())?;
         Ok((weight, bias))
     }
 }
@@ -265,20 +339,20 @@ impl Transformer {
         kernels::add_norm(&mut embedded, &zeros, &zeros[..width], &self.norm.gamma, &self.norm.beta, eps);
         let mut hidden = Tensor::from_vec(embedded, (tokens, width), &Device::Cpu)?;
         for layer in &self.layers {
-            let qkv = hidden.matmul(&layer.qkv)?;
+            let qkv = layer.qkv.of(&hidden)?;
             let context = qkv.apply_op1_no_bwd(&Attention {
                 bias: &layer.qkv_bias,
                 heads: self.config.num_attention_heads,
                 sentences,
             })?;
-            let attended = context.matmul(&layer.output)?;
+            let attended = layer.output.of(&context)?;
             attended.inplace_op2(
                 &hidden,
                 &AddNorm { bias: &layer.output_bias, norm: &layer.attention_norm, eps },
             )?;
-            let inner = attended.matmul(&layer.up)?;
+            let inner = layer.up.of(&attended)?;
             inner.inplace_op1(&BiasActivation { bias: &layer.up_bias, activation: self.activation })?;
-            let next = inner.matmul(&layer.down)?;
+            let next = layer.down.of(&inner)?;
             next.inplace_op2(&attended, &AddNorm { bias: &layer.down_bias, norm: &layer.output_norm, eps })?;
             hidden = next;
         }

@@ -18,7 +18,7 @@ use crate::decide::policy::Policy;
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
-use crate::release::Release;
+use crate::release::{Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
 use crate::text::{Normalized, Query};
@@ -98,7 +98,7 @@ impl Engine {
     pub fn new(release: Arc<Release>, max_wrong: f64) -> Self {
         let calibrations = release.calibrations();
         let one = Policy::for_goal(max_wrong, &calibrations.one.outcomes);
-        let two = calibrations.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, &two.outcomes));
+        let two = calibrations.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
         Self { release, one, two }
     }
 
@@ -198,9 +198,9 @@ impl Engine {
             return Ok(outcome.clone());
         }
 
-        if let Some(calibration) = &calibrations.two
+        if let Some(semantics) = &calibrations.two
             && let Some(verdict) =
-                self.semantic(&query, &lexical.found, options, calibration, trace.as_deref_mut(), &mut mark)?
+                self.semantic(&query, &lexical.found, options, semantics, trace.as_deref_mut(), &mut mark)?
             && outcome.is_none()
         {
             let Verdict { decision, reason, candidates, offered } = verdict;
@@ -212,7 +212,7 @@ impl Engine {
     fn lexical(&self, query: &Query, options: Options) -> Result<Lexical> {
         let mut found = self.release.lexical().search(query, CANDIDATES, Except::Nothing)?;
         found.retain(|candidate| self.is_valid(candidate.entry, options.now));
-        let lists = Lists { query, lexical: &found, semantic: None, stranger: None };
+        let lists = Lists { query, lexical: &found, semantic: None };
         let ranked = rank(&lists);
         let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
         Ok(Lexical { found, ranked, evidence })
@@ -223,7 +223,7 @@ impl Engine {
         query: &Query,
         lexical: &[Candidate],
         options: Options,
-        calibration: &Calibration,
+        semantics: &Semantics,
         trace: Option<&mut Trace>,
         mark: &mut Clock,
     ) -> Result<Option<Verdict>> {
@@ -233,19 +233,18 @@ impl Engine {
         };
         let vector: Embedding = encoder.embed(&query.raw)?;
         let encoded = mark.stage("encoder");
-        let mut best = semantic.scan(std::slice::from_ref(&vector), Except::Nothing);
-        for place in &mut best {
-            *place = place.filter(|candidate| self.is_valid(candidate.entry, options.now));
+        let mut scan = semantic.scan(&vector, Except::Nothing);
+        for place in &mut scan {
+            *place = place.filter(|nearness| self.is_valid(nearness.best.entry, options.now));
         }
-        let stranger = release.strangers().and_then(|strangers| strangers.nearest(&vector));
-        let lists = Lists { query, lexical, semantic: Some(&best), stranger };
+        let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
         let ranked = rank(&lists);
         let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
-        let verdict = self.decide(&ranked, evidence, calibration, Generation::Two);
+        let verdict = self.decide(&ranked, evidence, &semantics.calibration, Generation::Two);
         if let Some(trace) = trace {
-            let top = crate::retrieve::semantic::top(&best, Outcome::CANDIDATES);
+            let top = crate::retrieve::semantic::top(&scan, Outcome::CANDIDATES);
             trace.semantic = top.iter().map(|c| TracedCandidate::new(release, c)).collect();
-            trace.stranger = stranger;
+            trace.scale = Some(semantics.scale);
             trace.stages.push(encoded);
             trace.stages.push(mark.stage("semantic"));
             trace.generation2.fill(release, &verdict, evidence, &self.two);

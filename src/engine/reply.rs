@@ -6,7 +6,7 @@ use super::{Engine, Outcome, Trace};
 use crate::decide::Decision;
 
 /// The reply of `POST /v1/answer` and of `zhida ask --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Reply {
     /// `answer`, `clarify` or `handoff`.
     pub decision: &'static str,
@@ -38,7 +38,7 @@ pub struct Reply {
 }
 
 /// An authored answer, verbatim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Answer {
     /// The entry's id.
     pub entry: String,
@@ -49,7 +49,7 @@ pub struct Answer {
 }
 
 /// A question that may have been meant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Suggestion {
     /// The entry's id.
     pub entry: String,
@@ -60,7 +60,7 @@ pub struct Suggestion {
 }
 
 /// What a person needs to go on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct HandoffReply {
     /// Why, as a code.
     pub reason: &'static str,

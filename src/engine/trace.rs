@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Verdict;
-use crate::decide::evidence::Evidence;
+use crate::decide::evidence::{Evidence, Scale};
 use crate::decide::policy::Policy;
 use crate::release::Release;
 use crate::retrieve::Candidate;
@@ -11,7 +11,7 @@ use crate::retrieve::exact::{Hit, Match};
 use crate::text::{StepTrace, Token};
 
 /// What each stage saw, scored and took.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Trace {
     /// The text after every step of the normalisation.
     pub steps: Vec<StepTrace>,
@@ -27,8 +27,8 @@ pub struct Trace {
     pub lexical: Vec<TracedCandidate>,
     /// The encoder's candidates.
     pub semantic: Vec<TracedCandidate>,
-    /// The cosine of the nearest background stranger.
-    pub stranger: Option<f32>,
+    /// How near strangers come here, which is what cosines are measured by.
+    pub scale: Option<Scale>,
     /// What generation 1 alone would say.
     pub generation1: TracedVerdict,
     /// What generation 2 would say.
@@ -40,7 +40,7 @@ pub struct Trace {
 }
 
 /// An entry that claimed the question outright.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TracedHit {
     /// Its id.
     pub entry: String,
@@ -55,7 +55,7 @@ impl TracedHit {
 }
 
 /// A candidate with the score of its own matcher.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TracedCandidate {
     /// The entry's id.
     pub entry: String,
@@ -76,7 +76,7 @@ impl TracedCandidate {
 }
 
 /// What one generation would say.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TracedVerdict {
     /// `answer`, `clarify` or `handoff`; empty when the generation is not there.
     pub decision: &'static str,
@@ -93,7 +93,7 @@ pub struct TracedVerdict {
 }
 
 /// An entry with its probability.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TracedScore {
     /// The entry's id.
     pub entry: String,
@@ -128,7 +128,7 @@ impl TracedVerdict {
 }
 
 /// Time that a stage took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TracedStage {
     /// `text`, `exact`, `lexical`, `encoder`, `semantic`.
     pub stage: &'static str,

@@ -35,6 +35,9 @@ pub struct Prediction {
     pub tags: Vec<String>,
     /// The generation that decided, 1 or 2.
     pub generation: u8,
+    /// How many of the candidates the customer was offered to choose from.
+    #[serde(default)]
+    pub offered: usize,
 }
 
 /// A candidate with its probability.
@@ -77,6 +80,7 @@ fn one(engine: &Engine, query: &LabelledQuery, options: Options) -> Result<Predi
         micros: 0,
         tags: query.tags.clone(),
         generation: 1,
+        offered: 0,
     };
     let outcome = match engine.answer(&query.text, options) {
         Ok(outcome) => outcome,
@@ -99,5 +103,6 @@ fn one(engine: &Engine, query: &LabelledQuery, options: Options) -> Result<Predi
     prediction.confidence = outcome.confidence().value();
     prediction.micros = outcome.micros;
     prediction.generation = outcome.generation.number();
+    prediction.offered = outcome.offered.min(prediction.candidates.len());
     Ok(prediction)
 }

@@ -1,1 +1,195 @@
-//! TODO
+//! Is the knowledge base in good health (知识体检)?
+//!
+//! Here is what the entries themselves show. What only asking them shows is in
+//! [`crate::release::checkup`]. Findings are for authors, so they are in
+//! Chinese, and each says what to do.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use super::{Entry, EntryId, KnowledgeBase};
+use crate::text::{Normalized, exact_key};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Must be mended before publishing.
+    Error,
+    /// Customers will probably suffer from it.
+    Warning,
+    /// Worth a look.
+    Info,
+}
+
+impl Severity {
+    /// The name that authors read.
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Self::Error => "错误",
+            Self::Warning => "警告",
+            Self::Info => "提示",
+        }
+    }
+}
+
+/// Something that an author should look at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of finding it is; stable, for programs.
+    pub code: &'static str,
+    /// The entries it is about, the one to change first.
+    pub entries: Vec<EntryId>,
+    /// The phrasings, keywords or ids it is about, if any.
+    pub texts: Vec<String>,
+    /// The score behind it, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
+    /// What is the matter, in Chinese.
+    pub message: String,
+    /// What to do about it, in Chinese.
+    pub fix: String,
+}
+
+/// Answers with fewer characters than this hardly help anybody.
+const SHORT_ANSWER: usize = 5;
+
+/// Phrasings with fewer characters (fillers taken off) than this say too little.
+const SHORT_PHRASING: usize = 2;
+
+/// How long before an answer expires its author should know.
+const EXPIRY_NOTICE: Duration = Duration::days(30);
+
+/// What the entries show at a moment, worst first.
+pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let live: Vec<&Entry> = base.entries().iter().filter(|entry| entry.enabled).collect();
+    if live.is_empty() {
+        findings.push(Finding {
+            severity: Severity::Error,
+            code: "empty_knowledge_base",
+            entries: Vec::new(),
+            texts: Vec::new(),
+            score: None,
+            message: "知识库里没有启用的条目".to_owned(),
+            fix: "至少写一个条目，或启用已有的条目".to_owned(),
+        });
+    }
+    let known: HashMap<&EntryId, &Entry> = base.entries().iter().map(|entry| (&entry.id, entry)).collect();
+    let mut owners: HashMap<String, &Entry> = HashMap::new();
+    for entry in &live {
+        for text in entry.phrasings() {
+            owners.entry(exact_key(text)).or_insert(entry);
+        }
+    }
+    for entry in live {
+        phrasings(entry, &mut findings);
+        answers(entry, &mut findings);
+        validity(entry, now, &mut findings);
+        related(entry, &known, &mut findings);
+        for keyword in &entry.keywords {
+            if let Some(other) = owners.get(&exact_key(keyword)).filter(|other| other.id != entry.id) {
+                findings.push(Finding {
+                    severity: Severity::Warning,
+                    code: "keyword_is_phrasing",
+                    entries: vec![entry.id.clone(), other.id.clone()],
+                    texts: vec![keyword.clone()],
+                    score: None,
+                    message: format!("关键词“{keyword}”正好是“{}”的一个问法，这个关键词永远不会起作用", other.id),
+                    fix: format!("从“{}”删除这个关键词，或从“{}”删除这个问法", entry.id, other.id),
+                });
+            }
+        }
+    }
+    sort(&mut findings);
+    findings
+}
+
+/// Worst first, then by kind; findings of a kind stay in the order of the entries.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| (finding.severity, finding.code));
+}
+
+fn about(entry: &Entry, severity: Severity, code: &'static str, texts: Vec<String>, message: String, fix: &str) -> Finding {
+    Finding { severity, code, entries: vec![entry.id.clone()], texts, score: None, message, fix: fix.to_owned() }
+}
+
+fn phrasings(entry: &Entry, findings: &mut Vec<Finding>) {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for text in entry.phrasings() {
+        let Normalized { exact, core } = Normalized::new(text);
+        if let Some(first) = seen.insert(exact, text) {
+            let message = if first == text {
+                format!("问法“{text}”写了两次")
+            } else {
+                format!("问法“{text}”与“{first}”只差标点、大小写或繁简，等于写了两次")
+            };
+            let texts = vec![first.to_owned(), text.to_owned()];
+            findings.push(about(entry, Severity::Warning, "duplicate_phrasing", texts, message, "删除其中一个"));
+        }
+        let length = core.chars().count();
+        if length < SHORT_PHRASING {
+            let message = if length == 0 {
+                format!("问法“{text}”除了客套话什么也没说")
+            } else {
+                format!("问法“{text}”太短，说明不了问题")
+            };
+            let fix = "写成完整的问题；如果顾客真的只打这几个字，请改成关键词";
+            findings.push(about(entry, Severity::Warning, "short_phrasing", vec![text.to_owned()], message, fix));
+        }
+    }
+}
+
+fn answers(entry: &Entry, findings: &mut Vec<Finding>) {
+    let common = std::iter::once(("", &entry.answer));
+    for (channel, answer) in common.chain(entry.answers.iter().map(|(channel, text)| (channel.as_str(), text))) {
+        let which = if channel.is_empty() { "答案".to_owned() } else { format!("渠道“{channel}”的答案") };
+        let said = answer.chars().filter(|c| c.is_alphanumeric()).count();
+        if said == 0 {
+            let message = format!("{which}是空的或只有标点");
+            findings.push(about(entry, Severity::Error, "empty_answer", Vec::new(), message, "写上答案，或停用这个条目"));
+        } else if said < SHORT_ANSWER {
+            let message = format!("{which}只有 {said} 个字：“{}”", answer.trim());
+            let fix = "说清楚怎么做、在哪里、多久；如果就该这么短，可以不管";
+            findings.push(about(entry, Severity::Warning, "short_answer", Vec::new(), message, fix));
+        }
+    }
+}
+
+fn validity(entry: &Entry, now: OffsetDateTime, findings: &mut Vec<Finding>) {
+    let Some(until) = entry.valid_until else { return };
+    if until <= now {
+        let message = format!("答案已在 {} 失效，不会再给顾客", until.date());
+        let fix = "更新答案和失效时间，或停用、删除这个条目";
+        findings.push(about(entry, Severity::Warning, "expired", Vec::new(), message, fix));
+    } else if until - now <= EXPIRY_NOTICE {
+        let days = (until - now).whole_days();
+        let message = format!("答案将在 {} 失效（还有 {days} 天）", until.date());
+        findings.push(about(entry, Severity::Info, "expires_soon", Vec::new(), message, "确认到期以后怎么回答，提前准备新答案"));
+    }
+}
+
+fn related(entry: &Entry, known: &HashMap<&EntryId, &Entry>, findings: &mut Vec<Finding>) {
+    let mut seen = HashSet::new();
+    for id in &entry.related {
+        let (severity, code, message) = if *id == entry.id {
+            (Severity::Warning, "self_related", "相关问题里写了条目自己".to_owned())
+        } else if !seen.insert(id) {
+            (Severity::Info, "duplicate_related", format!("相关问题“{id}”写了两次"))
+        } else {
+            match known.get(id) {
+                None => (Severity::Error, "dangling_related", format!("相关问题“{id}”不存在")),
+                Some(other) if !other.enabled => {
+                    (Severity::Warning, "disabled_related", format!("相关问题“{id}”已停用，不会发布"))
+                }
+                Some(_) => continue,
+            }
+        };
+        let fix = "改成正确的编号，或从相关问题里删除";
+        findings.push(about(entry, severity, code, vec![id.to_string()], message, fix));
+    }
+}

@@ -4,19 +4,82 @@
 //! and XLSX with a header row. Reading never stops at the first fault: the
 //! author gets all of them at once, each with file, line and column.
 
+mod csv;
 mod jsonl;
+mod table;
+mod xlsx;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Entry, EntryId, KnowledgeBase};
 use crate::error::{Error, Problem, Result};
 use crate::text::exact_key;
 
+/// What a field of an entry holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Texts,
+    Rules,
+    Instant,
+    Answers,
+    Switch,
+}
+
+/// A field of an entry: a key in JSONL, a column in a table.
+struct Field {
+    name: &'static str,
+    kind: Kind,
+    /// What Chinese authors may call the column.
+    chinese: &'static [&'static str],
+}
+
+/// All fields, in the order in which they are written.
+const FIELDS: [Field; 12] = [
+    Field { name: "id", kind: Kind::Text, chinese: &["编号"] },
+    Field { name: "question", kind: Kind::Text, chinese: &["标准问题", "标准问", "问题"] },
+    Field { name: "similar", kind: Kind::Texts, chinese: &["相似问法", "相似问", "相似问题"] },
+    Field { name: "answer", kind: Kind::Text, chinese: &["答案"] },
+    Field { name: "keywords", kind: Kind::Texts, chinese: &["关键词"] },
+    Field { name: "rules", kind: Kind::Rules, chinese: &["规则"] },
+    Field { name: "topic", kind: Kind::Text, chinese: &["主题", "分类"] },
+    Field { name: "valid_from", kind: Kind::Instant, chinese: &["生效时间"] },
+    Field { name: "valid_until", kind: Kind::Instant, chinese: &["失效时间"] },
+    Field { name: "answers", kind: Kind::Answers, chinese: &["渠道答案"] },
+    Field { name: "related", kind: Kind::Texts, chinese: &["相关问题"] },
+    Field { name: "enabled", kind: Kind::Switch, chinese: &["启用"] },
+];
+
+/// The names of all fields, for messages.
+fn known_fields() -> String {
+    FIELDS.map(|field| field.name).join("、")
+}
+
+/// Where a file, or one sheet of it, is being read.
+type FileName = Arc<str>;
+
 /// An entry as read, with where it stood.
-pub(crate) struct Located {
+struct Located {
     entry: Entry,
+    file: FileName,
+    /// Line or sheet row.
     line: usize,
+    /// Where each field stands: in characters, or as the number of its cell.
+    columns: Arc<Vec<(String, usize)>>,
+}
+
+impl Located {
+    fn problem(&self, field: &str, message: String) -> Problem {
+        let column = self.columns.iter().find(|(name, _)| name == field).map_or(0, |(_, column)| *column);
+        Problem { file: self.file.to_string(), line: self.line, column, field: Some(field.to_owned()), message }
+    }
+
+    /// How another entry's message calls this place.
+    fn place(&self, seen_from: &Self) -> String {
+        if self.file == seen_from.file { format!("第 {} 行", self.line) } else { format!("{} 第 {} 行", self.file, self.line) }
+    }
 }
 
 /// Reads a knowledge base; the format follows from the file's ending.
@@ -25,89 +88,150 @@ pub(crate) struct Located {
 /// [`Error::Corpus`] with every fault found; [`Error::Io`] when the file
 /// cannot be read; [`Error::Refused`] when the ending is unknown.
 pub fn read(path: &Path) -> Result<KnowledgeBase> {
-    let name = path.display().to_string();
+    let ending = ending(path)?;
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    match ending(path)? {
-        Ending::Jsonl => read_jsonl(&name, &bytes),
-    }
+    let name: FileName = path.display().to_string().into();
+    let mut problems = Vec::new();
+    let located = match ending {
+        Ending::Xlsx => xlsx::read(&name, &bytes, &mut problems),
+        Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
+            let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
+            problems.push(whole(&name, message.to_owned()));
+            Vec::new()
+        }
+        Ending::Csv => csv::read(&name, &bytes, &mut problems),
+        Ending::Jsonl => jsonl::read(&name, &bytes, &mut problems),
+    };
+    assemble(located, problems)
 }
 
+/// The first bytes of an XLSX file.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// The first bytes of a file of the Excels before 2007.
+const OLD_EXCEL: &[u8] = b"\xD0\xCF\x11\xE0";
+
 /// Reads a knowledge base from JSONL bytes; `name` is what problems call the file.
+///
+/// # Errors
+/// [`Error::Corpus`] with every fault found.
 pub fn read_jsonl(name: &str, bytes: &[u8]) -> Result<KnowledgeBase> {
     let mut problems = Vec::new();
-    let located = jsonl::read(name, bytes, &mut problems);
-    assemble(name, located, problems)
+    let located = jsonl::read(&name.into(), bytes, &mut problems);
+    assemble(located, problems)
 }
 
 /// Writes a knowledge base; the format follows from the file's ending. The
 /// file appears whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be written; [`Error::Refused`] when the ending
+/// is unknown or a text does not fit into a cell of the format.
 pub fn write(base: &KnowledgeBase, path: &Path) -> Result<()> {
     let bytes = match ending(path)? {
         Ending::Jsonl => jsonl::write(base)?,
+        Ending::Csv => csv::write(base)?,
+        Ending::Xlsx => xlsx::write(base)?,
     };
     crate::store::write_whole(path, &bytes)
 }
 
 enum Ending {
     Jsonl,
+    Csv,
+    Xlsx,
 }
 
 fn ending(path: &Path) -> Result<Ending> {
     match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("jsonl" | "ndjson") => Ok(Ending::Jsonl),
+        Some("csv") => Ok(Ending::Csv),
+        Some("xlsx") => Ok(Ending::Xlsx),
         _ => Err(Error::Refused(format!("{}: the file's ending must be .jsonl, .csv or .xlsx", path.display()))),
     }
 }
 
+/// A problem of a file as a whole.
+fn whole(file: &FileName, message: String) -> Problem {
+    Problem { file: file.to_string(), line: 0, column: 0, field: None, message }
+}
+
 /// Checks what holds between entries and makes the knowledge base.
-fn assemble(name: &str, located: Vec<Located>, mut problems: Vec<Problem>) -> Result<KnowledgeBase> {
-    let mut problem = |line: usize, field: &str, message: String| {
-        problems.push(Problem { file: name.to_owned(), line, column: 0, field: Some(field.to_owned()), message });
-    };
-    let mut ids: HashMap<&EntryId, usize> = HashMap::new();
-    let mut questions: HashMap<String, (&EntryId, usize)> = HashMap::new();
-    let mut keywords: HashMap<String, (&EntryId, usize)> = HashMap::new();
-    for Located { entry, line } in &located {
-        if let Some(first) = ids.insert(&entry.id, *line) {
-            problem(*line, "id", format!("编号“{}”在第 {first} 行已经用过，每个编号只能用一次", entry.id));
+fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<KnowledgeBase> {
+    for one in &mut located {
+        one.entry.topic = one.entry.topic.take().map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty());
+    }
+    let mut ids: HashMap<&EntryId, &Located> = HashMap::new();
+    let mut questions: HashMap<String, &Located> = HashMap::new();
+    let mut keywords: HashMap<String, &Located> = HashMap::new();
+    for one in &located {
+        let entry = &one.entry;
+        if let Some(first) = ids.get(&entry.id) {
+            // Ids that were derived are equal because the questions are.
+            problems.push(if entry.id == EntryId::derived(&entry.question) {
+                one.problem("question", format!("问题“{}”在{}已经有了，请合并成一个条目", entry.question, first.place(one)))
+            } else {
+                one.problem("id", format!("编号“{}”在{}已经用过，每个编号只能用一次", entry.id, first.place(one)))
+            });
             continue;
         }
-        for text in entry.phrasings() {
+        ids.insert(&entry.id, one);
+        alone(one, &mut problems);
+        for (index, text) in entry.phrasings().enumerate() {
+            let field = if index == 0 { "question" } else { "similar" };
             let key = exact_key(text);
             if key.is_empty() {
-                problem(*line, "question", format!("问法“{text}”只有标点或空白，请删除或改写"));
+                problems.push(one.problem(field, format!("问法“{text}”只有标点或空白，请删除或改写")));
                 continue;
             }
-            match questions.get(&key) {
-                Some((other, first)) if *other != &entry.id => problem(
-                    *line,
-                    "question",
-                    format!("问法“{text}”在第 {first} 行的“{other}”下已经有了，同一个问题只能属于一个条目"),
-                ),
-                _ => {
-                    questions.insert(key, (&entry.id, *line));
-                }
+            // The same question twice in one entry does no harm; `kb check` mentions it.
+            let first = *questions.entry(key).or_insert(one);
+            if first.entry.id != entry.id {
+                let message = format!(
+                    "问法“{text}”在{}的“{}”下已经有了，同一个问题只能属于一个条目",
+                    first.place(one),
+                    first.entry.id
+                );
+                problems.push(one.problem(field, message));
             }
         }
         for keyword in &entry.keywords {
-            if let Some((other, first)) = keywords.insert(exact_key(keyword), (&entry.id, *line))
-                && other != &entry.id
-            {
-                problem(*line, "keywords", format!("关键词“{keyword}”在第 {first} 行的“{other}”下已经有了"));
+            let key = exact_key(keyword);
+            if key.is_empty() {
+                problems.push(one.problem("keywords", format!("关键词“{keyword}”只有标点或空白，请删除")));
+                continue;
             }
-        }
-        for rule in &entry.rules {
-            if let Err(message) = rule.check() {
-                problem(*line, "rules", message);
+            let first = *keywords.entry(key).or_insert(one);
+            if first.entry.id != entry.id {
+                let message = format!("关键词“{keyword}”在{}的“{}”下已经有了", first.place(one), first.entry.id);
+                problems.push(one.problem("keywords", message));
             }
-        }
-        if entry.valid_from.zip(entry.valid_until).is_some_and(|(from, until)| from >= until) {
-            problem(*line, "valid_until", "失效时间不晚于生效时间".to_owned());
         }
     }
     if !problems.is_empty() {
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         return Err(Error::Corpus(problems));
     }
     Ok(KnowledgeBase { entries: located.into_iter().map(|located| located.entry).collect() })
+}
+
+/// Checks what an entry says by itself.
+fn alone(one: &Located, problems: &mut Vec<Problem>) {
+    let entry = &one.entry;
+    if entry.id.0.trim() != entry.id.0 {
+        problems.push(one.problem("id", format!("编号“{}”前后有空白，请删除空白", entry.id)));
+    }
+    for rule in &entry.rules {
+        if let Err(message) = rule.check() {
+            problems.push(one.problem("rules", message));
+        }
+    }
+    if let Some((channel, _)) = entry.answers.iter().find(|(channel, text)| channel.trim().is_empty() || text.trim().is_empty()) {
+        problems.push(one.problem("answers", format!("渠道“{channel}”的名称或答案是空白，请补上或删除")));
+    }
+    if entry.related.iter().any(|id| id.0.trim().is_empty()) {
+        problems.push(one.problem("related", "相关问题里有空白的编号，请删除".to_owned()));
+    }
+    if entry.valid_from.zip(entry.valid_until).is_some_and(|(from, until)| from >= until) {
+        problems.push(one.problem("valid_until", "失效时间不晚于生效时间".to_owned()));
+    }
 }

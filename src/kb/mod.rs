@@ -6,6 +6,7 @@
 //! down has to check again.
 
 pub mod check;
+pub mod diff;
 pub mod formats;
 mod rule;
 

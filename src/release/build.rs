@@ -100,7 +100,7 @@ impl Build<'_> {
             let matrix = Matrix::new(encoder.dimensions(), &vectors);
             matrix.save(&path)?;
             let stranger_vectors = match self.previous_of(encoder).and_then(Release::strangers) {
-                Some(known) if known.len() == background.len() => known.clone(),
+                Some(known) if known.len() == background.len() => known,
                 _ => {
                     let total = background.len();
                     let embedded =

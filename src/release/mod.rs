@@ -7,6 +7,7 @@
 //! it, and verified when it is opened.
 
 mod build;
+pub mod checkup;
 mod self_ask;
 
 pub use build::{Build, Built, Progress};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::calibrate::Calibration;
+use crate::decide::evidence::Scale;
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::Entry;
@@ -94,7 +96,16 @@ pub struct Calibrations {
     /// Without the encoder.
     pub one: Calibration,
     /// With it; `None` in lexical-only mode.
-    pub two: Option<Calibration>,
+    pub two: Option<Semantics>,
+}
+
+/// What cosines are worth in a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Semantics {
+    /// How evidence becomes confidence.
+    pub calibration: Calibration,
+    /// What cosines mean.
+    pub scale: Scale,
 }
 
 /// An opened release.
@@ -106,7 +117,7 @@ pub struct Release {
     exact: Exact,
     lexical: Lexical,
     semantic: Option<Semantic>,
-    strangers: Option<Matrix>,
+    folder: PathBuf,
     calibrations: Calibrations,
     encoder: Option<Arc<Encoder>>,
     /// A folder that exists only as long as this release is open.
@@ -166,7 +177,7 @@ impl Release {
             .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
         let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
-        let (mut semantic, mut strangers) = (None, None);
+        let mut semantic = None;
         if encoder.is_some() {
             let vectors = Matrix::open(&folder.join(VECTORS))?;
             if vectors.len() != phrasings.len() {
@@ -176,7 +187,6 @@ impl Release {
                 ));
             }
             semantic = Some(Semantic::new(vectors, &phrasings, entries.len()));
-            strangers = Some(Matrix::open(&folder.join(STRANGERS))?);
         }
         Ok(Self {
             manifest,
@@ -186,7 +196,7 @@ impl Release {
             exact,
             lexical,
             semantic,
-            strangers,
+            folder: folder.to_path_buf(),
             calibrations,
             encoder,
             _temporary: None,
@@ -228,9 +238,11 @@ impl Release {
         self.semantic.as_ref()
     }
 
-    /// The vectors of the background questions; `None` in lexical-only mode.
-    pub fn strangers(&self) -> Option<&Matrix> {
-        self.strangers.as_ref()
+    /// The vectors of the background questions, for the next release; `None`
+    /// in lexical-only mode. Answering does not need them, so they are read
+    /// from the folder only when asked for.
+    fn strangers(&self) -> Option<Matrix> {
+        self.encoder.as_ref().and_then(|_| Matrix::open(&self.folder.join(STRANGERS)).ok())
     }
 
     /// How evidence becomes confidence here.

@@ -1,12 +1,14 @@
 //! What does a knowledge base answer when it asks itself?
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
-use super::Calibrations;
+use super::{Calibrations, Semantics};
 use super::build::Progress;
 use crate::decide::Generation;
 use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, SAME_TRADE, Sample};
-use crate::decide::evidence::{CANDIDATES, Evidence, FEATURES, Lists, Yardstick, rank};
+use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Scale, Yardstick, rank};
 use crate::encoder::{Embedding, Matrix};
 use crate::error::Result;
 use crate::retrieve::exact::Exact;
@@ -27,8 +29,20 @@ pub(super) struct Subject<'a> {
     pub background: &'a [String],
 }
 
-/// Questions of each kind that are asked at most, taken evenly from all.
-const ASKED: usize = 2_000;
+/// Questions of each kind that are asked at most, taken evenly from all:
+/// more of them move the regression less than the choice of questions does.
+const ASKED: usize = 800;
+
+/// Where a question comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A phrasing asked of the rest of its entry.
+    Inside,
+    /// A phrasing asked of the other entries.
+    SameTrade,
+    /// A background question.
+    Stranger,
+}
 
 /// One question to ask, and what must not be found.
 struct Question<'a> {
@@ -38,38 +52,46 @@ struct Question<'a> {
     except: Except,
     /// The right entry; `None` for a stranger.
     expect: Option<usize>,
-    /// The question's own place among the strangers: it is not its own neighbour.
-    own_stranger: Option<usize>,
+    kind: Kind,
     weight: f64,
 }
 
 /// Asks and fits both generations.
 pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result<Calibrations> {
     let questions = questions(subject);
+    let scale = scale(subject, &questions);
     let total = questions.len();
-    let done = std::sync::atomic::AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
     let asked: Vec<(Option<Sample>, Option<Sample>)> = questions
         .par_iter()
         .map(|question| {
-            let samples = ask(subject, question);
-            let count = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            if count.is_multiple_of(256) || count == total {
-                progress("calibration", count, total);
-            }
+            let samples = ask(subject, question, scale.as_ref());
+            progress("calibration", done.fetch_add(1, Ordering::Relaxed) + 1, total);
             samples
         })
         .collect::<Result<_>>()?;
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let one: Vec<Sample> = one.into_iter().flatten().collect();
-    let two: Vec<Sample> = two.into_iter().flatten().collect();
-    let width = |generation| match generation {
-        Generation::One => crate::decide::evidence::LEXICAL_FEATURES,
-        Generation::Two => FEATURES.len(),
+    let one = Calibration::fit(one.into_iter().flatten().collect(), Generation::One)?;
+    let two = match scale {
+        Some(scale) => {
+            let calibration = Calibration::fit(two.into_iter().flatten().collect(), Generation::Two)?;
+            Some(Semantics { calibration, scale })
+        }
+        None => None,
     };
-    Ok(Calibrations {
-        one: Calibration::fit(&one, width(Generation::One)),
-        two: subject.semantic.map(|_| Calibration::fit(&two, width(Generation::Two))),
-    })
+    Ok(Calibrations { one, two })
+}
+
+/// What cosines mean here, from the strangers among the questions.
+fn scale(subject: &Subject<'_>, questions: &[Question<'_>]) -> Option<Scale> {
+    let semantic = subject.semantic?;
+    let scans: Vec<_> = questions
+        .par_iter()
+        .filter(|question| question.kind == Kind::Stranger)
+        .filter_map(|question| question.vector.as_ref())
+        .map(|vector| semantic.scan(vector, Except::Nothing))
+        .collect();
+    Scale::measure(scans.iter())
 }
 
 fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
@@ -78,7 +100,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     for phrasing in subject.phrasings {
         phrasings_of[phrasing.entry] += 1;
     }
-    let own = |index: usize, except, expect| {
+    let own = |index: usize, except, expect, kind| {
         let phrasing = &subject.phrasings[index];
         Question {
             raw: phrasing.text.as_str(),
@@ -86,7 +108,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
             vector: vector(index),
             except,
             expect,
-            own_stranger: None,
+            kind,
             weight: 1.0,
         }
     };
@@ -94,11 +116,11 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     let with_others: Vec<usize> =
         (0..subject.phrasings.len()).filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1).collect();
     let mut inside: Vec<Question<'a>> = evenly(&with_others)
-        .map(|index| own(index, Except::Phrasing(index), Some(subject.phrasings[index].entry)))
+        .map(|index| own(index, Except::Phrasing(index), Some(subject.phrasings[index].entry), Kind::Inside))
         .collect();
     let every: Vec<usize> = (0..subject.phrasings.len()).collect();
     let mut near: Vec<Question<'a>> =
-        evenly(&every).map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None)).collect();
+        evenly(&every).map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None, Kind::SameTrade)).collect();
     let everyone: Vec<usize> = (0..subject.background.len()).collect();
     let mut far: Vec<Question<'a>> = evenly(&everyone)
         .filter_map(|index| {
@@ -115,7 +137,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 vector: subject.strangers.map(|strangers| strangers.row(index)),
                 except: Except::Nothing,
                 expect: None,
-                own_stranger: Some(index),
+                kind: Kind::Stranger,
                 weight: 1.0,
             })
         })
@@ -139,7 +161,11 @@ fn evenly(items: &[usize]) -> impl Iterator<Item = usize> {
     (0..taken).map(move |index| items[index * items.len() / taken])
 }
 
-fn ask(subject: &Subject<'_>, question: &Question<'_>) -> Result<(Option<Sample>, Option<Sample>)> {
+fn ask(
+    subject: &Subject<'_>,
+    question: &Question<'_>,
+    scale: Option<&Scale>,
+) -> Result<(Option<Sample>, Option<Sample>)> {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
     let yardstick = Yardstick { statistics: subject.lexical.statistics(), phrasings: subject.phrasings };
@@ -154,17 +180,11 @@ fn ask(subject: &Subject<'_>, question: &Question<'_>) -> Result<(Option<Sample>
             weight: question.weight,
         })
     };
-    let one = sample(&Lists { query: &query, lexical: &lexical, semantic: None, stranger: None }, Generation::One);
-    let (Some(semantic), Some(vector)) = (subject.semantic, &question.vector) else {
+    let one = sample(&Lists { query: &query, lexical: &lexical, semantic: None }, Generation::One);
+    let (Some(semantic), Some(vector), Some(scale)) = (subject.semantic, &question.vector, scale) else {
         return Ok((one, None));
     };
-    let best = semantic.scan(std::slice::from_ref(vector), question.except);
-    let stranger = subject.strangers.and_then(|strangers| {
-        let mut cosines = Vec::new();
-        strangers.cosines(vector, &mut cosines);
-        let others = cosines.into_iter().enumerate().filter(|(index, _)| Some(*index) != question.own_stranger);
-        others.map(|(_, cosine)| cosine).max_by(f32::total_cmp)
-    });
-    let two = sample(&Lists { query: &query, lexical: &lexical, semantic: Some(&best), stranger }, Generation::Two);
+    let scan = semantic.scan(vector, question.except);
+    let two = sample(&Lists { query: &query, lexical: &lexical, semantic: Some((&scan, scale)) }, Generation::Two);
     Ok((one, two))
 }

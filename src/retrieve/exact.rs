@@ -9,7 +9,7 @@ use crate::kb::{Entry, Rule};
 use crate::text::{Normalized, exact_key};
 
 /// How a text settled the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Match {
     /// It equals a standard or similar question.

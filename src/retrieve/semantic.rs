@@ -10,9 +10,19 @@ pub struct Semantic {
     entries: usize,
 }
 
-/// The best phrasing of every entry, in the order of the release; `None` for
-/// an entry that is hidden.
-pub type BestPerEntry = Vec<Option<Candidate>>;
+/// How near an entry is to a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Nearness {
+    /// The entry by its nearest phrasing; the score is the cosine.
+    pub best: Candidate,
+    /// The mean cosine of all its phrasings: an entry whose phrasings all
+    /// point the same way is a better guess than one with a lucky phrasing.
+    pub mean: f32,
+}
+
+/// Every entry's nearness, in the order of the release; `None` for an entry
+/// that is hidden.
+pub type Scan = Vec<Option<Nearness>>;
 
 impl Semantic {
     /// Takes the vectors of the phrasings, row by row.
@@ -25,28 +35,40 @@ impl Semantic {
         &self.vectors
     }
 
-    /// The highest cosine of every entry with any of the vectors of a question.
-    pub fn scan(&self, questions: &[Embedding], except: Except) -> BestPerEntry {
-        let mut best: BestPerEntry = vec![None; self.entries];
+    /// Compares a question with every phrasing.
+    pub fn scan(&self, question: &Embedding, except: Except) -> Scan {
+        let mut scan: Scan = vec![None; self.entries];
+        let mut seen = vec![0u32; self.entries];
         let mut cosines = Vec::new();
-        for question in questions {
-            self.vectors.cosines(question, &mut cosines);
-            for (phrasing, (&score, &entry)) in cosines.iter().zip(&self.entry_of).enumerate() {
-                if except.hides(phrasing, entry) {
-                    continue;
+        self.vectors.cosines(question, &mut cosines);
+        for (phrasing, (&score, &entry)) in cosines.iter().zip(&self.entry_of).enumerate() {
+            if except.hides(phrasing, entry) {
+                continue;
+            }
+            seen[entry] += 1;
+            let candidate = Candidate { entry, phrasing, score };
+            match &mut scan[entry] {
+                Some(known) => {
+                    known.mean += score;
+                    if score > known.best.score {
+                        known.best = candidate;
+                    }
                 }
-                if best[entry].is_none_or(|known| score > known.score) {
-                    best[entry] = Some(Candidate { entry, phrasing, score });
-                }
+                none => *none = Some(Nearness { best: candidate, mean: score }),
             }
         }
-        best
+        for (nearness, count) in scan.iter_mut().zip(seen) {
+            if let Some(nearness) = nearness {
+                nearness.mean /= count as f32;
+            }
+        }
+        scan
     }
 }
 
-/// The best `k` of a scan.
-pub fn top(best: &BestPerEntry, k: usize) -> Vec<Candidate> {
-    let mut candidates: Vec<Candidate> = best.iter().flatten().copied().collect();
+/// The best `k` of a scan by their nearest phrasing.
+pub fn top(scan: &Scan, k: usize) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = scan.iter().flatten().map(|nearness| nearness.best).collect();
     if candidates.len() > k && k > 0 {
         candidates.select_nth_unstable_by(k - 1, by_score);
     }

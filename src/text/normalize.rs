@@ -82,7 +82,7 @@ impl Step {
 }
 
 /// What one step made of the text, for `--explain`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct StepTrace {
     /// [`Step::name`].
     pub step: &'static str,

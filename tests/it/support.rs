@@ -35,3 +35,35 @@ pub const SMALL_KB: &str = concat!(
     r#"{"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开","要报销需要票"],"answer":"订单完成后在“我的发票”里申请。","keywords":["发票"]}"#, "\n",
     r#"{"id":"cod","question":"支持货到付款吗","similar":["能不能收到货再给钱"],"answer":"部分地区支持。","rules":[{"contains":["货到付款"],"without":["退"]}]}"#, "\n",
 );
+
+/// The release of a knowledge base in `corpora/`, made once per test run.
+pub fn corpus(name: &str) -> std::sync::Arc<zhida::release::Release> {
+    use std::collections::HashMap;
+    use std::sync::{Arc, LazyLock, Mutex};
+    use zhida::encoder::Encoder;
+    use zhida::release::{Build, Release};
+
+    static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| Arc::new(Encoder::built_in().unwrap()));
+    static RELEASES: LazyLock<Mutex<HashMap<String, Arc<Release>>>> = LazyLock::new(Mutex::default);
+    let mut releases = RELEASES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    releases
+        .entry(name.to_owned())
+        .or_insert_with(|| {
+            let base = zhida::kb::formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+            let build = Build {
+                kb: name,
+                number: 1,
+                base: &base,
+                encoder: Some(ENCODER.clone()),
+                previous: None,
+                progress: &|_, _, _| (),
+            };
+            Arc::new(build.temporary().unwrap())
+        })
+        .clone()
+}
+
+/// An engine over [`corpus`] with the default goal.
+pub fn corpus_engine(name: &str) -> std::sync::Arc<zhida::engine::Engine> {
+    std::sync::Arc::new(zhida::engine::Engine::new(corpus(name), zhida::decide::policy::DEFAULT_MAX_WRONG))
+}

@@ -1,26 +1,32 @@
 //! One JSON object a line.
 
-use std::result::Result;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Located;
+use super::{FIELDS, FileName, Kind, Located, known_fields};
 use crate::error::{Error, Problem};
-use crate::kb::{Entry, EntryId, KnowledgeBase};
+use crate::kb::{Entry, EntryId, KnowledgeBase, Rule};
 
 /// Reads entries and gathers the faults of single lines.
-pub(super) fn read(name: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut located = Vec::new();
     for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let line = index + 1;
-        let mut problem = |column: usize, field: Option<&str>, message: String| {
-            problems.push(Problem { file: name.to_owned(), line, column, field: field.map(str::to_owned), message });
+        let mut problem = |fault: Fault| {
+            let Fault { column, field, message } = fault;
+            problems.push(Problem { file: name.to_string(), line, column, field, message });
         };
         let text = match std::str::from_utf8(raw) {
             Ok(text) => text.trim_end_matches('\r'),
             Err(e) => {
-                problem(e.valid_up_to() + 1, None, "不是有效的 UTF-8 文字，请用 UTF-8 编码保存文件".to_owned());
+                let sound = String::from_utf8_lossy(&raw[..e.valid_up_to()]).chars().count();
+                problem(Fault {
+                    column: sound + 1,
+                    field: None,
+                    message: "不是有效的 UTF-8 文字，请用 UTF-8 编码保存文件".to_owned(),
+                });
                 continue;
             }
         };
@@ -28,11 +34,10 @@ pub(super) fn read(name: &str, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec
             continue;
         }
         match entry(text) {
-            Ok(entry) => located.push(Located { entry, line }),
-            Err(fault) => {
-                let column = fault.column.map_or(0, |byte| column_of(text, byte));
-                problem(column, fault.field.as_deref(), fault.message);
+            Ok((entry, columns)) => {
+                located.push(Located { entry, file: name.clone(), line, columns: Arc::new(columns) });
             }
+            Err(faults) => faults.into_iter().for_each(&mut problem),
         }
     }
     located
@@ -49,53 +54,175 @@ pub(super) fn write(base: &KnowledgeBase) -> crate::error::Result<Vec<u8>> {
 }
 
 struct Fault {
-    /// 1-based byte column, as serde_json counts.
-    column: Option<usize>,
+    /// 1-based, in characters; 0 for the whole line.
+    column: usize,
     field: Option<String>,
     message: String,
 }
 
-fn entry(text: &str) -> Result<Entry, Fault> {
-    let mut object: Map<String, Value> = serde_json::from_str(text).map_err(|e| Fault {
-        column: Some(e.column()),
-        field: None,
-        message: format!("不是有效的 JSON 对象：{e}"),
+/// Every field's column: where its value begins.
+type Columns = Vec<(String, usize)>;
+
+fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
+    let value: Value = serde_json::from_str(text).map_err(|e| {
+        // The parser's "at line 1" would contradict the line in the file.
+        let reason = e.to_string();
+        let reason = reason.split(" at line ").next().unwrap_or_default();
+        let message = if e.is_eof() {
+            "这一行没有写完，不是有效的 JSON：缺少引号、逗号后的内容或右括号".to_owned()
+        } else {
+            format!("不是有效的 JSON：{reason}")
+        };
+        vec![Fault { column: column_of(text, e.column().saturating_sub(1)), field: None, message }]
     })?;
-    let blank = |object: &Map<String, Value>, field: &str| {
-        object.get(field).is_none_or(|value| value.is_null() || value.as_str().is_some_and(|s| s.trim().is_empty()))
+    let Value::Object(mut object) = value else {
+        let column = column_of(text, text.len() - text.trim_start().len());
+        let message = "每行应是一个条目，写成一个 JSON 对象 {…}，不是数组、文字或数字".to_owned();
+        return Err(vec![Fault { column, field: None, message }]);
     };
-    for field in ["question", "answer"] {
-        if blank(&object, field) {
-            let message = format!("缺少 {field}：每个条目都要有问题（question）和答案（answer）");
-            return Err(Fault { column: None, field: Some(field.to_owned()), message });
+    let places = places(text);
+    let mut faults = Vec::new();
+    let mut fault = |column: usize, field: &str, message: String| {
+        faults.push(Fault { column, field: Some(field.to_owned()), message });
+    };
+    for (index, place) in places.iter().enumerate() {
+        let known = FIELDS.iter().find(|field| field.name == place.name);
+        if places[..index].iter().any(|earlier| earlier.name == place.name) {
+            fault(place.name_column, &place.name, format!("字段 {} 在这一行写了两次", place.name));
+        }
+        match (known, object.get(&place.name)) {
+            (None, _) => {
+                let message = format!("没有 {} 这个字段；可用的字段：{}", place.name, known_fields());
+                fault(place.name_column, &place.name, message);
+            }
+            // `null` means "not given" for everything that may be left out.
+            (Some(_), None | Some(Value::Null)) => {}
+            (Some(field), Some(value)) => {
+                if let Err(message) = sound(field.kind, value) {
+                    fault(place.value_column, &place.name, format!("{} {message}", place.name));
+                }
+            }
         }
     }
-    if blank(&object, "id") {
+    let column = |field: &str| places.iter().find(|place| place.name == field).map_or(0, |place| place.value_column);
+    for field in ["question", "answer"] {
+        if is_blank(&object, field) {
+            let message = format!("缺少 {field}：每个条目都要有问题（question）和答案（answer）");
+            fault(column(field), field, message);
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    if is_blank(&object, "id") {
         let question = object.get("question").and_then(Value::as_str).unwrap_or_default();
         object.insert("id".to_owned(), Value::String(EntryId::derived(question).0));
     }
-    // `null` means "not given" for everything that may be left out.
     object.retain(|_, value| !value.is_null());
-    let keys: Vec<String> = object.keys().cloned().collect();
-    serde_json::from_value(Value::Object(object)).map_err(|e| {
-        let reason = e.to_string();
-        let field = keys.into_iter().find(|key| fails_alone(text, key));
-        // The position of the field's name in the line is what an author looks for.
-        let column = field.as_ref().and_then(|field| text.find(&format!("\"{field}\""))).map(|byte| byte + 1);
-        Fault { column, field, message: format!("字段的名称或类型不对：{reason}") }
-    })
+    let entry = serde_json::from_value(Value::Object(object))
+        .map_err(|e| vec![Fault { column: 0, field: None, message: format!("字段的名称或类型不对：{e}") }])?;
+    Ok((entry, places.into_iter().map(|place| (place.name, place.value_column)).collect()))
 }
 
-/// Whether a field, put into an otherwise sound entry, makes it unreadable.
-fn fails_alone(text: &str, field: &str) -> bool {
-    let Ok(object) = serde_json::from_str::<Map<String, Value>>(text) else { return false };
-    let mut probe = serde_json::json!({"id": "x", "question": "x", "answer": "x"});
-    probe[field] = object.get(field).cloned().unwrap_or_default();
-    serde_json::from_value::<Entry>(probe).is_err()
+fn is_blank(object: &Map<String, Value>, field: &str) -> bool {
+    object.get(field).is_none_or(|value| value.is_null() || value.as_str().is_some_and(|s| s.trim().is_empty()))
 }
 
-/// 1-based column in characters of a 1-based column in bytes.
+/// Says in Chinese what a field should hold, when it holds something else.
+fn sound(kind: Kind, value: &Value) -> Result<(), String> {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "真假值",
+        Value::Number(_) => "数字",
+        Value::String(_) => "文字",
+        Value::Array(_) => "列表",
+        Value::Object(_) => "对象",
+    };
+    let unless = |right: bool, wanted: &str| if right { Ok(()) } else { Err(format!("应是{wanted}，这里是{found}")) };
+    match kind {
+        Kind::Text => unless(value.is_string(), "带引号的文字"),
+        Kind::Switch => unless(value.is_boolean(), " true 或 false（不带引号）"),
+        Kind::Texts => match value {
+            Value::Array(items) if items.iter().all(Value::is_string) => Ok(()),
+            Value::Array(_) => Err("列表里的每一项都应是带引号的文字".to_owned()),
+            _ => unless(false, "文字的列表，如 [\"甲\",\"乙\"]"),
+        },
+        Kind::Answers => match value {
+            Value::Object(items) if items.values().all(Value::is_string) => Ok(()),
+            Value::Object(_) => Err("里每个渠道的答案都应是带引号的文字".to_owned()),
+            _ => unless(false, "按渠道写的答案，如 {\"wechat\":\"…\"}"),
+        },
+        Kind::Instant => match value.as_str() {
+            Some(text) if is_rfc3339(text) => Ok(()),
+            Some(text) => Err(format!("“{text}”不是有效的时间，应写成 2026-01-31T00:00:00+08:00")),
+            None => unless(false, "带引号的时间，如 \"2026-01-31T00:00:00+08:00\""),
+        },
+        Kind::Rules => {
+            let Value::Array(items) = value else { return unless(false, "规则的列表 […]") };
+            match items.iter().position(|item| serde_json::from_value::<Rule>(item.clone()).is_err()) {
+                None => Ok(()),
+                Some(index) => Err(format!(
+                    "的第 {} 条规则不对：应是 {{\"exact\":\"…\"}}、{{\"contains\":[…],\"without\":[…]}} 或 {{\"regex\":\"…\",\"without\":[…]}}",
+                    index + 1
+                )),
+            }
+        }
+    }
+}
+
+fn is_rfc3339(text: &str) -> bool {
+    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
+}
+
+/// Where a field stands in its line, in characters from 1.
+struct Place {
+    name: String,
+    name_column: usize,
+    value_column: usize,
+}
+
+/// The fields of a line that is a valid JSON object, in their order. The JSON
+/// parser keeps no positions, and a column is what an author looks for.
+fn places(text: &str) -> Vec<Place> {
+    let bytes = text.as_bytes();
+    let mut places: Vec<Place> = Vec::new();
+    let (mut depth, mut at) = (0usize, 0usize);
+    let mut name: Option<(String, usize)> = None;
+    // Whether the next string at depth 1 is a name and not a value.
+    let mut names = true;
+    let mut awaiting = false;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if awaiting && !byte.is_ascii_whitespace() {
+            awaiting = false;
+            if let Some((name, from)) = name.take() {
+                places.push(Place { name, name_column: column_of(text, from), value_column: column_of(text, at) });
+            }
+        }
+        match byte {
+            b'"' => {
+                let from = at;
+                at += 1;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                if depth == 1 && names {
+                    let read = text.get(from..=at).and_then(|quoted| serde_json::from_str(quoted).ok());
+                    name = read.map(|read| (read, from));
+                }
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b':' if depth == 1 => (names, awaiting) = (false, true),
+            b',' if depth == 1 => names = true,
+            _ => {}
+        }
+        at += 1;
+    }
+    places
+}
+
+/// 1-based column in characters of a byte offset.
 fn column_of(text: &str, byte: usize) -> usize {
-    let before = byte.saturating_sub(1).min(text.len());
-    text.char_indices().take_while(|(at, _)| *at < before).count() + 1
+    text.char_indices().take_while(|(at, _)| *at < byte).count() + 1
 }

@@ -1,0 +1,381 @@
+//! `zhida kb`: how does a spreadsheet become what is served?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{Common, progress};
+use crate::error::{Error, Result};
+use crate::kb::check::{Finding, Severity, check, sort};
+use crate::kb::diff::Diff;
+use crate::kb::{Entry, KnowledgeBase, formats};
+use crate::release::checkup::checkup;
+use crate::release::{Build, Manifest, entries_of};
+use crate::store::{Shelf, Store};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the knowledge bases.
+    List(Data),
+    /// Replace the draft by a file; a new knowledge base is created.
+    Import {
+        #[command(flatten)]
+        place: Place,
+        /// Say what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// A .jsonl, .csv or .xlsx file.
+        file: PathBuf,
+    },
+    /// Look for what customers would suffer from (知识体检); exit status 1 when there are errors.
+    Check {
+        #[command(flatten)]
+        common: Common,
+        /// The knowledge base.
+        #[arg(long, value_name = "NAME")]
+        kb: String,
+        /// Print the findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a release of the draft and serve it; prints its number.
+    Publish {
+        #[command(flatten)]
+        common: Common,
+        /// The knowledge base.
+        #[arg(long, value_name = "NAME")]
+        kb: String,
+        /// Publish even though the check finds errors.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write the draft to a file.
+    Export {
+        #[command(flatten)]
+        place: Place,
+        /// The file; its ending (.jsonl, .csv, .xlsx) says the format.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// List the releases.
+    Versions {
+        #[command(flatten)]
+        place: Place,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two releases, field by field.
+    Diff {
+        #[command(flatten)]
+        place: Place,
+        /// The earlier release, or `draft`.
+        #[arg(value_name = "A")]
+        before: Side,
+        /// The later release, or `draft`.
+        #[arg(value_name = "B")]
+        after: Side,
+        /// Print the differences as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve a release that was published before.
+    Rollback {
+        #[command(flatten)]
+        place: Place,
+        /// Its number.
+        #[arg(value_name = "N")]
+        number: u32,
+    },
+}
+
+/// Where the data is.
+#[derive(Debug, clap::Args)]
+struct Data {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+}
+
+/// Which knowledge base is meant.
+#[derive(Debug, clap::Args)]
+struct Place {
+    #[command(flatten)]
+    data: Data,
+    /// The knowledge base.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+}
+
+impl Place {
+    fn shelf(&self) -> Result<Shelf> {
+        Store::at(&self.data.data).shelf(&self.kb)
+    }
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Draft,
+    Release(u32),
+}
+
+impl std::str::FromStr for Side {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "draft" {
+            return Ok(Self::Draft);
+        }
+        text.parse().map(Self::Release).map_err(|_| "a release is a number, or `draft`".to_owned())
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Draft => f.write_str("draft"),
+            Self::Release(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::List(data) => list(&Store::at(&data.data)),
+        Command::Import { place, dry_run, file } => import(place, file, *dry_run),
+        Command::Check { common, kb, json } => examine(common, kb, *json),
+        Command::Publish { common, kb, force } => publish(common, kb, *force),
+        Command::Export { place, out } => export(&place.shelf()?, out),
+        Command::Versions { place, json } => versions(&place.shelf()?, *json),
+        Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
+        Command::Rollback { place, number } => rollback(&place.shelf()?, *number),
+    }
+}
+
+fn list(store: &Store) -> Result<ExitCode> {
+    for name in store.names()? {
+        let shelf = store.shelf(&name)?;
+        let current = shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
+        println!("{name}\t{current}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(place: &Place, file: &std::path::Path, dry_run: bool) -> Result<ExitCode> {
+    let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?;
+    let base = formats::read(file)?;
+    if base.entries().is_empty() {
+        return Err(Error::Refused(format!(
+            "{}: 文件里没有条目（the file holds no entry）; the draft of {} stays as it is",
+            file.display(),
+            place.kb
+        )));
+    }
+    // A draft that was damaged by hand is replaced like any other.
+    let before = shelf.draft().map(|draft| draft.entries().to_vec()).unwrap_or_default();
+    let diff = Diff::between(&before, base.entries());
+    if !dry_run {
+        shelf.save_draft(&base)?;
+    }
+    eprintln!(
+        "{}: {} added, {} changed, {} removed, {} unchanged{}",
+        place.kb,
+        diff.added.len(),
+        diff.changed.len(),
+        diff.removed.len(),
+        diff.unchanged,
+        if dry_run { " (dry run: nothing was written)" } else { "" }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
+    let base = shelf.draft()?;
+    formats::write(&base, out)?;
+    eprintln!("{}: {} entries written to {}", shelf.name(), base.entries().len(), out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
+    let shelf = common.store().shelf(kb)?;
+    let base = shelf.draft()?;
+    let mut findings = check(&base, time::OffsetDateTime::now_utc());
+    if base.entries().iter().any(|entry| entry.enabled) {
+        findings.extend(by_asking(common, &shelf, &base)?);
+    }
+    sort(&mut findings);
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
+    if as_json {
+        let report = json!({
+            "kb": kb, "entries": base.entries().len(), "phrasings": base.phrasing_count(),
+            "errors": errors, "warnings": warnings, "infos": infos, "findings": findings,
+        });
+        println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("check", e))?);
+    } else {
+        for finding in &findings {
+            println!("{}", in_words(finding));
+        }
+    }
+    eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
+    Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Indexes the draft in a temporary folder and asks it its own questions.
+fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<Finding>> {
+    let bars = progress::Bars::new();
+    let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+    let encoder = common.encoder()?;
+    // Its vectors save time; that it cannot be opened is no matter here.
+    let previous = shelf.open_current(encoder.clone()).ok();
+    let build =
+        Build { kb: shelf.name(), number: 0, base, encoder, previous: previous.as_ref(), progress: &progress };
+    checkup(&build.temporary()?, &progress)
+}
+
+fn in_words(finding: &Finding) -> String {
+    let entries: Vec<&str> = finding.entries.iter().map(|id| id.0.as_str()).collect();
+    let score = finding.score.map_or_else(String::new, |score| format!("（{score:.3}）"));
+    format!(
+        "{} {} [{}] {}{score}\n    → {}",
+        finding.severity.chinese(),
+        finding.code,
+        entries.join(", "),
+        finding.message,
+        finding.fix
+    )
+}
+
+fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
+    let start = Instant::now();
+    let shelf = common.store().shelf(kb)?;
+    let mut findings = check(&shelf.draft()?, time::OffsetDateTime::now_utc());
+    findings.retain(|finding| finding.severity == Severity::Error);
+    for finding in &findings {
+        eprintln!("{}", in_words(finding));
+    }
+    if !findings.is_empty() && !force {
+        return Err(Error::Refused(format!(
+            "{kb} has {} errors and is not published; mend them, or publish all the same with --force",
+            findings.len()
+        )));
+    }
+    let bars = progress::Bars::new();
+    let published =
+        shelf.publish(common.encoder()?, &|stage, done, total| bars.show(stage, done, total))?;
+    drop(bars);
+    println!("{}", published.number);
+    eprintln!(
+        "{kb}: release {} published in {:.1} s, {} vectors reused, {} made",
+        published.number,
+        start.elapsed().as_secs_f64(),
+        published.built.reused,
+        published.built.embedded
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
+    let current = shelf.current()?;
+    let mut rows = Vec::new();
+    for number in shelf.versions()? {
+        let is_current = current == Some(number);
+        // A release that this program cannot read is still one that exists.
+        let manifest = Manifest::read(&shelf.release_folder(number));
+        if !as_json {
+            let mark = if is_current { '*' } else { ' ' };
+            match &manifest {
+                Ok(manifest) => println!(
+                    "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}",
+                    moment(manifest.created)?,
+                    manifest.entries,
+                    manifest.phrasings,
+                    manifest.model.as_ref().map_or("no model", |model| model.id.as_str())
+                ),
+                Err(e) => println!("{mark} {number}\tcannot be read: {e}"),
+            }
+            continue;
+        }
+        rows.push(match manifest {
+            Ok(manifest) => json!({
+                "release": number, "current": is_current, "created": moment(manifest.created)?,
+                "entries": manifest.entries, "phrasings": manifest.phrasings,
+                "model": manifest.model, "written_by": manifest.written_by,
+            }),
+            Err(e) => json!({"release": number, "current": is_current, "error": e.to_string()}),
+        });
+    }
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&rows).map_err(|e| Error::internal("versions", e))?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn moment(instant: time::OffsetDateTime) -> Result<String> {
+    instant.format(&time::format_description::well_known::Rfc3339).map_err(|e| Error::internal("versions", e))
+}
+
+fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitCode> {
+    let known = shelf.versions()?;
+    let entries = |side: Side| -> Result<Vec<Entry>> {
+        match side {
+            Side::Draft => Ok(shelf.draft()?.entries().to_vec()),
+            Side::Release(number) if known.contains(&number) => entries_of(&shelf.release_folder(number)),
+            Side::Release(number) => Err(Error::Unknown {
+                what: "release",
+                name: number.to_string(),
+                known: known.iter().map(u32::to_string).collect(),
+            }),
+        }
+    };
+    let found = Diff::between(&entries(before)?, &entries(after)?);
+    if as_json {
+        let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
+        report["from"] = json!(before.to_string());
+        report["to"] = json!(after.to_string());
+        println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for entry in &found.added {
+        println!("+ [{}] {}", entry.id, entry.question);
+    }
+    for entry in &found.removed {
+        println!("- [{}] {}", entry.id, entry.question);
+    }
+    for entry in &found.changed {
+        println!("~ [{}] {}", entry.id, entry.question);
+        for change in &entry.fields {
+            println!("    {}: {} → {}", change.field, change.before, change.after);
+        }
+    }
+    eprintln!(
+        "{}: {} added, {} removed, {} changed, {} unchanged from {before} to {after}",
+        shelf.name(),
+        found.added.len(),
+        found.removed.len(),
+        found.changed.len(),
+        found.unchanged
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {
+    let start = Instant::now();
+    let before = shelf.current()?.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
+    shelf.rollback(number)?;
+    eprintln!(
+        "{}: release {number} is served now (before: {before}), {:.1} ms",
+        shelf.name(),
+        start.elapsed().as_secs_f64() * 1000.0
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,172 @@
+//! `zhida serve`: answers over HTTP.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use super::{Common, progress};
+use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::encoder::Encoder;
+use crate::error::{Error, Result};
+use crate::kb::{KnowledgeBase, formats};
+use crate::server::{self, Admission, Registry, Server};
+use crate::store::{Shelf, Store};
+
+/// The knowledge base of the first start.
+const DEMO: &str = "demo";
+const DEMO_ENTRIES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/shop.kb.jsonl"));
+
+/// What is logged unless RUST_LOG says otherwise: tantivy tells every merge.
+const LOGGED: &str = "warn,zhida=info";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The address to listen on; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "ZHIDA_LISTEN")]
+    listen: String,
+    /// Accept at most this share of wrong answers among those given.
+    #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
+    max_wrong: f64,
+    /// The knowledge base of requests that name none.
+    #[arg(long, value_name = "NAME", default_value = DEMO)]
+    default_kb: String,
+    /// Questions to work on at a time [default: the number of cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_in_flight: Option<u16>,
+    /// How long a question may wait for its turn before it is turned away with 429.
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    queue_ms: u64,
+    /// How long a question may take before it is given up with 503.
+    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    deadline_ms: u64,
+    /// How to log [default: text on a terminal, else json].
+    #[arg(long, value_parser = ["text", "json"])]
+    log: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    start_log(args.log.as_deref());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let in_flight = args.max_in_flight.map_or(cores, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // One for every permit and two for looking after releases.
+        .max_blocking_threads(in_flight + 2)
+        .build()
+        .map_err(|e| Error::internal("runtime", e))?;
+    let result = runtime.block_on(serve(args, in_flight));
+    // What still runs has had its time.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(args: &Args, in_flight: usize) -> Result<()> {
+    // Before all else: a port that is taken should not cost the time that
+    // publishing takes.
+    let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
+    let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
+    let store = args.common.store();
+    let encoder = args.common.encoder()?;
+    let registry = Registry::new(store.clone(), encoder.clone(), args.max_wrong, &args.default_kb);
+    let admission =
+        Admission::new(in_flight, Duration::from_millis(args.queue_ms), Duration::from_millis(args.deadline_ms));
+    let server = Server::new(Arc::new(registry), admission);
+    let prepare = move |registry: &Registry| {
+        first_start(&store, encoder)?;
+        registry.open_all()?;
+        if !registry.is_ready() {
+            eprintln!(
+                "zhida: nothing is published in {} yet; run `zhida kb publish`, the server picks it up",
+                store.root().display()
+            );
+        }
+        eprintln!("zhida: listening on http://{address}");
+        Ok(())
+    };
+    server::run(listener, server, prepare, stop_signal()?).await
+}
+
+/// Publishes the demo knowledge base into an empty data directory, or
+/// completes a first start that was interrupted at any point.
+fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
+    let names = store.names()?;
+    if !(names.is_empty() || names == [DEMO]) {
+        return Ok(());
+    }
+    let shelf = store.shelf_to_create(DEMO)?;
+    if shelf.current()?.is_some() {
+        return Ok(());
+    }
+    let demo = formats::read_jsonl("corpora/shop.kb.jsonl", DEMO_ENTRIES.as_bytes())?;
+    match draft(&shelf)? {
+        None => shelf.save_draft(&demo)?,
+        Some(draft) if draft == demo => {}
+        // Somebody imported their own under this name; publishing it is theirs to do.
+        Some(_) => return Ok(()),
+    }
+    let bars = progress::Bars::new();
+    let published = shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total))?;
+    tracing::info!(kb = DEMO, release = published.number, "published the demo knowledge base");
+    Ok(())
+}
+
+fn draft(shelf: &Shelf) -> Result<Option<KnowledgeBase>> {
+    match shelf.draft() {
+        Ok(draft) => Ok(Some(draft)),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn cannot_listen(address: &str, error: &std::io::Error) -> Error {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another process has this port; stop it, or choose another port with `--listen 127.0.0.1:8081` (port 0 takes a free one)"
+        }
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights; choose another with `--listen`",
+        _ => "`--listen` takes an address of this machine and a port, such as 127.0.0.1:8080",
+    };
+    Error::Refused(format!("cannot listen on {address}: {error}; {advice}"))
+}
+
+/// Resolves when the process is asked to stop.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Registered at once: a signal during the start must not be lost.
+        let failed = |e| Error::internal("signals", e);
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}
+
+fn start_log(form: Option<&str>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let is_terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    // It fails when a log is installed already, which then goes on.
+    let _ = if form.map_or(!is_terminal, |form| form == "json") {
+        log.json().flatten_event(true).try_init()
+    } else {
+        log.try_init()
+    };
+}

@@ -1,0 +1,3 @@
+//! What should be added?
+
+pub mod reference;

@@ -1,0 +1,320 @@
+//! What can a client ask?
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::error::{Kind, Problem};
+use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
+use crate::decide::Generation;
+use crate::engine::{Engine, Options, Reply};
+use crate::error::Error;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(title = "zhida 智答"))]
+struct Document;
+
+/// All routes of the API with their description.
+pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
+    let answer = OpenApiRouter::new().routes(routes!(answer)).layer(DefaultBodyLimit::max(ANSWER_BYTES));
+    let batch = OpenApiRouter::new().routes(routes!(answer_batch)).layer(DefaultBodyLimit::max(BATCH_BYTES));
+    let rest = OpenApiRouter::new()
+        .routes(routes!(kbs))
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(openapi));
+    let (router, mut document) =
+        OpenApiRouter::with_openapi(Document::openapi()).merge(answer).merge(batch).merge(rest).split_for_parts();
+    document.info.description = Some(description());
+    (router, document)
+}
+
+/// The introduction of the API's description, with the table of problems.
+fn description() -> String {
+    let mut text = String::from(
+        "Answers customers' questions from a knowledge base, asks back, or hands them to a person.\n\n\
+         Errors are RFC 9457 problem documents (`application/problem+json`). Their `type`s are stable:\n\n\
+         | type | status | meaning |\n| --- | --- | --- |\n",
+    );
+    for kind in Kind::ALL {
+        let _ = writeln!(text, "| `{}` | {} | {} |", kind.uri(), kind.status().as_u16(), kind.title());
+    }
+    text
+}
+
+/// Answer one question.
+///
+/// Always 200 for a decision; a handoff is a decision too.
+#[utoipa::path(
+    post,
+    path = "/v1/answer",
+    request_body = AnswerRequest,
+    responses(
+        (status = 200, body = Reply),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn answer(State(server): State<Server>, request: Request) -> Result<Json<Reply>, Problem> {
+    let start = Instant::now();
+    let question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?;
+    let engine = server.registry().engine(question.kb.as_deref())?;
+    let reply = server.admission().work(move |_| one(&engine, &question)).await??;
+    server.record(&reply, start.elapsed());
+    Ok(Json(reply))
+}
+
+/// One of the results of a batch.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum BatchItem {
+    /// A decision.
+    Reply(Box<Reply>),
+    /// What is wrong with this item.
+    Problem(Problem),
+}
+
+/// The results of a batch.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct BatchReply {
+    /// In the order of the questions.
+    items: Vec<BatchItem>,
+}
+
+/// Answer up to 64 questions.
+///
+/// A faulty item gets a problem document in its place; the others are answered.
+#[utoipa::path(
+    post,
+    path = "/v1/answer/batch",
+    request_body = BatchRequest,
+    responses(
+        (status = 200, body = BatchReply),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn answer_batch(State(server): State<Server>, request: Request) -> Result<Json<BatchReply>, Problem> {
+    let items = batch_items(json(request, BATCH_BYTES).await?)?;
+    let prepared: Vec<_> = items
+        .into_iter()
+        .map(|item: Value| {
+            let question = AnswerRequest::read(item)?;
+            let engine = server.registry().engine(question.kb.as_deref())?;
+            Ok::<_, Problem>((engine, question))
+        })
+        .collect();
+    // One permit for all of them: a batch is one client, and must not get
+    // more of the machine than another one.
+    let results = server
+        .admission()
+        .work(move |abandoned| {
+            let mut results = Vec::with_capacity(prepared.len());
+            for item in prepared {
+                if abandoned.is_set() {
+                    break;
+                }
+                let start = Instant::now();
+                let result = item.and_then(|(engine, question)| one(&engine, &question));
+                results.push((result, start.elapsed()));
+            }
+            results
+        })
+        .await?;
+    let items = results
+        .into_iter()
+        .map(|(result, took): (Result<Reply, Problem>, Duration)| match result {
+            Ok(reply) => {
+                server.record(&reply, took);
+                BatchItem::Reply(Box::new(reply))
+            }
+            Err(problem) => {
+                server.metrics().rejected(problem.kind());
+                BatchItem::Problem(problem)
+            }
+        })
+        .collect();
+    Ok(Json(BatchReply { items }))
+}
+
+/// Answers a question; synchronous from here on.
+fn one(engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
+    let options = Options { generation: question.last_generation(), ..Options::default() };
+    let (outcome, trace) = if question.explain {
+        let (outcome, trace) = engine.explain(&question.text, options)?;
+        (outcome, Some(trace))
+    } else {
+        (engine.answer(&question.text, options)?, None)
+    };
+    let reply = Reply::new(engine, &outcome, question.channel.as_deref(), trace);
+    // The only place where a customer's words may reach the log.
+    tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
+    Ok(reply)
+}
+
+/// A knowledge base that is served.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct KnowledgeBase {
+    /// Its name.
+    kb: String,
+    /// Its release.
+    release: String,
+    /// Entries in the release.
+    entries: usize,
+    /// Phrasings in the release.
+    phrasings: usize,
+    /// The model of the release; `null` in lexical-only mode.
+    model: Option<String>,
+    /// When the release was made, RFC 3339.
+    created: String,
+    /// Whether requests without `kb` mean this one.
+    default: bool,
+    /// What the decisions keep.
+    goal: Goal,
+}
+
+/// What the decisions of a knowledge base keep.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Goal {
+    /// The largest share wrong among the answers given.
+    max_wrong: f64,
+    /// Generation 1 answers from this confidence on.
+    bar_generation1: f64,
+    /// Generation 2 does; `null` in lexical-only mode.
+    bar_generation2: Option<f64>,
+}
+
+/// All knowledge bases that are served.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct KnowledgeBases {
+    /// By name.
+    items: Vec<KnowledgeBase>,
+}
+
+/// List the knowledge bases that are served.
+#[utoipa::path(get, path = "/v1/kbs", responses((status = 200, body = KnowledgeBases)))]
+async fn kbs(State(server): State<Server>) -> Json<KnowledgeBases> {
+    let view = server.registry().view();
+    let default = server.registry().engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
+    let items = view
+        .engines()
+        .map(|(name, engine)| {
+            let manifest = engine.release().manifest();
+            let one = engine.policy(Generation::One);
+            let two = manifest.model.as_ref().map(|_| engine.policy(Generation::Two));
+            KnowledgeBase {
+                kb: name.to_owned(),
+                release: manifest.number.to_string(),
+                entries: manifest.entries,
+                phrasings: manifest.phrasings,
+                model: manifest.model.as_ref().map(|model| model.id.clone()),
+                created: manifest
+                    .created
+                    .format(&time::format_description::well_known::Rfc3339)
+                    .unwrap_or_default(),
+                default: default.as_deref() == Some(name),
+                goal: Goal {
+                    max_wrong: one.max_wrong,
+                    bar_generation1: one.bar.value(),
+                    bar_generation2: two.map(|two| two.bar.value()),
+                },
+            }
+        })
+        .collect();
+    Json(KnowledgeBases { items })
+}
+
+/// Whether the process lives.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// The version of zhida.
+    version: &'static str,
+}
+
+/// Say that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Whether questions may be sent.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Readiness {
+    /// Whether every published knowledge base answers.
+    ready: bool,
+    /// The release of every knowledge base that answers.
+    kbs: BTreeMap<String, String>,
+    /// What an operator should look at.
+    warnings: Vec<Warning>,
+}
+
+/// Something that an operator should look at.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Warning {
+    /// The knowledge base; empty when the whole data directory is meant.
+    kb: String,
+    /// What is wrong.
+    message: String,
+}
+
+/// Say whether questions may be sent.
+///
+/// 503 until every published knowledge base has a release open. From then on a
+/// release that cannot be opened is a warning: the one before is still served.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+)]
+async fn readyz(State(server): State<Server>) -> Response {
+    let view = server.registry().view();
+    let ready = server.registry().is_ready() && !server.is_stopping();
+    let body = Readiness {
+        ready,
+        kbs: view
+            .engines()
+            .map(|(name, engine)| (name.to_owned(), engine.release().manifest().number.to_string()))
+            .collect(),
+        warnings: view
+            .warnings()
+            .into_iter()
+            .map(|(kb, message)| Warning { kb: kb.to_owned(), message })
+            .collect(),
+    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+/// Show the metrics, in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(server): State<Server>, headers: HeaderMap) -> Result<Response, Problem> {
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared = if accepted.contains("application/openmetrics-text") { OPEN } else { TEXT };
+    let text = server
+        .metrics()
+        .text(server.admission().in_flight(), &server.registry().view())
+        .map_err(|e| Error::internal("metrics", e))?;
+    Ok(([(header::CONTENT_TYPE, declared)], text).into_response())
+}
+
+/// Show this description.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, content_type = "application/json")))]
+async fn openapi(State(server): State<Server>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], server.description().to_owned()).into_response()
+}

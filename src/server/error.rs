@@ -1,0 +1,269 @@
+//! What does a client hear when something goes wrong?
+//!
+//! Every error leaves the server as an RFC 9457 problem document. All kinds of
+//! problems stand in one table ([`Kind`]), and the one mapping from
+//! [`Error`] to a kind stands below it. Internal text goes to the log; the
+//! client gets a neutral body with a `trace_id` to quote.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Error, QuestionError};
+
+/// The kinds of problems. Their `type`s are stable; clients may compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The body is no JSON.
+    BrokenJson,
+    /// The body is no UTF-8.
+    NotUtf8,
+    /// The body did not arrive whole.
+    BrokenBody,
+    /// Nothing is served under the path.
+    NotFound,
+    /// No knowledge base has the name.
+    UnknownKnowledgeBase,
+    /// The path does not know the method.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    SlowBody,
+    /// The body is larger than the path allows.
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    WrongContentType,
+    /// The text holds nothing visible.
+    BlankText,
+    /// The text is longer than a question may be.
+    TextTooLong,
+    /// A field that must be there is not.
+    MissingField,
+    /// A field that nobody knows.
+    UnknownField,
+    /// A field with the wrong type or value.
+    InvalidField,
+    /// More questions than one batch may hold.
+    BatchTooLarge,
+    /// The machine is busy with other questions.
+    Overloaded,
+    /// We must fix something.
+    Internal,
+    /// The knowledge base has no release that could answer.
+    NotReady,
+    /// The answer was not there in time.
+    DeadlineExceeded,
+}
+
+impl Kind {
+    /// Every kind, by status.
+    pub const ALL: [Self; 19] = [
+        Self::BrokenJson,
+        Self::NotUtf8,
+        Self::BrokenBody,
+        Self::NotFound,
+        Self::UnknownKnowledgeBase,
+        Self::MethodNotAllowed,
+        Self::SlowBody,
+        Self::BodyTooLarge,
+        Self::WrongContentType,
+        Self::BlankText,
+        Self::TextTooLong,
+        Self::MissingField,
+        Self::UnknownField,
+        Self::InvalidField,
+        Self::BatchTooLarge,
+        Self::Overloaded,
+        Self::Internal,
+        Self::NotReady,
+        Self::DeadlineExceeded,
+    ];
+
+    /// Status, `type` and title: the whole mapping on one screen.
+    fn table(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BrokenJson => (S::BAD_REQUEST, "/problems/broken-json", "The body is not JSON"),
+            Self::NotUtf8 => (S::BAD_REQUEST, "/problems/not-utf8", "The body is not UTF-8"),
+            Self::BrokenBody => (S::BAD_REQUEST, "/problems/broken-body", "The body did not arrive whole"),
+            Self::NotFound => (S::NOT_FOUND, "/problems/not-found", "Nothing is served here"),
+            Self::UnknownKnowledgeBase => (S::NOT_FOUND, "/problems/unknown-kb", "Unknown knowledge base"),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "/problems/method-not-allowed", "The path does not know this method")
+            }
+            Self::SlowBody => (S::REQUEST_TIMEOUT, "/problems/slow-body", "The body did not arrive in time"),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "/problems/body-too-large", "The body is too large"),
+            Self::WrongContentType => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-content-type", "The body must be application/json")
+            }
+            Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
+            Self::TextTooLong => (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long"),
+            Self::MissingField => (S::UNPROCESSABLE_ENTITY, "/problems/missing-field", "A field is missing"),
+            Self::UnknownField => (S::UNPROCESSABLE_ENTITY, "/problems/unknown-field", "Unknown field"),
+            Self::InvalidField => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/invalid-field", "A field has the wrong type or value")
+            }
+            Self::BatchTooLarge => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/batch-too-large", "Too many questions in one batch")
+            }
+            Self::Overloaded => (S::TOO_MANY_REQUESTS, "/problems/overloaded", "The server is busy"),
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
+            Self::NotReady => {
+                (S::SERVICE_UNAVAILABLE, "/problems/not-ready", "The knowledge base has no open release")
+            }
+            Self::DeadlineExceeded => {
+                (S::SERVICE_UNAVAILABLE, "/problems/deadline-exceeded", "The answer took too long")
+            }
+        }
+    }
+
+    /// The status of the response.
+    pub fn status(self) -> StatusCode {
+        self.table().0
+    }
+
+    /// The stable `type`.
+    pub fn uri(self) -> &'static str {
+        self.table().1
+    }
+
+    /// The title.
+    pub fn title(self) -> &'static str {
+        self.table().2
+    }
+
+    /// The last part of the `type`, for logs and metrics.
+    pub fn slug(self) -> &'static str {
+        self.uri().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether the same request may succeed a moment later.
+    fn is_passing(self) -> bool {
+        matches!(self, Self::Overloaded | Self::NotReady | Self::DeadlineExceeded)
+    }
+}
+
+/// An RFC 9457 problem document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem; stable.
+    #[serde(rename = "type")]
+    pub uri: &'static str,
+    /// The kind in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// This very problem in words.
+    pub detail: String,
+    /// The field to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// 1-based line of the body, when it is no JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// 1-based column of the body, when it is no JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The names that exist, when an unknown one was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
+    /// Names this problem in the logs, when they say more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) kind: Kind,
+}
+
+impl Problem {
+    /// A problem of a kind.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let (status, uri, title) = kind.table();
+        Self {
+            uri,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            line: None,
+            column: None,
+            known: Vec::new(),
+            trace_id: None,
+            kind,
+        }
+    }
+
+    /// The same problem, blaming a field.
+    #[must_use]
+    pub fn of_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// The one mapping from zhida's errors to what a client hears.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Question(e @ QuestionError::Blank) => Self::new(Kind::BlankText, e.to_string()).of_field("text"),
+            Error::Question(e @ QuestionError::TooLong { .. }) => {
+                Self::new(Kind::TextTooLong, e.to_string()).of_field("text")
+            }
+            Error::Unknown { what: "knowledge base", ref known, .. } => {
+                let known = known.clone();
+                Self { known, ..Self::new(Kind::UnknownKnowledgeBase, error.to_string()).of_field("kb") }
+            }
+            // None of these is the client's doing, and their texts name paths.
+            error @ (Error::Unknown { .. }
+            | Error::Corpus(_)
+            | Error::Model { .. }
+            | Error::Release { .. }
+            | Error::Io { .. }
+            | Error::Refused(_)
+            | Error::Internal { .. }) => {
+                let trace_id = uuid::Uuid::now_v7().simple().to_string();
+                tracing::error!(trace_id, %error, "a request failed");
+                let detail = "something went wrong inside the server; its log says more under this trace_id";
+                Self { trace_id: Some(trace_id), ..Self::new(Kind::Internal, detail) }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.kind.status(), axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind.is_passing() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        // Whoever counts responses reads it there.
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_type_of_its_own() {
+        let types: std::collections::BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.uri()).collect();
+        assert_eq!(types.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|kind| kind.uri() == format!("/problems/{}", kind.slug())));
+    }
+
+    #[test]
+    fn internal_text_stays_inside() {
+        let problem = Problem::from(Error::release("/srv/secret/12", "damaged"));
+        assert_eq!(problem.status, 500);
+        assert!(problem.trace_id.is_some());
+        assert!(!serde_json::to_string(&problem).unwrap_or_default().contains("secret"));
+    }
+}

@@ -1,0 +1,192 @@
+//! How does the world ask?
+//!
+//! [`router`] is the whole HTTP interface over a [`Server`]; [`run`] gives it a
+//! port. A request is read ([`request`]), gets an engine ([`registry`]) and a
+//! permit ([`admission`]), and is worked on by a blocking thread; from there on
+//! all is synchronous. Whatever goes wrong leaves as a problem document
+//! ([`error`]).
+
+mod admission;
+mod api;
+mod console;
+pub mod error;
+mod metrics;
+mod registry;
+mod request;
+
+pub use admission::{Abandoned, Admission, Permit};
+pub use registry::{Registry, View};
+pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use tokio::net::TcpListener;
+
+use self::error::{Kind, Problem};
+use self::metrics::Metrics;
+use crate::engine::Reply;
+use crate::error::{Error, Result};
+
+/// How often the data directory is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long requests may take to finish after the signal to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Everything that the handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Parts>);
+
+struct Parts {
+    registry: Arc<Registry>,
+    admission: Admission,
+    metrics: Metrics,
+    /// The OpenAPI document.
+    description: String,
+    stopping: AtomicBool,
+}
+
+impl Server {
+    /// A server over a registry.
+    pub fn new(registry: Arc<Registry>, admission: Admission) -> Self {
+        let (_, document) = api::routes();
+        // Written once; a document that could not be written would show in the first test.
+        let description = document.to_pretty_json().unwrap_or_default();
+        Self(Arc::new(Parts {
+            registry,
+            admission,
+            metrics: Metrics::new(),
+            description,
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// Which release answers for which knowledge base.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// Who may work now.
+    pub fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Counts and logs a reply; the log never has the customer's words.
+    fn record(&self, reply: &Reply, took: Duration) {
+        self.metrics().answered(reply, took);
+        tracing::info!(
+            decision = reply.decision,
+            reason = reply.reason,
+            confidence = reply.confidence,
+            generation = reply.generation,
+            kb = reply.kb,
+            release = reply.release,
+            micros = reply.took_us,
+            trace_id = reply.trace_id,
+            "answered"
+        );
+    }
+}
+
+/// The whole HTTP interface.
+pub fn router(server: Server) -> Router {
+    let (api, _) = api::routes();
+    api.merge(console::routes())
+        .method_not_allowed_fallback(async |request: Request| {
+            let detail = format!("{} does not know {}", request.uri().path(), request.method());
+            Problem::new(Kind::MethodNotAllowed, detail)
+        })
+        .fallback(async |request: Request| {
+            Problem::new(Kind::NotFound, format!("nothing is served under {}", request.uri().path()))
+        })
+        .layer(middleware::from_fn_with_state(server.clone(), count_problems))
+        .with_state(server)
+}
+
+/// Counts and logs every problem document that goes out.
+async fn count_problems(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(kind) = response.extensions().get::<Kind>() {
+        server.metrics().rejected(*kind);
+        tracing::info!(reason = kind.slug(), status = response.status().as_u16(), "rejected");
+    }
+    response
+}
+
+/// Serves on a listener until `stop` resolves, then lets running requests
+/// finish, for ten seconds at most.
+///
+/// `prepare` opens what is published while health and readiness are already
+/// answered; from its end on the data directory is watched.
+///
+/// # Errors
+/// When `prepare` or the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    server: Server,
+    prepare: impl FnOnce(&Registry) -> Result<()> + Send + 'static,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let registry = Arc::clone(server.registry());
+    let watching = async move {
+        let opened = Arc::clone(&registry);
+        match tokio::task::spawn_blocking(move || prepare(&opened)).await {
+            Ok(Ok(())) => Err(watch(registry).await),
+            Ok(Err(e)) => Ok(e),
+            Err(e) => Ok(Error::internal("start", e)),
+        }
+    };
+    let (stopped, mut told) = tokio::sync::watch::channel(false);
+    let parts = Arc::clone(&server.0);
+    let serving = axum::serve(listener, router(server)).with_graceful_shutdown(async move {
+        stop.await;
+        parts.stopping.store(true, Ordering::Relaxed);
+        tracing::info!("stopping; running requests may finish");
+        let _ = stopped.send(true);
+    });
+    let late = async {
+        // An error means that serving ended, and then nobody waits for this.
+        let _ = told.wait_for(|told| *told).await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        result = serving.into_future() => result.map_err(|e| Error::internal("server", e)),
+        Ok(e) = watching => Err(e),
+        () = late => {
+            tracing::warn!("some requests did not finish in time");
+            Ok(())
+        }
+    }
+}
+
+/// Looks at the data directory for ever.
+async fn watch(registry: Arc<Registry>) -> std::convert::Infallible {
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let registry = Arc::clone(&registry);
+        // It fails when the refresh panics or the runtime ends; the next look
+        // is a new attempt in the first case and does not happen in the second.
+        let _ = tokio::task::spawn_blocking(move || registry.refresh()).await;
+    }
+}

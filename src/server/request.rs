@@ -1,0 +1,180 @@
+//! What may a client send?
+//!
+//! Bodies are read by hand and not by a derived deserializer, because every
+//! complaint has to name the field or the place, and a faulty item of a batch
+//! must not cost the others their answers.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::{Map, Value};
+
+use super::error::{Kind, Problem};
+use crate::decide::Generation;
+
+/// The largest body of `POST /v1/answer`, in bytes.
+pub const ANSWER_BYTES: usize = 64 * 1024;
+/// The largest body of `POST /v1/answer/batch`, in bytes.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+/// The longest batch.
+pub const BATCH_ITEMS: usize = 64;
+/// How long a body may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = AnswerRequest, example = json!({"text": "不想要了怎么退", "kb": "demo", "channel": "web"}))]
+pub struct AnswerRequest {
+    /// What the customer typed: 1 to 2000 characters, one of them visible.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub text: String,
+    /// The knowledge base to ask; without it the server's default one, or the only one.
+    pub kb: Option<String>,
+    /// Names the conversation.
+    pub session: Option<String>,
+    /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`.
+    pub channel: Option<String>,
+    /// The last generation of matchers that may run.
+    #[schema(minimum = 1, maximum = 2, default = 2, required = false)]
+    pub generation: u8,
+    /// Whether the reply tells what every stage saw.
+    #[schema(default = false, required = false)]
+    pub explain: bool,
+}
+
+/// Several questions at once.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+pub struct BatchRequest {
+    /// At most 64 questions.
+    #[schema(max_items = 64)]
+    pub items: Vec<AnswerRequest>,
+}
+
+impl AnswerRequest {
+    const FIELDS: [&str; 6] = ["text", "kb", "session", "channel", "generation", "explain"];
+
+    /// Reads a question.
+    pub(super) fn read(value: Value) -> Result<Self, Problem> {
+        let mut fields = object(value, &Self::FIELDS)?;
+        Ok(Self {
+            text: string(&mut fields, "text")?.ok_or_else(|| missing("text", "a string with the customer's question"))?,
+            kb: string(&mut fields, "kb")?,
+            session: string(&mut fields, "session")?,
+            channel: string(&mut fields, "channel")?,
+            generation: match fields.remove("generation") {
+                None | Some(Value::Null) => 2,
+                Some(Value::Number(number)) if number.as_u64() == Some(1) => 1,
+                Some(Value::Number(number)) if number.as_u64() == Some(2) => 2,
+                Some(other) => return Err(invalid("generation", "the number 1 or 2", &other)),
+            },
+            explain: match fields.remove("explain") {
+                None | Some(Value::Null) => false,
+                Some(Value::Bool(wanted)) => wanted,
+                Some(other) => return Err(invalid("explain", "true or false", &other)),
+            },
+        })
+    }
+
+    /// The last generation that may run.
+    pub(super) fn last_generation(&self) -> Generation {
+        if self.generation == 1 { Generation::One } else { Generation::Two }
+    }
+}
+
+/// The items of a batch, each of which may still be faulty.
+pub(super) fn batch_items(value: Value) -> Result<Vec<Value>, Problem> {
+    let mut fields = object(value, &["items"])?;
+    let items = match fields.remove("items") {
+        Some(Value::Array(items)) => items,
+        Some(other) => return Err(invalid("items", "a list of questions", &other)),
+        None => return Err(missing("items", "a list of questions")),
+    };
+    if items.len() > BATCH_ITEMS {
+        let detail = format!("`items` holds {} questions; the limit is {BATCH_ITEMS}", items.len());
+        return Err(Problem::new(Kind::BatchTooLarge, detail).of_field("items"));
+    }
+    Ok(items)
+}
+
+/// Reads a JSON body; the route's body limit has been set by its layer.
+pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Problem> {
+    // A page of another site can make a browser send text/plain here without
+    // asking; it cannot do so with application/json.
+    let declared = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        let detail = format!("the content type is {declared:?}; send `Content-Type: application/json`");
+        return Err(Problem::new(Kind::WrongContentType, detail));
+    }
+    let arriving = Bytes::from_request(request, &());
+    let bytes = match tokio::time::timeout(ARRIVAL, arriving).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return Err(Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes")));
+        }
+        Ok(Err(rejection)) => {
+            tracing::debug!(status = rejection.into_response().status().as_u16(), "a body did not arrive whole");
+            return Err(Problem::new(Kind::BrokenBody, "the connection broke off inside the body"));
+        }
+        Err(_) => {
+            let detail = format!("the body took longer than {} seconds", ARRIVAL.as_secs());
+            return Err(Problem::new(Kind::SlowBody, detail));
+        }
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|e| {
+        Problem::new(Kind::NotUtf8, format!("the body is not UTF-8 from byte {} on", e.valid_up_to()))
+    })?;
+    serde_json::from_str(text).map_err(|e| {
+        let mut problem = Problem::new(Kind::BrokenJson, e.to_string());
+        (problem.line, problem.column) = (Some(e.line()), Some(e.column()));
+        problem
+    })
+}
+
+fn object(value: Value, known: &[&str]) -> Result<Map<String, Value>, Problem> {
+    let Value::Object(fields) = value else {
+        let detail = format!("expected a JSON object, got {}", kind_of(&value));
+        return Err(Problem::new(Kind::InvalidField, detail));
+    };
+    if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
+        let detail = format!("unknown field `{unknown}`; known: {}", known.join(", "));
+        return Err(Problem::new(Kind::UnknownField, detail).of_field(unknown));
+    }
+    Ok(fields)
+}
+
+fn string(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Problem> {
+    match fields.remove(name) {
+        // `"text": null` is a wrong type; elsewhere null means "not given".
+        Some(Value::Null) if name == "text" => Err(invalid(name, "a string", &Value::Null)),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(invalid(name, "a string", &other)),
+    }
+}
+
+fn missing(field: &str, expected: &str) -> Problem {
+    Problem::new(Kind::MissingField, format!("field `{field}` is missing; it is {expected}")).of_field(field)
+}
+
+fn invalid(field: &str, expected: &str, got: &Value) -> Problem {
+    let shown = match got {
+        Value::Number(number) => format!("the number {number}"),
+        other => kind_of(other).to_owned(),
+    };
+    Problem::new(Kind::InvalidField, format!("field `{field}` must be {expected}, got {shown}")).of_field(field)
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,305 @@
+//! `zhida eval` through the real binary.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::{SMALL_KB, run, stderr, stdout, zhida};
+
+/// Questions for [`SMALL_KB`]: eight that it holds word for word, one to be
+/// understood, four strangers.
+const QUERIES: &str = concat!(
+    r#"{"text":"退款多久到账","expect":"refund-time","tags":["exact"]}"#, "\n",
+    r#"{"text":"钱什么时候退回来","expect":"refund-time","tags":["exact"]}"#, "\n",
+    r#"{"text":"怎么修改收货地址","expect":["address-change"],"tags":["exact"]}"#, "\n",
+    r#"{"text":"地址填错了怎么办","expect":"address-change","tags":["exact"]}"#, "\n",
+    r#"{"text":"怎么开电子发票","expect":"invoice","tags":["exact"]}"#, "\n",
+    r#"{"text":"发票在哪里开","expect":"invoice","tags":["exact"]}"#, "\n",
+    r#"{"text":"支持货到付款吗","expect":"cod","tags":["exact"]}"#, "\n",
+    r#"{"text":"能不能收到货再给钱","expect":"cod","tags":["exact"]}"#, "\n",
+    r#"{"text":"我的退款啥时候能到账呀","expect":["refund-time","cod"],"tags":["colloquial"]}"#, "\n",
+    r#"{"text":"今天天气怎么样","expect":null,"tags":["outside"]}"#, "\n",
+    r#"{"text":"给我讲个笑话","expect":null,"tags":["outside"]}"#, "\n",
+    r#"{"text":"<b>帮我|写首诗</b>","expect":null,"tags":["outside"]}"#, "\n",
+    r#"{"text":"   ","expect":null,"tags":["outside"]}"#, "\n",
+);
+
+/// A folder with a knowledge base and a query set.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self { folder: tempfile::tempdir().expect("a folder") };
+        desk.put("small.jsonl", SMALL_KB);
+        desk.put("queries.jsonl", QUERIES);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.text(name)).expect("JSON")
+    }
+
+    /// Runs `zhida eval` in the folder; later arguments win over the first ones.
+    fn eval(&self, kb: &str, queries: &str, out: &str, more: &[&str]) -> Output {
+        let mut command = zhida();
+        command.current_dir(self.folder.path()).env_remove("ZHIDA_MODEL");
+        command.args(["eval", "--kb", kb, "--queries", queries, "--out", out]);
+        if !more.contains(&"--model") && !more.contains(&"built-in") {
+            command.args(["--model", "none"]);
+        }
+        command.args(more.iter().filter(|arg| **arg != "built-in"));
+        run(&mut command)
+    }
+
+    fn good(&self, kb: &str, queries: &str, out: &str, more: &[&str]) -> Output {
+        let output = self.eval(kb, queries, out, more);
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
+    }
+}
+
+/// What may differ between two runs, taken out.
+fn timeless(mut value: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                for key in ["micros", "created", "latency_us"] {
+                    map.remove(key);
+                }
+                map.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    strip(&mut value);
+    value
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+#[test]
+fn writes_what_the_contract_says() {
+    let desk = Desk::new();
+    let output = desk.good("small.jsonl", "queries.jsonl", "out", &["--max-wrong", "0.1", "--evidence", "evidence.jsonl"]);
+    assert!(stdout(&output).contains("generation 1"), "{}", stdout(&output));
+
+    let report = desk.json("out/report.json");
+    assert_eq!(report["kb"], "small");
+    assert_eq!(report["model"], Value::Null);
+    assert_eq!(report["max_wrong"], 0.1);
+    assert_eq!(report["queries"]["n"], 13);
+    assert_eq!(report["zhida"], env!("CARGO_PKG_VERSION"));
+    for number in ["1", "2"] {
+        let generation = &report["generations"][number];
+        for metrics in [generation, &generation["overall"], &generation["by_tag"]["exact"]] {
+            for name in ["answer_rate", "precision", "wrong_rate", "coverage", "mrr", "ece", "ece_equal_mass", "clarify_rate", "handoff_rate"] {
+                assert!(metrics[name].is_number(), "{name}: {}", metrics[name]);
+                let interval = metrics["intervals"][name].as_array().expect(name);
+                assert!(interval[0].as_f64() <= metrics[name].as_f64() && metrics[name].as_f64() <= interval[1].as_f64());
+            }
+            for name in ["false_answer_rate", "auroc", "clarify_hit"] {
+                assert!(metrics.get(name).is_some(), "{name}");
+            }
+            for key in ["0.80", "0.90", "0.95", "0.98"] {
+                assert!(metrics["coverage_at_precision"][key].is_number(), "{key}");
+                assert!(metrics["intervals"]["coverage_at_precision"][key].is_array(), "{key}");
+            }
+            for key in ["1", "3", "5", "10"] {
+                assert!(metrics["recall_at"][key].is_number(), "{key}");
+            }
+            for key in ["p50", "p95", "p99"] {
+                assert!(metrics["latency_us"][key].is_u64(), "{key}");
+            }
+        }
+        // Nothing was outside among the exact ones.
+        assert!(generation["by_tag"]["exact"]["false_answer_rate"].is_null());
+        assert_eq!(generation["by_tag"]["exact"]["precision"], 1.0);
+
+        let predictions = lines(&desk.text(&format!("out/predictions-gen{number}.jsonl")));
+        let asked = lines(QUERIES);
+        assert_eq!(predictions.len(), asked.len());
+        for (prediction, query) in predictions.iter().zip(&asked) {
+            let keys: Vec<&str> = prediction.as_object().expect("an object").keys().map(String::as_str).collect();
+            let contract = ["text", "expect", "decision", "reason", "entry", "confidence", "candidates", "micros"];
+            assert_eq!(keys[..contract.len()], contract);
+            assert_eq!((&prediction["text"], &prediction["expect"]), (&query["text"], &query["expect"]));
+            let candidates = prediction["candidates"].as_array().expect("a list");
+            assert!(candidates.len() <= 10);
+            match candidates.first() {
+                Some(best) => {
+                    assert_eq!(best["entry"], prediction["entry"]);
+                    assert_eq!(best["confidence"], prediction["confidence"]);
+                }
+                None => assert!(prediction["entry"].is_null() && prediction["confidence"] == 0.0),
+            }
+        }
+    }
+    assert!(report["generations"].get("3").is_none());
+    assert!(report["baseline"].is_null());
+
+    let evidence = lines(&desk.text("evidence.jsonl"));
+    assert_eq!(evidence.len(), 13);
+    assert!(evidence[8]["trace"]["lexical"].is_array() && evidence[12]["trace"].is_null());
+
+    let markdown = desk.text("out/report.md");
+    assert!(markdown.contains("| measure") && markdown.contains("第 1 代"), "{markdown}");
+    let html = desk.text("out/report.html");
+    for needed in ["<svg", "Risk–coverage", "Reliability", "By tag"] {
+        assert!(html.contains(needed), "{needed}");
+    }
+    assert!(!html.contains("<script") && !html.contains("<b>"), "customers' text is escaped");
+    // The only address is the name of the SVG language.
+    let addresses: Vec<&str> = html.match_indices("http").map(|(at, _)| &html[at..(at + 26).min(html.len())]).collect();
+    assert!(addresses.iter().all(|address| *address == "http://www.w3.org/2000/svg"), "{addresses:?}");
+}
+
+#[test]
+fn one_generation_writes_its_own_file_only() {
+    let desk = Desk::new();
+    desk.good("small.jsonl", "queries.jsonl", "out", &["--generation", "1"]);
+    assert!(desk.path("out/predictions-gen1.jsonl").exists() && !desk.path("out/predictions-gen2.jsonl").exists());
+    assert!(desk.json("out/report.json")["generations"].get("2").is_none());
+}
+
+#[test]
+fn two_runs_agree_and_labels_change_no_prediction() {
+    let desk = Desk::new();
+    desk.good("small.jsonl", "queries.jsonl", "a", &[]);
+    desk.good("small.jsonl", "queries.jsonl", "b", &[]);
+    assert_eq!(timeless(desk.json("a/report.json")), timeless(desk.json("b/report.json")));
+    let predictions = |out: &str| -> Vec<Value> {
+        lines(&desk.text(&format!("{out}/predictions-gen2.jsonl"))).into_iter().map(timeless).collect()
+    };
+    assert_eq!(predictions("a"), predictions("b"));
+
+    let relabelled: Vec<String> = lines(QUERIES)
+        .into_iter()
+        .map(|mut query| {
+            query["expect"] = if query["expect"].is_null() { "cod".into() } else { Value::Null };
+            query.to_string()
+        })
+        .collect();
+    desk.put("relabelled.jsonl", &relabelled.join("\n"));
+    desk.good("small.jsonl", "relabelled.jsonl", "c", &[]);
+    let unlabelled = |out: &str| -> Vec<Value> {
+        let mut list = predictions(out);
+        list.iter_mut().for_each(|p| p["expect"] = Value::Null);
+        list
+    };
+    assert_eq!(unlabelled("a"), unlabelled("c"));
+}
+
+#[test]
+fn flips_against_a_baseline_decide_the_exit_status() {
+    let desk = Desk::new();
+    desk.good("small.jsonl", "queries.jsonl", "good", &["--generation", "1"]);
+    // The same entries with other questions: what was exact is not any more.
+    let worse = [("refund-time", "甲"), ("address-change", "乙"), ("invoice", "丙"), ("cod", "丁")]
+        .map(|(id, name)| format!(r#"{{"id":"{id}","question":"{name}号柜台几点关门","similar":["{name}号窗口休息吗"],"answer":"六点。"}}"#));
+    desk.put("worse.jsonl", &worse.join("\n"));
+
+    let same = desk.good("small.jsonl", "queries.jsonl", "same", &["--baseline", "good/report.json"]);
+    assert!(stdout(&same).contains("no regression"), "{}", stdout(&same));
+    assert_eq!(desk.text("same/flips.jsonl"), "");
+
+    let output = desk.eval("worse.jsonl", "queries.jsonl", "worse", &["--generation", "1", "--baseline", "good/report.json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let flips = lines(&desk.text("worse/flips.jsonl"));
+    assert!(flips.len() >= 8, "{flips:?}");
+    assert!(flips[0]["flip"].as_str().is_some_and(|flip| flip.starts_with("right_to_")), "{}", flips[0]);
+    assert_eq!(flips[0]["before"]["decision"], "answer");
+    let report = desk.json("worse/report.json");
+    assert_eq!(report["baseline"]["regressed"], true);
+    assert_eq!(report["baseline"]["generations"]["1"]["right"]["gained"], 0);
+    assert!(desk.text("worse/report.md").contains("a regression beyond chance"));
+
+    let back = desk.good("small.jsonl", "queries.jsonl", "back", &["--baseline", "worse/report.json"]);
+    assert!(stdout(&back).contains("no regression"), "{}", stdout(&back));
+    assert!(lines(&desk.text("back/flips.jsonl")).len() >= 8);
+}
+
+#[test]
+fn a_baseline_that_cannot_be_compared_is_refused() {
+    let desk = Desk::new();
+    desk.good("small.jsonl", "queries.jsonl", "good", &["--generation", "1"]);
+    desk.put("other.jsonl", r#"{"text":"退款多久到账","expect":"cod"}"#);
+    desk.put("broken.json", "{\"generations\":{}}");
+    for (baseline, queries, out, more, says) in [
+        ("good/report.json", "other.jsonl", "out", "1", "another query set"),
+        ("broken.json", "queries.jsonl", "out", "1", "broken.json: not a report.json"),
+        ("missing.json", "queries.jsonl", "out", "1", "cannot read missing.json"),
+        ("good/report.json", "queries.jsonl", "good", "1", "over the baseline"),
+        ("good/report.json", "queries.jsonl", "out", "2", "which this run leaves out"),
+    ] {
+        let output = desk.eval("small.jsonl", queries, out, &["--baseline", baseline, "--generation", more]);
+        assert_eq!(output.status.code(), Some(1), "{says}");
+        assert!(stderr(&output).contains(says), "{says}: {}", stderr(&output));
+        assert!(!desk.path("out/report.json").exists(), "nothing half done: {says}");
+    }
+}
+
+#[test]
+fn bad_query_sets_name_file_and_line() {
+    let desk = Desk::new();
+    desk.put("unknown.jsonl", "{\"text\":\"退款\",\"expect\":null}\n{\"text\":\"退款\",\"expect\":\"nowhere\"}\n");
+    desk.put("broken.jsonl", "{\"text\":\"退款\",\"expect\":null}\n{\"text\":\n");
+    desk.put("empty.jsonl", "\n");
+    desk.put("file", "");
+    for (queries, out, says) in [
+        ("unknown.jsonl", "out", "unknown.jsonl:2"),
+        ("unknown.jsonl", "out", "nowhere"),
+        ("broken.jsonl", "out", "broken.jsonl:2"),
+        ("empty.jsonl", "out", "empty.jsonl"),
+        ("absent.jsonl", "out", "absent.jsonl"),
+        ("queries.jsonl", "file/out", "cannot create file/out"),
+        ("queries.jsonl", "file", "cannot create file"),
+    ] {
+        let output = desk.eval("small.jsonl", queries, out, &[]);
+        assert_eq!(output.status.code(), Some(1), "{says}");
+        assert!(stderr(&output).contains(says), "{says}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+    let output = desk.eval("small.jsonl", "queries.jsonl", "out", &["--generation", "3"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = desk.eval("small.jsonl", "queries.jsonl", "out", &["--max-wrong", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_built_in_model_takes_part_in_generation_two() {
+    let desk = Desk::new();
+    desk.good("small.jsonl", "queries.jsonl", "out", &["built-in"]);
+    let report = desk.json("out/report.json");
+    assert!(report["model"].is_string(), "{}", report["model"]);
+    let decided_by = |number: u8| -> Vec<u64> {
+        let list = lines(&desk.text(&format!("out/predictions-gen{number}.jsonl")));
+        list.iter().filter_map(|p| p["generation"].as_u64()).collect()
+    };
+    assert!(decided_by(1).iter().all(|generation| *generation == 1));
+    // What is exact is settled without the encoder; a stranger goes on to it.
+    let two = decided_by(2);
+    assert_eq!((two[0], two[10]), (1, 2));
+    for number in ["1", "2"] {
+        assert_eq!(report["generations"][number]["by_tag"]["exact"]["coverage"], 1.0);
+        assert!(report["generations"][number]["auroc"].is_number());
+    }
+}
