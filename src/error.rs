@@ -131,11 +131,7 @@ fn list(problems: &[Problem]) -> String {
 }
 
 fn known_names(known: &[String]) -> String {
-    if known.is_empty() {
-        "; there is none yet".to_owned()
-    } else {
-        format!("; known: {}", known.join(", "))
-    }
+    if known.is_empty() { "; there is none yet".to_owned() } else { format!("; known: {}", known.join(", ")) }
 }
 
 impl Error {

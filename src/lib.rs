@@ -1,6 +1,47 @@
 //! zhida (智答): an FAQ answer engine for Chinese customer service.
+//!
+//! A knowledge base is a list of questions that a company can answer. zhida
+//! finds the one that a customer means, says how likely it is right, and
+//! answers, asks back or hands the question to a person so that an operator's
+//! goal ("at most 5 % wrong among the answered") is kept.
+//!
+//! # The life of a question
+//!
+//! 1. `POST /v1/answer` arrives at [`server`]; what is too large, not JSON or
+//!    blank becomes a problem document.
+//! 2. Admission: a permit, or 429 at once. Then a blocking thread; from here
+//!    on everything is synchronous.
+//! 3. [`engine::Engine::answer`] has [`text`] make a [`text::Query`]: the
+//!    lossless normal form, the lossy one, the words.
+//! 4. [`retrieve::exact`]: a stored question settles the matter;
+//!    [`decide::handoff`]: whoever asks for a person gets one, without a search.
+//! 5. [`retrieve::exact`] again: a bare keyword or a rule of an entry settles it.
+//! 6. [`retrieve::lexical`]: BM25 over words, characters and pairs. When
+//!    generation 1's calibrated confidence reaches its bar, it answers, and
+//!    the encoder does not run.
+//! 7. Generation 2, the fallback: [`encoder`] turns the question into a vector,
+//!    [`retrieve::semantic`] compares it with every phrasing.
+//! 8. [`decide::evidence`] puts all lists into one order and gathers what
+//!    speaks for the first; raw scores end here.
+//!    [`decide::calibrate`] turns that into a [`decide::Confidence`].
+//! 9. [`decide::policy`] → answer, clarify (2 to 5 questions to choose from)
+//!    or handoff.
+//! 10. One log line: decision, reason, confidence, generation, release, time;
+//!     never the text.
+//!
+//! `zhida ask`, `zhida eval` and the page enter at step 3 through the same
+//! [`engine::Engine`]: what is evaluated is what is served.
+//!
+//! # Where things are
+//!
+//! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
+//! it): [`error`], [`disk`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
+//! [`decide`]; [`release`]; [`engine`]; [`store`] and [`eval`]; [`learn`];
+//! [`server`]; [`cli`].
+
 pub mod cli;
 pub mod decide;
+pub mod disk;
 pub mod encoder;
 pub mod engine;
 pub mod error;

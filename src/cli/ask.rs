@@ -87,7 +87,10 @@ fn print_trace(trace: &Trace) {
         .collect();
     println!("{:>12}  {}", "words", words.join(" / "));
     println!("              (* drops something that was said; words in brackets are stop words)");
-    println!("-- exact\n  {}", trace.exact.as_ref().map_or("-".to_owned(), |hit| format!("[{}] {:?}", hit.entry, hit.how)));
+    println!(
+        "-- exact\n  {}",
+        trace.exact.as_ref().map_or("-".to_owned(), |hit| format!("[{}] {:?}", hit.entry, hit.how))
+    );
     for (name, list) in [("lexical (BM25)", &trace.lexical), ("semantic (cosine)", &trace.semantic)] {
         println!("-- {name}");
         for candidate in list.iter().take(5) {
@@ -103,7 +106,10 @@ fn print_trace(trace: &Trace) {
         }
         println!(
             "-- {name}: {} ({}), answers from {:.3} on to keep at most {:.1} % wrong",
-            verdict.decision, verdict.reason, verdict.bar, verdict.max_wrong * 100.0
+            verdict.decision,
+            verdict.reason,
+            verdict.bar,
+            verdict.max_wrong * 100.0
         );
         for candidate in verdict.candidates.iter().take(5) {
             println!("  {:>8.3}  [{}] {}", candidate.confidence, candidate.entry, candidate.question);
@@ -113,6 +119,7 @@ fn print_trace(trace: &Trace) {
         }
     }
     println!("-- decided by {}", trace.rule);
-    let times: Vec<String> = trace.stages.iter().map(|stage| format!("{} {} µs", stage.stage, stage.micros)).collect();
+    let times: Vec<String> =
+        trace.stages.iter().map(|stage| format!("{} {} µs", stage.stage, stage.micros)).collect();
     println!("-- {}", times.join(", "));
 }

@@ -11,13 +11,13 @@ use rayon::prelude::*;
 use super::{Common, progress};
 use crate::decide::Generation;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
 use crate::eval::compare::{self, Baseline};
 use crate::eval::dataset::{self, LabelledQuery};
 use crate::eval::report::{self, GenerationReport, QuerySet, Report, table};
 use crate::eval::run::{self, Prediction};
-use crate::store::write_whole;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -71,7 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
         if (baseline.max_wrong - args.max_wrong).abs() > f64::EPSILON {
-            eprintln!("zhida: the baseline's goal is {}, this run's is {}", baseline.max_wrong, args.max_wrong);
+            eprintln!(
+                "zhida: the baseline's goal is {}, this run's is {}",
+                baseline.max_wrong, args.max_wrong
+            );
         }
     }
     let generations: &[Generation] = match args.generation.as_str() {
@@ -95,8 +98,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         };
         let bars = progress::Bars::new();
         let options = Options { generation, ..Options::default() };
-        let predictions = run::predict(&engine, &queries, options, &|done| bars.show(stage, done, queries.len()))?;
-        let policy = serde_json::to_value(engine.policy(generation)).map_err(|e| Error::internal("eval", e))?;
+        let predictions =
+            run::predict(&engine, &queries, options, &|done| bars.show(stage, done, queries.len()))?;
+        let policy =
+            serde_json::to_value(engine.policy(generation)).map_err(|e| Error::internal("eval", e))?;
         runs.push(GenerationReport::new(generation.number(), policy, predictions));
     }
     let manifest = release.manifest();
@@ -199,7 +204,8 @@ fn evidence(engine: &Engine, queries: &[LabelledQuery]) -> Result<Vec<u8>> {
 fn summary(report: &Report, out: &Path) -> String {
     let mut text = table::short(report).text(false);
     if let (Some(comparison), Some(flips)) = (&report.baseline, table::flips(report)) {
-        let verdict = if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
+        let verdict =
+            if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
         text.push_str(&format!("\nagainst {}: {verdict}\n{}", comparison.file, flips.text(false)));
     }
     text.push_str(&format!("\n{}\n", out.join("report.html").display()));

@@ -164,7 +164,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn list(store: &Store) -> Result<ExitCode> {
     for name in store.names()? {
         let shelf = store.shelf(&name)?;
-        let current = shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
+        let current =
+            shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
         println!("{name}\t{current}");
     }
     Ok(ExitCode::SUCCESS)
@@ -237,8 +238,14 @@ fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec
     let encoder = common.encoder()?;
     // Its vectors save time; that it cannot be opened is no matter here.
     let previous = shelf.open_current(encoder.clone()).ok();
-    let build =
-        Build { kb: shelf.name(), number: 0, base, encoder, previous: previous.as_ref(), progress: &progress };
+    let build = Build {
+        kb: shelf.name(),
+        number: 0,
+        base,
+        encoder,
+        previous: previous.as_ref(),
+        progress: &progress,
+    };
     checkup(&build.temporary()?, &progress)
 }
 
@@ -270,8 +277,7 @@ fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
         )));
     }
     let bars = progress::Bars::new();
-    let published =
-        shelf.publish(common.encoder()?, &|stage, done, total| bars.show(stage, done, total))?;
+    let published = shelf.publish(common.encoder()?, &|stage, done, total| bars.show(stage, done, total))?;
     drop(bars);
     println!("{}", published.number);
     eprintln!(

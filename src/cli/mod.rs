@@ -126,20 +126,30 @@ impl Common {
     /// name, or the file, indexed and calibrated on the spot.
     fn release(&self, kb: &str) -> Result<Release> {
         let path = Path::new(kb);
-        let looks_like_file =
-            path.extension().is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
+        let looks_like_file = path
+            .extension()
+            .is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
         if !looks_like_file && !path.is_file() {
             return self.store().shelf(kb)?.open_current(self.encoder()?);
         }
         let base = formats::read(path)?;
         if base.entries().is_empty() {
-            return Err(Error::Refused(format!("{kb}: the knowledge base is empty; there is nothing to ask")));
+            return Err(Error::Refused(format!(
+                "{kb}: the knowledge base is empty; there is nothing to ask"
+            )));
         }
         let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let bars = progress::Bars::new();
         let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
-        Build { kb: &name, number: 0, base: &base, encoder: self.encoder()?, previous: None, progress: &progress }
-            .temporary()
+        Build {
+            kb: &name,
+            number: 0,
+            base: &base,
+            encoder: self.encoder()?,
+            previous: None,
+            progress: &progress,
+        }
+        .temporary()
     }
 }
 

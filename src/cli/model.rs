@@ -74,7 +74,7 @@ struct Pull {
     /// [default: ~/.cache/huggingface].
     #[arg(long, value_name = "DIR", env = "HF_HOME")]
     hf_home: Option<PathBuf>,
-    /// The access token; only from the environment, so that no process list shows it.
+    /// The access token; hidden because HF_TOKEN keeps it out of process lists.
     #[arg(long, env = "HF_TOKEN", hide = true, hide_env_values = true)]
     token: Option<String>,
     /// The model's name on the hub, such as BAAI/bge-small-zh-v1.5.
@@ -119,7 +119,9 @@ impl Listed {
                 damage: None,
             },
             Err(e) => Self {
-                id: place.file_name().map_or_else(String::new, |name| name.to_string_lossy().replace("--", "/")),
+                id: place
+                    .file_name()
+                    .map_or_else(String::new, |name| name.to_string_lossy().replace("--", "/")),
                 folder: folder.map(Path::to_path_buf),
                 dimensions: 0,
                 layers: 0,
@@ -137,7 +139,10 @@ fn list(common: &Common, json: bool) -> Result<()> {
         return print_json(&models);
     }
     for model in &models {
-        let place = model.folder.as_ref().map_or_else(|| "built-in".to_owned(), |folder| folder.display().to_string());
+        let place = model
+            .folder
+            .as_ref()
+            .map_or_else(|| "built-in".to_owned(), |folder| folder.display().to_string());
         match &model.damage {
             None => say(&format!(
                 "{:<32} {}  {} dimensions, {} layers  {place}",
@@ -193,7 +198,8 @@ fn info(common: &Common, json: bool) -> Result<()> {
     if json {
         return print_json(&info);
     }
-    let place = info.folder.map_or_else(|| "inside the binary".to_owned(), |folder| folder.display().to_string());
+    let place =
+        info.folder.map_or_else(|| "inside the binary".to_owned(), |folder| folder.display().to_string());
     let pooling = match info.pooling {
         Pooling::Mean => "mean of the tokens",
         Pooling::Cls => "[CLS]",
@@ -201,7 +207,10 @@ fn info(common: &Common, json: bool) -> Result<()> {
     say(&format!("id           {}", info.id))?;
     say(&format!("place        {place}"))?;
     if let Some(source) = info.source {
-        say(&format!("source       {}/{} {} ({})", source.endpoint, source.repository, source.revision, source.commit))?;
+        say(&format!(
+            "source       {}/{} {} ({})",
+            source.endpoint, source.repository, source.revision, source.commit
+        ))?;
     }
     say(&format!("fingerprint  {}", info.fingerprint))?;
     say(&format!("pooling      {pooling}"))?;
@@ -301,7 +310,10 @@ fn eval(common: &Common, path: &Path, json: bool) -> Result<()> {
     let vectors = encoder.embed_all(&sentences, &|done| bars.show("sentences", done, sentences.len()))?;
     let cosines: Vec<f64> = vectors.chunks_exact(2).map(|pair| f64::from(pair[0].cosine(&pair[1]))).collect();
     let scores = pairs::score(&cosines, &labels).ok_or_else(|| {
-        Error::Refused(format!("{}: nothing to order; at least two pairs with different labels are needed", path.display()))
+        Error::Refused(format!(
+            "{}: nothing to order; at least two pairs with different labels are needed",
+            path.display()
+        ))
     })?;
     drop(bars);
     if json {

@@ -19,7 +19,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let gathered = reference::gather(&args.evidence)?;
     let bytes = serde_json::to_vec(&gathered).map_err(|e| Error::internal("reference", e))?;
-    crate::store::write_whole(&args.out, &bytes)?;
+    crate::disk::write_whole(&args.out, &bytes)?;
     for (name, count) in &gathered.sets {
         eprintln!("{name}: {count} questions");
     }

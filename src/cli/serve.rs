@@ -74,8 +74,11 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     let store = args.common.store();
     let encoder = args.common.encoder()?;
     let registry = Registry::new(store.clone(), encoder.clone(), args.max_wrong, &args.default_kb);
-    let admission =
-        Admission::new(in_flight, Duration::from_millis(args.queue_ms), Duration::from_millis(args.deadline_ms));
+    let admission = Admission::new(
+        in_flight,
+        Duration::from_millis(args.queue_ms),
+        Duration::from_millis(args.deadline_ms),
+    );
     let server = Server::new(Arc::new(registry), admission);
     let prepare = move |registry: &Registry| {
         first_start(&store, encoder)?;
@@ -129,7 +132,9 @@ fn cannot_listen(address: &str, error: &std::io::Error) -> Error {
         std::io::ErrorKind::AddrInUse => {
             "another process has this port; stop it, or choose another port with `--listen 127.0.0.1:8081` (port 0 takes a free one)"
         }
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights; choose another with `--listen`",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need rights; choose another with `--listen`"
+        }
         _ => "`--listen` takes an address of this machine and a port, such as 127.0.0.1:8080",
     };
     Error::Refused(format!("cannot listen on {address}: {error}; {advice}"))
@@ -162,7 +167,8 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
 fn start_log(form: Option<&str>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let is_terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     // It fails when a log is installed already, which then goes on.
     let _ = if form.map_or(!is_terminal, |form| form == "json") {
         log.json().flatten_event(true).try_init()

@@ -146,6 +146,7 @@ pub fn share_out(first: Confidence, listed: Confidence, scores: &[f32]) -> Vec<C
         .collect();
     let total: f64 = weights.iter().sum();
     let mut confidences = vec![first];
-    confidences.extend(weights.iter().map(|weight| Confidence::new((rest * weight / total).min(first.value()))));
+    confidences
+        .extend(weights.iter().map(|weight| Confidence::new((rest * weight / total).min(first.value()))));
     confidences
 }

@@ -134,7 +134,10 @@ impl Files {
     /// The files of a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::model(folder, "is no folder; give one with config.json, tokenizer.json and model.safetensors, or fetch one with `zhida model pull ORG/NAME`"));
+            return Err(Error::model(
+                folder,
+                "is no folder; give one with config.json, tokenizer.json and model.safetensors, or fetch one with `zhida model pull ORG/NAME`",
+            ));
         }
         let optional = |name: &str| match std::fs::read(folder.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -142,12 +145,20 @@ impl Files {
             Err(e) => Err(Error::io("read", folder.join(name), e)),
         };
         let required = |name: &str, hint: &str| {
-            optional(name)?.map(Cow::Owned).ok_or_else(|| Error::model(folder, format!("{name} is missing; {hint}")))
+            optional(name)?
+                .map(Cow::Owned)
+                .ok_or_else(|| Error::model(folder, format!("{name} is missing; {hint}")))
         };
         Ok(Self {
             config: required("config.json", "it comes with every Hugging Face model")?,
-            tokenizer: required("tokenizer.json", "a folder with only vocab.txt needs converting once: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)` in Python writes it")?,
-            weights: required("model.safetensors", "a folder with only pytorch_model.bin needs converting once, with safetensors' convert script")?,
+            tokenizer: required(
+                "tokenizer.json",
+                "a folder with only vocab.txt needs converting once: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)` in Python writes it",
+            )?,
+            weights: required(
+                "model.safetensors",
+                "a folder with only pytorch_model.bin needs converting once, with safetensors' convert script",
+            )?,
             manifest: optional("manifest.json")?.map(Cow::Owned),
             pooling: optional("1_Pooling/config.json")?,
             length: optional("sentence_bert_config.json")?,
@@ -156,10 +167,14 @@ impl Files {
 
     /// The files that shape a vector, by name.
     pub(crate) fn digests(&self) -> BTreeMap<String, FileDigest> {
-        [("config.json", &self.config), ("tokenizer.json", &self.tokenizer), ("model.safetensors", &self.weights)]
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), FileDigest::of(bytes)))
-            .collect()
+        [
+            ("config.json", &self.config),
+            ("tokenizer.json", &self.tokenizer),
+            ("model.safetensors", &self.weights),
+        ]
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), FileDigest::of(bytes)))
+        .collect()
     }
 
     /// The network's config, the manifest (given or gathered), and the
@@ -185,7 +200,12 @@ impl Files {
         Ok((config, manifest, fingerprint))
     }
 
-    fn gather(&self, folder: &Path, config: &Config, files: BTreeMap<String, FileDigest>) -> Result<Manifest> {
+    fn gather(
+        &self,
+        folder: &Path,
+        config: &Config,
+        files: BTreeMap<String, FileDigest>,
+    ) -> Result<Manifest> {
         let pooling = match &self.pooling {
             None => Pooling::Mean,
             Some(bytes) => {
@@ -206,13 +226,16 @@ impl Files {
             None => None,
             Some(bytes) => parse::<LengthConfig>(folder, "sentence_bert_config.json", bytes)?.max_seq_length,
         };
-        let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
+        let name =
+            folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
         Ok(Manifest {
             format: 1,
             id: name,
             pooling,
             dimensions: config.hidden_size,
-            max_tokens: length.unwrap_or(config.max_position_embeddings).clamp(1, config.max_position_embeddings),
+            max_tokens: length
+                .unwrap_or(config.max_position_embeddings)
+                .clamp(1, config.max_position_embeddings),
             trained_on: Vec::new(),
             files,
             source: None,

@@ -162,7 +162,9 @@ impl Hub {
         progress: &dyn Fn(&'static str, u64, u64),
     ) -> Result<PathBuf> {
         if revision.is_empty() || revision.contains("..") || revision.contains(|c: char| c.is_whitespace()) {
-            return Err(Error::Refused(format!("{revision:?} is no revision; give a branch, a tag or a commit")));
+            return Err(Error::Refused(format!(
+                "{revision:?} is no revision; give a branch, a tag or a commit"
+            )));
         }
         let api = ApiBuilder::from_cache(self.cache.clone())
             .with_endpoint(self.endpoint.clone())
@@ -234,7 +236,10 @@ impl Fetch<'_> {
         // The digest becomes a file name in the cache.
         let etag = metadata.etag();
         if etag.is_empty() || etag.starts_with('/') || etag.contains("..") {
-            return Err(Error::Refused(format!("{} names {file} with the strange ETag {etag:?}", self.hub.endpoint)));
+            return Err(Error::Refused(format!(
+                "{} names {file} with the strange ETag {etag:?}",
+                self.hub.endpoint
+            )));
         }
         let blob = self.hub.cache.repo(self.repo.clone()).blob_path(etag);
         if self.check(file, &blob, &metadata).is_err() {
@@ -255,9 +260,9 @@ impl Fetch<'_> {
         std::thread::spawn(move || {
             let _ = sender.send(api.metadata(&url));
         });
-        receiver.recv_timeout(PATIENCE).map_err(|_| {
-            self.unreachable(&format!("no answer within {} seconds", PATIENCE.as_secs()))
-        })
+        receiver
+            .recv_timeout(PATIENCE)
+            .map_err(|_| self.unreachable(&format!("no answer within {} seconds", PATIENCE.as_secs())))
     }
 
     fn download(&self, file: &'static str, blob: &Path, metadata: &Metadata) -> Result<()> {
@@ -278,7 +283,9 @@ impl Fetch<'_> {
                 // As long as every try brings more of the file, try again:
                 // hf-hub goes on where the last one stopped.
                 Err(_) if here() > before && here() < metadata.size() as u64 => before = here(),
-                Err(e) if status(&e).is_none() && here() > 0 => return Err(self.broken_off(file, &e.to_string())),
+                Err(e) if status(&e).is_none() && here() > 0 => {
+                    return Err(self.broken_off(file, &e.to_string()));
+                }
                 Err(e) => return Err(self.explain(file, &e)),
             }
         }
@@ -300,7 +307,12 @@ impl Fetch<'_> {
             hasher.update(&buffer[..read]);
         }
         let damaged = |what: String| {
-            Err(Error::model(&self.name.0, format!("{file} arrived damaged and was deleted: {what}; run the command again, or try another mirror")))
+            Err(Error::model(
+                &self.name.0,
+                format!(
+                    "{file} arrived damaged and was deleted: {what}; run the command again, or try another mirror"
+                ),
+            ))
         };
         if size != metadata.size() {
             return damaged(format!("it has {size} bytes, the hub says {}", metadata.size()));
@@ -333,7 +345,10 @@ impl Fetch<'_> {
         } else {
             "it is no model that zhida can run"
         };
-        Error::model(&self.name.0, format!("{file} is missing on the hub ({hint}); the hub has: {}", names.join(", ")))
+        Error::model(
+            &self.name.0,
+            format!("{file} is missing on the hub ({hint}); the hub has: {}", names.join(", ")),
+        )
     }
 
     fn explain(&self, file: &str, error: &ApiError) -> Error {
@@ -348,19 +363,22 @@ impl Fetch<'_> {
                 self.token_hint()
             )),
             (Some(404), _) => self.missing(file),
-            (Some(code), _) => {
-                Error::Refused(format!("{endpoint} answers HTTP {code} for {file} of {name}; try again later, or another mirror"))
-            }
+            (Some(code), _) => Error::Refused(format!(
+                "{endpoint} answers HTTP {code} for {file} of {name}; try again later, or another mirror"
+            )),
             (None, ApiError::IoError(e)) if cut_off(e) => self.broken_off(file, &e.to_string()),
-            (None, ApiError::IoError(e)) => {
-                Error::Refused(format!("cannot write {file} of {name} to the cache {}: {e}", self.hub.cache.path().display()))
-            }
+            (None, ApiError::IoError(e)) => Error::Refused(format!(
+                "cannot write {file} of {name} to the cache {}: {e}",
+                self.hub.cache.path().display()
+            )),
             (None, ApiError::RequestError(e)) => self.unreachable(&e.to_string()),
             (None, ApiError::LockAcquisition(path)) => Error::Refused(format!(
                 "another process is fetching {file} of {name} (it holds {}); wait for it",
                 path.display()
             )),
-            (None, e) => Error::Refused(format!("{endpoint} does not speak like the hub ({file} of {name}: {e}); is HF_ENDPOINT right?")),
+            (None, e) => Error::Refused(format!(
+                "{endpoint} does not speak like the hub ({file} of {name}: {e}); is HF_ENDPOINT right?"
+            )),
         }
     }
 
@@ -423,7 +441,9 @@ fn install(files: &[(&str, PathBuf)], source: Source, name: &ModelName, models: 
     let folder = beside.path().join("new");
     for (file, from) in files {
         // What others call manifest.json may be anything.
-        if *file == "manifest.json" && !fs::read(from).is_ok_and(|b| serde_json::from_slice::<Manifest>(&b).is_ok()) {
+        if *file == "manifest.json"
+            && !fs::read(from).is_ok_and(|b| serde_json::from_slice::<Manifest>(&b).is_ok())
+        {
             continue;
         }
         let to = folder.join(file);
@@ -438,7 +458,8 @@ fn install(files: &[(&str, PathBuf)], source: Source, name: &ModelName, models: 
         Error::Model { message, .. } => Error::model(&name.0, message),
         other => other,
     };
-    let (_, mut manifest, _) = Files::read(&folder).and_then(|files| files.interpret(&folder)).map_err(named)?;
+    let (_, mut manifest, _) =
+        Files::read(&folder).and_then(|files| files.interpret(&folder)).map_err(named)?;
     manifest.id.clone_from(&name.0);
     manifest.source = Some(source);
     let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal("manifest", e))?;
@@ -475,9 +496,17 @@ mod tests {
     #[test]
     fn names_are_checked_before_they_become_folders() {
         let models = Path::new("models");
-        assert_eq!(ModelName::parse("BAAI/bge-small-zh-v1.5").unwrap().folder(models), models.join("BAAI--bge-small-zh-v1.5"));
-        assert_eq!(ModelName::parse("bert-base-chinese").unwrap().folder(models), models.join("bert-base-chinese"));
-        for wrong in ["", "/", "a/", "/b", "a/b/c", "../b", "a/..", "a/.b", "a--b/c", "a b/c", "智/答", "a/b?x"] {
+        assert_eq!(
+            ModelName::parse("BAAI/bge-small-zh-v1.5").unwrap().folder(models),
+            models.join("BAAI--bge-small-zh-v1.5")
+        );
+        assert_eq!(
+            ModelName::parse("bert-base-chinese").unwrap().folder(models),
+            models.join("bert-base-chinese")
+        );
+        for wrong in
+            ["", "/", "a/", "/b", "a/b/c", "../b", "a/..", "a/.b", "a--b/c", "a b/c", "智/答", "a/b?x"]
+        {
             assert!(ModelName::parse(wrong).is_err(), "{wrong}");
         }
     }

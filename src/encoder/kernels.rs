@@ -118,7 +118,14 @@ pub(crate) fn bias_activation(rows: &mut [f32], bias: &[f32], activation: Activa
 /// Layer normalisation of every row of `rows`, after adding `residual` and
 /// `bias` to it, in place.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-pub(crate) fn add_norm(rows: &mut [f32], residual: &[f32], bias: &[f32], gamma: &[f32], beta: &[f32], eps: f32) {
+pub(crate) fn add_norm(
+    rows: &mut [f32],
+    residual: &[f32],
+    bias: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    eps: f32,
+) {
     let width = gamma.len();
     for (row, from) in rows.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
         for ((x, r), b) in row.iter_mut().zip(from).zip(bias) {
@@ -201,11 +208,25 @@ fn product_inline<const FUSED: bool>(
             let at = index * PANEL;
             let mut row = 0;
             while count - row >= 8 {
-                eight_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+                eight_rows::<FUSED>(
+                    &rows[row * inner..],
+                    inner,
+                    panel,
+                    &mut out[row * columns..],
+                    columns,
+                    at,
+                );
                 row += 8;
             }
             if count - row >= 4 {
-                four_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
+                four_rows::<FUSED>(
+                    &rows[row * inner..],
+                    inner,
+                    panel,
+                    &mut out[row * columns..],
+                    columns,
+                    at,
+                );
                 row += 4;
             }
             if count - row >= 2 {
@@ -223,7 +244,8 @@ fn product_inline<const FUSED: bool>(
 #[inline(always)]
 fn add_multiple<const FUSED: bool>(mut sums: [f32; HALF], x: f32, weights: &[f32; HALF]) -> [f32; HALF] {
     for lane in 0..HALF {
-        sums[lane] = if FUSED { weights[lane].mul_add(x, sums[lane]) } else { sums[lane] + weights[lane] * x };
+        sums[lane] =
+            if FUSED { weights[lane].mul_add(x, sums[lane]) } else { sums[lane] + weights[lane] * x };
     }
     sums
 }
@@ -325,7 +347,8 @@ mod tests {
         for step in 0..=80_000 {
             let x = f64::from(step) / 1000.0;
             let exact = (-x).exp();
-            worst_exp = worst_exp.max(((f64::from(exp_of_negative(-x as f32)) - (-f64::from(x as f32)).exp()) / exact).abs());
+            worst_exp = worst_exp
+                .max(((f64::from(exp_of_negative(-x as f32)) - (-f64::from(x as f32)).exp()) / exact).abs());
         }
         // erf by its series, in double precision.
         for step in -3000..=3000 {
@@ -345,7 +368,9 @@ mod tests {
 
     #[test]
     fn product_handles_every_shape() {
-        for (rows, inner, columns) in [(1, 1, 1), (2, 5, 31), (3, 16, 32), (7, 33, 33), (15, 40, 100), (130, 8, 64)] {
+        for (rows, inner, columns) in
+            [(1, 1, 1), (2, 5, 31), (3, 16, 32), (7, 33, 33), (15, 40, 100), (130, 8, 64)]
+        {
             let a: Vec<f32> = (0..rows * inner).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
             let b: Vec<f32> = (0..inner * columns).map(|i| (i * 5 % 11) as f32 - 5.0).collect();
             let mut out = vec![f32::NAN; rows * columns];
@@ -354,7 +379,11 @@ mod tests {
                 for column in 0..columns {
                     // Small whole numbers: the sums are exact in any order.
                     let exact: f32 = (0..inner).map(|i| a[row * inner + i] * b[i * columns + column]).sum();
-                    assert_eq!(out[row * columns + column], exact, "{rows}x{inner}x{columns} at {row}, {column}");
+                    assert_eq!(
+                        out[row * columns + column],
+                        exact,
+                        "{rows}x{inner}x{columns} at {row}, {column}"
+                    );
                 }
             }
         }

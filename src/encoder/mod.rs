@@ -62,7 +62,10 @@ pub struct Encoder {
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").field("id", &self.manifest.id).field("fingerprint", &self.fingerprint).finish()
+        f.debug_struct("Encoder")
+            .field("id", &self.manifest.id)
+            .field("fingerprint", &self.fingerprint)
+            .finish()
     }
 }
 
@@ -95,7 +98,10 @@ impl Encoder {
             .map_err(|e| wrong(format!("tokenizer.json cannot be read: {e}")))?;
         tokenizer.with_padding(None);
         tokenizer
-            .with_truncation(Some(TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() }))
+            .with_truncation(Some(TruncationParams {
+                max_length: manifest.max_tokens,
+                ..TruncationParams::default()
+            }))
             .map_err(|e| wrong(format!("tokenizer.json: {e}")))?;
         if tokenizer.get_vocab_size(true) > config.vocab_size {
             return Err(wrong(format!(
@@ -154,8 +160,10 @@ impl Encoder {
         texts: &[S],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Embedding>> {
-        let ids: Vec<Vec<u32>> =
-            texts.par_iter().map(|text| self.token_ids(&encoder_text(text.as_ref()))).collect::<Result<_>>()?;
+        let ids: Vec<Vec<u32>> = texts
+            .par_iter()
+            .map(|text| self.token_ids(&encoder_text(text.as_ref())))
+            .collect::<Result<_>>()?;
         // Sentences of a length together, so that all blocks are alike.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&index| ids[index].len());
@@ -289,7 +297,8 @@ impl Matrix {
     pub fn open(path: &Path) -> Result<Self> {
         let wrong = |e: candle_core::Error| Error::release(path, format!("the vectors cannot be read: {e}"));
         let mut file = candle_core::safetensors::load(path, &Device::Cpu).map_err(wrong)?;
-        let tensor = file.remove("vectors").ok_or_else(|| Error::release(path, "holds no tensor \"vectors\""))?;
+        let tensor =
+            file.remove("vectors").ok_or_else(|| Error::release(path, "holds no tensor \"vectors\""))?;
         let (_, width) = tensor.dims2().map_err(wrong)?;
         let values = tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(wrong)?;
         Ok(Self { width, values })

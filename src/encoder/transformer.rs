@@ -213,7 +213,8 @@ struct Weights {
 
 impl Weights {
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Misfit> {
-        let old_name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        let old_name =
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
         let tensor = [name, &format!("bert.{name}"), &old_name, &format!("bert.{old_name}")]
             .iter()
             .find_map(|candidate| self.tensors.remove(*candidate))
@@ -233,7 +234,10 @@ impl Weights {
 
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>, Misfit> {
         let tensor = self.take(name, &[rows, columns])?;
-        tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|e| format!("model.safetensors: {name}: {e}"))
+        tensor
+            .flatten_all()
+            .and_then(|flat| flat.to_vec1())
+            .map_err(|e| format!("model.safetensors: {name}: {e}"))
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm, Misfit> {
@@ -244,7 +248,12 @@ impl Weights {
     }
 
     /// Several linear layers side by side, as one `[input, sum of outputs]` matrix and one bias.
-    fn linear(&mut self, names: &[String], input: usize, output: usize) -> Result<(Product, Vec<f32>), Misfit> {
+    fn linear(
+        &mut self,
+        names: &[String],
+        input: usize,
+        output: usize,
+    ) -> Result<(Product, Vec<f32>), Misfit> {
         let mut columns = Vec::new();
         let mut bias = Vec::new();
         for name in names {
@@ -252,7 +261,10 @@ impl Weights {
             columns.push(weight.t().map_err(|e| e.to_string())?);
             bias.extend(self.vector(&format!("{name}.bias"), output)?);
         }
-        let weight = Tensor::cat(&columns, 1).and_then(|w| w.contiguous()).and_then(Product::new).map_err(|e| e.to_string())?;
+        let weight = Tensor::cat(&columns, 1)
+            .and_then(|w| w.contiguous())
+            .and_then(Product::new)
+            .map_err(|e| e.to_string())?;
         Ok((weight, bias))
     }
 }
@@ -329,7 +341,10 @@ impl Transformer {
                     candle_core::bail!("token id {id} is not below vocab_size {}", self.config.vocab_size);
                 };
                 let Some(place) = self.positions.get(position * width..(position + 1) * width) else {
-                    candle_core::bail!("a sentence has more than {} tokens", self.config.max_position_embeddings);
+                    candle_core::bail!(
+                        "a sentence has more than {} tokens",
+                        self.config.max_position_embeddings
+                    );
                 };
                 embedded.extend(word.iter().zip(place).map(|(w, p)| w + p));
             }

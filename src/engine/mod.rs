@@ -98,7 +98,10 @@ impl Engine {
     pub fn new(release: Arc<Release>, max_wrong: f64) -> Self {
         let calibrations = release.calibrations();
         let one = Policy::for_goal(max_wrong, &calibrations.one.outcomes);
-        let two = calibrations.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
+        let two = calibrations
+            .two
+            .as_ref()
+            .map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
         Self { release, one, two }
     }
 
@@ -163,17 +166,21 @@ impl Engine {
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
             trace.stages.push(mark.stage("exact"));
         }
-        if outcome.is_none() {
-            outcome = hit.map(|hit| {
-                let (reason, confidence) = settled(hit);
-                let best = Scored { entry: hit.entry, confidence };
-                decided(Decision::Answer, reason, vec![best], 1, Generation::One)
-            });
-        }
-        if outcome.is_none() {
-            outcome = handoff::before_search(&query.text.core)
-                .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One));
-        }
+        // A stored question is its author's word and goes before the request
+        // for a person; keywords and rules, which match more than was
+        // foreseen, do not.
+        let settle = |hit: Hit| {
+            let (reason, confidence) = settled(hit);
+            let best = Scored { entry: hit.entry, confidence };
+            decided(Decision::Answer, reason, vec![best], 1, Generation::One)
+        };
+        outcome = outcome
+            .or_else(|| hit.filter(|hit| hit.how == Match::Question).map(settle))
+            .or_else(|| {
+                handoff::before_search(&query.text.core)
+                    .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One))
+            })
+            .or_else(|| hit.map(settle));
         if let (Some(outcome), None) = (&outcome, &trace) {
             return Ok(outcome.clone());
         }

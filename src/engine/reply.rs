@@ -108,10 +108,8 @@ impl Reply {
             Decision::Clarify => listed(outcome.offered, 0),
             Decision::Handoff => Vec::new(),
         };
-        let handoff = (outcome.decision == Decision::Handoff).then(|| HandoffReply {
-            reason: outcome.reason.name(),
-            candidates: listed(outcome.offered, 0),
-        });
+        let handoff = (outcome.decision == Decision::Handoff)
+            .then(|| HandoffReply { reason: outcome.reason.name(), candidates: listed(outcome.offered, 0) });
         let manifest = release.manifest();
         Self {
             decision: outcome.decision.name(),

@@ -104,7 +104,13 @@ pub struct TracedScore {
 }
 
 impl TracedVerdict {
-    pub(super) fn fill(&mut self, release: &Release, verdict: &Verdict, evidence: Option<Evidence>, policy: &Policy) {
+    pub(super) fn fill(
+        &mut self,
+        release: &Release,
+        verdict: &Verdict,
+        evidence: Option<Evidence>,
+        policy: &Policy,
+    ) {
         *self = Self {
             decision: verdict.decision.name(),
             reason: verdict.reason.name(),

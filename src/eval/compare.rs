@@ -46,7 +46,8 @@ impl Deed {
 pub fn fingerprint(queries: &[LabelledQuery]) -> Result<String> {
     let mut digest = Sha256::new();
     for query in queries {
-        let line = serde_json::to_vec(&(&query.text, &query.expect)).map_err(|e| Error::internal("eval", e))?;
+        let line =
+            serde_json::to_vec(&(&query.text, &query.expect)).map_err(|e| Error::internal("eval", e))?;
         digest.update(line);
         digest.update(b"\n");
     }
@@ -218,7 +219,11 @@ pub struct Comparison {
 ///
 /// # Errors
 /// When no generation was run both times.
-pub fn compare(path: &Path, baseline: &Baseline, runs: &[(u8, &[Prediction])]) -> Result<(Comparison, Vec<Flip>)> {
+pub fn compare(
+    path: &Path,
+    baseline: &Baseline,
+    runs: &[(u8, &[Prediction])],
+) -> Result<(Comparison, Vec<Flip>)> {
     let (mut generations, mut flips) = (BTreeMap::new(), Vec::new());
     for &(number, predictions) in runs {
         let Some(before) = baseline.outcomes.get(&number) else { continue };

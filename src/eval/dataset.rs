@@ -90,7 +90,13 @@ pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
         }
     }
     if problems.is_empty() && queries.is_empty() {
-        problems.push(Problem { file: name, line: 0, column: 0, field: None, message: "文件里没有测试问题".to_owned() });
+        problems.push(Problem {
+            file: name,
+            line: 0,
+            column: 0,
+            field: None,
+            message: "文件里没有测试问题".to_owned(),
+        });
     }
     if problems.is_empty() { Ok(queries) } else { Err(Error::Corpus(problems)) }
 }

@@ -194,8 +194,9 @@ impl Metrics {
         let answered = right + wrong;
         let false_answers = count(&|p| p.decision == Decision::Answer && !p.expect.is_inside());
         let clarified_inside = count(&|p| p.decision == Decision::Clarify && p.expect.is_inside());
-        let clarify_hits =
-            count(&|p| p.decision == Decision::Clarify && rank_of_right(p).is_some_and(|rank| rank < p.offered));
+        let clarify_hits = count(&|p| {
+            p.decision == Decision::Clarify && rank_of_right(p).is_some_and(|rank| rank < p.offered)
+        });
         let recall = |k: usize| count(&|p| rank_of_right(p).is_some_and(|rank| rank < k));
 
         let ranking = Ranking::new(&predictions);
@@ -206,7 +207,8 @@ impl Metrics {
         };
         let mut latencies: Vec<u64> = predictions.iter().map(|p| p.micros).collect();
         latencies.sort_unstable();
-        let nearest = |share: f64| latencies.get(((share * n as f64).ceil() as usize).saturating_sub(1)).copied();
+        let nearest =
+            |share: f64| latencies.get(((share * n as f64).ceil() as usize).saturating_sub(1)).copied();
         let latency_us = match (nearest(0.50), nearest(0.95), nearest(0.99)) {
             (Some(p50), Some(p95), Some(p99)) => Some(Latency { p50, p95, p99 }),
             _ => None,
@@ -382,7 +384,11 @@ pub fn reliability(predictions: &[Prediction]) -> Vec<Bin> {
     }
     let filled = sums.into_iter().filter(|(n, ..)| *n > 0);
     filled
-        .map(|(n, confidence, right)| Bin { n, confidence: confidence / n as f64, right: right as f64 / n as f64 })
+        .map(|(n, confidence, right)| Bin {
+            n,
+            confidence: confidence / n as f64,
+            right: right as f64 / n as f64,
+        })
         .collect()
 }
 
@@ -444,7 +450,8 @@ impl Ranking {
     fn bootstrap(&self) -> (Numbers, [Option<[f64; 2]>; PRECISIONS.len() + 4]) {
         let n = self.items.len();
         let numbers = self.numbers(&vec![1.0; n]);
-        let mut drawn: [Vec<f64>; PRECISIONS.len() + 4] = std::array::from_fn(|_| Vec::with_capacity(RESAMPLES));
+        let mut drawn: [Vec<f64>; PRECISIONS.len() + 4] =
+            std::array::from_fn(|_| Vec::with_capacity(RESAMPLES));
         let mut dice = Dice(0x5EED);
         let mut counts = vec![0.0; n];
         for _ in 0..if n == 0 { 0 } else { RESAMPLES } {
@@ -661,7 +668,8 @@ mod tests {
     #[test]
     fn thresholds_ignore_decisions_and_go_on_after_a_dip() {
         // Right, wrong, then eight right: 0.5 at two, 0.9 at ten.
-        let mut list = vec![told("a", Decision::Handoff, 0.99, &["a"]), told("a", Decision::Handoff, 0.98, &["b"])];
+        let mut list =
+            vec![told("a", Decision::Handoff, 0.99, &["a"]), told("a", Decision::Handoff, 0.98, &["b"])];
         list.extend((0..8).map(|i| told("a", Decision::Handoff, 0.9 - f64::from(i) / 100.0, &["a"])));
         let m = Metrics::of(&list);
         assert_eq!(keyed(&m.coverage_at_precision, "0.90"), Some(0.9));
@@ -675,7 +683,12 @@ mod tests {
         let strangers = [told("", Decision::Handoff, 0.2, &["a"])];
         for list in [&[][..], &silent[..], &strangers[..]] {
             let m = Metrics::of(list);
-            assert!(m.precision.is_none() && m.wrong_rate.is_none() && m.auroc.is_none() && m.clarify_hit.is_none());
+            assert!(
+                m.precision.is_none()
+                    && m.wrong_rate.is_none()
+                    && m.auroc.is_none()
+                    && m.clarify_hit.is_none()
+            );
             let json = serde_json::to_value(&m).expect("serialises");
             assert!(json["precision"].is_null() && json["intervals"]["precision"].is_null());
             // serde_json writes NaN as null; only what has no denominator may be.
@@ -690,9 +703,12 @@ mod tests {
     #[test]
     fn wilson_as_published() {
         // Newcombe 1998, table I, method 3.
-        for (hits, n, low, high) in
-            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
-        {
+        for (hits, n, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
             let e = Estimate::share(hits, n).expect("defined");
             assert!((e.low - low).abs() < 5e-5 && (e.high - high).abs() < 5e-5, "{e:?}");
         }
@@ -703,7 +719,9 @@ mod tests {
     #[test]
     fn the_order_of_the_questions_means_nothing() {
         let mut list = mixed();
-        list.extend((0..40).map(|i| told(if i % 3 == 0 { "a" } else { "" }, Decision::Answer, f64::from(i % 7) / 7.0, &["a"])));
+        list.extend((0..40).map(|i| {
+            told(if i % 3 == 0 { "a" } else { "" }, Decision::Answer, f64::from(i % 7) / 7.0, &["a"])
+        }));
         let forward = Metrics::of(&list);
         list.reverse();
         assert_eq!(forward, Metrics::of(&list));

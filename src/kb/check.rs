@@ -99,7 +99,10 @@ pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
                     entries: vec![entry.id.clone(), other.id.clone()],
                     texts: vec![keyword.clone()],
                     score: None,
-                    message: format!("关键词“{keyword}”正好是“{}”的一个问法，这个关键词永远不会起作用", other.id),
+                    message: format!(
+                        "关键词“{keyword}”正好是“{}”的一个问法，这个关键词永远不会起作用",
+                        other.id
+                    ),
                     fix: format!("从“{}”删除这个关键词，或从“{}”删除这个问法", entry.id, other.id),
                 });
             }
@@ -114,8 +117,23 @@ pub fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|finding| (finding.severity, finding.code));
 }
 
-fn about(entry: &Entry, severity: Severity, code: &'static str, texts: Vec<String>, message: String, fix: &str) -> Finding {
-    Finding { severity, code, entries: vec![entry.id.clone()], texts, score: None, message, fix: fix.to_owned() }
+fn about(
+    entry: &Entry,
+    severity: Severity,
+    code: &'static str,
+    texts: Vec<String>,
+    message: String,
+    fix: &str,
+) -> Finding {
+    Finding {
+        severity,
+        code,
+        entries: vec![entry.id.clone()],
+        texts,
+        score: None,
+        message,
+        fix: fix.to_owned(),
+    }
 }
 
 fn phrasings(entry: &Entry, findings: &mut Vec<Finding>) {
@@ -129,7 +147,14 @@ fn phrasings(entry: &Entry, findings: &mut Vec<Finding>) {
                 format!("问法“{text}”与“{first}”只差标点、大小写或繁简，等于写了两次")
             };
             let texts = vec![first.to_owned(), text.to_owned()];
-            findings.push(about(entry, Severity::Warning, "duplicate_phrasing", texts, message, "删除其中一个"));
+            findings.push(about(
+                entry,
+                Severity::Warning,
+                "duplicate_phrasing",
+                texts,
+                message,
+                "删除其中一个",
+            ));
         }
         let length = core.chars().count();
         if length < SHORT_PHRASING {
@@ -139,19 +164,36 @@ fn phrasings(entry: &Entry, findings: &mut Vec<Finding>) {
                 format!("问法“{text}”太短，说明不了问题")
             };
             let fix = "写成完整的问题；如果顾客真的只打这几个字，请改成关键词";
-            findings.push(about(entry, Severity::Warning, "short_phrasing", vec![text.to_owned()], message, fix));
+            findings.push(about(
+                entry,
+                Severity::Warning,
+                "short_phrasing",
+                vec![text.to_owned()],
+                message,
+                fix,
+            ));
         }
     }
 }
 
 fn answers(entry: &Entry, findings: &mut Vec<Finding>) {
     let common = std::iter::once(("", &entry.answer));
-    for (channel, answer) in common.chain(entry.answers.iter().map(|(channel, text)| (channel.as_str(), text))) {
-        let which = if channel.is_empty() { "答案".to_owned() } else { format!("渠道“{channel}”的答案") };
+    for (channel, answer) in
+        common.chain(entry.answers.iter().map(|(channel, text)| (channel.as_str(), text)))
+    {
+        let which =
+            if channel.is_empty() { "答案".to_owned() } else { format!("渠道“{channel}”的答案") };
         let said = answer.chars().filter(|c| c.is_alphanumeric()).count();
         if said == 0 {
             let message = format!("{which}是空的或只有标点");
-            findings.push(about(entry, Severity::Error, "empty_answer", Vec::new(), message, "写上答案，或停用这个条目"));
+            findings.push(about(
+                entry,
+                Severity::Error,
+                "empty_answer",
+                Vec::new(),
+                message,
+                "写上答案，或停用这个条目",
+            ));
         } else if said < SHORT_ANSWER {
             let message = format!("{which}只有 {said} 个字：“{}”", answer.trim());
             let fix = "说清楚怎么做、在哪里、多久；如果就该这么短，可以不管";
@@ -169,7 +211,14 @@ fn validity(entry: &Entry, now: OffsetDateTime, findings: &mut Vec<Finding>) {
     } else if until - now <= EXPIRY_NOTICE {
         let days = (until - now).whole_days();
         let message = format!("答案将在 {} 失效（还有 {days} 天）", until.date());
-        findings.push(about(entry, Severity::Info, "expires_soon", Vec::new(), message, "确认到期以后怎么回答，提前准备新答案"));
+        findings.push(about(
+            entry,
+            Severity::Info,
+            "expires_soon",
+            Vec::new(),
+            message,
+            "确认到期以后怎么回答，提前准备新答案",
+        ));
     }
 }
 

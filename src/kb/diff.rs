@@ -84,7 +84,9 @@ impl Diff {
 fn fields(before: &Entry, after: &Entry) -> Vec<FieldChange> {
     // Entries are plain data; they always have a JSON form.
     let value = |entry: &Entry| serde_json::to_value(entry).unwrap_or_default();
-    let (Value::Object(before), Value::Object(after)) = (value(before), value(after)) else { return Vec::new() };
+    let (Value::Object(before), Value::Object(after)) = (value(before), value(after)) else {
+        return Vec::new();
+    };
     after
         .into_iter()
         .filter_map(|(field, after)| {

@@ -73,12 +73,22 @@ struct Located {
 impl Located {
     fn problem(&self, field: &str, message: String) -> Problem {
         let column = self.columns.iter().find(|(name, _)| name == field).map_or(0, |(_, column)| *column);
-        Problem { file: self.file.to_string(), line: self.line, column, field: Some(field.to_owned()), message }
+        Problem {
+            file: self.file.to_string(),
+            line: self.line,
+            column,
+            field: Some(field.to_owned()),
+            message,
+        }
     }
 
     /// How another entry's message calls this place.
     fn place(&self, seen_from: &Self) -> String {
-        if self.file == seen_from.file { format!("第 {} 行", self.line) } else { format!("{} 第 {} 行", self.file, self.line) }
+        if self.file == seen_from.file {
+            format!("第 {} 行", self.line)
+        } else {
+            format!("{} 第 {} 行", self.file, self.line)
+        }
     }
 }
 
@@ -132,7 +142,7 @@ pub fn write(base: &KnowledgeBase, path: &Path) -> Result<()> {
         Ending::Csv => csv::write(base)?,
         Ending::Xlsx => xlsx::write(base)?,
     };
-    crate::store::write_whole(path, &bytes)
+    crate::disk::write_whole(path, &bytes)
 }
 
 enum Ending {
@@ -146,7 +156,10 @@ fn ending(path: &Path) -> Result<Ending> {
         Some("jsonl" | "ndjson") => Ok(Ending::Jsonl),
         Some("csv") => Ok(Ending::Csv),
         Some("xlsx") => Ok(Ending::Xlsx),
-        _ => Err(Error::Refused(format!("{}: the file's ending must be .jsonl, .csv or .xlsx", path.display()))),
+        _ => Err(Error::Refused(format!(
+            "{}: the file's ending must be .jsonl, .csv or .xlsx",
+            path.display()
+        ))),
     }
 }
 
@@ -158,7 +171,8 @@ fn whole(file: &FileName, message: String) -> Problem {
 /// Checks what holds between entries and makes the knowledge base.
 fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<KnowledgeBase> {
     for one in &mut located {
-        one.entry.topic = one.entry.topic.take().map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty());
+        one.entry.topic =
+            one.entry.topic.take().map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty());
     }
     let mut ids: HashMap<&EntryId, &Located> = HashMap::new();
     let mut questions: HashMap<String, &Located> = HashMap::new();
@@ -168,9 +182,15 @@ fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<Kno
         if let Some(first) = ids.get(&entry.id) {
             // Ids that were derived are equal because the questions are.
             problems.push(if entry.id == EntryId::derived(&entry.question) {
-                one.problem("question", format!("问题“{}”在{}已经有了，请合并成一个条目", entry.question, first.place(one)))
+                one.problem(
+                    "question",
+                    format!("问题“{}”在{}已经有了，请合并成一个条目", entry.question, first.place(one)),
+                )
             } else {
-                one.problem("id", format!("编号“{}”在{}已经用过，每个编号只能用一次", entry.id, first.place(one)))
+                one.problem(
+                    "id",
+                    format!("编号“{}”在{}已经用过，每个编号只能用一次", entry.id, first.place(one)),
+                )
             });
             continue;
         }
@@ -202,7 +222,8 @@ fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<Kno
             }
             let first = *keywords.entry(key).or_insert(one);
             if first.entry.id != entry.id {
-                let message = format!("关键词“{keyword}”在{}的“{}”下已经有了", first.place(one), first.entry.id);
+                let message =
+                    format!("关键词“{keyword}”在{}的“{}”下已经有了", first.place(one), first.entry.id);
                 problems.push(one.problem("keywords", message));
             }
         }
@@ -225,7 +246,9 @@ fn alone(one: &Located, problems: &mut Vec<Problem>) {
             problems.push(one.problem("rules", message));
         }
     }
-    if let Some((channel, _)) = entry.answers.iter().find(|(channel, text)| channel.trim().is_empty() || text.trim().is_empty()) {
+    if let Some((channel, _)) =
+        entry.answers.iter().find(|(channel, text)| channel.trim().is_empty() || text.trim().is_empty())
+    {
         problems.push(one.problem("answers", format!("渠道“{channel}”的名称或答案是空白，请补上或删除")));
     }
     if entry.related.iter().any(|id| id.0.trim().is_empty()) {

@@ -94,8 +94,7 @@ impl Entry {
 
     /// Whether the entry may be given at `now`.
     pub fn valid_at(&self, now: time::OffsetDateTime) -> bool {
-        self.valid_from.is_none_or(|from| from <= now)
-            && self.valid_until.is_none_or(|until| now < until)
+        self.valid_from.is_none_or(|from| from <= now) && self.valid_until.is_none_or(|until| now < until)
     }
 }
 

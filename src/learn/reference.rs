@@ -48,8 +48,10 @@ struct Scored {
 /// Gathers the reference from evidence files, one per labelled query set. A
 /// set is called by its file's folder.
 pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
-    let mut reference =
-        Reference { features: FEATURES.iter().map(|&name| name.to_owned()).collect(), ..Reference::default() };
+    let mut reference = Reference {
+        features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+        ..Reference::default()
+    };
     for path in files.iter().map(AsRef::as_ref) {
         let lines = read(path)?;
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
@@ -60,8 +62,11 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
             let row = |verdict: &Verdict, generation| {
                 let accepts = |scored: &Scored| line.expect.accepts(&scored.entry);
                 verdict.evidence.map(|evidence| {
-                    let features =
-                        evidence.features(generation).iter().map(|x| (x * PRECISION).round() / PRECISION).collect();
+                    let features = evidence
+                        .features(generation)
+                        .iter()
+                        .map(|x| (x * PRECISION).round() / PRECISION)
+                        .collect();
                     let right = verdict.candidates.first().is_some_and(accepts);
                     let listed = verdict.candidates.iter().take(LISTED).any(accepts);
                     (features, right, listed, weight)

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    CALIBRATION, ENTRIES, FORMAT, LEXICAL, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS, analyzer_for,
-    files_below, self_ask, text_fingerprint,
+    CALIBRATION, ENTRIES, FORMAT, LEXICAL, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS,
+    analyzer_for, files_below, self_ask, text_fingerprint,
 };
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
@@ -57,7 +57,9 @@ pub fn background() -> Result<Vec<String>> {
     BACKGROUND
         .lines()
         .map(|line| {
-            serde_json::from_str::<Line>(line).map(|line| line.text).map_err(|e| Error::internal("background", e))
+            serde_json::from_str::<Line>(line)
+                .map(|line| line.text)
+                .map_err(|e| Error::internal("background", e))
         })
         .collect()
 }
@@ -167,7 +169,8 @@ impl Build<'_> {
     /// Makes a release that lives in a temporary folder, for a knowledge base
     /// that is asked straight from its file.
     pub fn temporary(&self) -> Result<Release> {
-        let folder = tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
         self.write(folder.path())?;
         let mut release = Release::open(folder.path(), self.encoder.clone())?;
         release._temporary = Some(folder);

@@ -40,6 +40,30 @@ const SCATTERED_BY: f32 = 3.0;
 /// says only that the words differ, not that the entries are confused.
 const SAME_WORDS: f32 = 0.4;
 
+/// Words of questions that are about nothing yet.
+const ASKING_WORDS: [&str; 20] = [
+    "怎么",
+    "怎么办",
+    "怎样",
+    "咋办",
+    "咋",
+    "如何",
+    "什么",
+    "为什么",
+    "多少",
+    "哪里",
+    "哪儿",
+    "可以",
+    "能",
+    "吗",
+    "弄",
+    "办",
+    "问题",
+    "咨询",
+    "帮忙",
+    "问",
+];
+
 /// What asking one phrasing showed.
 struct Asked {
     phrasing: usize,
@@ -51,7 +75,7 @@ struct Asked {
     taken_by: Option<usize>,
     /// The nearest phrasings of other entries: cosine and share.
     near: Vec<(usize, Option<f32>, f32)>,
-    /// Whether every word is a stop word.
+    /// Whether every word is a stop word or an asking one.
     general: bool,
 }
 
@@ -92,7 +116,8 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
     let vector = release.semantic().map(|semantic| semantic.vectors().row(index));
     let first = |except| -> Result<_> {
         let lexical = release.lexical().search(&query, CANDIDATES, except)?;
-        let scan = release.semantic().zip(vector.as_ref()).map(|(semantic, vector)| semantic.scan(vector, except));
+        let scan =
+            release.semantic().zip(vector.as_ref()).map(|(semantic, vector)| semantic.scan(vector, except));
         let scale = release.calibrations().two.as_ref().map(|two| &two.scale);
         let ranked = rank(&Lists { query: &query, lexical: &lexical, semantic: scan.as_ref().zip(scale) });
         Ok((lexical, scan, ranked))
@@ -111,17 +136,21 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
         let all = weight + theirs.iter().map(idf).sum::<f32>();
         if all > 0.0 { 2.0 * common / all } else { 0.0 }
     };
-    let telling = |phrasing: Option<usize>| scan.is_some() || phrasing.is_some_and(|other| share(other) >= SAME_WORDS);
-    let lost_to = ranked.first().filter(|item| had_others && item.entry != *own && telling(item.worded)).map(|best| {
-        let own_score: f32 = ranked.iter().find(|item| item.entry == *own).map_or(0.0, |item| item.score);
-        (best.entry, best.score - own_score)
-    });
+    let telling =
+        |phrasing: Option<usize>| scan.is_some() || phrasing.is_some_and(|other| share(other) >= SAME_WORDS);
+    let lost_to =
+        ranked.first().filter(|item| had_others && item.entry != *own && telling(item.worded)).map(|best| {
+            let own_score: f32 = ranked.iter().find(|item| item.entry == *own).map_or(0.0, |item| item.score);
+            (best.entry, best.score - own_score)
+        });
 
     let mut near = Vec::new();
     if let Some(scan) = &scan {
         let others = scan.iter().flatten().map(|nearness| nearness.best);
         let others = others.filter(|candidate| candidate.entry != *own && candidate.score >= NEAR_COSINE);
-        near.extend(others.map(|candidate| (candidate.phrasing, Some(candidate.score), share(candidate.phrasing))));
+        near.extend(
+            others.map(|candidate| (candidate.phrasing, Some(candidate.score), share(candidate.phrasing))),
+        );
     }
     for candidate in lexical.iter().filter(|candidate| candidate.entry != *own) {
         let share = share(candidate.phrasing);
@@ -129,7 +158,8 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
             near.push((candidate.phrasing, None, share));
         }
     }
-    let general = !query.tokens.is_empty() && query.tokens.iter().all(|token| token.stop);
+    let general = !query.tokens.is_empty()
+        && query.tokens.iter().all(|token| token.stop || ASKING_WORDS.contains(&token.text.as_str()));
     Ok(Asked { phrasing: index, lost_to, had_others, taken_by, near, general })
 }
 
@@ -281,11 +311,14 @@ impl View<'_> {
                     if matcher.find(&phrasing.normalized).is_none() || !named.insert(phrasing.text.as_str()) {
                         continue;
                     }
-                    let (own, other, text) = (entry.id.clone(), self.id(phrasing.entry), phrasing.text.clone());
+                    let (own, other, text) =
+                        (entry.id.clone(), self.id(phrasing.entry), phrasing.text.clone());
                     findings.push(Finding {
                         severity: Severity::Warning,
                         code: "rule_takes_other",
-                        message: format!("“{own}”的规则也会抓住“{other}”的问法“{text}”；顾客稍换说法就会得到“{own}”的答案"),
+                        message: format!(
+                            "“{own}”的规则也会抓住“{other}”的问法“{text}”；顾客稍换说法就会得到“{own}”的答案"
+                        ),
                         fix: "给规则加上 without（不含）词，或写得更具体".to_owned(),
                         entries: vec![own, other],
                         texts: vec![text],

@@ -126,7 +126,9 @@ pub struct Release {
 
 /// The analyzer for some entries: the shipped lexicon and the entries' own keywords.
 fn analyzer_for(entries: &[Entry]) -> Analyzer {
-    Analyzer::new(Lexicon::with_words(entries.iter().flat_map(|entry| entry.keywords.iter().map(String::as_str))))
+    Analyzer::new(Lexicon::with_words(
+        entries.iter().flat_map(|entry| entry.keywords.iter().map(String::as_str)),
+    ))
 }
 
 fn text_fingerprint(analyzer: &Analyzer) -> String {
@@ -158,7 +160,9 @@ impl Release {
             (Some(model), None) => {
                 return Err(Error::release(
                     folder,
-                    format!("holds vectors of model {model}, and no model is loaded; start without `--model none`, or {mend}"),
+                    format!(
+                        "holds vectors of model {model}, and no model is loaded; start without `--model none`, or {mend}"
+                    ),
                 ));
             }
             (Some(model), Some(encoder)) => {
@@ -166,7 +170,9 @@ impl Release {
                 if *model != loaded {
                     return Err(Error::release(
                         folder,
-                        format!("holds vectors of model {model}, the model loaded is {loaded}; load that model with `--model DIR`, or {mend}"),
+                        format!(
+                            "holds vectors of model {model}, the model loaded is {loaded}; load that model with `--model DIR`, or {mend}"
+                        ),
                     ));
                 }
                 Some(encoder)
@@ -268,7 +274,9 @@ impl Manifest {
         if format != FORMAT {
             return Err(Error::release(
                 folder,
-                format!("has format {format}, this zhida reads format {FORMAT}; publish the knowledge base again with this zhida"),
+                format!(
+                    "has format {format}, this zhida reads format {FORMAT}; publish the knowledge base again with this zhida"
+                ),
             ));
         }
         read_json(&path)

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Calibrations, Semantics};
 use super::build::Progress;
+use super::{Calibrations, Semantics};
 use crate::decide::Generation;
 use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, SAME_TRADE, Sample};
 use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Scale, Yardstick, rank};
@@ -113,14 +113,16 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
         }
     };
     // An entry with one phrasing has nothing left to be found by.
-    let with_others: Vec<usize> =
-        (0..subject.phrasings.len()).filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1).collect();
+    let with_others: Vec<usize> = (0..subject.phrasings.len())
+        .filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1)
+        .collect();
     let mut inside: Vec<Question<'a>> = evenly(&with_others)
         .map(|index| own(index, Except::Phrasing(index), Some(subject.phrasings[index].entry), Kind::Inside))
         .collect();
     let every: Vec<usize> = (0..subject.phrasings.len()).collect();
-    let mut near: Vec<Question<'a>> =
-        evenly(&every).map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None, Kind::SameTrade)).collect();
+    let mut near: Vec<Question<'a>> = evenly(&every)
+        .map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None, Kind::SameTrade))
+        .collect();
     let everyone: Vec<usize> = (0..subject.background.len()).collect();
     let mut far: Vec<Question<'a>> = evenly(&everyone)
         .filter_map(|index| {
@@ -185,6 +187,7 @@ fn ask(
         return Ok((one, None));
     };
     let scan = semantic.scan(vector, question.except);
-    let two = sample(&Lists { query: &query, lexical: &lexical, semantic: Some((&scan, scale)) }, Generation::Two);
+    let two =
+        sample(&Lists { query: &query, lexical: &lexical, semantic: Some((&scan, scale)) }, Generation::Two);
     Ok((one, two))
 }

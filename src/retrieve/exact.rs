@@ -47,8 +47,12 @@ impl Compiled {
         let keys = |texts: &[String]| texts.iter().map(|text| exact_key(text)).collect();
         Ok(match rule {
             Rule::Exact { exact } => Self::Exact(exact_key(exact)),
-            Rule::Contains { contains, without } => Self::Contains { all: keys(contains), none: keys(without) },
-            Rule::Regex { regex, without } => Self::Regex { pattern: Regex::new(regex)?, none: keys(without) },
+            Rule::Contains { contains, without } => {
+                Self::Contains { all: keys(contains), none: keys(without) }
+            }
+            Rule::Regex { regex, without } => {
+                Self::Regex { pattern: Regex::new(regex)?, none: keys(without) }
+            }
         })
     }
 
@@ -56,7 +60,9 @@ impl Compiled {
         let free_of = |none: &[String]| !none.iter().any(|word| key.contains(word.as_str()));
         match self {
             Self::Exact(text) => key == text,
-            Self::Contains { all, none } => all.iter().all(|word| key.contains(word.as_str())) && free_of(none),
+            Self::Contains { all, none } => {
+                all.iter().all(|word| key.contains(word.as_str())) && free_of(none)
+            }
             Self::Regex { pattern, none } => pattern.is_match(key) && free_of(none),
         }
     }

@@ -118,16 +118,17 @@ impl Lexical {
     pub fn open(folder: &Path, phrasings: &[Phrasing]) -> Result<Self> {
         let failed = |e: tantivy::TantivyError| search_error(folder, e);
         let index = Index::open_in_dir(folder).map_err(failed)?;
-        let reader = index
-            .reader_builder()
-            .reload_policy(tantivy::ReloadPolicy::Manual)
-            .try_into()
-            .map_err(failed)?;
+        let reader =
+            index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
         if searcher.num_docs() != phrasings.len() as u64 {
             return Err(Error::release(
                 folder,
-                format!("the lexical index holds {} phrasings, the entries have {}", searcher.num_docs(), phrasings.len()),
+                format!(
+                    "the lexical index holds {} phrasings, the entries have {}",
+                    searcher.num_docs(),
+                    phrasings.len()
+                ),
             ));
         }
         let schema = index.schema();
@@ -172,7 +173,10 @@ impl Lexical {
         };
         let found = self
             .searcher
-            .search(&BooleanQuery::new(clauses), &TopDocs::with_limit(PHRASINGS.max(k) + hidden).order_by_score())
+            .search(
+                &BooleanQuery::new(clauses),
+                &TopDocs::with_limit(PHRASINGS.max(k) + hidden).order_by_score(),
+            )
             .map_err(|e| Error::internal("search", e))?;
         let mut best: HashMap<usize, Candidate> = HashMap::new();
         for (score, address) in found {
@@ -211,6 +215,9 @@ fn search_error(folder: &Path, error: tantivy::TantivyError) -> Error {
         tantivy::TantivyError::IoError(source) => {
             Error::io("use", folder, std::io::Error::new(source.kind(), source.to_string()))
         }
-        other => Error::release(folder, format!("the lexical index cannot be used: {other}; publish the knowledge base again")),
+        other => Error::release(
+            folder,
+            format!("the lexical index cannot be used: {other}; publish the knowledge base again"),
+        ),
     }
 }

@@ -9,6 +9,8 @@ pub mod exact;
 pub mod lexical;
 pub mod semantic;
 
+use std::collections::HashSet;
+
 use crate::kb::Entry;
 use crate::text::Normalized;
 
@@ -23,19 +25,20 @@ pub struct Phrasing {
     pub normalized: Normalized,
 }
 
-/// All phrasings of some entries.
+/// All phrasings of some entries. A phrasing that stands twice under an entry
+/// counts once: its twin would be found when it is asked without itself.
 pub fn phrasings(entries: &[Entry]) -> Vec<Phrasing> {
-    entries
-        .iter()
-        .enumerate()
-        .flat_map(|(index, entry)| {
-            entry.phrasings().map(move |text| Phrasing {
-                entry: index,
-                text: text.to_owned(),
-                normalized: Normalized::new(text),
-            })
-        })
-        .collect()
+    let mut all = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for text in entry.phrasings() {
+            let normalized = Normalized::new(text);
+            if seen.insert(normalized.exact.clone()) {
+                all.push(Phrasing { entry: index, text: text.to_owned(), normalized });
+            }
+        }
+    }
+    all
 }
 
 /// An entry that a matcher found, by its best phrasing.

@@ -62,7 +62,8 @@ impl Admission {
 
     /// A permit, as soon as there is one.
     pub async fn admit(&self) -> Result<Permit, Problem> {
-        let busy = || Problem::new(Kind::Overloaded, "all workers are busy with other questions; try again shortly");
+        let busy =
+            || Problem::new(Kind::Overloaded, "all workers are busy with other questions; try again shortly");
         // A free permit costs no timer.
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(Permit(permit));
@@ -86,7 +87,10 @@ impl Admission {
     {
         let late = || {
             let millis = self.deadline.as_millis();
-            Problem::new(Kind::DeadlineExceeded, format!("there was no answer within {millis} ms; try again shortly"))
+            Problem::new(
+                Kind::DeadlineExceeded,
+                format!("there was no answer within {millis} ms; try again shortly"),
+            )
         };
         let start = Instant::now();
         let permit = self.admit().await?;

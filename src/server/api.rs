@@ -35,8 +35,11 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .routes(routes!(readyz))
         .routes(routes!(metrics))
         .routes(routes!(openapi));
-    let (router, mut document) =
-        OpenApiRouter::with_openapi(Document::openapi()).merge(answer).merge(batch).merge(rest).split_for_parts();
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(answer)
+        .merge(batch)
+        .merge(rest)
+        .split_for_parts();
     document.info.description = Some(description());
     (router, document)
 }
@@ -152,7 +155,7 @@ async fn answer_batch(State(server): State<Server>, request: Request) -> Result<
 /// Answers a question; synchronous from here on.
 fn one(engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
     let options = Options { generation: question.last_generation(), ..Options::default() };
-    let (outcome, trace) = if question.explain {
+    let (outcome, trace) = if question.explain == Some(true) {
         let (outcome, trace) = engine.explain(&question.text, options)?;
         (outcome, Some(trace))
     } else {

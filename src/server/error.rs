@@ -92,11 +92,15 @@ impl Kind {
             }
             Self::SlowBody => (S::REQUEST_TIMEOUT, "/problems/slow-body", "The body did not arrive in time"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "/problems/body-too-large", "The body is too large"),
-            Self::WrongContentType => {
-                (S::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-content-type", "The body must be application/json")
-            }
+            Self::WrongContentType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/wrong-content-type",
+                "The body must be application/json",
+            ),
             Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
-            Self::TextTooLong => (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long"),
+            Self::TextTooLong => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long")
+            }
             Self::MissingField => (S::UNPROCESSABLE_ENTITY, "/problems/missing-field", "A field is missing"),
             Self::UnknownField => (S::UNPROCESSABLE_ENTITY, "/problems/unknown-field", "Unknown field"),
             Self::InvalidField => {
@@ -209,7 +213,9 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Question(e @ QuestionError::Blank) => Self::new(Kind::BlankText, e.to_string()).of_field("text"),
+            Error::Question(e @ QuestionError::Blank) => {
+                Self::new(Kind::BlankText, e.to_string()).of_field("text")
+            }
             Error::Question(e @ QuestionError::TooLong { .. }) => {
                 Self::new(Kind::TextTooLong, e.to_string()).of_field("text")
             }

@@ -53,7 +53,11 @@ impl Metrics {
         let in_flight = Gauge::default();
         let release = Family::default();
         registered.register("answers", "Decisions given", answers.clone());
-        registered.register("rejected", "Requests and batch items that got a problem document", rejected.clone());
+        registered.register(
+            "rejected",
+            "Requests and batch items that got a problem document",
+            rejected.clone(),
+        );
         registered.register(
             "answer_seconds",
             "Time from request to reply of one question, waiting included",

@@ -64,23 +64,29 @@ struct Failure {
 impl View {
     /// The names of the knowledge bases that answer, with their engines.
     pub fn engines(&self) -> impl Iterator<Item = (&str, &Arc<Engine>)> {
-        self.shelves.iter().filter_map(|(name, slot)| slot.engine.as_ref().map(|engine| (name.as_str(), engine)))
+        self.shelves
+            .iter()
+            .filter_map(|(name, slot)| slot.engine.as_ref().map(|engine| (name.as_str(), engine)))
     }
 
     /// What an operator should look at, as name and message without internals.
     pub fn warnings(&self) -> Vec<(&str, String)> {
         let slots = self.shelves.iter().filter_map(|(name, slot)| {
             let failure = slot.failure.as_ref()?;
-            let failed = failure
-                .number
-                .map_or_else(|| "the current release cannot be read".to_owned(), |n| format!("release {n} cannot be opened"));
+            let failed = failure.number.map_or_else(
+                || "the current release cannot be read".to_owned(),
+                |n| format!("release {n} cannot be opened"),
+            );
             let served = slot.engine.as_ref().map_or_else(
                 || "nothing is served instead".to_owned(),
                 |engine| format!("release {} is still served", engine.release().manifest().number),
             );
             Some((name.as_str(), format!("{failed}, {served}; the server's log says why")))
         });
-        let all = self.warning.iter().map(|_| ("", "the data directory cannot be read; the server's log says why".to_owned()));
+        let all = self
+            .warning
+            .iter()
+            .map(|_| ("", "the data directory cannot be read; the server's log says why".to_owned()));
         slots.chain(all).collect()
     }
 
@@ -132,9 +138,10 @@ impl Registry {
                 Err(Problem::new(Kind::NotReady, detail).of_field("kb"))
             }
             // Before the first look at the data directory nobody knows which names exist.
-            None if !self.was_ready.load(Ordering::Acquire) && view.shelves.is_empty() => {
-                Err(Problem::new(Kind::NotReady, "no knowledge base is served yet: the server is starting, or nothing is published"))
-            }
+            None if !self.was_ready.load(Ordering::Acquire) && view.shelves.is_empty() => Err(Problem::new(
+                Kind::NotReady,
+                "no knowledge base is served yet: the server is starting, or nothing is published",
+            )),
             None => {
                 let known = view.shelves.keys().cloned().collect();
                 Err(Error::Unknown { what: "knowledge base", name: name.to_owned(), known }.into())

@@ -38,11 +38,11 @@ pub struct AnswerRequest {
     /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`.
     pub channel: Option<String>,
     /// The last generation of matchers that may run.
-    #[schema(minimum = 1, maximum = 2, default = 2, required = false)]
-    pub generation: u8,
+    #[schema(minimum = 1, maximum = 2, default = 2)]
+    pub generation: Option<u8>,
     /// Whether the reply tells what every stage saw.
-    #[schema(default = false, required = false)]
-    pub explain: bool,
+    #[schema(default = false)]
+    pub explain: Option<bool>,
 }
 
 /// Several questions at once.
@@ -60,19 +60,20 @@ impl AnswerRequest {
     pub(super) fn read(value: Value) -> Result<Self, Problem> {
         let mut fields = object(value, &Self::FIELDS)?;
         Ok(Self {
-            text: string(&mut fields, "text")?.ok_or_else(|| missing("text", "a string with the customer's question"))?,
+            text: string(&mut fields, "text")?
+                .ok_or_else(|| missing("text", "a string with the customer's question"))?,
             kb: string(&mut fields, "kb")?,
             session: string(&mut fields, "session")?,
             channel: string(&mut fields, "channel")?,
             generation: match fields.remove("generation") {
-                None | Some(Value::Null) => 2,
-                Some(Value::Number(number)) if number.as_u64() == Some(1) => 1,
-                Some(Value::Number(number)) if number.as_u64() == Some(2) => 2,
+                None | Some(Value::Null) => None,
+                Some(Value::Number(number)) if number.as_u64() == Some(1) => Some(1),
+                Some(Value::Number(number)) if number.as_u64() == Some(2) => Some(2),
                 Some(other) => return Err(invalid("generation", "the number 1 or 2", &other)),
             },
             explain: match fields.remove("explain") {
-                None | Some(Value::Null) => false,
-                Some(Value::Bool(wanted)) => wanted,
+                None | Some(Value::Null) => None,
+                Some(Value::Bool(wanted)) => Some(wanted),
                 Some(other) => return Err(invalid("explain", "true or false", &other)),
             },
         })
@@ -80,7 +81,7 @@ impl AnswerRequest {
 
     /// The last generation that may run.
     pub(super) fn last_generation(&self) -> Generation {
-        if self.generation == 1 { Generation::One } else { Generation::Two }
+        if self.generation == Some(1) { Generation::One } else { Generation::Two }
     }
 }
 
@@ -103,7 +104,8 @@ pub(super) fn batch_items(value: Value) -> Result<Vec<Value>, Problem> {
 pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Problem> {
     // A page of another site can make a browser send text/plain here without
     // asking; it cannot do so with application/json.
-    let declared = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         let detail = format!("the content type is {declared:?}; send `Content-Type: application/json`");
@@ -116,7 +118,10 @@ pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Proble
             return Err(Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes")));
         }
         Ok(Err(rejection)) => {
-            tracing::debug!(status = rejection.into_response().status().as_u16(), "a body did not arrive whole");
+            tracing::debug!(
+                status = rejection.into_response().status().as_u16(),
+                "a body did not arrive whole"
+            );
             return Err(Problem::new(Kind::BrokenBody, "the connection broke off inside the body"));
         }
         Err(_) => {
@@ -165,7 +170,8 @@ fn invalid(field: &str, expected: &str, got: &Value) -> Problem {
         Value::Number(number) => format!("the number {number}"),
         other => kind_of(other).to_owned(),
     };
-    Problem::new(Kind::InvalidField, format!("field `{field}` must be {expected}, got {shown}")).of_field(field)
+    Problem::new(Kind::InvalidField, format!("field `{field}` must be {expected}, got {shown}"))
+        .of_field(field)
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -12,10 +12,10 @@
 //! leaves the old state or the new one.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::disk::{sync_folder, write_whole};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{KnowledgeBase, formats};
@@ -149,7 +149,14 @@ impl Shelf {
         let path = self.folder.join("current");
         match fs::read_to_string(&path) {
             Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-                Error::release(&path, format!("holds {:?}, not a release number; run `zhida kb rollback --kb {} N`", text.trim(), self.name))
+                Error::release(
+                    &path,
+                    format!(
+                        "holds {:?}, not a release number; run `zhida kb rollback --kb {} N`",
+                        text.trim(),
+                        self.name
+                    ),
+                )
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", path, e)),
@@ -249,23 +256,3 @@ impl Shelf {
 
 /// The beginning of the names of folders that are not finished.
 const UNFINISHED: &str = ".unfinished-";
-
-/// Writes a file so that it appears whole or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let failed = |e| Error::io("write", path, e);
-    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
-    // A temporary file is its owner's alone; what it becomes is an ordinary one.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(beside.path(), fs::Permissions::from_mode(0o644)).map_err(failed)?;
-    }
-    beside.persist(path).map_err(|e| failed(e.error))?;
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", folder, e))
-}

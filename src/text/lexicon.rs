@@ -115,8 +115,10 @@ impl Fillers {
 pub(super) fn fillers() -> &'static Fillers {
     static PARSED: LazyLock<Fillers> = LazyLock::new(|| {
         let list = |mark: char| {
-            let mut words: Vec<String> =
-                items(FILLERS).filter_map(|line| line.strip_prefix(mark)).map(|word| word.trim().to_owned()).collect();
+            let mut words: Vec<String> = items(FILLERS)
+                .filter_map(|line| line.strip_prefix(mark))
+                .map(|word| word.trim().to_owned())
+                .collect();
             words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
             words
         };

@@ -211,8 +211,7 @@ fn needs_space(before: char, after: char) -> bool {
         || (before.is_numeric() && after.is_numeric())
 }
 
-static PUNCTUATION: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"[\p{P}\p{Sk}~`^|<>=]"));
+static PUNCTUATION: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{P}\p{Sk}~`^|<>=]"));
 
 fn punctuation(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
@@ -285,7 +284,8 @@ mod tests {
     #[test]
     fn width_case_script_and_punctuation_do_not_matter() {
         let key = exact_key("iphone15怎么退货");
-        for same in ["ｉＰｈｏｎｅ １５ 怎么退货？", "iPhone15怎麼退貨!!", " iphone15，怎么\u{200B}退货。 "] {
+        for same in ["ｉＰｈｏｎｅ １５ 怎么退货？", "iPhone15怎麼退貨!!", " iphone15，怎么\u{200B}退货。 "]
+        {
             assert_eq!(exact_key(same), key, "{same}");
         }
     }
@@ -309,7 +309,14 @@ mod tests {
 
     #[test]
     fn normalising_twice_changes_nothing() {
-        for text in ["你好你好請問一下，乾隆後面的皇后裏發財", "ﬁ①②㎡ＡＢＣ", "……！！", "啊啊啊哈哈哈哈哈呢呢呢", "İstanbul ẞ", "a . b . 1 . 2"] {
+        for text in [
+            "你好你好請問一下，乾隆後面的皇后裏發財",
+            "ﬁ①②㎡ＡＢＣ",
+            "……！！",
+            "啊啊啊哈哈哈哈哈呢呢呢",
+            "İstanbul ẞ",
+            "a . b . 1 . 2",
+        ] {
             let once = Normalized::new(text);
             assert_eq!(exact_key(&once.exact), once.exact, "{text}");
             assert_eq!(Normalized::new(&once.core).core, once.core, "{text}");

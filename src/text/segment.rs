@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use jieba_rs::Jieba;
 
+use super::MAX_CHARS;
 use super::lexicon::Lexicon;
 use super::normalize::{Normalized, is_han};
-use super::MAX_CHARS;
 use crate::error::{QuestionError, Result};
 
 /// Whether jieba guesses words that are in no dictionary. Measured on
@@ -59,11 +59,8 @@ impl Query {
 
     /// The terms under which the lexical index looks, with repetitions.
     pub fn terms(&self) -> Vec<Term> {
-        let words = self
-            .tokens
-            .iter()
-            .filter(|token| !token.stop)
-            .map(|token| Term::Word(token.canonical.clone()));
+        let words =
+            self.tokens.iter().filter(|token| !token.stop).map(|token| Term::Word(token.canonical.clone()));
         words.chain(grams(&self.text.core).into_iter().map(Term::Gram)).collect()
     }
 }
@@ -180,7 +177,8 @@ mod tests {
     #[test]
     fn tokens_and_skipped_characters_give_back_the_text() {
         let analyzer = analyzer();
-        for text in ["手机号怎么换绑", "5g sim卡 a-20 坏了，50%", "拾光卡plus怎么退", "𠮷野家 emoji😀里"] {
+        for text in ["手机号怎么换绑", "5g sim卡 a-20 坏了，50%", "拾光卡plus怎么退", "𠮷野家 emoji😀里"]
+        {
             let query = analyzer.query(text).unwrap();
             let core = &query.text.core;
             let mut at = 0;

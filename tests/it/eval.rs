@@ -11,19 +11,32 @@ use crate::support::{SMALL_KB, run, stderr, stdout, zhida};
 /// Questions for [`SMALL_KB`]: eight that it holds word for word, one to be
 /// understood, four strangers.
 const QUERIES: &str = concat!(
-    r#"{"text":"退款多久到账","expect":"refund-time","tags":["exact"]}"#, "\n",
-    r#"{"text":"钱什么时候退回来","expect":"refund-time","tags":["exact"]}"#, "\n",
-    r#"{"text":"怎么修改收货地址","expect":["address-change"],"tags":["exact"]}"#, "\n",
-    r#"{"text":"地址填错了怎么办","expect":"address-change","tags":["exact"]}"#, "\n",
-    r#"{"text":"怎么开电子发票","expect":"invoice","tags":["exact"]}"#, "\n",
-    r#"{"text":"发票在哪里开","expect":"invoice","tags":["exact"]}"#, "\n",
-    r#"{"text":"支持货到付款吗","expect":"cod","tags":["exact"]}"#, "\n",
-    r#"{"text":"能不能收到货再给钱","expect":"cod","tags":["exact"]}"#, "\n",
-    r#"{"text":"我的退款啥时候能到账呀","expect":["refund-time","cod"],"tags":["colloquial"]}"#, "\n",
-    r#"{"text":"今天天气怎么样","expect":null,"tags":["outside"]}"#, "\n",
-    r#"{"text":"给我讲个笑话","expect":null,"tags":["outside"]}"#, "\n",
-    r#"{"text":"<b>帮我|写首诗</b>","expect":null,"tags":["outside"]}"#, "\n",
-    r#"{"text":"   ","expect":null,"tags":["outside"]}"#, "\n",
+    r#"{"text":"退款多久到账","expect":"refund-time","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"钱什么时候退回来","expect":"refund-time","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"怎么修改收货地址","expect":["address-change"],"tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"地址填错了怎么办","expect":"address-change","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"怎么开电子发票","expect":"invoice","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"发票在哪里开","expect":"invoice","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"支持货到付款吗","expect":"cod","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"能不能收到货再给钱","expect":"cod","tags":["exact"]}"#,
+    "\n",
+    r#"{"text":"我的退款啥时候能到账呀","expect":["refund-time","cod"],"tags":["colloquial"]}"#,
+    "\n",
+    r#"{"text":"今天天气怎么样","expect":null,"tags":["outside"]}"#,
+    "\n",
+    r#"{"text":"给我讲个笑话","expect":null,"tags":["outside"]}"#,
+    "\n",
+    r#"{"text":"<b>帮我|写首诗</b>","expect":null,"tags":["outside"]}"#,
+    "\n",
+    r#"{"text":"   ","expect":null,"tags":["outside"]}"#,
+    "\n",
 );
 
 /// A folder with a knowledge base and a query set.
@@ -99,7 +112,12 @@ fn lines(text: &str) -> Vec<Value> {
 #[test]
 fn writes_what_the_contract_says() {
     let desk = Desk::new();
-    let output = desk.good("small.jsonl", "queries.jsonl", "out", &["--max-wrong", "0.1", "--evidence", "evidence.jsonl"]);
+    let output = desk.good(
+        "small.jsonl",
+        "queries.jsonl",
+        "out",
+        &["--max-wrong", "0.1", "--evidence", "evidence.jsonl"],
+    );
     assert!(stdout(&output).contains("generation 1"), "{}", stdout(&output));
 
     let report = desk.json("out/report.json");
@@ -111,10 +129,23 @@ fn writes_what_the_contract_says() {
     for number in ["1", "2"] {
         let generation = &report["generations"][number];
         for metrics in [generation, &generation["overall"], &generation["by_tag"]["exact"]] {
-            for name in ["answer_rate", "precision", "wrong_rate", "coverage", "mrr", "ece", "ece_equal_mass", "clarify_rate", "handoff_rate"] {
+            for name in [
+                "answer_rate",
+                "precision",
+                "wrong_rate",
+                "coverage",
+                "mrr",
+                "ece",
+                "ece_equal_mass",
+                "clarify_rate",
+                "handoff_rate",
+            ] {
                 assert!(metrics[name].is_number(), "{name}: {}", metrics[name]);
                 let interval = metrics["intervals"][name].as_array().expect(name);
-                assert!(interval[0].as_f64() <= metrics[name].as_f64() && metrics[name].as_f64() <= interval[1].as_f64());
+                assert!(
+                    interval[0].as_f64() <= metrics[name].as_f64()
+                        && metrics[name].as_f64() <= interval[1].as_f64()
+                );
             }
             for name in ["false_answer_rate", "auroc", "clarify_hit"] {
                 assert!(metrics.get(name).is_some(), "{name}");
@@ -138,8 +169,10 @@ fn writes_what_the_contract_says() {
         let asked = lines(QUERIES);
         assert_eq!(predictions.len(), asked.len());
         for (prediction, query) in predictions.iter().zip(&asked) {
-            let keys: Vec<&str> = prediction.as_object().expect("an object").keys().map(String::as_str).collect();
-            let contract = ["text", "expect", "decision", "reason", "entry", "confidence", "candidates", "micros"];
+            let keys: Vec<&str> =
+                prediction.as_object().expect("an object").keys().map(String::as_str).collect();
+            let contract =
+                ["text", "expect", "decision", "reason", "entry", "confidence", "candidates", "micros"];
             assert_eq!(keys[..contract.len()], contract);
             assert_eq!((&prediction["text"], &prediction["expect"]), (&query["text"], &query["expect"]));
             let candidates = prediction["candidates"].as_array().expect("a list");
@@ -168,7 +201,8 @@ fn writes_what_the_contract_says() {
     }
     assert!(!html.contains("<script") && !html.contains("<b>"), "customers' text is escaped");
     // The only address is the name of the SVG language.
-    let addresses: Vec<&str> = html.match_indices("http").map(|(at, _)| &html[at..(at + 26).min(html.len())]).collect();
+    let addresses: Vec<&str> =
+        html.match_indices("http").map(|(at, _)| &html[at..(at + 26).min(html.len())]).collect();
     assert!(addresses.iter().all(|address| *address == "http://www.w3.org/2000/svg"), "{addresses:?}");
 }
 
@@ -176,7 +210,9 @@ fn writes_what_the_contract_says() {
 fn one_generation_writes_its_own_file_only() {
     let desk = Desk::new();
     desk.good("small.jsonl", "queries.jsonl", "out", &["--generation", "1"]);
-    assert!(desk.path("out/predictions-gen1.jsonl").exists() && !desk.path("out/predictions-gen2.jsonl").exists());
+    assert!(
+        desk.path("out/predictions-gen1.jsonl").exists() && !desk.path("out/predictions-gen2.jsonl").exists()
+    );
     assert!(desk.json("out/report.json")["generations"].get("2").is_none());
 }
 
@@ -221,7 +257,12 @@ fn flips_against_a_baseline_decide_the_exit_status() {
     assert!(stdout(&same).contains("no regression"), "{}", stdout(&same));
     assert_eq!(desk.text("same/flips.jsonl"), "");
 
-    let output = desk.eval("worse.jsonl", "queries.jsonl", "worse", &["--generation", "1", "--baseline", "good/report.json"]);
+    let output = desk.eval(
+        "worse.jsonl",
+        "queries.jsonl",
+        "worse",
+        &["--generation", "1", "--baseline", "good/report.json"],
+    );
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let flips = lines(&desk.text("worse/flips.jsonl"));
     assert!(flips.len() >= 8, "{flips:?}");
@@ -260,7 +301,10 @@ fn a_baseline_that_cannot_be_compared_is_refused() {
 #[test]
 fn bad_query_sets_name_file_and_line() {
     let desk = Desk::new();
-    desk.put("unknown.jsonl", "{\"text\":\"退款\",\"expect\":null}\n{\"text\":\"退款\",\"expect\":\"nowhere\"}\n");
+    desk.put(
+        "unknown.jsonl",
+        "{\"text\":\"退款\",\"expect\":null}\n{\"text\":\"退款\",\"expect\":\"nowhere\"}\n",
+    );
     desk.put("broken.jsonl", "{\"text\":\"退款\",\"expect\":null}\n{\"text\":\n");
     desk.put("empty.jsonl", "\n");
     desk.put("file", "");

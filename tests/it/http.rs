@@ -27,7 +27,9 @@ const MAX_WRONG: f64 = 0.05;
 
 fn publish(data: &Path, name: &str, entries: &str, encoder: Option<Arc<Encoder>>) -> u32 {
     let shelf = Store::at(data).shelf_to_create(name).expect("a sound name");
-    shelf.save_draft(&formats::read_jsonl("test", entries.as_bytes()).expect("sound entries")).expect("a draft");
+    shelf
+        .save_draft(&formats::read_jsonl("test", entries.as_bytes()).expect("sound entries"))
+        .expect("a draft");
     shelf.publish(encoder, &|_, _, _| ()).expect("a release").number
 }
 
@@ -141,7 +143,10 @@ fn check_reply(reply: &Value) {
     } else {
         assert_eq!(reply.get("handoff"), Some(&Value::Null), "{reply}");
     }
-    assert!(reply["kb"].is_string() && reply["release"].is_string() && reply["trace_id"].is_string(), "{reply}");
+    assert!(
+        reply["kb"].is_string() && reply["release"].is_string() && reply["trace_id"].is_string(),
+        "{reply}"
+    );
     assert!(reply.get("model").is_some(), "{reply}");
     assert!([json!(1), json!(2)].contains(&reply["generation"]), "{reply}");
     assert!(reply["took_us"].is_u64(), "{reply}");
@@ -156,7 +161,9 @@ fn check_suggestion(suggestion: &Value) {
 #[tokio::test]
 async fn an_answer_has_the_contracts_shape() {
     let app = router(server());
-    let got = ask(&app, json!({"text": "怎么修改收货地址", "session": "u-42", "generation": 2, "explain": false})).await;
+    let got =
+        ask(&app, json!({"text": "怎么修改收货地址", "session": "u-42", "generation": 2, "explain": false}))
+            .await;
     assert_eq!(got.status, StatusCode::OK);
     assert_eq!(got.header(header::CONTENT_TYPE), "application/json");
     let reply = got.json();
@@ -171,7 +178,8 @@ async fn an_answer_has_the_contracts_shape() {
 #[tokio::test]
 async fn the_channel_chooses_the_wording_and_the_kb_is_heard() {
     let app = router(server());
-    let reply = ask(&app, json!({"text": "怎么修改收货地址", "channel": "wechat", "kb": "second"})).await.json();
+    let reply =
+        ask(&app, json!({"text": "怎么修改收货地址", "channel": "wechat", "kb": "second"})).await.json();
     assert_eq!(reply["answer"]["text"], "点菜单“我的订单”修改。");
     assert_eq!(reply["kb"], "second");
 }
@@ -200,12 +208,22 @@ async fn a_handoff_has_the_contracts_shape() {
 /// few questions gets a clarification.
 #[tokio::test]
 async fn a_clarification_has_the_contracts_shape() {
-    let shop = std::fs::read_to_string(crate::support::repository("corpora/shop.kb.jsonl")).expect("the demo");
+    let shop =
+        std::fs::read_to_string(crate::support::repository("corpora/shop.kb.jsonl")).expect("the demo");
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", &shop, None);
     let app = router(server_over(folder.path(), admission()));
     let mut clarified = 0;
-    for text in ["退款", "怎么退", "换货运费", "发票怎么弄", "订单取消", "优惠券不能用", "退货要运费吗我不想要了", "快递到哪了"] {
+    for text in [
+        "退款",
+        "怎么退",
+        "换货运费",
+        "发票怎么弄",
+        "订单取消",
+        "优惠券不能用",
+        "退货要运费吗我不想要了",
+        "快递到哪了",
+    ] {
         let reply = ask(&app, json!({"text": text})).await.json();
         check_reply(&reply);
         if reply["decision"] == "clarify" {
@@ -276,7 +294,8 @@ async fn bad_input_gets_a_problem_that_says_what_to_change() {
 #[tokio::test]
 async fn bad_bodies_get_a_problem() {
     let app = router(server());
-    let problem = post_bytes(&app, "/v1/answer", "{\"text\": \"怎么退\",\n  oops}").await.problem(400, "broken-json");
+    let problem =
+        post_bytes(&app, "/v1/answer", "{\"text\": \"怎么退\",\n  oops}").await.problem(400, "broken-json");
     assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(3)));
     for body in ["", "{", "{\"text\":\"\\ud800\"}", "{\"text\":\"a\"} x"] {
         post_bytes(&app, "/v1/answer", body).await.problem(400, "broken-json");
@@ -307,7 +326,8 @@ async fn unknown_paths_and_methods_get_a_problem() {
     let got = get(&app, "/v1/answer").await;
     got.problem(405, "method-not-allowed");
     assert_eq!(got.header(header::ALLOW), "POST");
-    let request = Request::builder().method(Method::DELETE).uri("/healthz").body(Body::empty()).expect("a request");
+    let request =
+        Request::builder().method(Method::DELETE).uri("/healthz").body(Body::empty()).expect("a request");
     send(&app, request).await.problem(405, "method-not-allowed");
 }
 
@@ -322,8 +342,10 @@ async fn a_batch_answers_in_order_and_a_faulty_item_costs_only_itself() {
     assert_eq!(got.status, StatusCode::OK);
     let body = got.json();
     let items = body["items"].as_array().expect("items");
-    let shown: Vec<&str> =
-        items.iter().map(|item| item["answer"]["entry"].as_str().or(item["type"].as_str()).unwrap_or("handoff")).collect();
+    let shown: Vec<&str> = items
+        .iter()
+        .map(|item| item["answer"]["entry"].as_str().or(item["type"].as_str()).unwrap_or("handoff"))
+        .collect();
     let wanted = [
         "address-change",
         "/problems/blank-text",
@@ -349,7 +371,10 @@ async fn a_batch_answers_in_order_and_a_faulty_item_costs_only_itself() {
     let large = json!({"items": [{"text": "a".repeat(1_100_000)}]});
     post(&app, "/v1/answer/batch", large).await.problem(413, "body-too-large");
     let medium = json!({"items": [{"text": "a".repeat(100_000)}]});
-    assert_eq!(post(&app, "/v1/answer/batch", medium).await.json()["items"][0]["type"], "/problems/text-too-long");
+    assert_eq!(
+        post(&app, "/v1/answer/batch", medium).await.json()["items"][0]["type"],
+        "/problems/text-too-long"
+    );
 }
 
 #[tokio::test]
@@ -357,11 +382,14 @@ async fn openapi_lists_the_paths_and_the_requests_fields() {
     let app = router(server());
     let document = get(&app, "/openapi.json").await.json();
     let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-    for path in ["/v1/answer", "/v1/answer/batch", "/v1/kbs", "/healthz", "/readyz", "/metrics", "/openapi.json"] {
+    for path in
+        ["/v1/answer", "/v1/answer/batch", "/v1/kbs", "/healthz", "/readyz", "/metrics", "/openapi.json"]
+    {
         assert!(paths.iter().any(|known| *known == path), "{path} in {paths:?}");
     }
     let schemas = &document["components"]["schemas"];
-    let fields: Vec<&String> = schemas["AnswerRequest"]["properties"].as_object().expect("fields").keys().collect();
+    let fields: Vec<&String> =
+        schemas["AnswerRequest"]["properties"].as_object().expect("fields").keys().collect();
     for field in ["text", "kb", "session", "channel", "generation", "explain"] {
         assert!(fields.iter().any(|known| *known == field), "{field} in {fields:?}");
     }
@@ -371,7 +399,9 @@ async fn openapi_lists_the_paths_and_the_requests_fields() {
     }
     assert!(schemas["Problem"]["properties"]["type"].is_object(), "{}", schemas["Problem"]);
     assert!(schemas["Problem"]["properties"]["kind"].is_null());
-    assert!(document["info"]["description"].as_str().is_some_and(|text| text.contains("/problems/blank-text")));
+    assert!(
+        document["info"]["description"].as_str().is_some_and(|text| text.contains("/problems/blank-text"))
+    );
     // Every reference leads somewhere.
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
@@ -415,7 +445,10 @@ async fn readiness_follows_the_data_directory() {
     publish(folder.path(), "demo", SMALL_KB, None);
     registry.refresh();
     let got = get(&app, "/readyz").await;
-    assert_eq!((got.status, got.json()), (StatusCode::OK, json!({"ready": true, "kbs": {"demo": "1"}, "warnings": []})));
+    assert_eq!(
+        (got.status, got.json()),
+        (StatusCode::OK, json!({"ready": true, "kbs": {"demo": "1"}, "warnings": []}))
+    );
 
     // A new knowledge base appears; one without a release costs no readiness.
     publish(folder.path(), "second", SMALL_KB, None);
@@ -444,12 +477,18 @@ async fn a_damaged_release_leaves_the_old_one_serving() {
     assert_eq!((got.status, &body["kbs"]["demo"]), (StatusCode::OK, &json!("1")));
     assert_eq!(body["warnings"][0]["kb"], "demo");
     assert!(body["warnings"][0]["message"].as_str().is_some_and(|text| text.contains("release 2")), "{body}");
-    assert!(!body.to_string().contains(&*folder.path().to_string_lossy()), "no path leaves the server: {body}");
+    assert!(
+        !body.to_string().contains(&*folder.path().to_string_lossy()),
+        "no path leaves the server: {body}"
+    );
     assert_eq!(ask(&app, json!({"text": "怎么开电子发票"})).await.json()["release"], "1");
 
     publish(folder.path(), "demo", SMALL_KB, None);
     server.registry().refresh();
-    assert_eq!(get(&app, "/readyz").await.json(), json!({"ready": true, "kbs": {"demo": "3"}, "warnings": []}));
+    assert_eq!(
+        get(&app, "/readyz").await.json(),
+        json!({"ready": true, "kbs": {"demo": "3"}, "warnings": []})
+    );
 }
 
 #[tokio::test]
@@ -541,7 +580,8 @@ async fn new_releases_arrive_without_failing_a_request() {
                 while !stop.load(Ordering::Relaxed) {
                     let got = ask(&app, json!({"text": "怎么开电子发票"})).await;
                     assert_eq!(got.status, StatusCode::OK, "{}", got.text());
-                    let number: u32 = got.json()["release"].as_str().and_then(|n| n.parse().ok()).expect("a number");
+                    let number: u32 =
+                        got.json()["release"].as_str().and_then(|n| n.parse().ok()).expect("a number");
                     assert!(number >= last, "release {number} after {last}");
                     last = number;
                 }
@@ -590,7 +630,8 @@ async fn metrics_count_decisions_and_rejections() {
 #[tokio::test]
 async fn the_page_needs_nothing_from_outside() {
     let app = router(server());
-    for (path, kind) in [("/", "text/html"), ("/console.css", "text/css"), ("/console.js", "text/javascript")] {
+    for (path, kind) in [("/", "text/html"), ("/console.css", "text/css"), ("/console.js", "text/javascript")]
+    {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK);
         assert!(got.header(header::CONTENT_TYPE).starts_with(kind));
@@ -643,9 +684,8 @@ impl Running {
             log.push('\n');
         };
         // Somebody has to read on, or the server stops at a full pipe.
-        let log = std::thread::spawn(move || {
-            lines.map_while(Result::ok).fold(log, |log, line| log + &line + "\n")
-        });
+        let log =
+            std::thread::spawn(move || lines.map_while(Result::ok).fold(log, |log, line| log + &line + "\n"));
         Self { child, address, log }
     }
 
@@ -671,7 +711,10 @@ impl Running {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
         let status = self.child.wait().expect("an end");
-        (status.code(), std::mem::replace(&mut self.log, std::thread::spawn(String::new)).join().expect("the log"))
+        (
+            status.code(),
+            std::mem::replace(&mut self.log, std::thread::spawn(String::new)).join().expect("the log"),
+        )
     }
 }
 
@@ -697,7 +740,10 @@ fn the_binary_publishes_the_demo_serves_it_and_stops_when_told() {
     let first = Running::start(&data);
     let reply = first.ask("还没付款的订单怎么取消");
     check_reply(&reply);
-    assert_eq!((&reply["decision"], &reply["answer"]["entry"]), (&json!("answer"), &json!("order-cancel-unpaid")));
+    assert_eq!(
+        (&reply["decision"], &reply["answer"]["entry"]),
+        (&json!("answer"), &json!("order-cancel-unpaid"))
+    );
     let (status, log) = first.stop();
     assert_eq!(status, Some(0), "{log}");
     let answered: Vec<Value> = log
@@ -766,7 +812,8 @@ fn a_release_of_another_model_stops_the_start_and_names_the_command() {
     let number = publish(folder.path(), "demo", SMALL_KB, None);
     // What another version of zhida would have written.
     let path = folder.path().join(format!("kbs/demo/releases/{number}/manifest.json"));
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).expect("a manifest")).expect("JSON");
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("a manifest")).expect("JSON");
     manifest["text"] = json!("0-other");
     std::fs::write(&path, manifest.to_string()).expect("written");
     let output = run(&mut serve(folder.path(), "127.0.0.1:0"));

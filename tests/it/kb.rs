@@ -38,7 +38,12 @@ impl Desk {
     /// `zhida kb ACTION --data … --kb t ARGS`, without a model.
     fn command(&self, action: &str, args: &[&str]) -> Command {
         let mut command = zhida();
-        command.args(["kb", action, "--data"]).arg(self.data()).args(["--kb", "t"]).args(args).env("ZHIDA_MODEL", "none");
+        command
+            .args(["kb", action, "--data"])
+            .arg(self.data())
+            .args(["--kb", "t"])
+            .args(args)
+            .env("ZHIDA_MODEL", "none");
         command
     }
 
@@ -66,7 +71,11 @@ impl Desk {
 
     fn ask(&self, text: &str) -> Value {
         let mut command = zhida();
-        command.args(["ask", "--json", "--data"]).arg(self.data()).args(["--kb", "t", text]).env("ZHIDA_MODEL", "none");
+        command
+            .args(["ask", "--json", "--data"])
+            .arg(self.data())
+            .args(["--kb", "t", text])
+            .env("ZHIDA_MODEL", "none");
         let output = run(&mut command);
         assert!(output.status.success(), "{}", stderr(&output));
         let mut reply: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -110,9 +119,33 @@ fn jsonl(base: &KnowledgeBase) -> String {
 /// Texts that a table could get wrong.
 fn awkward() -> KnowledgeBase {
     let texts = [
-        "=1+1", "+86 电话", "-5%", "@所有人", "'=已经有引号", "''=两个", "'只是引号", " =前面有空格", "\t=制表符", "＝全角",
-        "有|竖线", "有｜全角竖线", "第一行\n第二行", "回车\r\n换行", "引号\"里面\"", "逗号,分号;", "  前后空白  ", "[像列表]", "[\"真列表\"]",
-        "{\"像\":\"对象\"}", "_x000D_ 像转义", "表情😀", "反斜杠\\n", "#REF!", "001", "2026-01-31", "true",
+        "=1+1",
+        "+86 电话",
+        "-5%",
+        "@所有人",
+        "'=已经有引号",
+        "''=两个",
+        "'只是引号",
+        " =前面有空格",
+        "\t=制表符",
+        "＝全角",
+        "有|竖线",
+        "有｜全角竖线",
+        "第一行\n第二行",
+        "回车\r\n换行",
+        "引号\"里面\"",
+        "逗号,分号;",
+        "  前后空白  ",
+        "[像列表]",
+        "[\"真列表\"]",
+        "{\"像\":\"对象\"}",
+        "_x000D_ 像转义",
+        "表情😀",
+        "反斜杠\\n",
+        "#REF!",
+        "001",
+        "2026-01-31",
+        "true",
     ];
     let lines: Vec<String> = texts
         .iter()
@@ -144,7 +177,8 @@ fn awkward() -> KnowledgeBase {
 fn every_format_gives_back_what_was_written() {
     let desk = Desk::new();
     let corpora = ["shop", "bank", "telecom"].map(|name| {
-        formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap_or_else(|e| panic!("{name}: {e}"))
+        formats::read(&repository(&format!("corpora/{name}.kb.jsonl")))
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
     });
     for base in corpora.iter().chain([&awkward(), &small()]) {
         for ending in ["jsonl", "csv", "xlsx"] {
@@ -193,7 +227,8 @@ fn expect_chinese(base: &KnowledgeBase) {
 fn csv_with_chinese_headings_in_every_encoding() {
     let desk = Desk::new();
     let (gb, ..) = encoding_rs::GB18030.encode(CHINESE_CSV);
-    let utf16: Vec<u8> = std::iter::once(0xFEFFu16).chain(CHINESE_CSV.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> =
+        std::iter::once(0xFEFFu16).chain(CHINESE_CSV.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let forms: [(&str, Vec<u8>); 5] = [
         ("plain", CHINESE_CSV.as_bytes().to_vec()),
         ("marked", format!("\u{feff}{CHINESE_CSV}").into_bytes()),
@@ -251,8 +286,10 @@ fn faults_in_a_table_name_sheet_row_and_column() {
     let found = problems(formats::read(&path));
     let name = path.display().to_string();
     assert!(found.iter().all(|problem| problem.file == name));
-    let places: Vec<_> =
-        found.iter().map(|problem| (problem.line, problem.column, problem.field.as_deref().unwrap_or("-"))).collect();
+    let places: Vec<_> = found
+        .iter()
+        .map(|problem| (problem.line, problem.column, problem.field.as_deref().unwrap_or("-")))
+        .collect();
     assert_eq!(places, [(2, 3, "answer"), (3, 4, "enabled"), (5, 5, "valid_from"), (7, 6, "-")]);
     assert!(found[0].message.contains("（C 列）缺少答案"), "{}", found[0]);
 
@@ -260,7 +297,8 @@ fn faults_in_a_table_name_sheet_row_and_column() {
     assert_eq!((found[0].line, found[0].column), (1, 2));
     assert!(found[0].message.contains("anwser") && found[0].message.contains("valid_until"), "{}", found[0]);
 
-    let found = problems(formats::read(&desk.file("quote.csv", "question,answer\n问一,\"没有结束\n问二,答\n")));
+    let found =
+        problems(formats::read(&desk.file("quote.csv", "question,answer\n问一,\"没有结束\n问二,答\n")));
     assert_eq!((found[0].line, found[0].column), (2, 4));
 
     let found = problems(formats::read(&desk.file("none.csv", "问一,答一\n问二,答二\n")));
@@ -309,20 +347,26 @@ fn faults_in_jsonl_name_line_column_and_field() {
     for (text, line, column, field, says) in cases {
         let found = jsonl_problems(text);
         let first = &found[0];
-        assert_eq!((first.line, first.column, first.field.as_deref()), (line, column, field), "{text}: {first}");
+        assert_eq!(
+            (first.line, first.column, first.field.as_deref()),
+            (line, column, field),
+            "{text}: {first}"
+        );
         assert!(first.message.contains(says), "{text}: {first}");
     }
     let mut bytes = r#"{"question":"问题"#.as_bytes().to_vec();
     bytes.push(0xFF);
     let found = jsonl_problems(bytes);
-    assert_eq!((found[0].line, found[0].column), (1, 17));
+    assert_eq!((found[0].line, found[0].column), (1, 16));
     assert!(found[0].message.contains("UTF-8"));
 }
 
 #[test]
 fn every_fault_is_found_at_once() {
-    let found = jsonl_problems("{\"question\":1}\n{\n{\"question\":\"好\",\"answer\":\"好\",\"x\":1,\"y\":2}\n");
-    let places: Vec<_> = found.iter().map(|problem| (problem.line, problem.field.as_deref().unwrap_or("-"))).collect();
+    let found =
+        jsonl_problems("{\"question\":1}\n{\n{\"question\":\"好\",\"answer\":\"好\",\"x\":1,\"y\":2}\n");
+    let places: Vec<_> =
+        found.iter().map(|problem| (problem.line, problem.field.as_deref().unwrap_or("-"))).collect();
     assert_eq!(places, [(1, "answer"), (1, "question"), (2, "-"), (3, "x"), (3, "y")]);
 }
 
@@ -339,11 +383,16 @@ fn the_same_id_or_question_twice_is_refused() {
     assert_eq!((found[0].line, found[0].field.as_deref()), (2, Some("similar")));
     assert!(found[0].message.contains("“a”"), "{}", found[0]);
 
-    let found = jsonl_problems("{\"question\":\"问一\",\"answer\":\"甲\"}\n{\"question\":\"问一！\",\"answer\":\"乙\"}");
+    let found = jsonl_problems(
+        "{\"question\":\"问一\",\"answer\":\"甲\"}\n{\"question\":\"问一！\",\"answer\":\"乙\"}",
+    );
     assert_eq!(found[0].field.as_deref(), Some("question"));
 
     // Within one entry it does no harm.
-    assert_eq!(read("{\"question\":\"问一\",\"similar\":[\"问一\",\"问一？\"],\"answer\":\"甲\"}").phrasing_count(), 3);
+    assert_eq!(
+        read("{\"question\":\"问一\",\"similar\":[\"问一\",\"问一？\"],\"answer\":\"甲\"}").phrasing_count(),
+        3
+    );
 }
 
 #[test]
@@ -369,16 +418,23 @@ fn moment(text: &str) -> time::OffsetDateTime {
 }
 
 fn codes(findings: &[Finding]) -> Vec<(&str, &str)> {
-    findings.iter().map(|finding| (finding.code, finding.entries.first().map_or("", |id| id.0.as_str()))).collect()
+    findings
+        .iter()
+        .map(|finding| (finding.code, finding.entries.first().map_or("", |id| id.0.as_str())))
+        .collect()
 }
 
 #[test]
 fn the_check_finds_what_the_entries_show() {
     let base = read(concat!(
-        r#"{"id":"a","question":"怎么退款","similar":["怎么退款？","退"],"answer":"在订单里点退款即可","related":["a","nobody","b","off"]}"#, "\n",
-        r#"{"id":"b","question":"怎么开发票","answer":"好的","keywords":["怎么退款"],"valid_until":"2026-01-01T00:00:00Z"}"#, "\n",
-        r#"{"id":"c","question":"怎么换货","answer":"。。。","valid_until":"2026-02-10T00:00:00Z"}"#, "\n",
-        r#"{"id":"off","question":"旧问题","answer":"旧","enabled":false}"#, "\n",
+        r#"{"id":"a","question":"怎么退款","similar":["怎么退款？","退"],"answer":"在订单里点退款即可","related":["a","nobody","b","off"]}"#,
+        "\n",
+        r#"{"id":"b","question":"怎么开发票","answer":"好的","keywords":["怎么退款"],"valid_until":"2026-01-01T00:00:00Z"}"#,
+        "\n",
+        r#"{"id":"c","question":"怎么换货","answer":"。。。","valid_until":"2026-02-10T00:00:00Z"}"#,
+        "\n",
+        r#"{"id":"off","question":"旧问题","answer":"旧","enabled":false}"#,
+        "\n",
     ));
     let findings = check(&base, moment("2026-02-01T00:00:00Z"));
     assert_eq!(
@@ -397,7 +453,10 @@ fn the_check_finds_what_the_entries_show() {
         ]
     );
     assert!(findings.iter().all(|finding| !finding.message.is_empty() && !finding.fix.is_empty()));
-    assert_eq!(codes(&check(&KnowledgeBase::default(), moment("2026-02-01T00:00:00Z"))), [("empty_knowledge_base", "")]);
+    assert_eq!(
+        codes(&check(&KnowledgeBase::default(), moment("2026-02-01T00:00:00Z"))),
+        [("empty_knowledge_base", "")]
+    );
 }
 
 #[test]
@@ -414,10 +473,14 @@ fn the_shipped_knowledge_bases_have_no_errors() {
 fn the_check_finds_what_only_asking_shows() {
     let desk = Desk::new();
     let clash = concat!(
-        r#"{"id":"near-1","question":"订单付款以后怎么修改收货地址和电话","similar":["付款了想改地址"],"answer":"在订单详情里修改。"}"#, "\n",
-        r#"{"id":"near-2","question":"订单付款以后怎么修改收货地址和电话呢","similar":["换个人收货"],"answer":"不可以修改。"}"#, "\n",
-        r#"{"id":"grabs","question":"会员卡怎么办理","similar":["办会员"],"answer":"在首页点会员即可。","rules":[{"contains":["发票"]}]}"#, "\n",
-        r#"{"id":"bills","question":"怎么开电子发票","similar":["发票在哪里开","怎么办"],"answer":"在“我的发票”里申请。","related":["nobody"]}"#, "\n",
+        r#"{"id":"near-1","question":"订单付款以后怎么修改收货地址和电话","similar":["付款了想改地址"],"answer":"在订单详情里修改。"}"#,
+        "\n",
+        r#"{"id":"near-2","question":"订单付款以后怎么修改收货地址和电话呢","similar":["换个人收货"],"answer":"不可以修改。"}"#,
+        "\n",
+        r#"{"id":"grabs","question":"会员卡怎么办理","similar":["办会员"],"answer":"在首页点会员即可。","rules":[{"contains":["发票"]}]}"#,
+        "\n",
+        r#"{"id":"bills","question":"怎么开电子发票","similar":["发票在哪里开","怎么办"],"answer":"在“我的发票”里申请。","related":["nobody"]}"#,
+        "\n",
     );
     assert!(desk.import(clash).status.success());
     let output = desk.kb("check", &["--json"]);
@@ -456,7 +519,11 @@ fn from_a_file_to_a_release_and_back() {
         let out = out.display().to_string();
         desk.sound("export", &["--out", &out]);
         let again = desk.kb("import", &[&out]);
-        assert!(stderr(&again).contains("0 added, 0 changed, 0 removed, 4 unchanged"), "{ending}: {}", stderr(&again));
+        assert!(
+            stderr(&again).contains("0 added, 0 changed, 0 removed, 4 unchanged"),
+            "{ending}: {}",
+            stderr(&again)
+        );
     }
 
     let edited = SMALL_KB.replace("1 到 3 个工作日", "1 到 5 个工作日").replace("\"cod\"", "\"cash\"");
@@ -465,16 +532,27 @@ fn from_a_file_to_a_release_and_back() {
     assert_eq!(desk.sound("publish", &[]), "2\n");
 
     let versions: Value = serde_json::from_str(&desk.sound("versions", &["--json"])).expect("JSON");
-    let seen: Vec<_> = versions.as_array().expect("a list").iter().map(|v| (v["release"].as_u64(), v["current"].as_bool())).collect();
+    let seen: Vec<_> = versions
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| (v["release"].as_u64(), v["current"].as_bool()))
+        .collect();
     assert_eq!(seen, [(Some(1), Some(false)), (Some(2), Some(true))]);
     assert!(desk.sound("versions", &[]).contains("* 2\t"));
 
     let diff: Value = serde_json::from_str(&desk.sound("diff", &["1", "2", "--json"])).expect("JSON");
-    assert_eq!((&diff["added"][0]["id"], &diff["removed"][0]["id"]), (&Value::from("cash"), &Value::from("cod")));
+    assert_eq!(
+        (&diff["added"][0]["id"], &diff["removed"][0]["id"]),
+        (&Value::from("cash"), &Value::from("cod"))
+    );
     assert_eq!(diff["changed"][0]["id"], "refund-time");
     assert_eq!(diff["changed"][0]["fields"][0]["field"], "answer");
     let words = desk.sound("diff", &["1", "draft"]);
-    assert!(words.contains("+ [cash]") && words.contains("- [cod]") && words.contains("~ [refund-time]"), "{words}");
+    assert!(
+        words.contains("+ [cash]") && words.contains("- [cod]") && words.contains("~ [refund-time]"),
+        "{words}"
+    );
 
     assert!(desk.ask("退款多久到账")["answer"]["text"].to_string().contains("5 个"));
     desk.sound("rollback", &["1"]);
@@ -537,13 +615,20 @@ fn an_empty_knowledge_base_is_not_published() {
 fn one_entry_is_enough() {
     let desk = Desk::published(r#"{"question":"营业时间是几点","answer":"每天九点到十八点。"}"#);
     let reply = desk.ask("营业时间是几点？");
-    assert_eq!((&reply["decision"], &reply["answer"]["text"]), (&Value::from("answer"), &Value::from("每天九点到十八点。")));
+    assert_eq!(
+        (&reply["decision"], &reply["answer"]["text"]),
+        (&Value::from("answer"), &Value::from("每天九点到十八点。"))
+    );
 }
 
 #[test]
 fn publishing_refuses_errors_unless_forced() {
     let desk = Desk::new();
-    assert!(desk.import(r#"{"question":"怎么退款","answer":"在订单里点退款。","related":["nobody"]}"#).status.success());
+    assert!(
+        desk.import(r#"{"question":"怎么退款","answer":"在订单里点退款。","related":["nobody"]}"#)
+            .status
+            .success()
+    );
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("nobody") && stderr(&output).contains("--force"), "{}", stderr(&output));
@@ -555,7 +640,11 @@ fn an_unknown_knowledge_base_names_the_known_ones() {
     let desk = Desk::published(SMALL_KB);
     for action in ["publish", "check", "versions"] {
         let mut command = zhida();
-        command.args(["kb", action, "--data"]).arg(desk.data()).args(["--kb", "other"]).env("ZHIDA_MODEL", "none");
+        command
+            .args(["kb", action, "--data"])
+            .arg(desk.data())
+            .args(["--kb", "other"])
+            .env("ZHIDA_MODEL", "none");
         let output = run(&mut command);
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains("known: t"), "{}", stderr(&output));
@@ -599,7 +688,10 @@ fn a_release_of_another_format_is_refused() {
     manifest["format"] = Value::from(99);
     std::fs::write(&path, manifest.to_string()).expect("writable");
     let said = message(opened(&desk, None));
-    assert!(said.contains("format 99") && said.contains(&format!("format {ours}")) && said.contains("publish"), "{said}");
+    assert!(
+        said.contains("format 99") && said.contains(&format!("format {ours}")) && said.contains("publish"),
+        "{said}"
+    );
     let output = desk.kb("versions", &[]);
     assert!(output.status.success() && stdout(&output).contains("format 99"), "{}", stdout(&output));
     assert_eq!(desk.kb("rollback", &["1"]).status.code(), Some(1));
@@ -626,7 +718,10 @@ fn a_flipped_byte_in_any_file_is_noticed() {
         std::fs::write(&path, &flipped).expect("writable");
         let said = message(opened(&desk, None));
         let expected = digest["sha256"].as_str().expect("a digest");
-        assert!(said.contains(name) && said.contains(expected) && said.matches("SHA-256").count() == 1, "{said}");
+        assert!(
+            said.contains(name) && said.contains(expected) && said.matches("SHA-256").count() == 1,
+            "{said}"
+        );
         std::fs::write(&path, &sound).expect("writable");
     }
     opened(&desk, None).expect("whole again");
@@ -637,7 +732,8 @@ fn a_flipped_byte_in_any_file_is_noticed() {
 /// Names of what lies in the folder of the releases.
 fn release_folder(desk: &Desk) -> Vec<String> {
     let items = std::fs::read_dir(desk.data().join("kbs/t/releases")).expect("there");
-    let mut names: Vec<String> = items.map(|item| item.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        items.map(|item| item.expect("readable").file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -655,7 +751,13 @@ fn two_publishers_do_not_meet() {
 
     // Really at once: each gets a number of its own or is sent away.
     let children: Vec<_> = (0..4)
-        .map(|_| desk.command("publish", &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts"))
+        .map(|_| {
+            desk.command("publish", &[])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("starts")
+        })
         .collect();
     let mut numbers = Vec::new();
     for child in children {
@@ -685,13 +787,19 @@ fn a_killed_publisher_leaves_the_old_release() {
     let releases = desk.data().join("kbs/t/releases");
     let mut killed = 0;
     for round in 0..6u64 {
-        let mut child = desk.command("publish", &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut child =
+            desk.command("publish", &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
         // Until it has begun to write, and a different while longer each time.
         let start = Instant::now();
-        let begun = || std::fs::read_dir(&releases).is_ok_and(|mut items| {
-            items.any(|item| item.is_ok_and(|item| item.file_name().to_string_lossy().starts_with('.')))
-        });
-        while !begun() && start.elapsed() < Duration::from_secs(20) && child.try_wait().expect("known").is_none() {
+        let begun = || {
+            std::fs::read_dir(&releases).is_ok_and(|mut items| {
+                items.any(|item| item.is_ok_and(|item| item.file_name().to_string_lossy().starts_with('.')))
+            })
+        };
+        while !begun()
+            && start.elapsed() < Duration::from_secs(20)
+            && child.try_wait().expect("known").is_none()
+        {
             std::thread::yield_now();
         }
         let more = Instant::now();
@@ -757,7 +865,9 @@ impl Drop for TinyDisk {
 fn a_full_disk_leaves_the_old_release() {
     let desk = Desk::new();
     let Some(_disk) = TinyDisk::mount(&desk.data(), 1024) else {
-        eprintln!("SKIPPED: no right to mount a small file system; `a_write_that_fails_leaves_the_old_release` did run");
+        eprintln!(
+            "SKIPPED: no right to mount a small file system; `a_write_that_fails_leaves_the_old_release` did run"
+        );
         return;
     };
     assert!(desk.import(SMALL_KB).status.success());
@@ -769,7 +879,11 @@ fn a_full_disk_leaves_the_old_release() {
     std::fs::write(&ballast, vec![0u8; 450 << 10]).expect("room for ballast");
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1), "it fitted: {}", stderr(&output));
-    assert!(stderr(&output).contains("No space left") || stderr(&output).contains("os error 28"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("No space left") || stderr(&output).contains("os error 28"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(release_folder(&desk), ["1"]);
     assert_eq!((desk.current(), desk.ask("退款多久到账")), (Some(1), before));
     std::fs::remove_file(ballast).expect("removable");
@@ -822,7 +936,12 @@ fn vectors_are_used_again_and_belong_to_their_model() {
     manifest["model"]["fingerprint"] = Value::from("0000");
     std::fs::write(&path, manifest.to_string()).expect("writable");
     let said = message(opened(&desk, Some(encoder.clone())));
-    assert!(said.contains("another-model (0000)") && said.contains(encoder.fingerprint()) && said.contains("publish"), "{said}");
+    assert!(
+        said.contains("another-model (0000)")
+            && said.contains(encoder.fingerprint())
+            && said.contains("publish"),
+        "{said}"
+    );
     // Publishing again mends it; nothing of the other model is used.
     let third = shelf.publish(Some(encoder.clone()), quiet).expect("published");
     assert_eq!((third.number, third.built.reused), (3, 0));

@@ -18,12 +18,34 @@ fn texts() -> Vec<String> {
             let file = std::fs::read_to_string(repository(&format!("corpora/{name}.jsonl"))).unwrap();
             let texts: Vec<String> = file
                 .lines()
-                .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned())
+                .map(|line| {
+                    serde_json::from_str::<serde_json::Value>(line).unwrap()["text"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                })
                 .collect();
             texts
         })
         .collect();
-    texts.extend(["", " ", "？？？", "😀", "a\u{0}b", "ﷺ㍿㎏", "\u{202E}倒过来", "ｑｗｅ１２３", "é́́́", "𠮷𠀀", "1.2.3-4/5:6_7", "--.--", "%%% # &"].map(str::to_owned));
+    texts.extend(
+        [
+            "",
+            " ",
+            "？？？",
+            "😀",
+            "a\u{0}b",
+            "ﷺ㍿㎏",
+            "\u{202E}倒过来",
+            "ｑｗｅ１２３",
+            "é́́́",
+            "𠮷𠀀",
+            "1.2.3-4/5:6_7",
+            "--.--",
+            "%%% # &",
+        ]
+        .map(str::to_owned),
+    );
     texts
 }
 
@@ -58,7 +80,8 @@ fn every_question_finds_its_own_entry_however_it_is_written() {
         for (index, entry) in engine.release().entries().iter().enumerate() {
             for phrasing in entry.phrasings() {
                 let wide: String = phrasing.chars().map(full_width).collect();
-                for text in [phrasing.to_owned(), wide, format!("  {phrasing}？！ "), phrasing.to_uppercase()] {
+                for text in [phrasing.to_owned(), wide, format!("  {phrasing}？！ "), phrasing.to_uppercase()]
+                {
                     let outcome = engine.answer(&text, Options::default()).unwrap();
                     assert_eq!(outcome.best().map(|best| best.entry), Some(index), "{name}: {text}");
                     assert_eq!(outcome.reason, Reason::ExactQuestion, "{name}: {text}");
@@ -96,7 +119,10 @@ fn retrieval_is_sorted_short_and_deterministic() {
         for k in [1, 5, 20] {
             let found = release.lexical().search(&query, k, Except::Nothing).unwrap();
             assert!(found.len() <= k);
-            assert!(found.is_sorted_by(|a, b| a.score > b.score || a.score == b.score && a.entry < b.entry), "{text}");
+            assert!(
+                found.is_sorted_by(|a, b| a.score > b.score || a.score == b.score && a.entry < b.entry),
+                "{text}"
+            );
             assert_eq!(found, release.lexical().search(&query, k, Except::Nothing).unwrap());
         }
         let vector = release.encoder().unwrap().embed(text).unwrap();
@@ -132,7 +158,8 @@ fn vectors_have_unit_length_and_a_batch_equals_its_rows() {
         let length: f32 = vector.as_slice().iter().map(|x| x * x).sum::<f32>().sqrt();
         assert!((length - 1.0).abs() < 1e-5, "{text:?} has length {length}");
         let alone = encoder.embed(text).unwrap();
-        let apart = alone.as_slice().iter().zip(vector.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let apart =
+            alone.as_slice().iter().zip(vector.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 2e-6, "{text:?} alone and in a batch are {apart} apart");
     }
 }
@@ -183,7 +210,8 @@ fn candidates_share_one_probability() {
     let engine = corpus_engine("bank");
     for text in texts().iter().step_by(3) {
         let Ok(outcome) = engine.answer(text, Options::default()) else { continue };
-        let confidences: Vec<f64> = outcome.candidates.iter().map(|scored| scored.confidence.value()).collect();
+        let confidences: Vec<f64> =
+            outcome.candidates.iter().map(|scored| scored.confidence.value()).collect();
         assert!(confidences.iter().all(|c| (0.0..=1.0).contains(c)), "{text}: {confidences:?}");
         assert!(confidences.iter().sum::<f64>() <= 1.0 + 1e-9, "{text}: {confidences:?}");
         assert!(confidences.is_sorted_by(|a, b| a >= b), "{text}: {confidences:?}");
@@ -208,18 +236,31 @@ fn the_bar_keeps_its_goal_on_the_calibration_questions() {
 #[test]
 fn an_entry_outside_its_time_is_no_answer() {
     let lines = concat!(
-        r#"{"id":"sale","question":"双十一活动什么时候开始","answer":"11 月 1 日。","valid_from":"2026-10-20T00:00:00+08:00","valid_until":"2026-11-12T00:00:00+08:00"}"#, "\n",
-        r#"{"id":"hours","question":"客服几点上班","similar":["客服几点下班"],"answer":"8 点。"}"#, "\n",
+        r#"{"id":"sale","question":"双十一活动什么时候开始","answer":"11 月 1 日。","valid_from":"2026-10-20T00:00:00+08:00","valid_until":"2026-11-12T00:00:00+08:00"}"#,
+        "\n",
+        r#"{"id":"hours","question":"客服几点上班","similar":["客服几点下班"],"answer":"8 点。"}"#,
+        "\n",
     );
     let base = zhida::kb::formats::read_jsonl("test", lines.as_bytes()).unwrap();
-    let build = zhida::release::Build { kb: "t", number: 1, base: &base, encoder: None, previous: None, progress: &|_, _, _| () };
+    let build = zhida::release::Build {
+        kb: "t",
+        number: 1,
+        base: &base,
+        encoder: None,
+        previous: None,
+        progress: &|_, _, _| (),
+    };
     let engine = Engine::new(Arc::new(build.temporary().unwrap()), 0.05);
-    let at = |text: &str| time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
+    let at = |text: &str| {
+        time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap()
+    };
     let ask = |now| engine.answer("双十一活动什么时候开始", Options { now, ..Options::default() }).unwrap();
     assert_eq!(ask(at("2026-11-01T00:00:00+08:00")).decision, Decision::Answer);
     for outside in ["2026-10-19T23:59:59+08:00", "2026-11-12T00:00:00+08:00"] {
         let outcome = ask(at(outside));
         assert_ne!(outcome.decision, Decision::Answer, "{outside}");
-        assert!(outcome.candidates.iter().all(|scored| engine.release().entries()[scored.entry].id.0 != "sale"));
+        assert!(
+            outcome.candidates.iter().all(|scored| engine.release().entries()[scored.entry].id.0 != "sale")
+        );
     }
 }

@@ -1,7 +1,13 @@
 //! One binary for all integration tests: it links the libraries once.
 
-mod kb;
-mod model;
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing unwrap is a failing test")]
+
+mod corpora;
 mod eval;
 mod http;
+mod kb;
+mod laws;
+mod model;
+mod scripts;
 mod support;
+mod tidy;

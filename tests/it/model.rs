@@ -54,8 +54,16 @@ struct Shape {
     prefix: &'static str,
 }
 
-const TINY: Shape =
-    Shape { vocabulary: 100, hidden: 32, heads: 4, layers: 1, inner: 64, positions: 24, act: "gelu", prefix: "" };
+const TINY: Shape = Shape {
+    vocabulary: 100,
+    hidden: 32,
+    heads: 4,
+    layers: 1,
+    inner: 64,
+    positions: 24,
+    act: "gelu",
+    prefix: "",
+};
 
 impl Shape {
     fn config(self) -> Value {
@@ -104,7 +112,8 @@ impl Shape {
     fn safetensors(self, seed: u64) -> Vec<u8> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.safetensors");
-        candle_core::safetensors::save(&self.weights(seed).into_iter().collect(), &path).expect("tensors are written");
+        candle_core::safetensors::save(&self.weights(seed).into_iter().collect(), &path)
+            .expect("tensors are written");
         std::fs::read(path).expect("what was just written")
     }
 }
@@ -113,8 +122,13 @@ impl Shape {
 fn tokenizer(tokens: usize) -> Vec<u8> {
     let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(str::to_owned);
     let characters = ('\u{4e00}'..).map(String::from);
-    let vocabulary: serde_json::Map<String, Value> =
-        special.into_iter().chain(characters).take(tokens).enumerate().map(|(id, token)| (token, json!(id))).collect();
+    let vocabulary: serde_json::Map<String, Value> = special
+        .into_iter()
+        .chain(characters)
+        .take(tokens)
+        .enumerate()
+        .map(|(id, token)| (token, json!(id)))
+        .collect();
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": null, "decoder": null,
@@ -152,7 +166,10 @@ fn sha256(bytes: &[u8]) -> String {
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "as many numbers on both sides");
-    a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst })
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst })
 }
 
 // ------------------------------------------------------- against other programs
@@ -167,7 +184,15 @@ fn the_forward_pass_equals_candle_transformers() {
         Shape { hidden: 48, heads: 3, layers: 3, inner: 200, act: "gelu_new", ..TINY },
         Shape { hidden: 64, heads: 1, layers: 2, inner: 100, act: "relu", ..TINY },
         Shape { hidden: 96, heads: 12, layers: 2, inner: 384, prefix: "bert.", ..TINY },
-        Shape { hidden: 128, heads: 2, layers: 4, inner: 512, positions: 70, act: "gelu_pytorch_tanh", ..TINY },
+        Shape {
+            hidden: 128,
+            heads: 2,
+            layers: 4,
+            inner: 512,
+            positions: 70,
+            act: "gelu_pytorch_tanh",
+            ..TINY
+        },
     ];
     for (seed, shape) in shapes.into_iter().enumerate() {
         let bytes = shape.safetensors(seed as u64 + 1);
@@ -192,7 +217,8 @@ fn the_forward_pass_equals_candle_transformers() {
             ..bert::Config::default()
         };
         let weights = candle_nn::VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu);
-        let stock = bert::BertModel::load(weights.expect("a safetensors file"), &stock_config).expect("the weights fit");
+        let stock = bert::BertModel::load(weights.expect("a safetensors file"), &stock_config)
+            .expect("the weights fit");
 
         let mut dice = Dice(seed as u64 + 100);
         let sentences: Vec<Vec<u32>> = [1, 2, 3, 7, 16, 17, shape.positions - 1, shape.positions]
@@ -236,7 +262,8 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
             path.display()
         );
     }
-    let made_by = format!("{} was made by {}; remake it with `{remake}`", path.display(), reference["made_by"]);
+    let made_by =
+        format!("{} was made by {}; remake it with `{remake}`", path.display(), reference["made_by"]);
     let encoder = Encoder::open(folder).expect("the model opens");
     let mut worst = 0f32;
     for sentence in reference["sentences"].as_array().expect("a list of sentences") {
@@ -258,7 +285,10 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
         if encoder_text(text) == text {
             let vector = encoder.embed(text).expect("the encoder runs");
             let difference = largest_difference(vector.as_slice(), &expected);
-            assert!(difference < REFERENCE_TOLERANCE, "{text:?} embedded differs by {difference:e}; {made_by}");
+            assert!(
+                difference < REFERENCE_TOLERANCE,
+                "{text:?} embedded differs by {difference:e}; {made_by}"
+            );
         }
     }
     println!("{}: largest difference from PyTorch {worst:e}", folder.display());
@@ -295,10 +325,20 @@ const BATCH_TOLERANCE: f32 = 2e-6;
 
 fn texts() -> Vec<String> {
     let long = "我想问一下我的包裹到哪里了".repeat(30);
-    let mut texts: Vec<String> =
-        ["", "😀", "🎉👍🏻", "　 ", "退", "怎么申请退货", "怎麼申請退貨", "ＩＰＨＯＮＥ 多少钱", "abc def 123", "\u{0}\u{7}"]
-            .map(str::to_owned)
-            .into();
+    let mut texts: Vec<String> = [
+        "",
+        "😀",
+        "🎉👍🏻",
+        "　 ",
+        "退",
+        "怎么申请退货",
+        "怎麼申請退貨",
+        "ＩＰＨＯＮＥ 多少钱",
+        "abc def 123",
+        "\u{0}\u{7}",
+    ]
+    .map(str::to_owned)
+    .into();
     texts.extend((1..40).map(|n| format!("第{n}个包裹{}", "一直没到".repeat(n % 9))));
     texts.push(long);
     texts
@@ -313,7 +353,8 @@ fn encoder() -> &'static Encoder {
 #[test]
 fn a_batch_equals_its_rows_one_by_one_whatever_their_order() {
     let texts = texts();
-    let one_by_one: Vec<Embedding> = texts.iter().map(|text| encoder().embed(text).expect("any text embeds")).collect();
+    let one_by_one: Vec<Embedding> =
+        texts.iter().map(|text| encoder().embed(text).expect("any text embeds")).collect();
     let mut order: Vec<usize> = (0..texts.len()).collect();
     let mut dice = Dice(5);
     for _ in 0..3 {
@@ -401,7 +442,10 @@ fn weights_of_another_shape_are_named() {
         |files| set(files, "config.json", "num_hidden_layers", json!(2)),
         &["model.safetensors", "no tensor", "encoder.layer.1"],
     );
-    refuses(|files| set(files, "config.json", "num_attention_heads", json!(5)), &["config.json", "num_attention_heads 5"]);
+    refuses(
+        |files| set(files, "config.json", "num_attention_heads", json!(5)),
+        &["config.json", "num_attention_heads 5"],
+    );
 }
 
 #[test]
@@ -419,12 +463,18 @@ fn truncated_weights_are_named() {
 
 #[test]
 fn another_kind_of_network_is_refused_by_name() {
-    refuses(|files| set(files, "config.json", "model_type", json!("roberta")), &["config.json", "roberta", "bert"]);
+    refuses(
+        |files| set(files, "config.json", "model_type", json!("roberta")),
+        &["config.json", "roberta", "bert"],
+    );
     // Its config has none of BERT's fields; the message is about the kind all the same.
     let distil = json!({"model_type": "distilbert", "dim": 768, "n_layers": 6}).to_string().into_bytes();
     refuses(|files| drop(files.insert("config.json".to_owned(), distil)), &["config.json", "distilbert"]);
     refuses(|files| set(files, "config.json", "hidden_act", json!("swish")), &["config.json", "swish"]);
-    refuses(|files| set(files, "config.json", "position_embedding_type", json!("rotary")), &["config.json", "rotary"]);
+    refuses(
+        |files| set(files, "config.json", "position_embedding_type", json!("rotary")),
+        &["config.json", "rotary"],
+    );
     refuses(|files| drop(files.insert("config.json".to_owned(), b"{".to_vec())), &["config.json"]);
 }
 
@@ -516,7 +566,8 @@ impl FakeHub {
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
                     let gone = stop.load(Ordering::SeqCst)
-                        || stream.is_ok_and(|stream| !serve(stream, address, &behaviour, &seen).unwrap_or(true));
+                        || stream
+                            .is_ok_and(|stream| !serve(stream, address, &behaviour, &seen).unwrap_or(true));
                     if gone {
                         break;
                     }
@@ -577,7 +628,10 @@ fn serve(
     let request = request.trim().trim_end_matches(" HTTP/1.1").to_owned();
     seen.lock().expect("no thread panicked").push((request.clone(), range.clone(), token.clone()));
     let mut answer = |status: &str, headers: &str, body: &[u8]| {
-        let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        );
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;
         stream.flush()?;
@@ -615,7 +669,11 @@ fn serve(
         return answer("302 Found", &headers, b"");
     }
     if resolved.is_some() && name == "config.json" {
-        return answer("307 Temporary Redirect", &format!("Location: /stored/{name}\r\nX-Repo-Commit: {COMMIT}\r\n"), b"");
+        return answer(
+            "307 Temporary Redirect",
+            &format!("Location: /stored/{name}\r\nX-Repo-Commit: {COMMIT}\r\n"),
+            b"",
+        );
     }
     let (from, to) = range.trim_start_matches("bytes=").split_once('-').unwrap_or(("0", ""));
     let from: usize = from.parse().unwrap_or(0);
@@ -683,7 +741,8 @@ impl Place {
         for part in expected {
             assert!(stderr(&output).contains(part), "{:?} says {part:?}", stderr(&output));
         }
-        let left: Vec<_> = std::fs::read_dir(self.path("data/models")).map_or_else(|_| Vec::new(), Iterator::collect);
+        let left: Vec<_> =
+            std::fs::read_dir(self.path("data/models")).map_or_else(|_| Vec::new(), Iterator::collect);
         assert!(left.is_empty(), "nothing half-written: {left:?}");
     }
 }
@@ -693,7 +752,10 @@ fn a_model_is_pulled_and_used_by_its_name() {
     let mut files = tiny_files();
     let pooling = json!({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false});
     files.insert("1_Pooling/config.json".to_owned(), pooling.to_string().into_bytes());
-    files.insert("sentence_bert_config.json".to_owned(), json!({"max_seq_length": 20}).to_string().into_bytes());
+    files.insert(
+        "sentence_bert_config.json".to_owned(),
+        json!({"max_seq_length": 20}).to_string().into_bytes(),
+    );
     // Not zhida's kind of manifest: left out.
     files.insert("manifest.json".to_owned(), json!({"name": "an app"}).to_string().into_bytes());
     let hub = FakeHub::start(Behaviour { files: files.clone(), ..Behaviour::default() });
@@ -724,22 +786,35 @@ fn a_model_is_pulled_and_used_by_its_name() {
     assert_eq!(list[1]["id"], NAME);
 
     // Again: the weights come from the cache, and the folder is replaced whole.
-    let before = hub.seen().iter().filter(|(request, range, _)| request.contains("/stored/model") && range == "bytes=0-").count();
+    let before = hub
+        .seen()
+        .iter()
+        .filter(|(request, range, _)| request.contains("/stored/model") && range == "bytes=0-")
+        .count();
     assert_eq!(before, 1);
     assert!(place.pull(&hub.endpoint()).status.success());
-    let after = hub.seen().iter().filter(|(request, range, _)| request.contains("/stored/model") && range == "bytes=0-").count();
+    let after = hub
+        .seen()
+        .iter()
+        .filter(|(request, range, _)| request.contains("/stored/model") && range == "bytes=0-")
+        .count();
     assert_eq!(after, 1, "the weights were fetched again");
 
     // A model in the data directory that was damaged is listed as such.
     std::fs::remove_file(place.folder().join("tokenizer.json")).expect("it is there");
     let list = run(place.model("http://unused").arg("list"));
     assert!(list.status.success());
-    assert!(stdout(&list).contains("cannot be used") && stdout(&list).contains("tokenizer.json"), "{}", stdout(&list));
+    assert!(
+        stdout(&list).contains("cannot be used") && stdout(&list).contains("tokenizer.json"),
+        "{}",
+        stdout(&list)
+    );
 }
 
 #[test]
 fn the_token_is_sent_from_the_variable_or_the_file() {
-    let behaviour = || Behaviour { files: tiny_files(), token: Some("hf_secret".to_owned()), ..Behaviour::default() };
+    let behaviour =
+        || Behaviour { files: tiny_files(), token: Some("hf_secret".to_owned()), ..Behaviour::default() };
     let hub = FakeHub::start(behaviour());
     Place::new().pull_fails(&hub.endpoint(), &["401", NAME, "HF_TOKEN"]);
 
@@ -798,7 +873,8 @@ fn a_model_that_does_not_work_is_not_installed() {
 #[test]
 fn a_wrong_checksum_deletes_the_file_and_a_later_pull_works() {
     let wrong = "f".repeat(64);
-    let behaviour = Behaviour { files: tiny_files(), wrong_digest: Some(wrong.clone()), ..Behaviour::default() };
+    let behaviour =
+        Behaviour { files: tiny_files(), wrong_digest: Some(wrong.clone()), ..Behaviour::default() };
     let hub = FakeHub::start(behaviour);
     let place = Place::new();
     let right = sha256(&tiny_files()["model.safetensors"]);
@@ -832,7 +908,10 @@ fn without_a_network_the_message_says_what_to_do() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
     drop(listener);
-    Place::new().pull_fails(&endpoint, &["cannot reach", &endpoint, "HF_ENDPOINT=https://hf-mirror.com", "--model DIR"]);
+    Place::new().pull_fails(
+        &endpoint,
+        &["cannot reach", &endpoint, "HF_ENDPOINT=https://hf-mirror.com", "--model DIR"],
+    );
 }
 
 #[test]
@@ -840,7 +919,11 @@ fn a_name_or_revision_that_cannot_be_is_refused_at_once() {
     for arguments in [["pull", "../up", "--revision=main"], ["pull", NAME, "--revision=a b"]] {
         let output = run(Place::new().model("http://127.0.0.1:9").args(arguments));
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains(if arguments[1] == NAME { "a b" } else { "../up" }), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains(if arguments[1] == NAME { "a b" } else { "../up" }),
+            "{}",
+            stderr(&output)
+        );
     }
 }
 
@@ -895,9 +978,14 @@ fn info_and_list_describe_the_model_in_the_binary() {
 #[test]
 fn a_model_that_is_not_there_is_named() {
     for command in ["info", "embed"] {
-        let output = with_input(Place::new().model("http://unused").args([command, "--model", "no/such"]), b"");
+        let output =
+            with_input(Place::new().model("http://unused").args([command, "--model", "no/such"]), b"");
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("no/such") && stderr(&output).contains("model pull"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("no/such") && stderr(&output).contains("model pull"),
+            "{}",
+            stderr(&output)
+        );
         let output = with_input(Place::new().model("http://unused").args([command, "--model", "none"]), b"");
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains("--model none"), "{}", stderr(&output));
@@ -971,7 +1059,10 @@ fn eval_names_the_file_and_every_bad_line() {
             assert!(stderr(&output).contains(part), "{:?} says {part:?}", stderr(&output));
         }
     };
-    fails("a\tb\t1\na\tb\nc\td\tyes\ne\tf\tNaN\n".as_bytes(), &["pairs.tsv:2", "2 列", "pairs.tsv:3", "yes", "pairs.tsv:4"]);
+    fails(
+        "a\tb\t1\na\tb\nc\td\tyes\ne\tf\tNaN\n".as_bytes(),
+        &["pairs.tsv:2", "2 列", "pairs.tsv:3", "yes", "pairs.tsv:4"],
+    );
     fails(b"a\tb\t1\n\xff\tb\t0\n", &["pairs.tsv:2", "UTF-8"]);
     fails(b"a\tb\t1\nc\td\t1\n", &["pairs.tsv", "different labels"]);
     fails(b"", &["pairs.tsv", "two pairs"]);
@@ -982,7 +1073,6 @@ fn eval_names_the_file_and_every_bad_line() {
     assert_eq!(output.status.code(), Some(2), "wrong usage");
 }
 
-/// Reads all of a stream; kept beside the server for its tests.
 #[test]
 fn the_fake_hub_speaks_ranges() {
     let files = tiny_files();
@@ -993,5 +1083,8 @@ fn the_fake_hub_speaks_ranges() {
     stream.read_to_end(&mut answer).expect("it answers");
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 206"), "{answer}");
-    assert!(answer.contains(&format!("Content-Range: bytes 2-5/{}", files["tokenizer.json"].len())), "{answer}");
+    assert!(
+        answer.contains(&format!("Content-Range: bytes 2-5/{}", files["tokenizer.json"].len())),
+        "{answer}"
+    );
 }

@@ -34,12 +34,25 @@ fn every_script_is_answered_as_it_says() {
         for (number, (written, said)) in script.lines().zip(played.lines()).enumerate() {
             if written != said {
                 let file = path.file_name().unwrap().to_string_lossy();
-                writeln!(differences, "{file}:{}: the script says {written:?}, zhida says {said:?}", number + 1).unwrap();
+                writeln!(
+                    differences,
+                    "{file}:{}: the script says {written:?}, zhida says {said:?}",
+                    number + 1
+                )
+                .unwrap();
             }
         }
-        assert_eq!(script.lines().count(), played.lines().count(), "{}: a question has no decision below it; run with UPDATE=1", path.display());
+        assert_eq!(
+            script.lines().count(),
+            played.lines().count(),
+            "{}: a question has no decision below it; run with UPDATE=1",
+            path.display()
+        );
     }
-    assert!(differences.is_empty(), "{differences}\nIf the new decisions are better, run `UPDATE=1 cargo test scripts` and commit the diff.");
+    assert!(
+        differences.is_empty(),
+        "{differences}\nIf the new decisions are better, run `UPDATE=1 cargo test scripts` and commit the diff."
+    );
 }
 
 fn play(script: &str, engines: &mut HashMap<String, Arc<Engine>>) -> String {

@@ -30,10 +30,14 @@ pub fn repository(path: &str) -> PathBuf {
 
 /// A knowledge base of a few entries, for tests that need no more.
 pub const SMALL_KB: &str = concat!(
-    r#"{"id":"refund-time","question":"退款多久到账","similar":["钱什么时候退回来","退的钱几天能到"],"answer":"原路退回，1 到 3 个工作日到账。","topic":"退款"}"#, "\n",
-    r#"{"id":"address-change","question":"怎么修改收货地址","similar":["地址填错了怎么办","想换个地方收货"],"answer":"发货前可在订单详情里修改。","answers":{"wechat":"点菜单“我的订单”修改。"}}"#, "\n",
-    r#"{"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开","要报销需要票"],"answer":"订单完成后在“我的发票”里申请。","keywords":["发票"]}"#, "\n",
-    r#"{"id":"cod","question":"支持货到付款吗","similar":["能不能收到货再给钱"],"answer":"部分地区支持。","rules":[{"contains":["货到付款"],"without":["退"]}]}"#, "\n",
+    r#"{"id":"refund-time","question":"退款多久到账","similar":["钱什么时候退回来","退的钱几天能到"],"answer":"原路退回，1 到 3 个工作日到账。","topic":"退款"}"#,
+    "\n",
+    r#"{"id":"address-change","question":"怎么修改收货地址","similar":["地址填错了怎么办","想换个地方收货"],"answer":"发货前可在订单详情里修改。","answers":{"wechat":"点菜单“我的订单”修改。"}}"#,
+    "\n",
+    r#"{"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开","要报销需要票"],"answer":"订单完成后在“我的发票”里申请。","keywords":["发票"]}"#,
+    "\n",
+    r#"{"id":"cod","question":"支持货到付款吗","similar":["能不能收到货再给钱"],"answer":"部分地区支持。","rules":[{"contains":["货到付款"],"without":["退"]}]}"#,
+    "\n",
 );
 
 /// The release of a knowledge base in `corpora/`, made once per test run.

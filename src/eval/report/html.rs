@@ -192,7 +192,13 @@ fn named(report: &Report, entries: &[EntryId]) -> String {
     }
     let named: Vec<String> = entries
         .iter()
-        .map(|id| format!("<code>{}</code> <span lang=\"zh-CN\">{}</span>", escape(&id.0), escape(report.question(id))))
+        .map(|id| {
+            format!(
+                "<code>{}</code> <span lang=\"zh-CN\">{}</span>",
+                escape(&id.0),
+                escape(report.question(id))
+            )
+        })
         .collect();
     named.join("<br>")
 }

@@ -23,7 +23,8 @@ pub fn render(report: &Report) -> String {
     ));
     text.push_str(&table::headline(report).text(true));
     if let (Some(comparison), Some(flips)) = (&report.baseline, table::flips(report)) {
-        let verdict = if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
+        let verdict =
+            if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
         text.push_str(&format!(
             "\n## Against the baseline: {verdict}\n\n{} of {}, release {}.\n\n{}",
             escape(&comparison.file),

@@ -25,7 +25,9 @@ fn colour(generation: &GenerationReport) -> RGBColor {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn svg(draw: impl FnOnce(&Canvas<'_>) -> std::result::Result<(), Box<dyn std::error::Error>>) -> Result<String> {
+fn svg(
+    draw: impl FnOnce(&Canvas<'_>) -> std::result::Result<(), Box<dyn std::error::Error>>,
+) -> Result<String> {
     let mut text = String::new();
     {
         let canvas = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -64,11 +66,19 @@ pub fn risk(report: &Report) -> Result<String> {
         for (generation, curve) in &curves {
             let colour = colour(generation);
             chart
-                .draw_series(LineSeries::new(curve.iter().map(|p| (p.coverage, p.risk)), colour.stroke_width(2)))?
+                .draw_series(LineSeries::new(
+                    curve.iter().map(|p| (p.coverage, p.risk)),
+                    colour.stroke_width(2),
+                ))?
                 .label(format!("generation {}", generation.number))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-            if let (Some(coverage), Some(risk)) = (generation.overall.coverage, generation.overall.wrong_rate) {
-                chart.draw_series([Circle::new((coverage.value, risk.value.min(top)), 5, colour.filled())])?;
+            if let (Some(coverage), Some(risk)) = (generation.overall.coverage, generation.overall.wrong_rate)
+            {
+                chart.draw_series([Circle::new(
+                    (coverage.value, risk.value.min(top)),
+                    5,
+                    colour.filled(),
+                )])?;
             }
         }
         chart
@@ -105,7 +115,10 @@ pub fn calibration(report: &Report) -> Result<String> {
             let colour = colour(generation);
             let bins = reliability(&generation.predictions);
             chart
-                .draw_series(LineSeries::new(bins.iter().map(|b| (b.confidence, b.right)), colour.stroke_width(2)))?
+                .draw_series(LineSeries::new(
+                    bins.iter().map(|b| (b.confidence, b.right)),
+                    colour.stroke_width(2),
+                ))?
                 .label(format!("generation {}", generation.number))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
             let n = generation.predictions.len() as f64;
@@ -143,7 +156,8 @@ pub fn histogram(generation: &GenerationReport) -> Result<String> {
         bins.map(|count| count as f64 / total)
     });
     let top = shares.iter().flatten().copied().fold(0.0, f64::max).max(0.1);
-    let bars = [("inside, right entry first", RIGHT), ("inside, wrong entry first", CONFUSED), ("outside", OUTSIDE)];
+    let bars =
+        [("inside, right entry first", RIGHT), ("inside, wrong entry first", CONFUSED), ("outside", OUTSIDE)];
     svg(|canvas| {
         let mut chart = ChartBuilder::on(canvas)
             .margin(14)
@@ -163,10 +177,11 @@ pub fn histogram(generation: &GenerationReport) -> Result<String> {
         let slot = 1.0 / BINS as f64;
         let width = slot * 0.28;
         for (index, ((name, colour), shares)) in bars.into_iter().zip(shares).enumerate() {
-            let boxes = shares.into_iter().enumerate().filter(|(_, share)| *share > 0.0).map(|(bin, share)| {
-                let left = slot * (bin as f64 + 0.08) + width * index as f64;
-                Rectangle::new([(left, 0.0), (left + width, share)], colour.filled())
-            });
+            let boxes =
+                shares.into_iter().enumerate().filter(|(_, share)| *share > 0.0).map(|(bin, share)| {
+                    let left = slot * (bin as f64 + 0.08) + width * index as f64;
+                    Rectangle::new([(left, 0.0), (left + width, share)], colour.filled())
+                });
             chart
                 .draw_series(boxes)?
                 .label(name)
@@ -201,7 +216,9 @@ pub fn latency(report: &Report) -> Result<String> {
             .bold_line_style(GRID)
             .label_style(FONT)
             .x_labels(end as usize + 1)
-            .x_label_formatter(&|power| if power.fract() == 0.0 { format!("{:.0}", 10f64.powf(*power)) } else { String::new() })
+            .x_label_formatter(&|power| {
+                if power.fract() == 0.0 { format!("{:.0}", 10f64.powf(*power)) } else { String::new() }
+            })
             .x_desc("microseconds")
             .y_desc("share done")
             .draw()?;

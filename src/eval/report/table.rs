@@ -37,7 +37,9 @@ pub fn headline(report: &Report) -> Table {
         rows.push(cells);
     };
     let share = |goal: f64| format!("goal (wrong at most {:.1} %)", goal * 100.0);
-    row("questions (inside + outside)".to_owned(), &|g| format!("{} + {}", g.overall.inside, g.overall.outside));
+    row("questions (inside + outside)".to_owned(), &|g| {
+        format!("{} + {}", g.overall.inside, g.overall.outside)
+    });
     row(share(report.max_wrong), &|g| g.goal(report.max_wrong).name().to_owned());
     row("answered".to_owned(), &|g| percent(g.overall.answer_rate));
     row("precision (right / answered)".to_owned(), &|g| percent(g.overall.precision));
@@ -48,7 +50,9 @@ pub fn headline(report: &Report) -> Table {
         list.iter().find(|(name, _)| *name == key).and_then(|(_, estimate)| *estimate)
     };
     for (key, _) in crate::eval::metrics::PRECISIONS {
-        row(format!("coverage at precision {key}"), &|g| percent(keyed(&g.overall.coverage_at_precision, key)));
+        row(format!("coverage at precision {key}"), &|g| {
+            percent(keyed(&g.overall.coverage_at_precision, key))
+        });
     }
     for (key, _) in crate::eval::metrics::LENGTHS {
         row(format!("recall@{key}"), &|g| percent(keyed(&g.overall.recall_at, key)));
@@ -70,8 +74,19 @@ pub fn headline(report: &Report) -> Table {
 pub fn short(report: &Report) -> Table {
     let mut table = headline(report);
     let wanted = [
-        "questions", "goal", "answered", "precision", "false", "coverage (", "coverage at precision 0.9", "recall@1 ",
-        "recall@5", "AUROC", "calibration error (", "asked back", "latency",
+        "questions",
+        "goal",
+        "answered",
+        "precision",
+        "false",
+        "coverage (",
+        "coverage at precision 0.9",
+        "recall@1 ",
+        "recall@5",
+        "AUROC",
+        "calibration error (",
+        "asked back",
+        "latency",
     ];
     table.rows.retain(|row| wanted.iter().any(|start| format!("{} ", row[0]).starts_with(start)));
     table
@@ -80,8 +95,16 @@ pub fn short(report: &Report) -> Table {
 /// One row per tag and generation.
 pub fn by_tag(report: &Report) -> Table {
     let head = [
-        "tag", "gen.", "questions", "answered", "precision", "coverage", "false answers", "coverage at 0.95",
-        "recall@1", "AUROC",
+        "tag",
+        "gen.",
+        "questions",
+        "answered",
+        "precision",
+        "coverage",
+        "false answers",
+        "coverage at 0.95",
+        "recall@1",
+        "AUROC",
     ];
     let mut rows = Vec::new();
     let tags = report.generations.first().map(|generation| generation.by_tag.keys()).into_iter().flatten();
@@ -126,7 +149,14 @@ pub fn flips(report: &Report) -> Option<Table> {
         rows.push(paired("answered wrong", change.wrong));
         for (kind, count) in &change.flips {
             let name = format!("generation {number}: {}", kind.replace('_', " "));
-            rows.push(vec![name, String::new(), count.to_string(), String::new(), String::new(), String::new()]);
+            rows.push(vec![
+                name,
+                String::new(),
+                count.to_string(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
         }
     }
     Some(Table { head: head.map(str::to_owned).to_vec(), rows })
@@ -185,5 +215,13 @@ pub(super) fn escape(cell: &str) -> String {
 
 /// Columns on a terminal; Chinese characters take two.
 fn width(text: &str) -> usize {
-    text.chars().map(|c| if matches!(c, '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{FFDC}' | '\u{1F300}'..='\u{3FFFD}') { 2 } else { 1 }).sum()
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{FFDC}' | '\u{1F300}'..='\u{3FFFD}') {
+                2
+            } else {
+                1
+            }
+        })
+        .sum()
 }

@@ -15,7 +15,9 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
             let before = String::from_utf8_lossy(&bytes[..offset]);
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            let message = "这里不是有效的文字：文件既不是完好的 UTF-8，也不是 GB18030（GBK），请用 UTF-8 编码重新保存".to_owned();
+            let message =
+                "这里不是有效的文字：文件既不是完好的 UTF-8，也不是 GB18030（GBK），请用 UTF-8 编码重新保存"
+                    .to_owned();
             problems.push(Problem { file: name.to_string(), line, column, field: None, message });
             return Vec::new();
         }
@@ -33,13 +35,17 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
     }
     let starts: Vec<usize> =
         std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1)).collect();
-    let mut reader =
-        ::csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+    let mut reader = ::csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text.as_bytes());
     let mut rows = Vec::new();
     for record in reader.records() {
         match record {
             Ok(record) => {
-                let from = record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(0));
+                let from =
+                    record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(0));
                 // The reader counts blank lines before a record as its own.
                 let blank = text[from..].bytes().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
                 let line = starts.partition_point(|start| *start <= from + blank);

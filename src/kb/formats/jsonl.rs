@@ -104,7 +104,8 @@ fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
             }
         }
     }
-    let column = |field: &str| places.iter().find(|place| place.name == field).map_or(0, |place| place.value_column);
+    let column =
+        |field: &str| places.iter().find(|place| place.name == field).map_or(0, |place| place.value_column);
     for field in ["question", "answer"] {
         if is_blank(&object, field) {
             let message = format!("缺少 {field}：每个条目都要有问题（question）和答案（answer）");
@@ -119,13 +120,16 @@ fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
         object.insert("id".to_owned(), Value::String(EntryId::derived(question).0));
     }
     object.retain(|_, value| !value.is_null());
-    let entry = serde_json::from_value(Value::Object(object))
-        .map_err(|e| vec![Fault { column: 0, field: None, message: format!("字段的名称或类型不对：{e}") }])?;
+    let entry = serde_json::from_value(Value::Object(object)).map_err(|e| {
+        vec![Fault { column: 0, field: None, message: format!("字段的名称或类型不对：{e}") }]
+    })?;
     Ok((entry, places.into_iter().map(|place| (place.name, place.value_column)).collect()))
 }
 
 fn is_blank(object: &Map<String, Value>, field: &str) -> bool {
-    object.get(field).is_none_or(|value| value.is_null() || value.as_str().is_some_and(|s| s.trim().is_empty()))
+    object
+        .get(field)
+        .is_none_or(|value| value.is_null() || value.as_str().is_some_and(|s| s.trim().is_empty()))
 }
 
 /// Says in Chinese what a field should hold, when it holds something else.
@@ -138,7 +142,9 @@ fn sound(kind: Kind, value: &Value) -> Result<(), String> {
         Value::Array(_) => "列表",
         Value::Object(_) => "对象",
     };
-    let unless = |right: bool, wanted: &str| if right { Ok(()) } else { Err(format!("应是{wanted}，这里是{found}")) };
+    let unless = |right: bool, wanted: &str| {
+        if right { Ok(()) } else { Err(format!("应是{wanted}，这里是{found}")) }
+    };
     match kind {
         Kind::Text => unless(value.is_string(), "带引号的文字"),
         Kind::Switch => unless(value.is_boolean(), " true 或 false（不带引号）"),
@@ -196,7 +202,11 @@ fn places(text: &str) -> Vec<Place> {
         if awaiting && !byte.is_ascii_whitespace() {
             awaiting = false;
             if let Some((name, from)) = name.take() {
-                places.push(Place { name, name_column: column_of(text, from), value_column: column_of(text, at) });
+                places.push(Place {
+                    name,
+                    name_column: column_of(text, from),
+                    value_column: column_of(text, at),
+                });
             }
         }
         match byte {

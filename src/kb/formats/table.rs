@@ -34,7 +34,9 @@ const TITLES: usize = 5;
 /// the question's column.
 pub(super) fn header(rows: &[Row]) -> Option<usize> {
     let mut filled = rows.iter().enumerate().filter(|(_, row)| !row.is_blank()).take(TITLES);
-    filled.find(|(_, row)| row.cells.iter().any(|cell| field_named(cell) == Some("question"))).map(|(index, _)| index)
+    filled
+        .find(|(_, row)| row.cells.iter().any(|cell| field_named(cell) == Some("question")))
+        .map(|(index, _)| index)
 }
 
 /// Reads the rows of one sheet.
@@ -48,7 +50,8 @@ pub(super) fn read(file: &FileName, rows: &[Row], problems: &mut Vec<Problem>) -
         problems.push(Problem { file: file.to_string(), line, column: 0, field: None, message });
         return Vec::new();
     };
-    let mut reader = Reader { file, problems, columns: Vec::new(), groups: Vec::new(), by_id: HashMap::new() };
+    let mut reader =
+        Reader { file, problems, columns: Vec::new(), groups: Vec::new(), by_id: HashMap::new() };
     if !reader.take_header(&rows[head]) {
         return Vec::new();
     }
@@ -135,7 +138,8 @@ impl Reader<'_> {
                 self.problem(row.line, index + 1, Some(heading), message);
                 sound = false;
             }
-            let is_list = |name: &str| FIELDS.iter().any(|field| field.name == name && field.kind == Kind::Texts);
+            let is_list =
+                |name: &str| FIELDS.iter().any(|field| field.name == name && field.kind == Kind::Texts);
             if let Some(name) = field.filter(|name| !is_list(name) && self.columns.contains(&Some(*name))) {
                 let message = format!("“{heading}”这一列出现了两次（都是 {name}），请合并");
                 self.problem(row.line, index + 1, Some(name), message);
@@ -171,7 +175,8 @@ impl Reader<'_> {
         };
         let (id, question, answer) = (text("id").trim(), text("question"), text("answer"));
         let alike = |known: &str, here: &str| here.is_empty() || known == here;
-        let earlier = if id.is_empty() { self.groups.len().checked_sub(1) } else { self.by_id.get(id).copied() };
+        let earlier =
+            if id.is_empty() { self.groups.len().checked_sub(1) } else { self.by_id.get(id).copied() };
         let earlier = earlier.filter(|&index| {
             let group = &self.groups[index];
             let known = group.text("answer");
@@ -235,7 +240,12 @@ impl Reader<'_> {
                 related: group.related.into_iter().map(EntryId).collect(),
                 enabled: group.enabled.unwrap_or(true),
             };
-            located.push(Located { entry, file: self.file.clone(), line: group.line, columns: columns.clone() });
+            located.push(Located {
+                entry,
+                file: self.file.clone(),
+                line: group.line,
+                columns: columns.clone(),
+            });
         }
         located
     }
@@ -257,13 +267,17 @@ impl Group {
         };
         let set = |known: &mut Option<OffsetDateTime>| {
             let new = instant(cell).ok_or_else(|| {
-                format!("“{}”不是有效的时间，应写成 2026-01-31、2026-01-31 18:00 或 2026-01-31T00:00:00+08:00", cell.trim())
+                format!(
+                    "“{}”不是有效的时间，应写成 2026-01-31、2026-01-31 18:00 或 2026-01-31T00:00:00+08:00",
+                    cell.trim()
+                )
             })?;
             if known.replace(new).is_some_and(|old| old != new) { Err(differs()) } else { Ok(()) }
         };
         match field {
             "similar" => {
-                let more: Vec<String> = list(cell).into_iter().filter(|text| !further || text != self.text("question")).collect();
+                let more: Vec<String> =
+                    list(cell).into_iter().filter(|text| !further || text != self.text("question")).collect();
                 extend(&mut self.similar, more);
             }
             "keywords" => extend(&mut self.keywords, list(cell)),
@@ -286,7 +300,8 @@ impl Group {
             "valid_from" => return set(&mut self.valid_from),
             "valid_until" => return set(&mut self.valid_until),
             "enabled" => {
-                let on = switch(cell).ok_or_else(|| format!("“{}”应写成 true/false、是/否 或 1/0", cell.trim()))?;
+                let on = switch(cell)
+                    .ok_or_else(|| format!("“{}”应写成 true/false、是/否 或 1/0", cell.trim()))?;
                 if self.enabled.replace(on).is_some_and(|old| old != on) {
                     return Err(differs());
                 }
@@ -440,7 +455,10 @@ fn rules(cell: &str) -> std::result::Result<Vec<Rule>, String> {
 
 fn rule(line: &str) -> std::result::Result<Rule, String> {
     let wrong = || {
-        format!("规则“{}”写得不对；每行一条，写成“exact: …”、“contains: 词1 词2 without: 词3”或“regex: … without: …”", shortened(line))
+        format!(
+            "规则“{}”写得不对；每行一条，写成“exact: …”、“contains: 词1 词2 without: 词3”或“regex: … without: …”",
+            shortened(line)
+        )
     };
     if line.starts_with('{') {
         return serde_json::from_str(line).map_err(|_| wrong());
@@ -468,7 +486,9 @@ fn rules_cell(rules: &[Rule]) -> Result<String> {
         };
         let plain = match one {
             Rule::Exact { exact } => format!("exact: {exact}"),
-            Rule::Contains { contains, without } => format!("contains: {}{}", contains.join(" "), ending(without)),
+            Rule::Contains { contains, without } => {
+                format!("contains: {}{}", contains.join(" "), ending(without))
+            }
             Rule::Regex { regex, without } => format!("regex: {regex}{}", ending(without)),
         };
         let lossless = !plain.contains(['\n', '\r']) && rule(&plain).as_ref() == Ok(one);
@@ -533,7 +553,8 @@ fn instant(cell: &str) -> Option<OffsetDateTime> {
     if year < 1900 {
         return None;
     }
-    let date = Date::from_calendar_date(i32::from(year), Month::try_from(small(month)?).ok()?, small(day)?).ok()?;
+    let date =
+        Date::from_calendar_date(i32::from(year), Month::try_from(small(month)?).ok()?, small(day)?).ok()?;
     let time = Time::from_hms(small(hour)?, small(minute)?, small(second)?).ok()?;
     Some(PrimitiveDateTime::new(date, time).assume_offset(UtcOffset::from_hms(BEIJING_HOURS, 0, 0).ok()?))
 }
@@ -544,7 +565,9 @@ mod tests {
 
     #[test]
     fn a_guard_is_undone_exactly() {
-        for text in ["=1+1", "'=1", "''=x", "+86", "-", "@a", " =1", "＝1", "\t=1", "'你好", "普通", "'", "''", "\n=1"] {
+        for text in [
+            "=1+1", "'=1", "''=x", "+86", "-", "@a", " =1", "＝1", "\t=1", "'你好", "普通", "'", "''", "\n=1",
+        ] {
             assert_eq!(unguarded(&guarded(text)), text, "{text:?}");
             assert!(!begins_a_formula(&guarded(text)), "{text:?}");
         }
@@ -553,7 +576,14 @@ mod tests {
 
     #[test]
     fn dates_as_authors_write_them() {
-        for text in ["2026-01-31", "2026/1/31", "2026年1月31日", "2026.1.31", "2026-01-31 00:00:00", "2026-01-31T00:00:00+08:00"] {
+        for text in [
+            "2026-01-31",
+            "2026/1/31",
+            "2026年1月31日",
+            "2026.1.31",
+            "2026-01-31 00:00:00",
+            "2026-01-31T00:00:00+08:00",
+        ] {
             let read = instant(text).and_then(|instant| instant.format(&Rfc3339).ok());
             assert_eq!(read.as_deref(), Some("2026-01-31T00:00:00+08:00"), "{text}");
         }
@@ -564,12 +594,16 @@ mod tests {
 
     #[test]
     fn rules_as_authors_write_them() {
-        let read = rules("exact: 转人工\ncontains: 余额 提现 without: 红包 失败\n正则：^退.*款$ 不含：不").expect("sound");
+        let read = rules("exact: 转人工\ncontains: 余额 提现 without: 红包 失败\n正则：^退.*款$ 不含：不")
+            .expect("sound");
         assert_eq!(
             read,
             [
                 Rule::Exact { exact: "转人工".into() },
-                Rule::Contains { contains: vec!["余额".into(), "提现".into()], without: vec!["红包".into(), "失败".into()] },
+                Rule::Contains {
+                    contains: vec!["余额".into(), "提现".into()],
+                    without: vec!["红包".into(), "失败".into()]
+                },
                 Rule::Regex { regex: "^退.*款$".into(), without: vec!["不".into()] },
             ]
         );

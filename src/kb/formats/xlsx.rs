@@ -18,7 +18,10 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
     let mut book = match Xlsx::new(Cursor::new(bytes)) {
         Ok(book) => book,
         Err(e) => {
-            problems.push(whole(name, format!("不是能打开的 Excel（.xlsx）文件：{e}；请在 Excel 里重新另存为 .xlsx")));
+            problems.push(whole(
+                name,
+                format!("不是能打开的 Excel（.xlsx）文件：{e}；请在 Excel 里重新另存为 .xlsx"),
+            ));
             return Vec::new();
         }
     };

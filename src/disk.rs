@@ -1,0 +1,29 @@
+//! How does a file appear whole or not at all?
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes a file so that it appears whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |e| Error::io("write", path, e);
+    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
+    // A temporary file is its owner's alone; what it becomes is an ordinary one.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(beside.path(), fs::Permissions::from_mode(0o644)).map_err(failed)?;
+    }
+    beside.persist(path).map_err(|e| failed(e.error))?;
+    sync_folder(folder)
+}
+
+/// Makes renames in a folder survive a power cut.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", folder, e))
+}

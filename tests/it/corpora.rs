@@ -1,0 +1,87 @@
+//! Are the shipped corpora what their README says?
+
+use std::collections::{HashMap, HashSet};
+
+use zhida::eval::dataset::{self, LabelledQuery};
+use zhida::kb::formats;
+use zhida::text::Normalized;
+
+use crate::support::repository;
+
+const SETS: [(&str, usize, usize); 3] = [("shop", 150, 400), ("bank", 120, 400), ("telecom", 100, 400)];
+
+fn background() -> Vec<String> {
+    std::fs::read_to_string(repository("corpora/background.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn knowledge_bases_and_query_sets_are_large_and_varied_enough() {
+    for (name, entries, queries) in SETS {
+        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+        assert!(base.entries().len() >= entries, "{name} has {} entries", base.entries().len());
+        for entry in base.entries() {
+            assert!(
+                (3..=8).contains(&entry.similar.len()),
+                "{name}: {} has {} phrasings",
+                entry.id,
+                entry.similar.len()
+            );
+            assert!(entry.answer.chars().count() >= 30, "{name}: the answer of {} is too short", entry.id);
+        }
+        let set =
+            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
+        assert!(set.len() >= queries, "{name} has {} queries", set.len());
+        let outside = set.iter().filter(|query| !query.expect.is_inside()).count();
+        assert!(outside * 10 >= set.len() * 3, "{name}: {outside} of {} outside", set.len());
+        let mut tags: HashMap<&str, usize> = HashMap::new();
+        set.iter().flat_map(|query| &query.tags).for_each(|tag| *tags.entry(tag).or_default() += 1);
+        for tag in [
+            "colloquial",
+            "typo",
+            "traditional",
+            "pinyin",
+            "short",
+            "long",
+            "multi",
+            "near",
+            "out-easy",
+            "out-hard",
+        ] {
+            assert!(tags.get(tag).is_some_and(|&count| count >= 20), "{name}: too few {tag}: {tags:?}");
+        }
+    }
+}
+
+#[test]
+fn no_query_stands_in_its_knowledge_base_or_in_the_background() {
+    let strangers = background();
+    assert!(strangers.len() >= 1_500);
+    let background: HashSet<String> = strangers.iter().map(|text| Normalized::new(text).exact).collect();
+    assert!(background.len() + 5 >= strangers.len(), "the background repeats itself");
+    for (name, ..) in SETS {
+        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+        let phrasings: HashSet<String> = base
+            .entries()
+            .iter()
+            .flat_map(|entry| entry.phrasings().map(|text| Normalized::new(text).exact))
+            .collect();
+        let set: Vec<LabelledQuery> =
+            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
+        let mut seen = HashSet::new();
+        for query in set {
+            let key = Normalized::new(&query.text).exact;
+            if key.is_empty() {
+                continue;
+            }
+            assert!(!phrasings.contains(&key), "{name}: {} is a phrasing of the knowledge base", query.text);
+            assert!(!background.contains(&key), "{name}: {} is in the background", query.text);
+            assert!(seen.insert(key), "{name}: {} is asked twice", query.text);
+        }
+    }
+}
