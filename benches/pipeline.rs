@@ -4,6 +4,8 @@
 //! pairs of them. Questions are the corpora's query sets, each made new by a
 //! number at its end, so that no cached vector helps.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up must stop")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -155,10 +155,10 @@ impl Logistic {
                 let error = share * (p - f64::from(u8::from(label(sample))));
                 let bend = share * p * (1.0 - p);
                 let x = |index: usize| if index < features { sample.features[index] } else { 1.0 };
-                for row in 0..size {
-                    gradient[row] += error * x(row);
-                    for column in 0..size {
-                        curvature[row][column] += bend * x(row) * x(column);
+                for (row, (slope, bends)) in gradient.iter_mut().zip(&mut curvature).enumerate() {
+                    *slope += error * x(row);
+                    for (column, entry) in bends.iter_mut().enumerate() {
+                        *entry += bend * x(row) * x(column);
                     }
                 }
             }
@@ -170,9 +170,9 @@ impl Logistic {
             let mut length = 1.0;
             let mut next = model.clone();
             let improved = loop {
-                for index in 0..size {
-                    let moved = model.weights[index] - length * step[index];
-                    next.weights[index] = if allowed(index, features, moved) { moved } else { 0.0 };
+                for (index, (weight, step)) in next.weights.iter_mut().zip(&step).enumerate() {
+                    let moved = model.weights[index] - length * step;
+                    *weight = if allowed(index, features, moved) { moved } else { 0.0 };
                 }
                 let value = loss(&next);
                 if value <= current {

@@ -489,7 +489,6 @@ fn install(files: &[(&str, PathBuf)], source: Source, name: &ModelName, models: 
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 mod tests {
     use super::*;
 

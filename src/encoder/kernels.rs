@@ -50,7 +50,7 @@ fn exp_of_negative(x: f32) -> f32 {
     // rounds to the nearest integer without a call.
     const ROUND: f32 = 12_582_912.0;
     let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = x - n * 0.693_359_375 - n * -2.121_944_4e-4;
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let mut poly = 1.987_569_2e-4;
     poly = poly * r + 1.398_199_9e-3;
     poly = poly * r + 8.333_452e-3;

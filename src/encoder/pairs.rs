@@ -98,7 +98,6 @@ fn best_threshold(cosines: &[f64], alike: &[bool]) -> (f64, f64) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 mod tests {
     use super::*;
 

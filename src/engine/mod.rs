@@ -207,7 +207,7 @@ impl Engine {
 
         if let Some(semantics) = &calibrations.two
             && let Some(verdict) =
-                self.semantic(&query, &lexical.found, options, semantics, trace.as_deref_mut(), &mut mark)?
+                self.semantic(&query, &lexical.found, options, semantics, trace, &mut mark)?
             && outcome.is_none()
         {
             let Verdict { decision, reason, candidates, offered } = verdict;

@@ -1,10 +1,12 @@
 //! How does the world ask?
 //!
 //! [`router`] is the whole HTTP interface over a [`Server`]; [`run`] gives it a
-//! port. A request is read ([`request`]), gets an engine ([`registry`]) and a
-//! permit ([`admission`]), and is worked on by a blocking thread; from there on
+//! port. A request is read (`request`), gets an engine (`registry`) and a
+//! permit (`admission`), and is worked on by a blocking thread; from there on
 //! all is synchronous. Whatever goes wrong leaves as a problem document
 //! ([`error`]).
+
+#![expect(clippy::result_large_err, reason = "a problem document is made once per refused request")]
 
 mod admission;
 mod api;

@@ -102,7 +102,10 @@ fn full_width(c: char) -> char {
 #[test]
 fn traditional_writing_finds_the_same_entry() {
     let engine = corpus_engine("shop");
-    for (traditional, id) in [("怎麼申請七天無理由退貨", "return-7day")] {
+    for (traditional, id) in [
+        ("怎麼申請七天無理由退貨", "return-7day"),
+        ("貨都發了才發現地址不對，怎麼辦", "order-change-address-after-ship"),
+    ] {
         let outcome = engine.answer(traditional, Options::default()).unwrap();
         let best = outcome.best().unwrap();
         assert_eq!(engine.release().entries()[best.entry].id.0, id);

@@ -24,7 +24,7 @@ const LEVELS: [(&str, u8); 15] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("jieba_rs", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
@@ -35,7 +35,6 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("multiversion", &["encoder"]),
     ("hf_hub", &["encoder"]),
     ("axum", &["server"]),
-    ("tower_http", &["server"]),
     ("arc_swap", &["server"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -2,7 +2,7 @@
 //!
 //! One file that asks nothing of anybody: styles and plots stand inside it,
 //! there is no script. Every text that a customer or an author wrote goes
-//! through [`escape`].
+//! through `escape`.
 
 use super::markdown::ids;
 use super::table::{self, Table};

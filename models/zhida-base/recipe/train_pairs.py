@@ -1,0 +1,209 @@
+"""Ranking + contrastive training on labelled pairs, data-parallel over single-threaded processes.
+
+usage: train_pairs.py DATA CACHE OUT --sets sets.json [--init ckpt.pt] [--minutes M | --steps N] ...
+A batch is a sub-graph of one set's pair graph: every sentence is encoded once and all labelled pairs among the
+sentences of the batch are used. Loss: CoSENT over all labels + InfoNCE in every direction over the positives."""
+import argparse, json, os, time
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from common import *
+
+
+class PairSet:
+    def __init__(s, path, rng):
+        z = np.load(path)
+        off = np.concatenate([[0], np.cumsum(z["len"].astype(np.int64))])
+        s.ids, s.off, s.a, s.b, s.y = z["ids"], off, z["a"], z["b"], z["y"]
+        s.grp = z["grp"] if "grp" in z else None
+        s.rng, s.n = rng, len(off) - 1
+        e = np.concatenate([s.a, s.b])
+        s.order = np.argsort(e, kind="stable")
+        s.start = np.searchsorted(e[s.order], np.arange(s.n + 1))
+        s.reset()
+
+    def reset(s):
+        s.perm, s.at, s.used = s.rng.permutation(len(s.a)), 0, np.zeros(len(s.a), bool)
+
+    def edges(s, v):
+        return s.order[s.start[v]:s.start[v + 1]] % len(s.a)
+
+    def batch(s, budget, chunk, maxlen):
+        nodes, tokens = {}, 0
+        size = lambda v: int(s.off[v + 1] - s.off[v])
+        while tokens < budget:
+            while s.at < len(s.perm) and s.used[s.perm[s.at]]:
+                s.at += 1
+            if s.at >= len(s.perm):
+                if nodes:
+                    break
+                s.reset()
+                continue
+            p = s.perm[s.at]; s.at += 1; s.used[p] = True
+            queue, took = [s.a[p], s.b[p]], 0
+            if max(size(v) for v in queue) > maxlen:
+                continue
+            while queue and took < chunk:
+                v = queue.pop(0)
+                if v in nodes or size(v) > maxlen:
+                    continue
+                nodes[v] = len(nodes); tokens += size(v); took += 1
+                es = [e for e in s.edges(v) if not s.used[e]]
+                s.rng.shuffle(es)
+                queue += [s.b[e] if s.a[e] == v else s.a[e] for e in es[:6]]
+        A, B, Y = [], [], []
+        for v, i in nodes.items():
+            for e in s.edges(v):
+                if s.a[e] == v and s.b[e] in nodes:
+                    A.append(i); B.append(nodes[s.b[e]]); Y.append(s.y[e]); s.used[e] = True
+        seqs = [s.ids[s.off[v]:s.off[v + 1]] for v in nodes]
+        grp = None if s.grp is None else torch.from_numpy(s.grp[list(nodes)])
+        return seqs, np.array(A), np.array(B), np.array(Y, np.float32), grp
+
+
+def augment(seqs, rng, p):
+    out = []
+    for x in seqs:
+        if len(x) >= 6 and rng.rand() < p:
+            r, i = rng.rand(), rng.randint(len(x) - 1)
+            if r < 0.5:
+                x = np.delete(x, i)
+            elif r < 0.75:
+                x = x.copy(); x[i], x[i + 1] = x[i + 1], x[i]
+            else:
+                x = x.copy(); x[i] = MASK
+        out.append(x)
+    return out
+
+
+def losses(e, A, B, Y, grp, scale=20.0, pos_at=0.79):
+    """CoSENT over all pairs, InfoNCE over positives with known positives (also transitive) masked out."""
+    S = e @ e.T
+    A, B, Y = torch.from_numpy(A), torch.from_numpy(B), torch.from_numpy(Y)
+    s = S[A, B] * scale
+    worse = Y[:, None] > Y[None, :]                       # i should be above j
+    d = (s[None, :] - s[:, None])[worse]
+    cosent = torch.logsumexp(torch.cat([torch.zeros(1), d]), 0) if len(d) else s.sum() * 0
+    pos = Y > pos_at
+    if not pos.any():
+        return cosent, s.sum() * 0
+    N = len(e)
+    M = torch.eye(N, dtype=torch.bool)
+    M[A[pos], B[pos]] = True; M[B[pos], A[pos]] = True
+    f = M.float()
+    for _ in range(2):
+        f = ((f @ f) > 0).float()
+    M = f > 0
+    if grp is not None:
+        M |= (grp[:, None] == grp[None, :]) & (grp >= 0)[:, None]
+    low = Y < 0.3                                          # labelled negatives stay negatives
+    M[A[low], B[low]] = False; M[B[low], A[low]] = False
+    lse = torch.logsumexp((S * scale).masked_fill(M, -1e9), 1)
+    i, j = torch.cat([A[pos], B[pos]]), torch.cat([B[pos], A[pos]])
+    return cosent, F.softplus(lse[i] - S[i, j] * scale).mean()
+
+
+def run(rank, a):
+    torch.set_num_threads(1)
+    seed = os.path.join(a.data, "seed-model")
+    torch.manual_seed(a.seed * 1000 + rank)
+    rng = np.random.RandomState(a.seed * 1000 + rank)
+    if a.world > 1:
+        os.environ.setdefault("MASTER_ADDR", "127.0.0.1"); os.environ.setdefault("MASTER_PORT", str(a.port))
+        dist.init_process_group("gloo", rank=rank, world_size=a.world)
+    conf = json.load(open(a.sets))
+    m = load(seed)
+    opt = torch.optim.AdamW(m.parameters(), lr=a.lr, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    ema = {k: v.clone() for k, v in m.state_dict().items()}
+    if a.init:
+        ck = torch.load(a.init, map_location="cpu", weights_only=True)
+        m.load_state_dict({k: v for k, v in ck["ema" if a.init_ema else "model"].items()})
+        ema = {k: v.clone() for k, v in ck["ema"].items()}
+        if "opt" in ck and not a.fresh_opt:
+            opt.load_state_dict(ck["opt"])
+    sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng) for n in conf}
+    names, w = list(conf), np.array([conf[n][0] for n in conf], float)
+    w /= w.sum()
+    params = list(m.parameters())
+    if rank == 0 and a.eval_every:
+        from evaluate import Evaluator, show
+        ev = Evaluator(a.data, a.limit, faq=False)
+    step, t0, log, toks, busy, stat = 0, time.time(), time.time(), 0, 0.0, {}
+    saved, evaled = time.time(), time.time()
+
+    def save(path):
+        torch.save({"model": m.state_dict(), "ema": ema, "opt": opt.state_dict(), "step": step}, path + ".tmp")
+        os.replace(path + ".tmp", path)
+
+    while True:
+        pause()
+        if step % 10 == 0 and os.path.exists(a.out + ".minutes"):      # the length of a run can be changed while it runs
+            a.minutes = float(open(a.out + ".minutes").read())
+        frac = torch.tensor([step / a.steps if a.steps else (time.time() - t0) / 60 / a.minutes])
+        if a.world > 1:
+            dist.broadcast(frac, 0)
+        frac = float(frac)
+        if frac >= 1:
+            break
+        lr = a.lr * min(1, (step + 1) / a.warm) * min(1, (1 - frac) / a.decay)
+        for g in opt.param_groups:
+            g["lr"] = lr
+        while True:
+            n = names[rng.choice(len(names), p=w)]
+            seqs, A, B, Y, grp = sets[n].batch(a.tokens, conf[n][2] if len(conf[n]) > 2 else 32, a.maxlen)
+            if len(A) >= 8:
+                break
+        e = embed(m, augment(seqs, rng, a.aug), a.drop)
+        c, i = losses(e, A, B, Y, grp)
+        wc = conf[n][3] if len(conf[n]) > 3 else 1.0
+        loss = wc * c + conf[n][1] * i
+        loss.backward()
+        if a.world > 1:
+            flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params])
+            dist.all_reduce(flat)
+            flat /= a.world
+            flat *= min(1.0, a.clip / (float(flat.norm()) + 1e-6))
+            k = 0
+            for p in params:
+                p.grad = flat[k:k + p.numel()].view_as(p); k += p.numel()
+        else:
+            torch.nn.utils.clip_grad_norm_(params, a.clip)
+        opt.step(); opt.zero_grad(set_to_none=True)
+        step += 1
+        d = min(a.ema, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(ema.values()), list(m.state_dict().values()), 1 - d)
+        toks += sum(map(len, seqs))
+        st = stat.setdefault(n, [0, 0.0, 0.0, 0]); st[0] += 1; st[1] += float(c.detach()); st[2] += float(i.detach()); st[3] += len(A)
+        if rank == 0:
+            if step % 25 == 0:
+                print(f"step {step} min {(time.time() - t0) / 60:.1f} lr {lr:.1e} tok/s {a.world * toks / (time.time() - log):.0f} | " +
+                      " ".join(f"{k} {v[1] / v[0]:.2f}/{v[2] / v[0]:.2f}/{v[3] // v[0]}" for k, v in stat.items()), flush=True)
+                toks, log, stat = 0, time.time(), {}
+            if time.time() - saved > 60 * a.save_every:
+                save(a.out); saved = time.time()
+            if a.eval_every and time.time() - evaled > 60 * a.eval_every:
+                x = load(seed); x.load_state_dict(ema)
+                print(f"EVAL ema step {step}", show(ev(x)), flush=True); evaled = time.time()
+    if rank == 0:
+        save(a.out)
+        print("done", step, flush=True)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser()
+    p.add_argument("data"); p.add_argument("cache"); p.add_argument("out")
+    p.add_argument("--sets", required=True); p.add_argument("--init"); p.add_argument("--init-ema", action="store_true")
+    p.add_argument("--fresh-opt", action="store_true")
+    p.add_argument("--minutes", type=float, default=30); p.add_argument("--steps", type=int, default=0)
+    p.add_argument("--lr", type=float, default=3e-4); p.add_argument("--warm", type=int, default=50)
+    p.add_argument("--decay", type=float, default=0.3, help="last fraction of the run over which the rate falls to 0")
+    p.add_argument("--tokens", type=int, default=3000); p.add_argument("--maxlen", type=int, default=48)
+    p.add_argument("--drop", type=float, default=0.1); p.add_argument("--aug", type=float, default=0.1)
+    p.add_argument("--ema", type=float, default=0.99); p.add_argument("--clip", type=float, default=2.0)
+    p.add_argument("--world", type=int, default=2); p.add_argument("--port", type=int, default=29511)
+    p.add_argument("--seed", type=int, default=1); p.add_argument("--limit", type=int, default=1200)
+    p.add_argument("--eval-every", type=float, default=12); p.add_argument("--save-every", type=float, default=5)
+    a = p.parse_args()
+    if a.world > 1:
+        mp.start_processes(run, args=(a,), nprocs=a.world, start_method="spawn", daemon=True)
+    else:
+        run(0, a)
