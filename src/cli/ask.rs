@@ -50,20 +50,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     if args.json {
         let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), trace);
-        println!("{}", serde_json::to_string_pretty(&reply).map_err(|e| Error::internal("reply", e))?);
+        say!("{}", serde_json::to_string_pretty(&reply).map_err(|e| Error::internal("reply", e))?);
         return Ok(ExitCode::SUCCESS);
     }
     let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), None);
-    println!(
+    say!(
         "{} ({})  confidence {:.3}  generation {}  {} µs",
-        reply.decision, reply.reason, reply.confidence, reply.generation, reply.took_us
+        reply.decision,
+        reply.reason,
+        reply.confidence,
+        reply.generation,
+        reply.took_us
     );
     if let Some(answer) = &reply.answer {
-        println!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
+        say!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
     }
     let offered = reply.handoff.as_ref().map_or(&reply.suggestions, |handoff| &handoff.candidates);
     for suggestion in offered {
-        println!("  {:.3}  [{}] {}", suggestion.confidence, suggestion.entry, suggestion.question);
+        say!("  {:.3}  [{}] {}", suggestion.confidence, suggestion.entry, suggestion.question);
     }
     if let Some(trace) = &trace {
         print_trace(trace);
@@ -72,9 +76,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn print_trace(trace: &Trace) {
-    println!("\n-- text");
+    say!("\n-- text");
     for step in &trace.steps {
-        println!("{:>12}{} {}", step.step, if step.lossy { "*" } else { " " }, step.text);
+        say!("{:>12}{} {}", step.step, if step.lossy { "*" } else { " " }, step.text);
     }
     let words: Vec<String> = trace
         .tokens
@@ -85,26 +89,26 @@ fn print_trace(trace: &Trace) {
             (false, false) => format!("{}={}", token.text, token.canonical),
         })
         .collect();
-    println!("{:>12}  {}", "words", words.join(" / "));
-    println!("              (* drops something that was said; words in brackets are stop words)");
-    println!(
+    say!("{:>12}  {}", "words", words.join(" / "));
+    say!("              (* drops something that was said; words in brackets are stop words)");
+    say!(
         "-- exact\n  {}",
         trace.exact.as_ref().map_or("-".to_owned(), |hit| format!("[{}] {:?}", hit.entry, hit.how))
     );
     for (name, list) in [("lexical (BM25)", &trace.lexical), ("semantic (cosine)", &trace.semantic)] {
-        println!("-- {name}");
+        say!("-- {name}");
         for candidate in list.iter().take(5) {
-            println!("  {:>8.4}  [{}] {}", candidate.score, candidate.entry, candidate.phrasing);
+            say!("  {:>8.4}  [{}] {}", candidate.score, candidate.entry, candidate.phrasing);
         }
     }
     if let Some(scale) = trace.scale {
-        println!("  {:>8.4}  what a stranger to this knowledge base reaches on average", scale.nearest);
+        say!("  {:>8.4}  what a stranger to this knowledge base reaches on average", scale.nearest);
     }
     for (name, verdict) in [("generation 1", &trace.generation1), ("generation 2", &trace.generation2)] {
         if verdict.decision.is_empty() {
             continue;
         }
-        println!(
+        say!(
             "-- {name}: {} ({}), answers from {:.3} on to keep at most {:.1} % wrong",
             verdict.decision,
             verdict.reason,
@@ -112,14 +116,14 @@ fn print_trace(trace: &Trace) {
             verdict.max_wrong * 100.0
         );
         for candidate in verdict.candidates.iter().take(5) {
-            println!("  {:>8.3}  [{}] {}", candidate.confidence, candidate.entry, candidate.question);
+            say!("  {:>8.3}  [{}] {}", candidate.confidence, candidate.entry, candidate.question);
         }
         if let Some(evidence) = verdict.evidence.and_then(|evidence| serde_json::to_string(&evidence).ok()) {
-            println!("  evidence {evidence}");
+            say!("  evidence {evidence}");
         }
     }
-    println!("-- decided by {}", trace.rule);
+    say!("-- decided by {}", trace.rule);
     let times: Vec<String> =
         trace.stages.iter().map(|stage| format!("{} {} µs", stage.stage, stage.micros)).collect();
-    println!("-- {}", times.join(", "));
+    say!("-- {}", times.join(", "));
 }

@@ -166,7 +166,7 @@ fn list(store: &Store) -> Result<ExitCode> {
         let shelf = store.shelf(&name)?;
         let current =
             shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
-        println!("{name}\t{current}");
+        say!("{name}\t{current}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -221,10 +221,10 @@ fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
             "kb": kb, "entries": base.entries().len(), "phrasings": base.phrasing_count(),
             "errors": errors, "warnings": warnings, "infos": infos, "findings": findings,
         });
-        println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("check", e))?);
+        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("check", e))?);
     } else {
         for finding in &findings {
-            println!("{}", in_words(finding));
+            say!("{}", in_words(finding));
         }
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
@@ -279,7 +279,7 @@ fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
     let bars = progress::Bars::new();
     let published = shelf.publish(common.encoder()?, &|stage, done, total| bars.show(stage, done, total))?;
     drop(bars);
-    println!("{}", published.number);
+    say!("{}", published.number);
     eprintln!(
         "{kb}: release {} published in {:.1} s, {} vectors reused, {} made",
         published.number,
@@ -291,7 +291,8 @@ fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
 }
 
 fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
-    let current = shelf.current()?;
+    // A damaged pointer must not hide the releases that could mend it.
+    let current = shelf.current().ok().flatten();
     let mut rows = Vec::new();
     for number in shelf.versions()? {
         let is_current = current == Some(number);
@@ -300,14 +301,14 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
         if !as_json {
             let mark = if is_current { '*' } else { ' ' };
             match &manifest {
-                Ok(manifest) => println!(
+                Ok(manifest) => say!(
                     "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}",
                     moment(manifest.created)?,
                     manifest.entries,
                     manifest.phrasings,
                     manifest.model.as_ref().map_or("no model", |model| model.id.as_str())
                 ),
-                Err(e) => println!("{mark} {number}\tcannot be read: {e}"),
+                Err(e) => say!("{mark} {number}\tcannot be read: {e}"),
             }
             continue;
         }
@@ -321,7 +322,7 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
         });
     }
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&rows).map_err(|e| Error::internal("versions", e))?);
+        say!("{}", serde_json::to_string_pretty(&rows).map_err(|e| Error::internal("versions", e))?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -348,19 +349,19 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
         report["from"] = json!(before.to_string());
         report["to"] = json!(after.to_string());
-        println!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
+        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
     for entry in &found.added {
-        println!("+ [{}] {}", entry.id, entry.question);
+        say!("+ [{}] {}", entry.id, entry.question);
     }
     for entry in &found.removed {
-        println!("- [{}] {}", entry.id, entry.question);
+        say!("- [{}] {}", entry.id, entry.question);
     }
     for entry in &found.changed {
-        println!("~ [{}] {}", entry.id, entry.question);
+        say!("~ [{}] {}", entry.id, entry.question);
         for change in &entry.fields {
-            println!("    {}: {} → {}", change.field, change.before, change.after);
+            say!("    {}: {} → {}", change.field, change.before, change.after);
         }
     }
     eprintln!(
@@ -376,7 +377,8 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
 
 fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {
     let start = Instant::now();
-    let before = shelf.current()?.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
+    let before =
+        shelf.current().ok().flatten().map_or_else(|| "nothing".to_owned(), |number| number.to_string());
     shelf.rollback(number)?;
     eprintln!(
         "{}: release {number} is served now (before: {before}), {:.1} ms",

@@ -3,6 +3,16 @@
 //! One file per command. Data goes to stdout, everything else to stderr; exit
 //! status 0 is done, 1 failed, 2 wrong usage.
 
+/// Prints a line of data. Whoever reads it may stop early (`| head`): that is
+/// no failure, and nothing that follows would be read.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        if !$crate::cli::print_line(format_args!($($argument)*)) {
+            std::process::exit(0);
+        }
+    };
+}
+
 mod ask;
 mod eval;
 mod kb;
@@ -133,9 +143,9 @@ impl Common {
             return self.store().shelf(kb)?.open_current(self.encoder()?);
         }
         let base = formats::read(path)?;
-        if base.entries().is_empty() {
+        if !base.entries().iter().any(|entry| entry.enabled) {
             return Err(Error::Refused(format!(
-                "{kb}: the knowledge base is empty; there is nothing to ask"
+                "{kb}: the knowledge base has no enabled entry; there is nothing to ask"
             )));
         }
         let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
@@ -159,4 +169,10 @@ fn share(text: &str) -> std::result::Result<f64, String> {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("a share is a number between 0 and 1, such as 0.05".to_owned()),
     }
+}
+
+/// Prints a line to stdout; false when nobody reads it any more.
+fn print_line(line: std::fmt::Arguments<'_>) -> bool {
+    use std::io::Write;
+    !matches!(writeln!(std::io::stdout(), "{line}"), Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
 }

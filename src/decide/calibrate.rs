@@ -51,13 +51,13 @@ pub const SAME_TRADE: f64 = 0.6;
 /// reference gets the rest. Measured, see corpora/README.md.
 const OWN_SHARE: f64 = 0.23;
 
-/// With this many own questions the share is half of [`OWN_SHARE`].
+/// With this many own questions inside, the share is half of [`OWN_SHARE`].
 const HALF_SHARE_AT: f64 = 100.0;
 
 /// Keeps weights finite where the samples can be told apart perfectly.
 const RIDGE: f64 = 1e-4;
 
-/// The shipped evidence of labelled questions; `zhida model reference` makes it.
+/// The shipped evidence of labelled questions; `zhida reference` makes it.
 const REFERENCE: &str = include_str!("data/reference.json");
 
 /// Evidence of labelled questions to other knowledge bases.
@@ -253,9 +253,12 @@ pub struct Calibration {
 pub type Outcome = (Confidence, bool, f64);
 
 impl Calibration {
-    /// Fits both regressions to a knowledge base's own questions and the reference.
-    pub fn fit(own: Vec<Sample>, generation: Generation) -> Result<Self> {
-        let count = own.len() as f64;
+    /// Fits both regressions to a knowledge base's own questions and the
+    /// reference. `inside` of the own questions ask for an entry that is there:
+    /// where no entry has a second phrasing there are none, and strangers alone
+    /// would teach nothing but refusal.
+    pub fn fit(own: Vec<Sample>, inside: usize, generation: Generation) -> Result<Self> {
+        let count = inside as f64;
         let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
         let mut samples = Reference::shipped()?.samples(generation);
         rescale(&mut samples, 1.0 - share);

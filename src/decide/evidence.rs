@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Generation;
 use crate::retrieve::lexical::Statistics;
 use crate::retrieve::semantic::{self, Scan};
-use crate::retrieve::{Candidate, Phrasing};
+use crate::retrieve::{Candidate, Except, Phrasing};
 use crate::text::{Query, grams};
 
 /// Entries that each matcher contributes.
@@ -30,6 +30,10 @@ mod weight {
 
 /// A lead beyond this says no more.
 const FULL_LEAD: f32 = 4.0;
+
+/// Characters beyond this say no more: what was learned on questions must not
+/// be carried on to novels.
+const FULL_LENGTH: usize = 30;
 
 /// What cosines mean here: their mean and spread between background
 /// strangers and the entry nearest to each. In these standard units, models
@@ -99,6 +103,8 @@ pub struct Yardstick<'a> {
     pub statistics: &'a Statistics,
     /// The phrasings of the release.
     pub phrasings: &'a [Phrasing],
+    /// What the search could not find: it does not count as known either.
+    pub except: Except,
 }
 
 /// One entry in the common order of all matchers.
@@ -184,7 +190,7 @@ pub struct Evidence {
     pub covers: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
-    /// ln(1 + characters) of the question.
+    /// ln(1 + characters) of the question, up to [`FULL_LENGTH`] of them.
     pub length: f32,
     /// How much of the question's characters (by idf) no phrasing at all has.
     pub unknown: f32,
@@ -202,7 +208,13 @@ impl Evidence {
         let first = ranked.first()?;
         let core = &lists.query.text.core;
         let question = grams(core);
-        let idf = |gram: &String| yardstick.statistics.idf(gram);
+        let hidden = yardstick.phrasings.iter().enumerate();
+        let hidden = hidden.filter(|(index, phrasing)| yardstick.except.hides(*index, phrasing.entry));
+        let visible = match yardstick.except {
+            Except::Nothing => yardstick.statistics.without(std::iter::empty()),
+            _ => yardstick.statistics.without(hidden.map(|(_, phrasing)| phrasing)),
+        };
+        let idf = |gram: &String| visible.idf(gram);
         let total: f32 = question.iter().map(idf).sum();
         let (mut covered, mut covers) = (0f32, 0f32);
         // The phrasing that shares words and the one that means the same may
@@ -212,7 +224,7 @@ impl Evidence {
             covered = covered.max(weighted_share(&question, &phrasing, idf));
             covers = covers.max(weighted_share(&phrasing, &question, idf));
         }
-        let unknown: f32 = question.iter().filter(|gram| !yardstick.statistics.knows(gram)).map(idf).sum();
+        let unknown: f32 = question.iter().filter(|gram| !visible.knows(gram)).map(idf).sum();
         let best_lexical = lists.lexical.first();
         Some(Self {
             // A term that occurs once in a phrasing of average length scores its idf.
@@ -220,7 +232,7 @@ impl Evidence {
             covered,
             covers,
             lead: ranked.get(1).map_or(FULL_LEAD, |second| (first.score - second.score).min(FULL_LEAD)),
-            length: (1.0 + core.chars().count() as f32).ln(),
+            length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),
             unknown: if total > 0.0 { unknown / total } else { 1.0 },
             nearest: first.nearest,
             mean: first.mean,
@@ -246,7 +258,7 @@ impl Evidence {
 }
 
 /// How much of `part`, by weight, also stands in `whole`.
-fn weighted_share(part: &[String], whole: &[String], weight: impl Fn(&String) -> f32) -> f32 {
+pub fn weighted_share(part: &[String], whole: &[String], weight: impl Fn(&String) -> f32) -> f32 {
     let all: f32 = part.iter().map(&weight).sum();
     let common: f32 = part.iter().filter(|gram| whole.contains(gram)).map(&weight).sum();
     if all > 0.0 { common / all } else { 0.0 }

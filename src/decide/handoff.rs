@@ -44,8 +44,15 @@ mod tests {
         for text in ["转人工", "我要找人工客服", "帮我转接人工", "人工", "找个真人"] {
             assert_eq!(before_search(text), Some(Reason::Requested), "{text}");
         }
-        for text in ["人工智能是什么", "人工费怎么算", "转账", "客服几点上班", "人工授精"]
-        {
+        for text in [
+            "人工智能是什么",
+            "人工费怎么算",
+            "你们的年轻生活馆几点开门",
+            "跳楼价是真的吗",
+            "转账",
+            "客服几点上班",
+            "人工授精",
+        ] {
             assert_eq!(before_search(text), None, "{text}");
         }
         assert_eq!(before_search("我真的不想活了"), Some(Reason::Sensitive));

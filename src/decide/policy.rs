@@ -31,7 +31,8 @@ pub struct Expected {
 /// The goal unless the operator states another.
 pub const DEFAULT_MAX_WRONG: f64 = 0.05;
 
-/// One-sided 90 %: the bound of the share wrong is passed by chance once in ten.
+/// One-sided 90 %. The questions are those that the regression was fitted to
+/// and the bar is chosen among many, so this is a margin, not a guarantee.
 const Z: f64 = 1.281_55;
 
 /// A clarification is offered when the right entry is on the list at least
@@ -63,6 +64,10 @@ impl Policy {
                 policy.bar = same[0].0;
                 policy.expected =
                     Expected { answer_rate: answered / total, wrong_rate: rate, wrong_rate_bound: bound };
+            } else if policy.bar < Confidence::CERTAIN {
+                // The first bar that fails ends the search: a later one that
+                // passes by chance is no better.
+                break;
             }
         }
         policy
@@ -87,7 +92,7 @@ impl Policy {
         let offered = needed.clamp(2.min(confidences.len()), LISTED);
         if best >= self.bar {
             (Decision::Answer, Reason::Confident, offered)
-        } else if listed.value() >= WORTH_ASKING {
+        } else if listed.value() >= WORTH_ASKING && confidences.len() > 1 {
             let reason = if best.value() >= WORTH_ASKING { Reason::LowConfidence } else { Reason::Ambiguous };
             (Decision::Clarify, reason, offered)
         } else if listed.value() >= WORTH_ASKING / 2.0 {

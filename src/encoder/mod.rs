@@ -72,6 +72,10 @@ impl std::fmt::Debug for Encoder {
 /// Questions whose vectors are kept: 10 MB at 256 dimensions.
 const RECENT: usize = 10_000;
 
+/// The longest text whose vector is kept, in bytes: nobody repeats a story,
+/// and the texts are kept too.
+const LONGEST_KEPT: usize = 512;
+
 /// Tokens per product: enough to keep the processor busy, few enough to stay
 /// in its second-level cache.
 const TOKENS_PER_BLOCK: usize = 512;
@@ -149,7 +153,9 @@ impl Encoder {
         let ids = self.token_ids(&text)?;
         let mut vectors = self.encode_block(&[&ids])?;
         let vector = vectors.pop().ok_or_else(|| Error::internal("encoder", "no vector for one sentence"))?;
-        self.recent.insert(text, vector.clone());
+        if text.len() <= LONGEST_KEPT {
+            self.recent.insert(text, vector.clone());
+        }
         Ok(vector)
     }
 
@@ -258,11 +264,6 @@ impl Matrix {
         self.values.is_empty()
     }
 
-    /// Coordinates per vector.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     /// One vector.
     pub fn row(&self, index: usize) -> Embedding {
         Embedding(self.values[index * self.width..(index + 1) * self.width].into())
@@ -275,13 +276,6 @@ impl Matrix {
         } else {
             kernels::dots(&self.values, query.as_slice(), out);
         }
-    }
-
-    /// The highest cosine of a vector with any row.
-    pub fn nearest(&self, query: &Embedding) -> Option<f32> {
-        let mut cosines = Vec::new();
-        self.cosines(query, &mut cosines);
-        cosines.into_iter().max_by(f32::total_cmp)
     }
 
     /// Writes the matrix as one safetensors file.

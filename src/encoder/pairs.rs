@@ -51,19 +51,15 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
+    let mut before = 0;
     for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let first = ranks_before(&order, tied) as f64;
-        let mean = first + (tied.len() as f64 + 1.0) / 2.0;
+        let mean = before as f64 + (tied.len() as f64 + 1.0) / 2.0;
+        before += tied.len();
         for &index in tied {
             ranks[index] = mean;
         }
     }
     ranks
-}
-
-/// How many items of `order` stand before its sub-slice `tied`.
-fn ranks_before(order: &[usize], tied: &[usize]) -> usize {
-    (tied.as_ptr().addr() - order.as_ptr().addr()) / size_of::<usize>()
 }
 
 fn correlation(x: &[f64], y: &[f64]) -> f64 {

@@ -158,10 +158,11 @@ impl Engine {
         };
 
         let mut outcome = None;
-        if !query.has_text() {
+        let hit = self.release.exact().find(&query.text, |entry| self.is_valid(entry, options.now));
+        let stored = hit.is_some_and(|hit| hit.how == Match::Question);
+        if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
         }
-        let hit = self.release.exact().find(&query.text).filter(|hit| self.is_valid(hit.entry, options.now));
         if let Some(trace) = trace.as_deref_mut() {
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
             trace.stages.push(mark.stage("exact"));
@@ -285,7 +286,11 @@ impl Engine {
     }
 
     fn yardstick(&self) -> Yardstick<'_> {
-        Yardstick { statistics: self.release.lexical().statistics(), phrasings: self.release.phrasings() }
+        Yardstick {
+            statistics: self.release.lexical().statistics(),
+            phrasings: self.release.phrasings(),
+            except: Except::Nothing,
+        }
     }
 
     fn is_valid(&self, entry: usize, now: time::OffsetDateTime) -> bool {

@@ -231,7 +231,7 @@ fn related(entry: &Entry, known: &HashMap<&EntryId, &Entry>, findings: &mut Vec<
             (Severity::Info, "duplicate_related", format!("相关问题“{id}”写了两次"))
         } else {
             match known.get(id) {
-                None => (Severity::Error, "dangling_related", format!("相关问题“{id}”不存在")),
+                None => (Severity::Warning, "dangling_related", format!("相关问题“{id}”不存在")),
                 Some(other) if !other.enabled => {
                     (Severity::Warning, "disabled_related", format!("相关问题“{id}”已停用，不会发布"))
                 }

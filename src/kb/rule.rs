@@ -34,15 +34,26 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The compiled pattern of a `regex` rule. It runs on normalised text,
+    /// which is in lower case, so capitals in it must not matter.
+    pub fn pattern(regex: &str) -> Result<regex::Regex, regex::Error> {
+        regex::RegexBuilder::new(regex).case_insensitive(true).build()
+    }
+
     /// Says in Chinese what an author must change, if anything.
     pub fn check(&self) -> Result<(), String> {
         let blank = |text: &String| crate::text::exact_key(text).is_empty();
+        if let Self::Contains { without, .. } | Self::Regex { without, .. } = self
+            && without.iter().any(blank)
+        {
+            return Err("规则 without 里有空白或纯标点的词，请删除".to_owned());
+        }
         match self {
             Self::Exact { exact } if blank(exact) => Err("规则 exact 是空的".to_owned()),
             Self::Contains { contains, .. } if contains.is_empty() || contains.iter().any(blank) => {
                 Err("规则 contains 至少要有一个词，而且不能是空白或纯标点".to_owned())
             }
-            Self::Regex { regex, .. } => match regex::Regex::new(regex) {
+            Self::Regex { regex, .. } => match Self::pattern(regex) {
                 Ok(pattern) if pattern.is_match("") => {
                     Err(format!("规则 regex“{regex}”连空白也匹配，会抢走所有问题"))
                 }

@@ -24,7 +24,8 @@ const PRECISION: f64 = 1e3;
 #[derive(Deserialize)]
 struct Line {
     expect: Expect,
-    trace: Trace,
+    /// `null` for a text that is no question.
+    trace: Option<Trace>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +47,7 @@ struct Scored {
 }
 
 /// Gathers the reference from evidence files, one per labelled query set. A
-/// set is called by its file's folder.
+/// set is called by its file's name.
 pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
     let mut reference = Reference {
         features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
@@ -57,10 +58,10 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let taken = lines.len().min(PER_SET);
         for index in 0..taken {
-            let line = &lines[index * lines.len() / taken];
+            let (expect, trace) = &lines[index * lines.len() / taken];
             let weight = 1.0 / taken as f64;
             let row = |verdict: &Verdict, generation| {
-                let accepts = |scored: &Scored| line.expect.accepts(&scored.entry);
+                let accepts = |scored: &Scored| expect.accepts(&scored.entry);
                 verdict.evidence.map(|evidence| {
                     let features = evidence
                         .features(generation)
@@ -72,8 +73,8 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
                     (features, right, listed, weight)
                 })
             };
-            reference.one.extend(row(&line.trace.generation1, Generation::One));
-            reference.two.extend(row(&line.trace.generation2, Generation::Two));
+            reference.one.extend(row(&trace.generation1, Generation::One));
+            reference.two.extend(row(&trace.generation2, Generation::Two));
         }
         reference.sets.push((name, taken));
     }
@@ -82,7 +83,7 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
 
 /// The lines of one file that the exact matcher did not settle: only those
 /// ever meet the calibration.
-fn read(path: &Path) -> Result<Vec<Line>> {
+fn read(path: &Path) -> Result<Vec<(Expect, Trace)>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -95,8 +96,10 @@ fn read(path: &Path) -> Result<Vec<Line>> {
                 message: format!("不是 `zhida eval --evidence` 写出的内容：{e}"),
             }])
         })?;
-        if line.trace.exact.is_none() {
-            lines.push(line);
+        if let Line { expect, trace: Some(trace) } = line
+            && trace.exact.is_none()
+        {
+            lines.push((expect, trace));
         }
     }
     Ok(lines)

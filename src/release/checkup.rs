@@ -128,7 +128,8 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
     let (lexical, scan, ranked) = first(Except::Phrasing(index))?;
     let had_others = phrasings.iter().filter(|phrasing| phrasing.entry == *own).count() > 1;
     let mine = grams(&normalized.core);
-    let idf = |gram: &String| release.lexical().statistics().idf(gram);
+    let visible = release.lexical().statistics().without(std::iter::empty());
+    let idf = |gram: &String| visible.idf(gram);
     let weight: f32 = mine.iter().map(idf).sum();
     let share = |other: usize| {
         let theirs = grams(&phrasings[other].normalized.core);
@@ -308,7 +309,9 @@ impl View<'_> {
                 let only = Entry { keywords: Vec::new(), rules: vec![rule.clone()], ..entry.clone() };
                 let matcher = Exact::new(&[only], &[]).map_err(|e| Error::internal("rules", e))?;
                 for phrasing in self.phrasings.iter().filter(|phrasing| phrasing.entry != index) {
-                    if matcher.find(&phrasing.normalized).is_none() || !named.insert(phrasing.text.as_str()) {
+                    if matcher.find(&phrasing.normalized, |_| true).is_none()
+                        || !named.insert(phrasing.text.as_str())
+                    {
                         continue;
                     }
                     let (own, other, text) =

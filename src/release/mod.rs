@@ -161,7 +161,7 @@ impl Release {
                 return Err(Error::release(
                     folder,
                     format!(
-                        "holds vectors of model {model}, and no model is loaded; start without `--model none`, or {mend}"
+                        "holds vectors of model {model}, and no model is loaded; start without `--model none`, or {mend} (with `--model none`)"
                     ),
                 ));
             }
@@ -171,7 +171,7 @@ impl Release {
                     return Err(Error::release(
                         folder,
                         format!(
-                            "holds vectors of model {model}, the model loaded is {loaded}; load that model with `--model DIR`, or {mend}"
+                            "holds vectors of model {model}, the model loaded is {loaded}; load that model with `--model DIR`, or {mend} (with the `--model` given now)"
                         ),
                     ));
                 }
@@ -283,7 +283,7 @@ impl Manifest {
     }
 
     /// Compares every file with its checksum.
-    fn verify(&self, folder: &Path) -> Result<()> {
+    pub fn verify(&self, folder: &Path) -> Result<()> {
         for (name, expected) in &self.files {
             let path = folder.join(name);
             let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;

@@ -70,11 +70,12 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
             samples
         })
         .collect::<Result<_>>()?;
+    let inside = questions.iter().filter(|question| question.kind == Kind::Inside).count();
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let one = Calibration::fit(one.into_iter().flatten().collect(), Generation::One)?;
+    let one = Calibration::fit(one.into_iter().flatten().collect(), inside, Generation::One)?;
     let two = match scale {
         Some(scale) => {
-            let calibration = Calibration::fit(two.into_iter().flatten().collect(), Generation::Two)?;
+            let calibration = Calibration::fit(two.into_iter().flatten().collect(), inside, Generation::Two)?;
             Some(Semantics { calibration, scale })
         }
         None => None,
@@ -130,7 +131,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
             let text = Normalized::new(raw);
             // What the exact matcher settles never gets to the calibration,
             // and what a knowledge base knows is no stranger to it.
-            if text.core.is_empty() || subject.exact.find(&text).is_some() {
+            if text.core.is_empty() || subject.exact.find(&text, |_| true).is_some() {
                 return None;
             }
             Some(Question {
@@ -170,7 +171,11 @@ fn ask(
 ) -> Result<(Option<Sample>, Option<Sample>)> {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
-    let yardstick = Yardstick { statistics: subject.lexical.statistics(), phrasings: subject.phrasings };
+    let yardstick = Yardstick {
+        statistics: subject.lexical.statistics(),
+        phrasings: subject.phrasings,
+        except: question.except,
+    };
     let sample = |lists: &Lists<'_>, generation| {
         let ranked = rank(lists);
         let evidence = Evidence::gather(lists, &ranked, &yardstick)?;

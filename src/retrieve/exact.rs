@@ -51,7 +51,7 @@ impl Compiled {
                 Self::Contains { all: keys(contains), none: keys(without) }
             }
             Rule::Regex { regex, without } => {
-                Self::Regex { pattern: Regex::new(regex)?, none: keys(without) }
+                Self::Regex { pattern: Rule::pattern(regex)?, none: keys(without) }
             }
         })
     }
@@ -94,19 +94,21 @@ impl Exact {
 
     /// The entry that claims the text, if there is one: the very question
     /// first, then a bare keyword, then the rules in the order of the release.
-    pub fn find(&self, text: &Normalized) -> Option<Hit> {
+    /// Entries that `may` refuses claim nothing.
+    pub fn find(&self, text: &Normalized, may: impl Fn(usize) -> bool) -> Option<Hit> {
+        let allowed = |entry: &&usize| may(**entry);
         let hit = |how| move |&entry: &usize| Hit { entry, how };
-        if let Some(found) = self.questions.get(&text.exact).map(hit(Match::Question)) {
+        if let Some(found) = self.questions.get(&text.exact).filter(allowed).map(hit(Match::Question)) {
             return Some(found);
         }
         // A keyword with a greeting around it is still nothing but a keyword.
         let keyword = self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core));
-        if let Some(found) = keyword.map(hit(Match::Keyword)) {
+        if let Some(found) = keyword.filter(allowed).map(hit(Match::Keyword)) {
             return Some(found);
         }
         self.rules
             .iter()
-            .find(|(_, rule)| rule.fires(&text.exact))
+            .find(|(entry, rule)| may(*entry) && rule.fires(&text.exact))
             .map(|&(entry, _)| Hit { entry, how: Match::Rule })
     }
 }

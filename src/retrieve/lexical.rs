@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use tantivy::collector::TopDocs;
+use tantivy::directory::{Directory, RamDirectory};
 use tantivy::index::IndexBuilder;
-use tantivy::query::{BooleanQuery, BoostQuery, Occur, TermQuery};
+use tantivy::query::{BooleanQuery, Occur, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
 use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
@@ -18,10 +19,6 @@ use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
 use super::{Candidate, Except, Phrasing, by_score};
 use crate::error::{Error, Result};
 use crate::text::{Analyzer, Query, Term, grams};
-
-/// How much a word's score counts beside a character's.
-/// Measured on `faq/dev`; see corpora/README.md.
-const WORD_WEIGHT: f32 = 0.5;
 
 /// Phrasings that are looked at, so that entries with many phrasings do not
 /// crowd out all others.
@@ -53,26 +50,56 @@ impl Statistics {
     fn new(phrasings: &[Phrasing]) -> Self {
         let mut frequency: HashMap<String, u32> = HashMap::new();
         for phrasing in phrasings {
-            let mut terms = grams(&phrasing.normalized.core);
-            terms.sort_unstable();
-            terms.dedup();
-            for term in terms {
-                *frequency.entry(term).or_default() += 1;
+            for gram in distinct_grams(phrasing) {
+                *frequency.entry(gram).or_default() += 1;
             }
         }
         Self { phrasings: phrasings.len(), frequency }
     }
 
+    /// What the statistics would be without some phrasings.
+    pub fn without<'a>(&'a self, hidden: impl Iterator<Item = &'a Phrasing>) -> Visible<'a> {
+        let mut frequency: HashMap<String, u32> = HashMap::new();
+        let mut count = 0;
+        for phrasing in hidden {
+            count += 1;
+            for gram in distinct_grams(phrasing) {
+                *frequency.entry(gram).or_default() += 1;
+            }
+        }
+        Visible { all: self, phrasings: self.phrasings - count, hidden: frequency }
+    }
+}
+
+fn distinct_grams(phrasing: &Phrasing) -> Vec<String> {
+    let mut grams = grams(&phrasing.normalized.core);
+    grams.sort_unstable();
+    grams.dedup();
+    grams
+}
+
+/// [`Statistics`] without what a search must not find.
+pub struct Visible<'a> {
+    all: &'a Statistics,
+    phrasings: usize,
+    hidden: HashMap<String, u32>,
+}
+
+impl Visible<'_> {
+    fn frequency(&self, gram: &str) -> u32 {
+        let all = self.all.frequency.get(gram).copied().unwrap_or(0);
+        all - self.hidden.get(gram).copied().unwrap_or(0)
+    }
+
     /// BM25's inverse document frequency; the highest for what no phrasing has.
     pub fn idf(&self, gram: &str) -> f32 {
-        let n = self.phrasings as f32;
-        let df = self.frequency.get(gram).copied().unwrap_or(0) as f32;
+        let (n, df) = (self.phrasings as f32, self.frequency(gram) as f32);
         (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
     }
 
     /// Whether any phrasing has this character or pair.
     pub fn knows(&self, gram: &str) -> bool {
-        self.frequency.contains_key(gram)
+        self.frequency(gram) > 0
     }
 }
 
@@ -117,7 +144,7 @@ impl Lexical {
     /// Opens the index that [`Self::build`] wrote for the same phrasings.
     pub fn open(folder: &Path, phrasings: &[Phrasing]) -> Result<Self> {
         let failed = |e: tantivy::TantivyError| search_error(folder, e);
-        let index = Index::open_in_dir(folder).map_err(failed)?;
+        let index = Index::open(in_memory(folder)?).map_err(failed)?;
         let reader =
             index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
@@ -154,13 +181,15 @@ impl Lexical {
         let clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = terms
             .into_iter()
             .map(|term| {
-                let (field, text, weight) = match &term {
-                    Term::Word(word) => (self.words, word, WORD_WEIGHT),
-                    Term::Gram(gram) => (self.grams, gram, 1.0),
+                let (field, text) = match &term {
+                    Term::Word(word) => (self.words, word),
+                    Term::Gram(gram) => (self.grams, gram),
                 };
                 let term = IndexTerm::from_field_text(field, text);
-                let query = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-                (Occur::Should, Box::new(BoostQuery::new(query, weight)) as Box<dyn tantivy::query::Query>)
+                // Bare term queries only: for these tantivy skips what cannot
+                // reach the best list (block-max WAND), and for no others.
+                let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
+                (Occur::Should, Box::new(query) as Box<dyn tantivy::query::Query>)
             })
             .collect();
         if clauses.is_empty() || self.entry_of.is_empty() {
@@ -199,6 +228,19 @@ impl Lexical {
         candidates.truncate(k);
         Ok(candidates)
     }
+}
+
+/// The files of an index in memory: reading them from the disk through tantivy
+/// takes a lock file, which a release on a read-only disk does not allow.
+fn in_memory(folder: &Path) -> Result<RamDirectory> {
+    let directory = RamDirectory::create();
+    for item in std::fs::read_dir(folder).map_err(|e| Error::io("read", folder, e))? {
+        let path = item.map_err(|e| Error::io("read", folder, e))?.path();
+        let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let name = Path::new(path.file_name().unwrap_or_default());
+        directory.atomic_write(name, &bytes).map_err(|e| Error::io("read", &path, e))?;
+    }
+    Ok(directory)
 }
 
 fn pre_tokenized(terms: Vec<String>) -> PreTokenizedString {

@@ -15,7 +15,6 @@ use super::error::{Kind, Problem};
 use crate::encoder::Encoder;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::release::Release;
 use crate::store::{Shelf, Store};
 
 /// A release that cannot be opened is tried again after this long: somebody
@@ -127,8 +126,9 @@ impl Registry {
     /// the only one's.
     pub fn engine(&self, kb: Option<&str>) -> std::result::Result<Arc<Engine>, Problem> {
         let view = self.view.load();
-        let name = kb.unwrap_or_else(|| match view.shelves.keys().next() {
-            Some(only) if view.shelves.len() == 1 => only,
+        let mut open = view.engines().map(|(name, _)| name);
+        let name = kb.unwrap_or_else(|| match (open.next(), open.next()) {
+            (Some(only), None) => only,
             _ => &self.default_kb,
         });
         match view.shelves.get(name) {
@@ -149,29 +149,36 @@ impl Registry {
         }
     }
 
-    /// The name that requests without `kb` mean.
-    pub fn default_kb(&self) -> &str {
-        &self.default_kb
-    }
-
-    /// Opens everything that is published, or says what cannot be opened.
+    /// Opens everything that is published. What does not open is logged, shown
+    /// in the readiness and tried again: one broken knowledge base must not
+    /// keep the others from answering.
     ///
     /// # Errors
-    /// The first knowledge base's that does not open.
+    /// The first knowledge base's that does not open, when none does.
     pub fn open_all(&self) -> Result<()> {
+        let mut first_failure = None;
         for name in self.store.names()? {
-            let Ok(shelf) = self.store.shelf(&name) else { continue };
+            let shelf = self.store.shelf(&name)?;
             if let Some(number) = shelf.current()? {
                 // Opened here for its error and below for its use would be
                 // twice the work; the refresh takes over what is open.
-                let engine = self.open(&shelf, number)?;
-                let mut view = View::clone(&self.view.load());
-                view.shelves.insert(name, Slot { engine: Some(engine), failure: None });
-                self.view.store(Arc::new(view));
+                match self.open(&shelf, number) {
+                    Ok(engine) => {
+                        let mut view = View::clone(&self.view.load());
+                        view.shelves.insert(name, Slot { engine: Some(engine), failure: None });
+                        self.view.store(Arc::new(view));
+                    }
+                    Err(e) => first_failure = first_failure.or(Some(e)),
+                }
             }
         }
-        self.refresh();
-        Ok(())
+        match first_failure {
+            Some(e) if self.view.load().engines().next().is_none() => Err(e),
+            _ => {
+                self.refresh();
+                Ok(())
+            }
+        }
     }
 
     /// Looks at the data directory and serves what it says. Cheap when nothing
@@ -194,7 +201,7 @@ impl Registry {
         };
         let mut changed = old.warning.is_some();
         for name in names {
-            // A folder whose name no knowledge base can have is not ours.
+            // Removed since it was listed.
             let Ok(shelf) = self.store.shelf(&name) else { continue };
             let known = old.shelves.get(&name);
             let (slot, is_new) = self.look(&shelf, known.cloned().unwrap_or_default());
@@ -251,7 +258,7 @@ impl Registry {
     }
 
     fn open(&self, shelf: &Shelf, number: u32) -> Result<Arc<Engine>> {
-        let release = Release::open(&shelf.release_folder(number), self.encoder.clone())?;
+        let release = shelf.open_release(number, self.encoder.clone())?;
         Ok(Arc::new(Engine::new(Arc::new(release), self.max_wrong)))
     }
 }

@@ -66,7 +66,11 @@ impl Store {
         for item in items {
             let item = item.map_err(|e| Error::io("read", &folder, e))?;
             if item.path().is_dir() {
-                names.push(item.file_name().to_string_lossy().into_owned());
+                let name = item.file_name().to_string_lossy().into_owned();
+                // A folder whose name no knowledge base can have is not ours.
+                if self.shelf_to_create(&name).is_ok() {
+                    names.push(name);
+                }
             }
         }
         names.sort_unstable();
@@ -171,7 +175,28 @@ impl Shelf {
                 self.name, self.name
             ))
         })?;
-        Release::open(&self.release_folder(number), encoder)
+        self.open_release(number, encoder)
+    }
+
+    /// Opens a release by its number.
+    ///
+    /// # Errors
+    /// When it does not open, or its manifest says that it is another one: a
+    /// folder that was copied by hand.
+    pub fn open_release(&self, number: u32, encoder: Option<Arc<Encoder>>) -> Result<Release> {
+        let folder = self.release_folder(number);
+        let release = Release::open(&folder, encoder)?;
+        let manifest = release.manifest();
+        if manifest.number != number || manifest.kb != self.name {
+            return Err(Error::release(
+                folder,
+                format!(
+                    "should be release {number} of {}, its manifest says release {} of {}; run `zhida kb rollback --kb {} {}` or publish again",
+                    self.name, manifest.number, manifest.kb, self.name, manifest.number
+                ),
+            ));
+        }
+        Ok(release)
     }
 
     /// Makes a release of the draft and serves it from now on.
@@ -193,7 +218,7 @@ impl Shelf {
         self.sweep(&releases);
         let number = self.versions()?.last().map_or(1, |last| last + 1);
         // Vectors of a release that no longer opens are simply made again.
-        let previous = self.current()?.and_then(|_| self.open_current(encoder.clone()).ok());
+        let previous = self.open_current(encoder.clone()).ok();
         let beside = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempdir_in(&releases)
@@ -220,7 +245,8 @@ impl Shelf {
                 known: known.iter().map(u32::to_string).collect(),
             });
         }
-        Manifest::read(&self.release_folder(number))?;
+        let folder = self.release_folder(number);
+        Manifest::read(&folder)?.verify(&folder)?;
         self.serve(number)
     }
 

@@ -15,7 +15,22 @@ const HMM: bool = false;
 
 /// The dictionary is read-only and takes a third of a second to build, so all
 /// analyzers without words of their own share one.
-static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| Arc::new(Jieba::new()));
+static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| {
+    let mut jieba = Jieba::new();
+    add_words(&mut jieba, &Lexicon::shipped());
+    Arc::new(jieba)
+});
+
+fn add_words(jieba: &mut Jieba, lexicon: &Lexicon) {
+    for word in missing(jieba, lexicon).map(str::to_owned).collect::<Vec<_>>() {
+        jieba.add_word(&word, None, None);
+    }
+}
+
+/// The words of a lexicon that a dictionary does not have.
+fn missing<'a>(jieba: &Jieba, lexicon: &'a Lexicon) -> impl Iterator<Item = &'a str> {
+    lexicon.words().filter(|word| word.chars().count() > 1 && !jieba.has_word(word))
+}
 
 /// A piece of the core text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -75,13 +90,11 @@ pub struct Analyzer {
 impl Analyzer {
     /// An analyzer that knows a lexicon's words.
     pub fn new(lexicon: Lexicon) -> Self {
-        let mut jieba = Jieba::clone(&DICTIONARY);
-        for word in lexicon.words() {
-            if word.chars().count() > 1 && !jieba.has_word(word) {
-                jieba.add_word(word, None, None);
-            }
+        let mut jieba = Arc::clone(&DICTIONARY);
+        if missing(&jieba, &lexicon).next().is_some() {
+            add_words(Arc::make_mut(&mut jieba), &lexicon);
         }
-        Self { jieba: Arc::new(jieba), lexicon: Arc::new(lexicon) }
+        Self { jieba, lexicon: Arc::new(lexicon) }
     }
 
     /// The words it knows.
