@@ -440,8 +440,8 @@ fn the_check_finds_what_the_entries_show() {
     assert_eq!(
         codes(&findings),
         [
-            ("dangling_related", "a"),
             ("empty_answer", "c"),
+            ("dangling_related", "a"),
             ("disabled_related", "a"),
             ("duplicate_phrasing", "a"),
             ("expired", "b"),
@@ -477,7 +477,7 @@ fn the_check_finds_what_only_asking_shows() {
         "\n",
         r#"{"id":"near-2","question":"订单付款以后怎么修改收货地址和电话呢","similar":["换个人收货"],"answer":"不可以修改。"}"#,
         "\n",
-        r#"{"id":"grabs","question":"会员卡怎么办理","similar":["办会员"],"answer":"在首页点会员即可。","rules":[{"contains":["发票"]}]}"#,
+        r#"{"id":"grabs","question":"会员卡怎么办理","similar":["办会员"],"answer":"。。。","rules":[{"contains":["发票"]}]}"#,
         "\n",
         r#"{"id":"bills","question":"怎么开电子发票","similar":["发票在哪里开","怎么办"],"answer":"在“我的发票”里申请。","related":["nobody"]}"#,
         "\n",
@@ -625,13 +625,11 @@ fn one_entry_is_enough() {
 fn publishing_refuses_errors_unless_forced() {
     let desk = Desk::new();
     assert!(
-        desk.import(r#"{"question":"怎么退款","answer":"在订单里点退款。","related":["nobody"]}"#)
-            .status
-            .success()
+        desk.import(r#"{"question":"怎么退款","answer":"。。。","related":["nobody"]}"#).status.success()
     );
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("nobody") && stderr(&output).contains("--force"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("答案") && stderr(&output).contains("--force"), "{}", stderr(&output));
     assert_eq!(desk.sound("publish", &["--force"]), "1\n");
 }
 

@@ -209,6 +209,25 @@ fn goal(max_wrong: f64) -> Engine {
 }
 
 #[test]
+fn a_flood_of_words_is_no_answer() {
+    let engine = corpus_engine("shop");
+    let strangers: Vec<String> = std::fs::read_to_string(repository("corpora/background.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let mut floods: Vec<String> = [20, 60, 120].iter().map(|&count| strangers[..count].join("，")).collect();
+    floods.extend(["哈喽啊", "1234567890", "怎么退货，我不知道啊"].iter().map(|text| text.repeat(150)));
+    for text in floods {
+        let text: String = text.chars().take(zhida::text::MAX_CHARS).collect();
+        let outcome = engine.answer(&text, Options::default()).unwrap();
+        assert_ne!(outcome.decision, Decision::Answer, "{text}: {outcome:?}");
+    }
+}
+
+#[test]
 fn candidates_share_one_probability() {
     let engine = corpus_engine("bank");
     for text in texts().iter().step_by(3) {
