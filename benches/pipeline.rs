@@ -116,7 +116,7 @@ fn pipeline(c: &mut Criterion) {
     group
         .bench_function("text", |b| b.iter_with_setup(next, |text| release.analyzer().query(&text).unwrap()));
     group.bench_function("exact", |b| {
-        b.iter_with_setup(|| Normalized::new(&next()), |text| release.exact().find(&text));
+        b.iter_with_setup(|| Normalized::new(&next()), |text| release.exact().find(&text, |_| true));
     });
     group.bench_function("lexical", |b| {
         b.iter_with_setup(

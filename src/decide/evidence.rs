@@ -190,7 +190,7 @@ pub struct Evidence {
     pub covers: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
-    /// ln(1 + characters) of the question, up to [`FULL_LENGTH`] of them.
+    /// ln(1 + characters) of the question, up to 30 of them.
     pub length: f32,
     /// How much of the question's characters (by idf) no phrasing at all has.
     pub unknown: f32,
