@@ -3,13 +3,10 @@
 //! One file per command. Data goes to stdout, everything else to stderr; exit
 //! status 0 is done, 1 failed, 2 wrong usage.
 
-/// Prints a line of data. Whoever reads it may stop early (`| head`): that is
-/// no failure, and nothing that follows would be read.
+/// Prints a line of data to stdout.
 macro_rules! say {
     ($($argument:tt)*) => {
-        if !$crate::cli::print_line(format_args!($($argument)*)) {
-            std::process::exit(0);
-        }
+        $crate::cli::print_line(format_args!($($argument)*))
     };
 }
 
@@ -171,8 +168,16 @@ fn share(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Prints a line to stdout; false when nobody reads it any more.
-fn print_line(line: std::fmt::Arguments<'_>) -> bool {
-    use std::io::Write;
-    !matches!(writeln!(std::io::stdout(), "{line}"), Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
+/// Prints a line to stdout. Whoever reads it may stop early (`| head`): that is
+/// no failure, and nothing that follows would be read.
+fn print_line(line: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            eprintln!("zhida: cannot write stdout: {e}");
+            std::process::exit(1);
+        }
+    }
 }

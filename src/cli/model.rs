@@ -144,11 +144,14 @@ fn list(common: &Common, json: bool) -> Result<()> {
             .as_ref()
             .map_or_else(|| "built-in".to_owned(), |folder| folder.display().to_string());
         match &model.damage {
-            None => say(&format!(
+            None => say!(
                 "{:<32} {}  {} dimensions, {} layers  {place}",
-                model.id, model.fingerprint, model.dimensions, model.layers
-            ))?,
-            Some(damage) => say(&format!("{:<32} cannot be used: {damage}", model.id))?,
+                model.id,
+                model.fingerprint,
+                model.dimensions,
+                model.layers
+            ),
+            Some(damage) => say!("{:<32} cannot be used: {damage}", model.id),
         }
     }
     Ok(())
@@ -204,26 +207,29 @@ fn info(common: &Common, json: bool) -> Result<()> {
         Pooling::Mean => "mean of the tokens",
         Pooling::Cls => "[CLS]",
     };
-    say(&format!("id           {}", info.id))?;
-    say(&format!("place        {place}"))?;
+    say!("id           {}", info.id);
+    say!("place        {place}");
     if let Some(source) = info.source {
-        say(&format!(
+        say!(
             "source       {}/{} {} ({})",
-            source.endpoint, source.repository, source.revision, source.commit
-        ))?;
+            source.endpoint,
+            source.repository,
+            source.revision,
+            source.commit
+        );
     }
-    say(&format!("fingerprint  {}", info.fingerprint))?;
-    say(&format!("pooling      {pooling}"))?;
-    say(&format!("dimensions   {}", info.dimensions))?;
-    say(&format!("layers       {} with {} heads", info.layers, info.heads))?;
-    say(&format!("parameters   {}", info.parameters))?;
-    say(&format!("max tokens   {}", info.max_tokens))?;
-    say(&format!("vocabulary   {}", info.vocabulary))?;
+    say!("fingerprint  {}", info.fingerprint);
+    say!("pooling      {pooling}");
+    say!("dimensions   {}", info.dimensions);
+    say!("layers       {} with {} heads", info.layers, info.heads);
+    say!("parameters   {}", info.parameters);
+    say!("max tokens   {}", info.max_tokens);
+    say!("vocabulary   {}", info.vocabulary);
     for (name, digest) in &info.files {
-        say(&format!("file         {name}  {} bytes  SHA-256 {}", digest.bytes, digest.sha256))?;
+        say!("file         {name}  {} bytes  SHA-256 {}", digest.bytes, digest.sha256);
     }
     for what in info.trained_on {
-        say(&format!("trained on   {what}"))?;
+        say!("trained on   {what}");
     }
     Ok(())
 }
@@ -241,7 +247,8 @@ fn pull(args: &Pull) -> Result<()> {
     })?;
     drop(bars);
     eprintln!("zhida: {name} is here and works; use it with --model {name}");
-    say(&folder.display().to_string())
+    say!("{}", folder.display());
+    Ok(())
 }
 
 /// Lines that are read before their vectors are written.
@@ -317,13 +324,15 @@ fn eval(common: &Common, path: &Path, json: bool) -> Result<()> {
     })?;
     drop(bars);
     if json {
-        return say(&serde_json::to_string(&scores).map_err(|e| Error::internal("json", e))?);
+        say!("{}", serde_json::to_string(&scores).map_err(|e| Error::internal("json", e))?);
+        return Ok(());
     }
-    say(&format!("pairs      {}", scores.pairs))?;
-    say(&format!("spearman   {:.4}", scores.spearman))?;
-    say(&format!("pearson    {:.4}", scores.pearson))?;
-    say(&format!("accuracy   {:.4} at cosine {:.4}", scores.accuracy, scores.threshold))?;
-    say(&format!("auc        {:.4}", scores.auc))
+    say!("pairs      {}", scores.pairs);
+    say!("spearman   {:.4}", scores.spearman);
+    say!("pearson    {:.4}", scores.pearson);
+    say!("accuracy   {:.4} at cosine {:.4}", scores.accuracy, scores.threshold);
+    say!("auc        {:.4}", scores.auc);
+    Ok(())
 }
 
 /// The sentences of all pairs, two by two, and the labels.
@@ -373,12 +382,8 @@ fn needed(common: &Common) -> Result<Arc<Encoder>> {
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {
-    say(&serde_json::to_string_pretty(value).map_err(|e| Error::internal("json", e))?)
-}
-
-/// One line of data.
-fn say(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").or_else(reader_gone)
+    say!("{}", serde_json::to_string_pretty(value).map_err(|e| Error::internal("json", e))?);
+    Ok(())
 }
 
 /// Whoever read our output may stop early (`| head`): that is no failure.

@@ -156,29 +156,18 @@ impl Registry {
     /// # Errors
     /// The first knowledge base's that does not open, when none does.
     pub fn open_all(&self) -> Result<()> {
-        let mut first_failure = None;
+        self.refresh();
+        if self.view.load().engines().next().is_some() {
+            return Ok(());
+        }
+        // Nothing answers: the operator needs the error itself, not its text.
         for name in self.store.names()? {
             let shelf = self.store.shelf(&name)?;
             if let Some(number) = shelf.current()? {
-                // Opened here for its error and below for its use would be
-                // twice the work; the refresh takes over what is open.
-                match self.open(&shelf, number) {
-                    Ok(engine) => {
-                        let mut view = View::clone(&self.view.load());
-                        view.shelves.insert(name, Slot { engine: Some(engine), failure: None });
-                        self.view.store(Arc::new(view));
-                    }
-                    Err(e) => first_failure = first_failure.or(Some(e)),
-                }
+                self.open(&shelf, number)?;
             }
         }
-        match first_failure {
-            Some(e) if self.view.load().engines().next().is_none() => Err(e),
-            _ => {
-                self.refresh();
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     /// Looks at the data directory and serves what it says. Cheap when nothing
