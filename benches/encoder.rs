@@ -2,17 +2,20 @@
 //! on the same weights in the same run?
 //!
 //! `cargo bench --bench encoder`. "encoder" is everything from text to unit
-//! vector, "network" the transformer alone, "candle-transformers" the stock
+//! vector as the engine runs it, "network" the transformer alone in f32,
+//! "network int8" with products in 8 bits, "candle-transformers" the stock
 //! network alone. The names end in the number of sentences × tokens.
+//! `ZHIDA_BENCH_MODEL` names another model folder; `benches/peers.py` runs
+//! this beside other programs.
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::bert::{BertModel, Config};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use zhida::encoder::Encoder;
+use zhida::encoder::{Encoder, Files, Precision};
 
 /// gemm's own default; the encoder turns its threads off for the whole process.
 const GEMM_THREADING: usize = 48 * 48 * 256;
@@ -22,8 +25,15 @@ const SHAPES: [(usize, usize); 4] = [(1, 8), (1, 16), (1, 48), (128, 16)];
 
 const STORY: &str = "你好我上周在你们店里买了一件外套今天收到以后发现尺码太大了而且颜色和图片上的差别也很大请问现在还能不能换货运费由谁来出谢谢";
 
-fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base"))
+fn folder() -> PathBuf {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base");
+    std::env::var_os("ZHIDA_BENCH_MODEL").map_or_else(|| PathBuf::from(shipped), PathBuf::from)
+}
+
+fn open(precision: Option<Precision>) -> Encoder {
+    let folder: &Path = &folder();
+    let encoder = Files::read(folder).and_then(|files| Encoder::of(files, folder, precision));
+    encoder.unwrap_or_else(|e| panic!("the model opens: {e}"))
 }
 
 /// The start of the story that has so many tokens.
@@ -48,7 +58,9 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 fn encoder(c: &mut Criterion) {
-    let encoder = Encoder::open(folder()).unwrap_or_else(|e| panic!("the shipped model opens: {e}"));
+    let encoder = open(None);
+    let networks = [("network", Precision::F32), ("network int8", Precision::Int8)]
+        .map(|(name, precision)| (name, open(Some(precision))));
     let stock = stock().unwrap_or_else(|e| panic!("the shipped model opens in candle-transformers: {e}"));
     for threads in [1, 2] {
         let pool = pool(threads);
@@ -65,9 +77,11 @@ fn encoder(c: &mut Criterion) {
             // One product never splits over threads, so one number is enough.
             if threads == 1 {
                 let batch = vec![ids.as_slice(); sentences];
-                group.bench_function("network", |b| {
-                    pool.install(|| b.iter(|| encoder.network().forward(black_box(&batch))));
-                });
+                for (name, encoder) in &networks {
+                    group.bench_function(*name, |b| {
+                        pool.install(|| b.iter(|| encoder.network().forward(black_box(&batch))));
+                    });
+                }
             }
 
             gemm_common::gemm::set_threading_threshold(GEMM_THREADING);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{Common, progress};
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::check::{Finding, Severity, check, sort};
 use crate::kb::diff::Diff;
@@ -276,9 +277,14 @@ fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
             findings.len()
         )));
     }
+    let before = shelf.current().ok().flatten();
     let bars = progress::Bars::new();
-    let published = shelf.publish(common.encoder()?, &|stage, done, total| bars.show(stage, done, total))?;
+    let encoder = common.encoder()?;
+    let published = shelf.publish(encoder.clone(), &|stage, done, total| bars.show(stage, done, total))?;
     drop(bars);
+    if let (None, Some(encoder)) = (&common.model, &encoder) {
+        tell_of_another_model(&shelf, before, encoder);
+    }
     say!("{}", published.number);
     eprintln!(
         "{kb}: release {} published in {:.1} s, {} vectors reused, {} made",
@@ -288,6 +294,21 @@ fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
         published.built.embedded
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// An adapted model is chosen by hand; whoever forgets it shall know.
+fn tell_of_another_model(shelf: &Shelf, before: Option<u32>, encoder: &Encoder) {
+    let manifest = before.and_then(|number| Manifest::read(&shelf.release_folder(number)).ok());
+    let Some(Manifest { number, model: Some(model), .. }) = manifest else { return };
+    if model.id != encoder.manifest().id {
+        eprintln!(
+            "{}: release {number} was made with model {}, this one with {}; to keep that model, publish with `--model {}`",
+            shelf.name(),
+            model.id,
+            encoder.manifest().id,
+            model.id
+        );
+    }
 }
 
 fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {

@@ -10,6 +10,7 @@ macro_rules! say {
     };
 }
 
+mod adapt;
 mod ask;
 mod eval;
 mod kb;
@@ -24,12 +25,12 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::encoder::Encoder;
 use crate::encoder::hub::ModelName;
+use crate::encoder::{Encoder, Files, Precision};
 use crate::error::{Error, Result};
 use crate::kb::formats;
 use crate::release::{Build, Release};
-use crate::store::Store;
+use crate::store::{Models, Store};
 
 /// zhida (智答): answers customers' questions from a knowledge base, or hands them to a person.
 #[derive(Debug, Parser)]
@@ -53,6 +54,8 @@ enum Command {
     Kb(kb::Args),
     /// List, describe, fetch, run and measure encoders.
     Model(model::Args),
+    /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
+    Adapt(adapt::Args),
 }
 
 /// Runs the program.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Reference(args) => reference::run(&args),
         Command::Kb(args) => kb::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Adapt(args) => adapt::run(&args),
     };
     match outcome {
         Ok(status) => status,
@@ -89,8 +93,9 @@ pub(crate) struct Common {
     #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
     data: PathBuf,
     /// A model folder in the Hugging Face layout, the name of a model that
-    /// `zhida model pull` fetched, or `none` for keyword and BM25 matching
-    /// only [default: the model inside the binary].
+    /// `zhida model pull` fetched or `zhida adapt` made, or `none` for keyword
+    /// and BM25 matching only [default: the model inside the binary; a
+    /// release that is opened brings its own].
     #[arg(long, value_name = "DIR", env = "ZHIDA_MODEL")]
     model: Option<PathBuf>,
 }
@@ -100,9 +105,9 @@ impl Common {
         Store::at(&self.data)
     }
 
-    /// Where fetched models lie.
+    /// Where fetched and adapted models lie.
     fn models(&self) -> PathBuf {
-        self.data.join("models")
+        self.store().models()
     }
 
     /// The folder that `--model` means: a folder, or the name of a fetched
@@ -117,15 +122,38 @@ impl Common {
                 return Some(fetched);
             }
         }
+        // The name of an adapted model may be in Chinese, as that of its
+        // knowledge base may.
+        if !given.is_dir() && given.components().count() == 1 {
+            let adapted = self.models().join(given);
+            if given != Path::new("none") && adapted.is_dir() {
+                return Some(adapted);
+            }
+        }
         Some(given.to_path_buf())
     }
 
     /// The model to use; `None` in lexical-only mode.
     fn encoder(&self) -> Result<Option<Arc<Encoder>>> {
-        match self.model_folder() {
-            None => Encoder::built_in().map(|encoder| Some(Arc::new(encoder))),
-            Some(path) if path == Path::new("none") => Ok(None),
-            Some(path) => Encoder::open(&path).map(|encoder| Some(Arc::new(encoder))),
+        self.encoder_in(None)
+    }
+
+    /// The model to use, in another precision than its own if one is given.
+    fn encoder_in(&self, precision: Option<Precision>) -> Result<Option<Arc<Encoder>>> {
+        let (files, place) = match self.model_folder() {
+            None => (Files::built_in(), PathBuf::from("built-in")),
+            Some(path) if path == Path::new("none") => return Ok(None),
+            Some(path) => (Files::read(&path)?, path),
+        };
+        Encoder::of(files, &place, precision).map(|encoder| Some(Arc::new(encoder)))
+    }
+
+    /// Where releases get their models from: `--model` for all of them, or
+    /// what each one names.
+    fn releases(&self) -> Result<Models> {
+        match self.model {
+            None => Ok(Models::named(&self.store())),
+            Some(_) => self.encoder().map(Models::given),
         }
     }
 
@@ -137,7 +165,7 @@ impl Common {
             .extension()
             .is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
         if !looks_like_file && !path.is_file() {
-            return self.store().shelf(kb)?.open_current(self.encoder()?);
+            return self.releases()?.open_current(&self.store().shelf(kb)?);
         }
         let base = formats::read(path)?;
         if !base.entries().iter().any(|entry| entry.enabled) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Common, progress};
 use crate::encoder::hub::{self, Hub, ModelName};
-use crate::encoder::{Encoder, FileDigest, Files, Pooling, pairs};
+use crate::encoder::{Encoder, FileDigest, Files, Pooling, Precision, pairs};
 use crate::error::{Error, Problem, Result};
 
 #[derive(Debug, clap::Args)]
@@ -46,11 +46,15 @@ enum Command {
     Embed {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        arithmetic: Arithmetic,
     },
     /// Measure how well cosines order labelled pairs of sentences.
     Eval {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        arithmetic: Arithmetic,
         /// The pairs: sentence1, sentence2 and label, with tabs between them.
         #[arg(long, value_name = "FILE")]
         pairs: PathBuf,
@@ -58,6 +62,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// How exactly to compute.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Arithmetic {
+    /// f32 computes as other programs do; int8 is what the engine uses for the
+    /// model inside the binary.
+    #[arg(long, default_value = "f32", value_parser = precision())]
+    precision: Precision,
+}
+
+fn precision() -> impl clap::builder::TypedValueParser<Value = Precision> {
+    use clap::builder::TypedValueParser as _;
+    let named = |name: String| Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    clap::builder::PossibleValuesParser::new(Precision::ALL.map(Precision::name))
+        .map(move |name| named(name).unwrap_or_default())
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,8 +107,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::List { common, json } => list(common, *json)?,
         Command::Info { common, json } => info(common, *json)?,
         Command::Pull(args) => pull(args)?,
-        Command::Embed { common } => embed(common)?,
-        Command::Eval { common, pairs, json } => eval(common, pairs, *json)?,
+        Command::Embed { common, arithmetic } => embed(common, *arithmetic)?,
+        Command::Eval { common, arithmetic, pairs, json } => eval(common, *arithmetic, pairs, *json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +129,7 @@ impl Listed {
     fn of(folder: Option<&Path>) -> Self {
         let place = folder.unwrap_or(Path::new("built-in"));
         let files = folder.map_or_else(|| Ok(Files::built_in()), Files::read);
-        match files.and_then(|files| files.interpret(place)) {
+        match files.and_then(|files| files.interpret(place, None)) {
             Ok((config, manifest, fingerprint)) => Self {
                 id: manifest.id,
                 folder: folder.map(Path::to_path_buf),
@@ -166,6 +186,7 @@ struct Info<'a> {
     built_in: bool,
     fingerprint: &'a str,
     pooling: Pooling,
+    precision: Precision,
     dimensions: usize,
     layers: usize,
     heads: usize,
@@ -179,7 +200,7 @@ struct Info<'a> {
 
 fn info(common: &Common, json: bool) -> Result<()> {
     let folder = common.model_folder();
-    let encoder = needed(common)?;
+    let encoder = needed(common, None)?;
     let files = folder.as_deref().map_or_else(|| Ok(Files::built_in()), Files::read)?.digests();
     let (manifest, config) = (encoder.manifest(), encoder.config());
     let info = Info {
@@ -188,6 +209,7 @@ fn info(common: &Common, json: bool) -> Result<()> {
         built_in: folder.is_none(),
         fingerprint: encoder.fingerprint(),
         pooling: manifest.pooling,
+        precision: manifest.precision,
         dimensions: manifest.dimensions,
         layers: config.num_hidden_layers,
         heads: config.num_attention_heads,
@@ -220,6 +242,7 @@ fn info(common: &Common, json: bool) -> Result<()> {
     }
     say!("fingerprint  {}", info.fingerprint);
     say!("pooling      {pooling}");
+    say!("precision    {}", info.precision.name());
     say!("dimensions   {}", info.dimensions);
     say!("layers       {} with {} heads", info.layers, info.heads);
     say!("parameters   {}", info.parameters);
@@ -254,8 +277,8 @@ fn pull(args: &Pull) -> Result<()> {
 /// Lines that are read before their vectors are written.
 const BLOCK: usize = 1024;
 
-fn embed(common: &Common) -> Result<()> {
-    let encoder = needed(common)?;
+fn embed(common: &Common, arithmetic: Arithmetic) -> Result<()> {
+    let encoder = needed(common, Some(arithmetic.precision))?;
     let bars = progress::Bars::new();
     let mut input = std::io::stdin().lock();
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
@@ -310,9 +333,9 @@ fn read_line(input: &mut impl BufRead, number: usize) -> Result<Option<String>> 
     }
 }
 
-fn eval(common: &Common, path: &Path, json: bool) -> Result<()> {
+fn eval(common: &Common, arithmetic: Arithmetic, path: &Path, json: bool) -> Result<()> {
     let (sentences, labels) = read_pairs(path)?;
-    let encoder = needed(common)?;
+    let encoder = needed(common, Some(arithmetic.precision))?;
     let bars = progress::Bars::new();
     let vectors = encoder.embed_all(&sentences, &|done| bars.show("sentences", done, sentences.len()))?;
     let cosines: Vec<f64> = vectors.chunks_exact(2).map(|pair| f64::from(pair[0].cosine(&pair[1]))).collect();
@@ -375,8 +398,8 @@ fn pair(line: &[u8]) -> std::result::Result<(String, String, f64), String> {
 }
 
 /// The model to work with.
-fn needed(common: &Common) -> Result<Arc<Encoder>> {
-    common.encoder()?.ok_or_else(|| {
+fn needed(common: &Common, precision: Option<Precision>) -> Result<Arc<Encoder>> {
+    common.encoder_in(precision)?.ok_or_else(|| {
         Error::Refused("--model none leaves no model to work with; give a folder, or nothing for the model in the binary".to_owned())
     })
 }

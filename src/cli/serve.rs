@@ -72,8 +72,10 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
     let store = args.common.store();
-    let encoder = args.common.encoder()?;
-    let registry = Registry::new(store.clone(), encoder.clone(), args.max_wrong, &args.default_kb);
+    let models = args.common.releases()?;
+    // Held until everything is open, so that the first start loads it once.
+    let encoder = models.for_building()?;
+    let registry = Registry::new(store.clone(), models, args.max_wrong, &args.default_kb);
     let admission = Admission::new(
         in_flight,
         Duration::from_millis(args.queue_ms),
@@ -81,7 +83,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     );
     let server = Server::new(Arc::new(registry), admission);
     let prepare = move |registry: &Registry| {
-        first_start(&store, encoder)?;
+        first_start(&store, encoder.clone())?;
         registry.open_all()?;
         if !registry.is_ready() {
             eprintln!(

@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::hub::Source;
+use super::linear::Precision;
+use super::seen::Seen;
 use super::transformer::Config;
 use crate::error::{Error, Result};
 
 /// The files of a model folder, in memory.
+#[derive(Clone)]
 pub struct Files {
     config: Cow<'static, [u8]>,
     pub(super) tokenizer: Cow<'static, [u8]>,
@@ -21,6 +24,8 @@ pub struct Files {
     pooling: Option<Vec<u8>>,
     /// `sentence_bert_config.json`, where it says how long sentences may be.
     length: Option<Vec<u8>>,
+    /// `seen.txt` of an adapted model.
+    seen: Option<Vec<u8>>,
 }
 
 /// What a model says of itself: `manifest.json`, or what could be gathered
@@ -37,6 +42,9 @@ pub struct Manifest {
     pub dimensions: usize,
     /// The longest text the model sees, in tokens; the rest is cut off.
     pub max_tokens: usize,
+    /// How exactly the engine computes with it.
+    #[serde(default)]
+    pub precision: Precision,
     /// What it was trained on, in words.
     #[serde(default)]
     pub trained_on: Vec<String>,
@@ -112,6 +120,9 @@ struct LengthConfig {
     max_seq_length: Option<usize>,
 }
 
+/// The digests of what an adapted model was trained on.
+const SEEN: &str = "seen.txt";
+
 macro_rules! shipped {
     ($name:literal) => {
         include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base/", $name)).as_slice()
@@ -128,6 +139,7 @@ impl Files {
             manifest: Some(Cow::Borrowed(shipped!("manifest.json"))),
             pooling: None,
             length: None,
+            seen: None,
         }
     }
 
@@ -162,7 +174,83 @@ impl Files {
             manifest: optional("manifest.json")?.map(Cow::Owned),
             pooling: optional("1_Pooling/config.json")?,
             length: optional("sentence_bert_config.json")?,
+            seen: optional(SEEN)?,
         })
+    }
+
+    /// The same model with other weights: what it says of itself, and the
+    /// texts that it was trained on. The manifest's sizes and digests are
+    /// filled in here.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn adapted(&self, weights: Vec<u8>, mut manifest: Manifest, seen: &Seen) -> Result<Self> {
+        let mut files = Self {
+            config: self.config.clone(),
+            tokenizer: self.tokenizer.clone(),
+            weights: Cow::Owned(weights),
+            manifest: None,
+            pooling: None,
+            length: None,
+            seen: Some(seen.render().into_bytes()),
+        };
+        manifest.files = files.all_digests();
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal("manifest", e))?;
+        files.manifest = Some(Cow::Owned(text));
+        Ok(files)
+    }
+
+    /// Writes the files into a folder that exists.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let manifest = self.manifest.as_deref();
+        for (name, bytes) in [
+            ("config.json", Some(&*self.config)),
+            ("tokenizer.json", Some(&*self.tokenizer)),
+            ("model.safetensors", Some(&*self.weights)),
+            (SEEN, self.seen.as_deref()),
+            ("manifest.json", manifest),
+        ] {
+            if let Some(bytes) = bytes {
+                crate::disk::write_whole(&folder.join(name), bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights, a safetensors file.
+    pub fn weights(&self) -> &[u8] {
+        &self.weights
+    }
+
+    /// The texts that the model was trained on, if it was adapted.
+    pub(super) fn seen(&self, folder: &Path) -> Result<Seen> {
+        let seen = self.seen.as_deref().map(Seen::parse).transpose();
+        let seen = seen.map_err(|line| {
+            Error::model(
+                folder,
+                format!("{SEEN}:{line}: no digest of a text; run `zhida adapt` again or remove the file"),
+            )
+        })?;
+        Ok(seen.unwrap_or_default())
+    }
+
+    /// The name of the model in a folder, read without the rest; `None` where
+    /// there is no model.
+    pub fn peek(folder: &Path) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        if !folder.join("config.json").is_file() {
+            return None;
+        }
+        match std::fs::read(folder.join("manifest.json")) {
+            Ok(bytes) => serde_json::from_slice::<Named>(&bytes).ok().map(|named| named.id),
+            Err(_) => folder.file_name().map(|name| name.to_string_lossy().into_owned()),
+        }
     }
 
     /// The files that shape a vector, by name.
@@ -177,25 +265,43 @@ impl Files {
         .collect()
     }
 
+    /// [`Self::digests`] and those of what tells about the model.
+    fn all_digests(&self) -> BTreeMap<String, FileDigest> {
+        let mut digests = self.digests();
+        digests.extend(self.seen.as_deref().map(|bytes| (SEEN.to_owned(), FileDigest::of(bytes))));
+        digests
+    }
+
     /// The network's config, the manifest (given or gathered), and the
-    /// fingerprint of both with the weights.
-    pub(crate) fn interpret(&self, folder: &Path) -> Result<(Config, Manifest, String)> {
+    /// fingerprint of both with the weights. `precision` stands in for what
+    /// the manifest says.
+    pub(crate) fn interpret(
+        &self,
+        folder: &Path,
+        precision: Option<Precision>,
+    ) -> Result<(Config, Manifest, String)> {
         Config::check_kind(&self.config).map_err(|message| Error::model(folder, message))?;
         let config: Config = parse(folder, "config.json", &self.config)?;
         let digests = self.digests();
-        let manifest = match &self.manifest {
+        let mut manifest = match &self.manifest {
             Some(bytes) => {
                 let manifest: Manifest = parse(folder, "manifest.json", bytes)?;
-                manifest.check(folder, &config, &digests)?;
+                manifest.check(folder, &config, &self.all_digests())?;
                 manifest
             }
             None => self.gather(folder, &config, digests.clone())?,
         };
+        manifest.precision = precision.unwrap_or(manifest.precision);
         let mut hasher = Sha256::new();
         for digest in digests.values() {
             hasher.update(digest.sha256.as_bytes());
         }
-        hasher.update(format!("{:?} {}", manifest.pooling, manifest.max_tokens));
+        hasher.update(format!(
+            "{:?} {} {}",
+            manifest.pooling,
+            manifest.max_tokens,
+            manifest.precision.name()
+        ));
         let fingerprint = hex(&hasher.finalize()[..8]);
         Ok((config, manifest, fingerprint))
     }
@@ -236,6 +342,7 @@ impl Files {
             max_tokens: length
                 .unwrap_or(config.max_position_embeddings)
                 .clamp(1, config.max_position_embeddings),
+            precision: Precision::F32,
             trained_on: Vec::new(),
             files,
             source: None,

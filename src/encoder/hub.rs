@@ -459,7 +459,7 @@ fn install(files: &[(&str, PathBuf)], source: Source, name: &ModelName, models: 
         other => other,
     };
     let (_, mut manifest, _) =
-        Files::read(&folder).and_then(|files| files.interpret(&folder)).map_err(named)?;
+        Files::read(&folder).and_then(|files| files.interpret(&folder, None)).map_err(named)?;
     manifest.id.clone_from(&name.0);
     manifest.source = Some(source);
     let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal("manifest", e))?;

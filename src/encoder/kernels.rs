@@ -42,14 +42,18 @@ fn dot_inline(a: &[f32], b: &[f32]) -> f32 {
     sums[0] + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
 }
 
+/// Added to a number below 2^22 and taken away again, it rounds to the nearest
+/// whole number, ties to the even one; the sum holds that number in its lowest
+/// bits. A conversion to an integer would do the same one number at a time.
+const ROUND: f32 = 12_582_912.0;
+
 /// e^x for x ≤ 0, relative error below 2e-7; zero below -87.
 #[inline(always)]
 fn exp_of_negative(x: f32) -> f32 {
     let x = x.max(-87.0);
-    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23
-    // rounds to the nearest integer without a call.
-    const ROUND: f32 = 12_582_912.0;
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    // x = n ln 2 + r with |r| <= ln 2 / 2.
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let mut poly = 1.987_569_2e-4;
     poly = poly * r + 1.398_199_9e-3;
@@ -58,21 +62,27 @@ fn exp_of_negative(x: f32) -> f32 {
     poly = poly * r + 1.666_666_5e-1;
     poly = poly * r + 0.5;
     let value = poly * r * r + r + 1.0;
-    value * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    value * f32::from_bits(exponent << 23)
 }
 
-/// The error function, absolute error below 2e-7 (Abramowitz and Stegun 7.1.26).
+/// The error function, absolute error below 5e-7: the rational approximation
+/// of Eigen's `generic_fast_erf` (MPL 2.0), an odd over an even polynomial.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
-    let magnitude = x.abs();
-    let t = 1.0 / (1.0 + 0.327_591_1 * magnitude);
-    let mut poly = 1.061_405_4;
-    poly = poly * t - 1.453_152;
-    poly = poly * t + 1.421_413_7;
-    poly = poly * t - 0.284_496_74;
-    poly = poly * t + 0.254_829_6;
-    let value = 1.0 - poly * t * exp_of_negative(-magnitude * magnitude);
-    value.copysign(x)
+    let x = x.clamp(-4.0, 4.0);
+    let square = x * x;
+    let mut odd = -2.726_142_3e-10;
+    for coefficient in
+        [2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906_3e-4, -2.954_6e-3, -1.609_603_3e-2]
+    {
+        odd = odd * square + coefficient;
+    }
+    let mut even = -1.456_607_2e-5;
+    for coefficient in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2] {
+        even = even * square + coefficient;
+    }
+    x * odd / even
 }
 
 /// The activation of the feed-forward layer.
@@ -156,7 +166,7 @@ pub(crate) fn add_norm(
 }
 
 /// Columns of a panel: two vector registers of the widest kind.
-pub(crate) const PANEL: usize = 32;
+pub(super) const PANEL: usize = 32;
 const HALF: usize = PANEL / 2;
 
 /// Rows that are multiplied with all panels before the next ones: their
@@ -183,8 +193,16 @@ pub(crate) fn pack(matrix: &[f32], columns: usize) -> Vec<f32> {
 ///
 /// A question has few tokens, so what counts is to read the weights once, at
 /// the speed of the memory; a general product reorders them on every call.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma", "aarch64+neon"))]
 pub(crate) fn product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if super::avx512::has_f32() {
+        return super::avx512::product(rows, inner, panels, columns, out);
+    }
+    portable_product(rows, inner, panels, columns, out);
+}
+
+#[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
+fn portable_product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
     // Without the instruction, a fused multiplication is a slow call.
     if multiversion::target::target_cfg_f!(any(target_feature = "fma", target_feature = "neon")) {
         product_inline::<true>(rows, inner, panels, columns, out);
@@ -292,47 +310,120 @@ rows_by_panel!(four_rows, 0 a b, 1 c d, 2 e f, 3 g h);
 rows_by_panel!(two_rows, 0 a b, 1 c d);
 rows_by_panel!(one_row, 0 a b);
 
+/// The largest whole number that a rounded weight or activation becomes.
+pub(super) const LARGEST: f32 = 127.0;
+
+/// What is added to a rounded activation to make it a number without a sign.
+pub(super) const SHIFT: i32 = 128;
+
+/// What a row is multiplied with before it is rounded, and what undoes it.
+#[inline(always)]
+fn row_scale(row: &[f32]) -> (f32, f32) {
+    let mut largest = [0f32; LANES];
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            largest[lane] = largest[lane].max(block[lane].abs());
+        }
+    }
+    let largest = largest.iter().chain(rest).fold(0f32, |top, x| top.max(x.abs()));
+    if largest > 0.0 { (LARGEST / largest, largest / LARGEST) } else { (0.0, 0.0) }
+}
+
+/// Rounds rows of `inner` numbers to 8 bits without a sign, [`SHIFT`] too
+/// large, in quads; `scales` gets what undoes it, one number per row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma"))]
+pub(super) fn round_to_bytes(rows: &[f32], inner: usize, bytes: &mut Vec<[u8; 4]>, scales: &mut Vec<f32>) {
+    let quads = inner.div_ceil(4);
+    bytes.clear();
+    bytes.resize(rows.len() / inner * quads, [SHIFT as u8; 4]);
+    scales.clear();
+    for (row, to) in rows.chunks_exact(inner).zip(bytes.chunks_exact_mut(quads)) {
+        let (up, down) = row_scale(row);
+        scales.push(down);
+        for (to, x) in to.as_flattened_mut().iter_mut().zip(row) {
+            *to = ((x * up + ROUND).to_bits() as u8).wrapping_add(SHIFT as u8);
+        }
+    }
+}
+
+/// Rounds rows of `inner` numbers to the whole numbers of [`round_to_bytes`].
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
+pub(super) fn round_in_place(rows: &mut [f32], inner: usize, scales: &mut Vec<f32>) {
+    scales.clear();
+    for row in rows.chunks_exact_mut(inner) {
+        let (up, down) = row_scale(row);
+        scales.push(down);
+        row.iter_mut().for_each(|x| *x = (*x * up + ROUND) - ROUND);
+    }
+}
+
 /// Multi-head attention over one sequence.
 ///
 /// `qkv` holds a row of `3 * width` per token (query, key, value, without
 /// biases), `bias` the biases in the same order, `out` a row of `width`.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
 pub(crate) fn attention(qkv: &mut [f32], bias: &[f32], heads: usize, out: &mut [f32]) {
     let width = bias.len() / 3;
     let size = width / heads;
-    let scale = 1.0 / (size as f32).sqrt();
+    let tokens = out.len() / width;
     for row in qkv.chunks_exact_mut(3 * width) {
         for (x, b) in row.iter_mut().zip(bias) {
             *x += b;
         }
     }
-    let tokens = out.len() / width;
-    let mut weights = vec![0f32; tokens];
+    let mut queries = vec![0f32; tokens * size];
+    let mut keys = vec![0f32; size * tokens.next_multiple_of(PANEL)];
+    let mut values = vec![0f32; tokens * size.next_multiple_of(PANEL)];
+    let mut scores = vec![0f32; tokens * tokens];
+    let mut context = vec![0f32; tokens * size];
     for head in 0..heads {
         let at = head * size;
-        for i in 0..tokens {
-            let query = &qkv[i * 3 * width + at..][..size];
-            let mut top = f32::NEG_INFINITY;
-            for (j, weight) in weights.iter_mut().enumerate() {
-                let key = &qkv[j * 3 * width + width + at..][..size];
-                *weight = dot_inline(query, key) * scale;
-                top = top.max(*weight);
+        for (token, row) in qkv.chunks_exact(3 * width).enumerate() {
+            queries[token * size..][..size].copy_from_slice(&row[at..][..size]);
+            // Panels as `pack` makes them, of the transposed keys and of the values.
+            let (panel, lane) = (token / PANEL * size, token % PANEL);
+            for (index, x) in row[width + at..][..size].iter().enumerate() {
+                keys[(panel + index) * PANEL + lane] = *x;
             }
-            let mut sum = 0.0;
-            for weight in &mut weights {
-                *weight = exp_of_negative(*weight - top);
-                sum += *weight;
-            }
-            let context = &mut out[i * width + at..][..size];
-            context.fill(0.0);
-            for (j, weight) in weights.iter().enumerate() {
-                let share = weight / sum;
-                let value = &qkv[j * 3 * width + 2 * width + at..][..size];
-                for (c, v) in context.iter_mut().zip(value) {
-                    *c += share * v;
-                }
+            for (panel, part) in row[2 * width + at..][..size].chunks(PANEL).enumerate() {
+                values[(panel * tokens + token) * PANEL..][..part.len()].copy_from_slice(part);
             }
         }
+        product(&queries, size, &keys, tokens, &mut scores);
+        softmax(&mut scores, tokens, 1.0 / (size as f32).sqrt());
+        product(&scores, tokens, &values, size, &mut context);
+        for (out, context) in out.chunks_exact_mut(width).zip(context.chunks_exact(size)) {
+            out[at..][..size].copy_from_slice(context);
+        }
+    }
+}
+
+/// The softmax of `scale` times every row, in place.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
+fn softmax(rows: &mut [f32], columns: usize, scale: f32) {
+    for row in rows.chunks_exact_mut(columns) {
+        let (blocks, rest) = row.as_chunks_mut::<HALF>();
+        let mut tops = [f32::NEG_INFINITY; HALF];
+        for block in blocks.iter() {
+            for lane in 0..HALF {
+                tops[lane] = if block[lane] > tops[lane] { block[lane] } else { tops[lane] };
+            }
+        }
+        let top = tops.iter().chain(rest.iter()).fold(f32::NEG_INFINITY, |top, x| top.max(*x));
+        let mut sums = [0f32; HALF];
+        for block in blocks.iter_mut() {
+            for lane in 0..HALF {
+                block[lane] = exp_of_negative((block[lane] - top) * scale);
+                sums[lane] += block[lane];
+            }
+        }
+        let mut sum: f32 = sums.iter().sum();
+        for x in rest {
+            *x = exp_of_negative((*x - top) * scale);
+            sum += *x;
+        }
+        let share = 1.0 / sum;
+        row.iter_mut().for_each(|x| *x *= share);
     }
 }
 

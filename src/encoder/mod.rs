@@ -4,13 +4,19 @@
 //! one in the binary is `models/zhida-base`; any other folder in the Hugging
 //! Face layout works the same way. Nothing outside this module knows candle.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod folder;
 pub mod hub;
 pub(crate) mod kernels;
+mod linear;
 pub mod pairs;
+mod seen;
 mod transformer;
 
 pub use folder::{FileDigest, Files, Manifest, Pooling};
+pub use linear::Precision;
+pub use seen::Seen;
 pub use transformer::{Config, Transformer};
 
 use std::path::Path;
@@ -31,7 +37,7 @@ pub struct Embedding(Arc<[f32]>);
 
 impl Embedding {
     /// Scales a vector to unit length; the zero vector stays what it is.
-    fn unit(mut vector: Vec<f32>) -> Self {
+    pub(crate) fn unit(mut vector: Vec<f32>) -> Self {
         let length = kernels::dot(&vector, &vector).sqrt();
         if length > 0.0 {
             vector.iter_mut().for_each(|x| *x /= length);
@@ -56,6 +62,7 @@ pub struct Encoder {
     fingerprint: String,
     tokenizer: Tokenizer,
     network: Transformer,
+    seen: Seen,
     /// The vectors of the last questions: customers repeat each other.
     recent: Cache<String, Embedding>,
 }
@@ -78,12 +85,12 @@ const LONGEST_KEPT: usize = 512;
 
 /// Tokens per product: enough to keep the processor busy, few enough to stay
 /// in its second-level cache.
-const TOKENS_PER_BLOCK: usize = 512;
+const TOKENS_PER_BLOCK: usize = 192;
 
 impl Encoder {
     /// The model inside the binary.
     pub fn built_in() -> Result<Self> {
-        Self::new(Files::built_in(), Path::new("built-in"))
+        Self::of(Files::built_in(), Path::new("built-in"), None)
     }
 
     /// The model in a folder.
@@ -92,11 +99,17 @@ impl Encoder {
     /// [`Error::Model`] naming the file and what to do, when one is missing,
     /// damaged, or does not fit the others.
     pub fn open(folder: &Path) -> Result<Self> {
-        Self::new(Files::read(folder)?, folder)
+        Self::of(Files::read(folder)?, folder, None)
     }
 
-    fn new(files: Files, folder: &Path) -> Result<Self> {
-        let (config, manifest, fingerprint) = files.interpret(folder)?;
+    /// The model that some files make; errors name `folder`. `precision`
+    /// stands in for what the manifest says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(files: Files, folder: &Path, precision: Option<Precision>) -> Result<Self> {
+        let (config, manifest, fingerprint) = files.interpret(folder, precision)?;
+        let seen = files.seen(folder)?;
         let wrong = |message: String| Error::model(folder, message);
         let mut tokenizer = Tokenizer::from_bytes(&files.tokenizer)
             .map_err(|e| wrong(format!("tokenizer.json cannot be read: {e}")))?;
@@ -114,8 +127,8 @@ impl Encoder {
                 config.vocab_size
             )));
         }
-        let network = Transformer::new(config, &files.weights).map_err(wrong)?;
-        Ok(Self { manifest, fingerprint, tokenizer, network, recent: Cache::new(RECENT) })
+        let network = Transformer::new(config, &files.weights, manifest.precision).map_err(wrong)?;
+        Ok(Self { manifest, fingerprint, tokenizer, network, seen, recent: Cache::new(RECENT) })
     }
 
     /// What the model says of itself.
@@ -127,6 +140,11 @@ impl Encoder {
     /// config, pooling. Vectors of different fingerprints never meet.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The texts that an adapted model was trained on; none for others.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// The shape of the network.

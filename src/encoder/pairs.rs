@@ -46,6 +46,12 @@ pub fn score(cosines: &[f64], labels: &[f64]) -> Option<PairScores> {
     })
 }
 
+/// The rank correlation of two lists of one length (Spearman 1904); 0 where
+/// one of them is constant.
+pub fn spearman(x: &[f64], y: &[f64]) -> f64 {
+    correlation(&ranks(x), &ranks(y))
+}
+
 /// 1-based ranks; ties share the mean of theirs.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();

@@ -12,6 +12,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, InplaceOp1, InplaceOp2, 
 use serde::Deserialize;
 
 use super::kernels::{self, Activation};
+use super::linear::{Linear, Precision, contiguous};
 
 /// The parts of `config.json` that shape the network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -127,67 +128,19 @@ struct Norm {
     beta: Vec<f32>,
 }
 
-/// Multiplies rows with the weights of a linear layer.
-enum Product {
-    /// In the order in which zhida's own kernel reads them.
-    Packed { panels: Vec<f32>, inner: usize, columns: usize },
-    /// As candle multiplies them.
-    Plain(Tensor),
-}
-
-/// An unoptimised build leaves the products to candle, which is optimised
-/// there too; zhida's own kernel would take seconds for a sentence.
-const PACKED: bool = !cfg!(debug_assertions);
-
-impl Product {
-    /// From a contiguous `[inner, columns]` matrix.
-    fn new(weight: Tensor) -> candle_core::Result<Self> {
-        if !PACKED {
-            return Ok(Self::Plain(weight));
-        }
-        let (inner, columns) = weight.dims2()?;
-        let weight: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-        Ok(Self::Packed { panels: kernels::pack(&weight, columns), inner, columns })
-    }
-
-    fn of(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Packed { .. } => rows.apply_op1_no_bwd(self),
-            Self::Plain(weight) => rows.matmul(weight),
-        }
-    }
-}
-
-impl CustomOp1 for Product {
-    fn name(&self) -> &'static str {
-        "packed-product"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let Self::Packed { panels, inner, columns } = self else {
-            candle_core::bail!("only packed weights are multiplied here");
-        };
-        let rows = rows(storage, layout)?;
-        let count = rows.len() / inner;
-        let mut out = vec![0f32; count * columns];
-        kernels::product(rows, *inner, panels, *columns, &mut out);
-        Ok((CpuStorage::F32(out), Shape::from((count, *columns))))
-    }
-}
-
 struct Layer {
     /// `[hidden, 3 * hidden]`.
-    qkv: Product,
+    qkv: Linear,
     qkv_bias: Vec<f32>,
     /// `[hidden, hidden]`.
-    output: Product,
+    output: Linear,
     output_bias: Vec<f32>,
     attention_norm: Norm,
     /// `[hidden, intermediate]`.
-    up: Product,
+    up: Linear,
     up_bias: Vec<f32>,
     /// `[intermediate, hidden]`.
-    down: Product,
+    down: Linear,
     down_bias: Vec<f32>,
     output_norm: Norm,
 }
@@ -209,6 +162,7 @@ type Misfit = String;
 /// Weights by name, with the prefixes and old names of other programs undone.
 struct Weights {
     tensors: HashMap<String, Tensor>,
+    precision: Precision,
 }
 
 impl Weights {
@@ -253,7 +207,7 @@ impl Weights {
         names: &[String],
         input: usize,
         output: usize,
-    ) -> Result<(Product, Vec<f32>), Misfit> {
+    ) -> Result<(Linear, Vec<f32>), Misfit> {
         let mut columns = Vec::new();
         let mut bias = Vec::new();
         for name in names {
@@ -263,7 +217,7 @@ impl Weights {
         }
         let weight = Tensor::cat(&columns, 1)
             .and_then(|w| w.contiguous())
-            .and_then(Product::new)
+            .and_then(|weight| Linear::new(weight, self.precision))
             .map_err(|e| e.to_string())?;
         Ok((weight, bias))
     }
@@ -275,11 +229,11 @@ impl Transformer {
     /// # Errors
     /// In words, when the file is no safetensors file, or a tensor is missing
     /// or has another shape than the config says.
-    pub fn new(config: Config, safetensors: &[u8]) -> Result<Self, Misfit> {
+    pub fn new(config: Config, safetensors: &[u8], precision: Precision) -> Result<Self, Misfit> {
         config.check()?;
         let tensors = candle_core::safetensors::load_buffer(safetensors, &Device::Cpu)
             .map_err(|e| format!("model.safetensors is damaged or cut off: {e}"))?;
-        let mut weights = Weights { tensors };
+        let mut weights = Weights { tensors, precision };
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let words = weights.matrix("embeddings.word_embeddings.weight", config.vocab_size, width)?;
         let mut positions =
@@ -375,13 +329,6 @@ impl Transformer {
     }
 }
 
-fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match (storage.as_slice::<f32>()?, layout.contiguous_offsets()) {
-        (all, Some((from, to))) => Ok(&all[from..to]),
-        _ => candle_core::bail!("the encoder's ops need contiguous f32"),
-    }
-}
-
 fn rows_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> candle_core::Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((from, to))) => Ok(&mut all[from..to]),
@@ -401,7 +348,7 @@ impl CustomOp1 for Attention<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let mut qkv = rows(storage, layout)?.to_vec();
+        let mut qkv = contiguous(storage, layout)?.to_vec();
         let width = self.bias.len() / 3;
         let tokens = qkv.len() / self.bias.len();
         let mut out = vec![0f32; tokens * width];
@@ -438,7 +385,7 @@ impl InplaceOp2 for AddNorm<'_> {
         residual: &CpuStorage,
         residual_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let residual = rows(residual, residual_layout)?;
+        let residual = contiguous(residual, residual_layout)?;
         let out = rows_mut(storage, layout)?;
         kernels::add_norm(out, residual, self.bias, &self.norm.gamma, &self.norm.beta, self.eps);
         Ok(())

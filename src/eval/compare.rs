@@ -166,7 +166,9 @@ pub struct Paired {
 }
 
 impl Paired {
-    fn new(pairs: impl Iterator<Item = (bool, bool)>) -> Self {
+    /// Counts questions, each with whether it had the property before and has
+    /// it now.
+    pub fn new(pairs: impl Iterator<Item = (bool, bool)>) -> Self {
         let mut paired = Self { before: 0, after: 0, gained: 0, lost: 0, p: 1.0 };
         for (before, after) in pairs {
             paired.before += usize::from(before);

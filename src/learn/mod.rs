@@ -1,3 +1,4 @@
 //! What should be added?
 
+pub mod adapt;
 pub mod reference;

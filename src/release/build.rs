@@ -126,6 +126,7 @@ impl Build<'_> {
                 semantic: semantic.as_ref(),
                 strangers: strangers.as_ref(),
                 background: &background,
+                seen: self.encoder.as_deref().map(Encoder::seen),
             },
             self.progress,
         )?;

@@ -10,7 +10,7 @@ mod build;
 pub mod checkup;
 mod self_ask;
 
-pub use build::{Build, Built, Progress};
+pub use build::{Build, Built, Progress, background};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -79,7 +79,8 @@ pub struct Model {
 }
 
 impl Model {
-    fn of(encoder: &Encoder) -> Self {
+    /// What a release says of a model.
+    pub fn of(encoder: &Encoder) -> Self {
         Self { id: encoder.manifest().id.clone(), fingerprint: encoder.fingerprint().to_owned() }
     }
 }

@@ -1,5 +1,6 @@
 //! What does a knowledge base answer when it asks itself?
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -9,7 +10,7 @@ use super::{Calibrations, Semantics};
 use crate::decide::Generation;
 use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, SAME_TRADE, Sample};
 use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Scale, Yardstick, rank};
-use crate::encoder::{Embedding, Matrix};
+use crate::encoder::{Embedding, Matrix, Seen};
 use crate::error::Result;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
@@ -27,6 +28,8 @@ pub(super) struct Subject<'a> {
     pub semantic: Option<&'a Semantic>,
     pub strangers: Option<&'a Matrix>,
     pub background: &'a [String],
+    /// What the model was trained on.
+    pub seen: Option<&'a Seen>,
 }
 
 /// Questions of each kind that are asked at most, taken evenly from all:
@@ -53,7 +56,10 @@ struct Question<'a> {
     /// The right entry; `None` for a stranger.
     expect: Option<usize>,
     kind: Kind,
-    weight: f64,
+    /// What it counts in each generation's calibration; `None` where it is
+    /// not asked: a model is too good at what it was trained on to be judged
+    /// by it.
+    weights: [Option<f64>; 2],
 }
 
 /// Asks and fits both generations.
@@ -70,12 +76,18 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
             samples
         })
         .collect::<Result<_>>()?;
-    let inside = questions.iter().filter(|question| question.kind == Kind::Inside).count();
+    let inside = |generation: usize| {
+        let counts = |question: &&Question<'_>| {
+            question.kind == Kind::Inside && question.weights[generation].is_some()
+        };
+        questions.iter().filter(counts).count()
+    };
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let one = Calibration::fit(one.into_iter().flatten().collect(), inside, Generation::One)?;
+    let one = Calibration::fit(one.into_iter().flatten().collect(), inside(0), Generation::One)?;
     let two = match scale {
         Some(scale) => {
-            let calibration = Calibration::fit(two.into_iter().flatten().collect(), inside, Generation::Two)?;
+            let calibration =
+                Calibration::fit(two.into_iter().flatten().collect(), inside(1), Generation::Two)?;
             Some(Semantics { calibration, scale })
         }
         None => None,
@@ -88,7 +100,7 @@ fn scale(subject: &Subject<'_>, questions: &[Question<'_>]) -> Option<Scale> {
     let semantic = subject.semantic?;
     let scans: Vec<_> = questions
         .par_iter()
-        .filter(|question| question.kind == Kind::Stranger)
+        .filter(|question| question.kind == Kind::Stranger && question.weights[1].is_some())
         .filter_map(|question| question.vector.as_ref())
         .map(|vector| semantic.scan(vector, Except::Nothing))
         .collect();
@@ -101,7 +113,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     for phrasing in subject.phrasings {
         phrasings_of[phrasing.entry] += 1;
     }
-    let own = |index: usize, except, expect, kind| {
+    let own = |(index, asked): (usize, Asked), except, expect, kind| {
         let phrasing = &subject.phrasings[index];
         Question {
             raw: phrasing.text.as_str(),
@@ -110,23 +122,30 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
             except,
             expect,
             kind,
-            weight: 1.0,
+            weights: asked.map(|asked| asked.then_some(1.0)),
         }
     };
+    let seen = |text: &str| subject.seen.is_some_and(|seen| seen.contains(text));
+    let own_seen = |index: usize| seen(&subject.phrasings[index].text);
     // An entry with one phrasing has nothing left to be found by.
     let with_others: Vec<usize> = (0..subject.phrasings.len())
         .filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1)
         .collect();
-    let mut inside: Vec<Question<'a>> = evenly(&with_others)
-        .map(|index| own(index, Except::Phrasing(index), Some(subject.phrasings[index].entry), Kind::Inside))
+    let mut inside: Vec<Question<'a>> = for_both(&with_others, own_seen)
+        .map(|(index, asked)| {
+            let entry = subject.phrasings[index].entry;
+            own((index, asked), Except::Phrasing(index), Some(entry), Kind::Inside)
+        })
         .collect();
     let every: Vec<usize> = (0..subject.phrasings.len()).collect();
-    let mut near: Vec<Question<'a>> = evenly(&every)
-        .map(|index| own(index, Except::Entry(subject.phrasings[index].entry), None, Kind::SameTrade))
+    let mut near: Vec<Question<'a>> = for_both(&every, own_seen)
+        .map(|(index, asked)| {
+            own((index, asked), Except::Entry(subject.phrasings[index].entry), None, Kind::SameTrade)
+        })
         .collect();
     let everyone: Vec<usize> = (0..subject.background.len()).collect();
-    let mut far: Vec<Question<'a>> = evenly(&everyone)
-        .filter_map(|index| {
+    let mut far: Vec<Question<'a>> = for_both(&everyone, |index| seen(&subject.background[index]))
+        .filter_map(|(index, asked)| {
             let raw = subject.background[index].as_str();
             let text = Normalized::new(raw);
             // What the exact matcher settles never gets to the calibration,
@@ -141,21 +160,46 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 except: Except::Nothing,
                 expect: None,
                 kind: Kind::Stranger,
-                weight: 1.0,
+                weights: asked.map(|asked| asked.then_some(1.0)),
             })
         })
         .collect();
-    let total = (inside.len() + near.len() + far.len()) as f64;
+    let count = |group: &[Question<'_>], generation: usize| {
+        group.iter().filter(|question| question.weights[generation].is_some()).count()
+    };
+    let totals = [0, 1]
+        .map(|generation| [&inside, &near, &far].map(|group| count(group, generation)).iter().sum::<usize>());
     let shares = [
         (&mut inside, 1.0 - OUTSIDE),
         (&mut near, OUTSIDE * SAME_TRADE),
         (&mut far, OUTSIDE * (1.0 - SAME_TRADE)),
     ];
     for (group, share) in shares {
-        let weight = share * total / group.len().max(1) as f64;
-        group.iter_mut().for_each(|question| question.weight = weight);
+        for (generation, total) in totals.into_iter().enumerate() {
+            let weight = share * total as f64 / count(group, generation).max(1) as f64;
+            group
+                .iter_mut()
+                .filter_map(|question| question.weights[generation].as_mut())
+                .for_each(|w| *w = weight);
+        }
     }
     inside.into_iter().chain(near).chain(far).collect()
+}
+
+/// Whether a question is asked for each generation's calibration.
+type Asked = [bool; 2];
+
+/// At most [`ASKED`] items for generation 1, and as many that the model has
+/// not seen for generation 2: the same ones, unless it was adapted.
+fn for_both(items: &[usize], seen: impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, Asked)> {
+    let unseen: Vec<usize> = items.iter().copied().filter(|&item| !seen(item)).collect();
+    let mut asked: BTreeMap<usize, Asked> = BTreeMap::new();
+    for (generation, items) in [items, &unseen].into_iter().enumerate() {
+        for item in evenly(items) {
+            asked.entry(item).or_default()[generation] = true;
+        }
+    }
+    asked.into_iter()
 }
 
 /// At most [`ASKED`] items, evenly spaced.
@@ -176,7 +220,8 @@ fn ask(
         phrasings: subject.phrasings,
         except: question.except,
     };
-    let sample = |lists: &Lists<'_>, generation| {
+    let sample = |lists: &Lists<'_>, generation: Generation| {
+        let weight = question.weights[usize::from(generation.number()) - 1]?;
         let ranked = rank(lists);
         let evidence = Evidence::gather(lists, &ranked, &yardstick)?;
         let place = ranked.iter().position(|item| Some(item.entry) == question.expect);
@@ -184,7 +229,7 @@ fn ask(
             features: evidence.features(generation),
             right: place == Some(0),
             listed: place.is_some_and(|place| place < LISTED),
-            weight: question.weight,
+            weight,
         })
     };
     let one = sample(&Lists { query: &query, lexical: &lexical, semantic: None }, Generation::One);

@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
-use crate::encoder::Encoder;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::store::{Shelf, Store};
+use crate::store::{Models, Shelf, Store};
 
 /// A release that cannot be opened is tried again after this long: somebody
 /// may have mended the folder.
@@ -24,7 +23,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// The engines of all knowledge bases in a data directory.
 pub struct Registry {
     store: Store,
-    encoder: Option<Arc<Encoder>>,
+    models: Models,
     max_wrong: f64,
     default_kb: String,
     view: ArcSwap<View>,
@@ -98,11 +97,12 @@ impl View {
 }
 
 impl Registry {
-    /// A registry that serves nothing yet.
-    pub fn new(store: Store, encoder: Option<Arc<Encoder>>, max_wrong: f64, default_kb: &str) -> Self {
+    /// A registry that serves nothing yet, with one model for all releases or
+    /// whatever they name.
+    pub fn new(store: Store, models: impl Into<Models>, max_wrong: f64, default_kb: &str) -> Self {
         Self {
             store,
-            encoder,
+            models: models.into(),
             max_wrong,
             default_kb: default_kb.to_owned(),
             view: ArcSwap::default(),
@@ -247,7 +247,7 @@ impl Registry {
     }
 
     fn open(&self, shelf: &Shelf, number: u32) -> Result<Arc<Engine>> {
-        let release = shelf.open_release(number, self.encoder.clone())?;
+        let release = self.models.open(shelf, number)?;
         Ok(Arc::new(Engine::new(Arc::new(release), self.max_wrong)))
     }
 }

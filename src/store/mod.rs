@@ -6,10 +6,15 @@
 //! data/kbs/NAME/draft.jsonl      what the authors edit
 //! data/kbs/NAME/releases/12/     what was published, never changed again
 //! data/kbs/NAME/current          the number that is served
+//! data/models/NAME/              models that were fetched or adapted
 //! ```
 //!
 //! Every file is written beside its place and renamed into it, so a crash
 //! leaves the old state or the new one.
+
+mod models;
+
+pub use models::Models;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -52,6 +57,11 @@ impl Store {
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where fetched and adapted models lie.
+    pub fn models(&self) -> PathBuf {
+        self.root.join("models")
     }
 
     /// The names of all knowledge bases, in order.
@@ -169,13 +179,20 @@ impl Shelf {
 
     /// Opens the release that is served.
     pub fn open_current(&self, encoder: Option<Arc<Encoder>>) -> Result<Release> {
-        let number = self.current()?.ok_or_else(|| {
+        self.open_release(self.current_number()?, encoder)
+    }
+
+    /// The number that is served.
+    ///
+    /// # Errors
+    /// When nothing was published.
+    pub fn current_number(&self) -> Result<u32> {
+        self.current()?.ok_or_else(|| {
             Error::Refused(format!(
                 "knowledge base {} has no release yet; run `zhida kb publish --kb {}`",
                 self.name, self.name
             ))
-        })?;
-        self.open_release(number, encoder)
+        })
     }
 
     /// Opens a release by its number.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing unwrap is a failing test")]
 
+mod adapt;
 mod corpora;
 mod eval;
 mod http;

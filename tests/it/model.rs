@@ -13,7 +13,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::bert;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use zhida::encoder::{Config, Embedding, Encoder, Transformer};
+use zhida::encoder::{Config, Embedding, Encoder, Files, Precision, Transformer};
 use zhida::text::encoder_text;
 
 use crate::support::{repository, run, stderr, stdout, zhida};
@@ -197,7 +197,7 @@ fn the_forward_pass_equals_candle_transformers() {
     for (seed, shape) in shapes.into_iter().enumerate() {
         let bytes = shape.safetensors(seed as u64 + 1);
         let config: Config = serde_json::from_value(shape.config()).expect("a config");
-        let ours = Transformer::new(config, &bytes).expect("the weights fit");
+        let ours = Transformer::new(config, &bytes, Precision::F32).expect("the weights fit");
         let act = match shape.act {
             "gelu" => bert::HiddenAct::Gelu,
             "relu" => bert::HiddenAct::Relu,
@@ -248,6 +248,9 @@ fn the_forward_pass_equals_candle_transformers() {
 /// The reference vectors are rounded to 6 digits.
 const REFERENCE_TOLERANCE: f32 = 2e-5;
 
+/// How little rounding to 8 bits may turn a vector.
+const ROUNDED_COSINE: f32 = 0.999;
+
 /// Compares a model with the vectors that PyTorch made for it.
 fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
     let path = repository(reference);
@@ -264,8 +267,11 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
     }
     let made_by =
         format!("{} was made by {}; remake it with `{remake}`", path.display(), reference["made_by"]);
-    let encoder = Encoder::open(folder).expect("the model opens");
+    let files = Files::read(folder).expect("the model's files");
+    let open = |precision| Encoder::of(files.clone(), folder, Some(precision)).expect("the model opens");
+    let (encoder, rounded) = (open(Precision::F32), open(Precision::Int8));
     let mut worst = 0f32;
+    let mut least_cosine = 1f32;
     for sentence in reference["sentences"].as_array().expect("a list of sentences") {
         let text = sentence["text"].as_str().expect("a text");
         let ids: Vec<u32> = serde_json::from_value(sentence["ids"].clone()).expect("ids");
@@ -280,6 +286,8 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
         let difference = largest_difference(&mean, &expected);
         assert!(difference < REFERENCE_TOLERANCE, "{text:?} differs by {difference:e}; {made_by}");
         worst = worst.max(difference);
+        let cosine = encoder.embed(text).and_then(|exact| Ok(exact.cosine(&rounded.embed(text)?)));
+        least_cosine = least_cosine.min(cosine.expect("the encoder runs"));
         // The encoder folds widths and traditional characters first; where
         // there is nothing to fold, it must give the same.
         if encoder_text(text) == text {
@@ -291,7 +299,119 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
             );
         }
     }
-    println!("{}: largest difference from PyTorch {worst:e}", folder.display());
+    assert!(least_cosine > ROUNDED_COSINE, "8 bits turn a vector by {least_cosine}");
+    println!(
+        "{}: largest difference from PyTorch {worst:e}, least cosine of 8 bits {least_cosine}",
+        folder.display()
+    );
+}
+
+/// Every string in the corpora, in the order of the files.
+fn corpus_strings() -> Vec<String> {
+    fn collect(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::String(text) => into.push(text.clone()),
+            Value::Array(list) => list.iter().for_each(|inner| collect(inner, into)),
+            Value::Object(map) => map.values().for_each(|inner| collect(inner, into)),
+            _ => {}
+        }
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(repository("corpora"))
+        .expect("the corpora are in the repository")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    files.sort();
+    let mut strings = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a corpus is text");
+        for line in text.lines() {
+            collect(&serde_json::from_str(line).expect("a corpus is JSONL"), &mut strings);
+        }
+    }
+    strings
+}
+
+/// The lines of `mixed_lines` in tests/reference/make_reference.py.
+fn mixed_lines() -> impl Iterator<Item = String> {
+    const SPICE: [&str; 16] = [
+        "😀",
+        "👨\u{200d}👩\u{200d}👧",
+        "\u{fffd}",
+        "\0",
+        "\u{200b}",
+        "e\u{301}",
+        "🇨🇳",
+        "①",
+        "ﷺ",
+        "ｶﾞ",
+        "\t",
+        "\u{2000b}",
+        "Ⅷ",
+        "\u{e000}",
+        "…",
+        "①②",
+    ];
+    let base = corpus_strings();
+    (0..10_000).map(move |number| {
+        let text = &base[number * 7 % base.len()];
+        let spice = SPICE[number % SPICE.len()];
+        let chars: Vec<char> = text.chars().collect();
+        let (before, after) = chars.split_at(number * 31 % (chars.len() + 1));
+        match number % 6 {
+            1 => before.iter().copied().chain(spice.chars()).chain(after.iter().copied()).collect(),
+            2 => before.iter().rev().collect(),
+            3 => chars
+                .iter()
+                .map(|c| match c {
+                    '!'..='~' => char::from_u32(*c as u32 + 0xFEE0).expect("a full-width character"),
+                    other => *other,
+                })
+                .collect(),
+            4 => chars.iter().flat_map(|c| [*c, ' ']).collect(),
+            5 => format!("iPhone{number}{text}{spice}V{}.{}", number % 13, number % 7),
+            _ => text.clone(),
+        }
+    })
+}
+
+#[test]
+fn ids_equal_the_python_librarys_on_ten_thousand_mixed_lines() {
+    let path = repository("tests/reference/zhida-base.json");
+    let reference: Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("the reference")).expect("JSON");
+    let expected: Vec<String> =
+        serde_json::from_value(reference["ids_of_mixed_lines"].clone()).expect("digests of ids");
+    let folder = repository("models/zhida-base");
+    let mut tokenizer =
+        tokenizers::Tokenizer::from_file(folder.join("tokenizer.json")).expect("the shipped tokenizer");
+    let truncation = tokenizers::TruncationParams {
+        max_length: encoder().manifest().max_tokens,
+        ..tokenizers::TruncationParams::default()
+    };
+    tokenizer.with_truncation(Some(truncation)).expect("a length");
+    let lines: Vec<String> = mixed_lines().collect();
+    for (block, (lines, expected)) in lines.chunks(100).zip(&expected).enumerate() {
+        let ids: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let ids = encoder().token_ids(line).expect("any text has ids");
+                let plain = tokenizer.encode(line.as_str(), true).expect("any text has ids");
+                // The encoder gives a text without tokens one, for it needs a vector.
+                assert!(ids == plain.get_ids() || plain.get_ids().is_empty() && ids.len() == 1, "{line:?}");
+                plain.get_ids().iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+            })
+            .collect();
+        let digest = sha256(ids.join("\n").as_bytes());
+        assert_eq!(
+            &digest[..16],
+            expected,
+            "lines {} to {}; after a change of corpora or tokenizer run `python3 tests/reference/make_reference.py`",
+            block * 100,
+            block * 100 + 99
+        );
+    }
+    assert_eq!((lines.len(), expected.len()), (10_000, 100));
 }
 
 #[test]

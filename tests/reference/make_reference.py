@@ -48,6 +48,54 @@ SENTENCES = [
 ]
 
 
+LINES = 10_000
+BLOCK = 100
+SPICE = ["😀", "👨\u200d👩\u200d👧", "\ufffd", "\u0000", "\u200b", "e\u0301", "🇨🇳", "①", "ﷺ", "ｶﾞ", "\t", "\U0002000b", "Ⅷ", "\ue000", "…", "①②"]
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from strings(inner)
+
+
+def mixed_lines(repository):
+    """Ten thousand lines made from the corpora, some mangled; tests/it/model.rs makes the same."""
+    base = []
+    for path in sorted((repository / "corpora").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            base.extend(strings(json.loads(line)))
+    for number in range(LINES):
+        chars = list(base[number * 7 % len(base)])
+        spice = list(SPICE[number % len(SPICE)])
+        at = number * 31 % (len(chars) + 1)
+        kind = number % 6
+        if kind == 1:                                     # something odd in the middle
+            chars = chars[:at] + spice + chars[at:]
+        elif kind == 2:                                   # cut off and reversed
+            chars = chars[:at][::-1]
+        elif kind == 3:                                   # full-width and upper case
+            chars = [chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in chars]
+        elif kind == 4:                                   # spaces everywhere
+            chars = [x for c in chars for x in (c, " ")]
+        elif kind == 5:                                   # Latin and digits around it
+            chars = list(f"iPhone{number}") + chars + spice + list(f"V{number % 13}.{number % 7}")
+        yield "".join(chars)
+
+
+def id_digests(tokenizer, lines):
+    """SHA-256 over the ids of every block of lines."""
+    digests, block = [], []
+    for number, line in enumerate(lines, 1):
+        block.append(",".join(map(str, tokenizer.encode(line).ids)))
+        if number % BLOCK == 0:
+            digests.append(hashlib.sha256("\n".join(block).encode()).hexdigest()[:16])
+            block = []
+    return digests
+
+
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -131,6 +179,8 @@ def main():
         "weights_sha256": digest(folder / "model.safetensors"),
         "tokenizer_sha256": digest(folder / "tokenizer.json"),
     }
+    if folder == repository / "models/zhida-base":
+        head["ids_of_mixed_lines"] = id_digests(tokenizer, mixed_lines(repository))
     text = json.dumps(head, ensure_ascii=False)[:-1] + ', "sentences": [\n' + ",\n".join(lines) + "\n]}\n"
     out.write_text(text)
     print(f"{len(lines)} sentences -> {out}")

@@ -6,6 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 MAXLEN, MASK = 48, 4
+VOCAB = os.environ.get("VOCAB")     # a folder with tokenizer.json, instead of the seed's
 
 
 def norm(s):
@@ -14,7 +15,7 @@ def norm(s):
 
 def tokenizer(seed):
     from tokenizers import Tokenizer
-    t = Tokenizer.from_file(os.path.join(seed, "tokenizer.json"))
+    t = Tokenizer.from_file(os.path.join(VOCAB or seed, "tokenizer.json"))
     t.no_padding()
     t.enable_truncation(MAXLEN)
     return t
@@ -105,14 +106,26 @@ def load(folder):
     return m
 
 
+def load_checkpoint(path, seed, which="ema"):
+    """A checkpoint's network; its vocabulary and layers are read off the tensors."""
+    sd = torch.load(path, map_location="cpu", weights_only=True)[which]
+    cfg = json.load(open(os.path.join(seed, "config.json")))
+    cfg["vocab_size"] = len(sd["word.weight"])
+    cfg["num_hidden_layers"] = 1 + max(int(k.split(".")[1]) for k in sd if k.startswith("layers."))
+    m = Encoder(cfg)
+    m.load_state_dict(sd)
+    return m
+
+
 def export(m, seed, out):
     """Writes a model folder in the seed's layout; renamed into place so that a reader never sees half."""
     import shutil
     from safetensors.torch import save_file
     tmp = out.rstrip("/") + f".tmp{os.getpid()}"
     os.makedirs(tmp, exist_ok=True)
-    for f in ("config.json", "tokenizer.json"):
-        shutil.copyfile(os.path.join(seed, f), os.path.join(tmp, f))
+    shutil.copyfile(os.path.join(VOCAB or seed, "tokenizer.json"), os.path.join(tmp, "tokenizer.json"))
+    with open(os.path.join(tmp, "config.json"), "w") as f:
+        json.dump(m.cfg, f, indent=1)
     sd = m.state_dict()
     w = {b: sd[a].half().contiguous() for a, b in hf_names(len(m.layers)).items()}
     save_file(w, os.path.join(tmp, "model.safetensors"), metadata={"format": "pt"})

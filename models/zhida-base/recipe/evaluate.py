@@ -104,8 +104,7 @@ if __name__ == "__main__":
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
     seed = os.path.join(a.data, "seed-model")
     if a.model.endswith(".pt"):
-        m = load(seed)
-        m.load_state_dict(torch.load(a.model, map_location="cpu", weights_only=True)["ema"])
+        m = load_checkpoint(a.model, seed)
     else:
         m = load(a.model)
     r = Evaluator(a.data, a.limit)(m)

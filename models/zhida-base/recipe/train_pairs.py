@@ -60,26 +60,60 @@ class PairSet:
         return seqs, np.array(A), np.array(B), np.array(Y, np.float32), grp
 
 
-def augment(seqs, rng, p):
-    out = []
-    for x in seqs:
-        if len(x) >= 6 and rng.rand() < p:
-            r, i = rng.rand(), rng.randint(len(x) - 1)
-            if r < 0.5:
-                x = np.delete(x, i)
-            elif r < 0.75:
-                x = x.copy(); x[i], x[i + 1] = x[i + 1], x[i]
-            else:
-                x = x.copy(); x[i] = MASK
-        out.append(x)
-    return out
+class Augment:
+    """Loses, swaps or masks a token; spells words out in characters; mistypes a character as one of the same sound."""
+
+    def __init__(s, data, rng, p):
+        tok = tokenizer(os.path.join(data, "seed-model"))
+        s.rng, s.p = rng, p
+        s.spell = {}
+        for i in range(5, tok.get_vocab_size()):
+            n = tok.id_to_token(i)
+            if len(n) > 1 and n[0] > "\u3400":
+                c = [tok.token_to_id(x) for x in n]
+                if all(c):
+                    s.spell[i] = c
+        s.same = {}
+        for l in lines(f"{data}/lexicon/pycorrector__same_pinyin.txt"):
+            c = l.split("\t")
+            if len(c) > 1 and len(c[0]) == 1 and tok.token_to_id(c[0]):
+                x = [tok.token_to_id(k) for k in c[1] if tok.token_to_id(k)]
+                if x:
+                    s.same[tok.token_to_id(c[0])] = x
+
+    def __call__(s, seqs):
+        out, rng = [], s.rng
+        for x in seqs:
+            if len(x) >= 5 and rng.rand() < s.p:
+                r, i = rng.rand(), rng.randint(len(x) - 1)
+                if r < 0.5:
+                    x = np.delete(x, i)
+                elif r < 0.75:
+                    x = x.copy(); x[i], x[i + 1] = x[i + 1], x[i]
+                else:
+                    x = x.copy(); x[i] = MASK
+            r = rng.rand()
+            if r < 0.12:                                       # any of its words may be spelled out
+                y = []
+                for t in x:
+                    y += s.spell[t] if t in s.spell and rng.rand() < 0.4 else [t]
+                x = np.array(y[:MAXLEN], x.dtype)
+            elif r < 0.2:                                      # one character is mistyped
+                i = rng.randint(len(x))
+                y = list(s.spell.get(x[i], [x[i]]))
+                k = rng.randint(len(y))
+                if y[k] in s.same:
+                    y[k] = s.same[y[k]][rng.randint(len(s.same[y[k]]))]
+                    x = np.array((list(x[:i]) + y + list(x[i + 1:]))[:MAXLEN], x.dtype)
+            out.append(x)
+        return out
 
 
-def losses(e, A, B, Y, grp, scale=20.0, pos_at=0.79):
+def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79):
     """CoSENT over all pairs, InfoNCE over positives with known positives (also transitive) masked out."""
     S = e @ e.T
     A, B, Y = torch.from_numpy(A), torch.from_numpy(B), torch.from_numpy(Y)
-    s = S[A, B] * scale
+    s = S[A, B] * sharp
     worse = Y[:, None] > Y[None, :]                       # i should be above j
     d = (s[None, :] - s[:, None])[worse]
     cosent = torch.logsumexp(torch.cat([torch.zeros(1), d]), 0) if len(d) else s.sum() * 0
@@ -111,7 +145,7 @@ def run(rank, a):
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1"); os.environ.setdefault("MASTER_PORT", str(a.port))
         dist.init_process_group("gloo", rank=rank, world_size=a.world)
     conf = json.load(open(a.sets))
-    m = load(seed)
+    m = load_checkpoint(a.init, seed) if a.init else load(seed)
     opt = torch.optim.AdamW(m.parameters(), lr=a.lr, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     ema = {k: v.clone() for k, v in m.state_dict().items()}
     if a.init:
@@ -121,6 +155,7 @@ def run(rank, a):
         if "opt" in ck and not a.fresh_opt:
             opt.load_state_dict(ck["opt"])
     sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng) for n in conf}
+    augment = Augment(a.data, rng, a.aug)
     names, w = list(conf), np.array([conf[n][0] for n in conf], float)
     w /= w.sum()
     params = list(m.parameters())
@@ -152,8 +187,8 @@ def run(rank, a):
             seqs, A, B, Y, grp = sets[n].batch(a.tokens, conf[n][2] if len(conf[n]) > 2 else 32, a.maxlen)
             if len(A) >= 8:
                 break
-        e = embed(m, augment(seqs, rng, a.aug), a.drop)
-        c, i = losses(e, A, B, Y, grp)
+        e = embed(m, augment(seqs), a.drop)
+        c, i = losses(e, A, B, Y, grp, conf[n][4] if len(conf[n]) > 4 else 20.0)
         wc = conf[n][3] if len(conf[n]) > 3 else 1.0
         loss = wc * c + conf[n][1] * i
         loss.backward()
@@ -181,7 +216,7 @@ def run(rank, a):
             if time.time() - saved > 60 * a.save_every:
                 save(a.out); saved = time.time()
             if a.eval_every and time.time() - evaled > 60 * a.eval_every:
-                x = load(seed); x.load_state_dict(ema)
+                x = Encoder(m.cfg); x.load_state_dict(ema)
                 print(f"EVAL ema step {step}", show(ev(x)), flush=True); evaled = time.time()
     if rank == 0:
         save(a.out)
