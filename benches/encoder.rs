@@ -23,7 +23,7 @@ const GEMM_THREADING: usize = 48 * 48 * 256;
 /// Sentences and tokens each.
 const SHAPES: [(usize, usize); 4] = [(1, 8), (1, 16), (1, 48), (128, 16)];
 
-const STORY: &str = "你好我上周在你们店里买了一件外套今天收到以后发现尺码太大了而且颜色和图片上的差别也很大请问现在还能不能换货运费由谁来出谢谢";
+const STORY: &str = "你好我上周在你们店里买了一件外套今天收到以后发现尺码太大了而且颜色和图片上的差别也很大请问现在还能不能换货运费由谁来出如果不能换的话能不能直接退款退款多久可以到账我用的是信用卡分期付款那么已经收取的手续费会不会一起退给我另外当时下单用了一张优惠券还可以再用吗谢谢";
 
 fn folder() -> PathBuf {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base");

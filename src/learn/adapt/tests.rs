@@ -1,7 +1,5 @@
 //! Is the network that is trained the one that answers, and is its derivative right?
 
-#![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
-
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
