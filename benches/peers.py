@@ -118,15 +118,16 @@ if __name__ == "__main__":
     folder = args.folder.resolve()
     times = peers(folder, args.seconds) | own(folder, args.seconds)
     columns = sorted({key[2] for key in times}, key=lambda c: (c not in ("network", "encoder"), c))
-    print("| threads | sentences x tokens | " + " | ".join(f"{c}, ms" for c in columns) + " | network / onnxruntime |")
-    print("|" + " --- |" * (len(columns) + 3))
+    print("| threads | sentences x tokens | " + " | ".join(f"{c}, ms" for c in columns) + " | network / onnxruntime | encoder / onnxruntime |")
+    print("|" + " --- |" * (len(columns) + 4))
     for threads in (1, 2):
         for shape in SHAPES:
             row = [times.get((threads, shape, c)) for c in columns]
-            # The network never splits one product: with two threads a batch is split, which is the encoder's work.
-            ours = times.get((threads, shape, "network" if threads == 1 else "encoder"))
-            ratio = ours / times[threads, shape, "onnxruntime"]
+            peer = times[threads, shape, "onnxruntime"]
+            # One network call never splits over threads, so it has no time with two.
+            ratios = [times.get((threads, shape, what)) for what in ("network", "encoder")]
+            ratios = ["" if t is None else f"{t / peer:.2f}" for t in ratios]
             cells = ["" if t is None else f"{t * 1e3:.2f}" for t in row]
-            print(f"| {threads} | {shape[0]} x {shape[1]} | " + " | ".join(cells) + f" | {ratio:.2f} |")
+            print(f"| {threads} | {shape[0]} x {shape[1]} | " + " | ".join(cells + ratios) + " |")
     if args.json:
         args.json.write_text(json.dumps([[*k[:1], list(k[1]), k[2], v] for k, v in times.items()], indent=1))
