@@ -314,6 +314,7 @@ rows_by_panel!(one_row, 0 a b);
 pub(super) const LARGEST: f32 = 127.0;
 
 /// What is added to a rounded activation to make it a number without a sign.
+#[cfg(target_arch = "x86_64")]
 pub(super) const SHIFT: i32 = 128;
 
 /// What a row is multiplied with before it is rounded, and what undoes it.
@@ -332,6 +333,7 @@ fn row_scale(row: &[f32]) -> (f32, f32) {
 
 /// Rounds rows of `inner` numbers to 8 bits without a sign, [`SHIFT`] too
 /// large, in quads; `scales` gets what undoes it, one number per row.
+#[cfg(target_arch = "x86_64")]
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma"))]
 pub(super) fn round_to_bytes(rows: &[f32], inner: usize, bytes: &mut Vec<[u8; 4]>, scales: &mut Vec<f32>) {
     let quads = inner.div_ceil(4);
@@ -347,7 +349,8 @@ pub(super) fn round_to_bytes(rows: &[f32], inner: usize, bytes: &mut Vec<[u8; 4]
     }
 }
 
-/// Rounds rows of `inner` numbers to the whole numbers of [`round_to_bytes`].
+/// Rounds rows of `inner` numbers to whole numbers up to [`LARGEST`]; `scales`
+/// gets what undoes it, one number per row.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
 pub(super) fn round_in_place(rows: &mut [f32], inner: usize, scales: &mut Vec<f32>) {
     scales.clear();
