@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Common, progress};
-use crate::encoder::{Files, hub};
+use crate::encoder::hub;
 use crate::error::{Error, Result};
+use crate::eval::compare::Paired;
 use crate::eval::dataset;
 use crate::learn::adapt::{Adaptation, Report, Settings};
 
@@ -79,7 +80,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for file in &args.queries {
         queries.extend(dataset::read(file, &entries)?);
     }
-    let (files, place) = base(&args.common)?;
+    let (files, place) = args.common.files()?.ok_or_else(|| {
+        Error::Refused(
+            "--model none leaves no model to adapt; give a folder, or nothing for the model in the binary"
+                .to_owned(),
+        )
+    })?;
     let folder = match &args.out {
         Some(folder) if folder.exists() => {
             return Err(Error::Refused(format!(
@@ -143,18 +149,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The model to begin with and its place.
-fn base(common: &Common) -> Result<(Files, PathBuf)> {
-    match common.model_folder() {
-        None => Ok((Files::built_in(), PathBuf::from("built-in"))),
-        Some(folder) if folder == Path::new("none") => Err(Error::Refused(
-            "--model none leaves no model to adapt; give a folder, or nothing for the model in the binary"
-                .to_owned(),
-        )),
-        Some(folder) => Files::read(&folder).map(|files| (files, folder)),
-    }
-}
-
 /// The first of `KB-1`, `KB-2`, … after all that there are.
 fn next_folder(models: &Path, kb: &str) -> Result<PathBuf> {
     let last = hub::fetched(models)?
@@ -189,22 +183,18 @@ fn print(report: &Report) {
         );
     }
     say!("held out      {} phrasings, {} strangers", sizes.held_out, sizes.strangers_held_out);
-    say!(
-        "right first   {:.1} % -> {:.1} %  ({} gained, {} lost, p = {:.2e})",
-        share(figures.first.before),
-        share(figures.first.after),
-        figures.first.gained,
-        figures.first.lost,
-        figures.first.p
-    );
-    say!(
-        "and sure      {:.1} % -> {:.1} %  (nearer than 95 % of strangers; {} gained, {} lost, p = {:.2e})",
-        share(figures.sure.before),
-        share(figures.sure.after),
-        figures.sure.gained,
-        figures.sure.lost,
-        figures.sure.p
-    );
+    let paired = |name: &str, note: &str, paired: &Paired| {
+        say!(
+            "{name:<13} {:.1} % -> {:.1} %  ({note}{} gained, {} lost, p = {:.2e})",
+            share(paired.before),
+            share(paired.after),
+            paired.gained,
+            paired.lost,
+            paired.p
+        );
+    };
+    paired("right first", "", &figures.first);
+    paired("and sure", "nearer than 95 % of strangers; ", &figures.sure);
     say!(
         "strangers     {:.3} -> {:.3}  (area under the curve of the {} that both find, standard error of the difference {:.3})",
         figures.apart.before,

@@ -140,12 +140,17 @@ impl Common {
 
     /// The model to use, in another precision than its own if one is given.
     fn encoder_in(&self, precision: Option<Precision>) -> Result<Option<Arc<Encoder>>> {
-        let (files, place) = match self.model_folder() {
-            None => (Files::built_in(), PathBuf::from("built-in")),
-            Some(path) if path == Path::new("none") => return Ok(None),
-            Some(path) => (Files::read(&path)?, path),
-        };
+        let Some((files, place)) = self.files()? else { return Ok(None) };
         Encoder::of(files, &place, precision).map(|encoder| Some(Arc::new(encoder)))
+    }
+
+    /// The files of the model to use and their place; `None` in lexical-only mode.
+    fn files(&self) -> Result<Option<(Files, PathBuf)>> {
+        match self.model_folder() {
+            None => Ok(Some((Files::built_in(), PathBuf::from("built-in")))),
+            Some(path) if path == Path::new("none") => Ok(None),
+            Some(path) => Ok(Some((Files::read(&path)?, path))),
+        }
     }
 
     /// Where releases get their models from: `--model` for all of them, or

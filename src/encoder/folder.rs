@@ -203,7 +203,7 @@ impl Files {
             length: None,
             seen: Some(seen.render().into_bytes()),
         };
-        manifest.files = files.all_digests();
+        manifest.files = files.with_seen(files.digests());
         let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::internal("manifest", e))?;
         files.manifest = Some(Cow::Owned(text));
         Ok(files)
@@ -275,8 +275,7 @@ impl Files {
     }
 
     /// [`Self::digests`] and those of what tells about the model.
-    fn all_digests(&self) -> BTreeMap<String, FileDigest> {
-        let mut digests = self.digests();
+    fn with_seen(&self, mut digests: BTreeMap<String, FileDigest>) -> BTreeMap<String, FileDigest> {
         digests.extend(self.seen.as_deref().map(|bytes| (SEEN.to_owned(), FileDigest::of(bytes))));
         digests
     }
@@ -295,7 +294,7 @@ impl Files {
         let mut manifest = match &self.manifest {
             Some(bytes) => {
                 let manifest: Manifest = parse(folder, "manifest.json", bytes)?;
-                manifest.check(folder, &config, &self.all_digests())?;
+                manifest.check(folder, &config, &self.with_seen(digests.clone()))?;
                 manifest
             }
             None => self.gather(folder, &config, digests.clone())?,

@@ -83,19 +83,18 @@ impl CustomOp1 for Linear {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let rows = contiguous(storage, layout)?;
-        let (inner, columns) = match self {
-            Self::Packed { inner, columns, .. } => (*inner, *columns),
-            Self::Rounded(Rounded { inner, columns, .. }) => (*inner, *columns),
-            Self::Plain(_) => candle_core::bail!("candle multiplies plain weights itself"),
+        let (Self::Packed { inner, columns, .. } | Self::Rounded(Rounded { inner, columns, .. })) = self
+        else {
+            candle_core::bail!("candle multiplies plain weights itself")
         };
         let count = rows.len() / inner;
         let mut out = vec![0f32; count * columns];
         match self {
-            Self::Packed { panels, .. } => kernels::product(rows, inner, panels, columns, &mut out),
+            Self::Packed { panels, .. } => kernels::product(rows, *inner, panels, *columns, &mut out),
             Self::Rounded(rounded) => rounded.multiply(rows, &mut out),
             Self::Plain(_) => {}
         }
-        Ok((CpuStorage::F32(out), Shape::from((count, columns))))
+        Ok((CpuStorage::F32(out), Shape::from((count, *columns))))
     }
 }
 
