@@ -97,6 +97,7 @@ fn pipeline(c: &mut Criterion) {
         base: &base,
         encoder: Some(Arc::new(Encoder::built_in().unwrap())),
         previous: None,
+        calibrate_by: Default::default(),
         progress: &|_, _, _| (),
     };
     let release: Arc<Release> = Arc::new(build.temporary().unwrap());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Common, progress};
+use super::{Common, bench, lines, progress, thresholds};
 use crate::decide::Generation;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::disk::write_whole;
@@ -18,22 +18,26 @@ use crate::eval::compare::{self, Baseline};
 use crate::eval::dataset::{self, LabelledQuery};
 use crate::eval::report::{self, GenerationReport, QuerySet, Report, table};
 use crate::eval::run::{self, Prediction};
+use crate::eval::tune;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_long_help = "\
 Writes report.json, report.md, report.html and one predictions-genN.jsonl per \
 generation into DIR.
 
 Exit status: 0 done, 1 failed or a regression against --baseline, 2 wrong usage.")]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     common: Common,
     /// The knowledge base: a name in the data directory, or a file.
-    #[arg(long, value_name = "NAME_OR_FILE")]
-    kb: String,
+    #[arg(long, value_name = "NAME_OR_FILE", required = true)]
+    kb: Option<String>,
     /// The labelled questions, JSONL.
-    #[arg(long, value_name = "FILE")]
-    queries: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    queries: Option<PathBuf>,
     /// Which generations to run: 1, 2 or both.
     #[arg(long, value_parser = ["1", "2", "both"], default_value = "both")]
     generation: String,
@@ -51,23 +55,50 @@ pub(crate) struct Args {
     /// five are not). Anything less prints, but exits 0.
     #[arg(long, value_name = "REPORT.JSON")]
     baseline: Option<PathBuf>,
+    /// Also ask at other goals, draw what each would give, and propose the one to set.
+    #[arg(long)]
+    tune: bool,
+    /// Calibrate without this set of the shipped reference; may be given several times.
+    ///
+    /// The shipped calibration has learned from labelled questions to the
+    /// knowledge bases in zhida's own corpora, among others: what is measured on
+    /// one of them is honest only without it. Needs `--kb FILE`.
+    #[arg(long, value_name = "SET")]
+    leave_out: Vec<String>,
     /// The folder for the report and the predictions.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
     /// Also write what every stage saw, one JSON line per query, for people who study calibration.
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Turn published sentence pairs, or the files of qa_match, into a knowledge base and questions to it.
+    BuildBench(bench::Args),
+    /// Compare zhida's confidence with plain thresholds on the cosine and on BM25.
+    Thresholds(thresholds::Args),
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match (&args.command, &args.kb, &args.queries, &args.out) {
+        (Some(Command::BuildBench(args)), ..) => bench::run(args),
+        (Some(Command::Thresholds(args)), ..) => thresholds::run(args),
+        (None, Some(kb), Some(queries), Some(out)) => measure(args, kb, queries, out),
+        _ => Err(Error::internal("eval", "a required argument is missing")),
+    }
+}
+
+fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<ExitCode> {
     // Whatever can be wrong without the knowledge base is found before its
     // calibration, which takes its time.
-    let baseline = args.baseline.as_deref().map(|path| read_baseline(path, &args.out)).transpose()?;
-    std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
-    tempfile::tempfile_in(&args.out).map_err(|e| Error::io("write into", &args.out, e))?;
+    let baseline = args.baseline.as_deref().map(|path| read_baseline(path, out)).transpose()?;
+    std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
+    tempfile::tempfile_in(out).map_err(|e| Error::io("write into", out, e))?;
 
-    let release = Arc::new(args.common.release(&args.kb)?);
-    let queries = dataset::read(&args.queries, release.entries())?;
+    let release = Arc::new(args.common.release_without(kb, &args.leave_out)?);
+    let queries = dataset::read(queries_file, release.entries())?;
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
         if (baseline.max_wrong - args.max_wrong).abs() > f64::EPSILON {
@@ -102,7 +133,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             run::predict(&engine, &queries, options, &|done| bars.show(stage, done, queries.len()))?;
         let policy =
             serde_json::to_value(engine.policy(generation)).map_err(|e| Error::internal("eval", e))?;
-        runs.push(GenerationReport::new(generation.number(), policy, predictions));
+        let mut run = GenerationReport::new(generation.number(), policy, predictions);
+        if args.tune {
+            let bars = progress::Bars::new();
+            let total = tune::GOALS.len() * queries.len();
+            run.trade_off =
+                tune::trade_off(&release, &queries, generation, &|done| bars.show("goals", done, total))?;
+        }
+        runs.push(run);
     }
     let manifest = release.manifest();
     let now = time::OffsetDateTime::now_utc();
@@ -119,7 +157,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         model: manifest.model.as_ref().map(|model| model.id.clone()),
         max_wrong: args.max_wrong,
         queries: QuerySet {
-            file: args.queries.display().to_string(),
+            file: queries_file.display().to_string(),
             n: queries.len(),
             sha256: compare::fingerprint(&queries)?,
         },
@@ -131,15 +169,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let runs: Vec<(u8, &[Prediction])> =
             report.generations.iter().map(|run| (run.number, run.predictions.as_slice())).collect();
         let (comparison, flips) = compare::compare(path, baseline, &runs)?;
-        write_whole(&args.out.join("flips.jsonl"), &lines(&flips)?)?;
+        write_whole(&out.join("flips.jsonl"), &lines(&flips)?)?;
         report.baseline = Some(comparison);
     }
-    write(&report, &args.out)?;
+    write(&report, out)?;
     // A reader that closed the pipe has seen enough; the files are written.
-    let _ = std::io::stdout().write_all(summary(&report, &args.out).as_bytes());
+    let _ = std::io::stdout().write_all(summary(&report, out).as_bytes());
     let regressed = report.baseline.as_ref().is_some_and(|comparison| comparison.regressed);
     if regressed {
-        eprintln!("zhida: a regression against the baseline; see {}", args.out.join("flips.jsonl").display());
+        eprintln!("zhida: a regression against the baseline; see {}", out.join("flips.jsonl").display());
     }
     Ok(if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -171,15 +209,6 @@ fn write(report: &Report, out: &Path) -> Result<()> {
     write_whole(&out.join("report.json"), &report::json::render(report)?)
 }
 
-fn lines<T: serde::Serialize>(items: &[T]) -> Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for item in items {
-        serde_json::to_writer(&mut lines, item).map_err(|e| Error::internal("eval", e))?;
-        lines.push(b'\n');
-    }
-    Ok(lines)
-}
-
 /// One line per query with what every stage saw; `trace` is null for a text
 /// that is no question.
 fn evidence(engine: &Engine, queries: &[LabelledQuery]) -> Result<Vec<u8>> {
@@ -207,6 +236,12 @@ fn summary(report: &Report, out: &Path) -> String {
         let verdict =
             if comparison.regressed { "a regression beyond chance" } else { "no regression beyond chance" };
         text.push_str(&format!("\nagainst {}: {verdict}\n{}", comparison.file, flips.text(false)));
+    }
+    if let Some(trade_off) = table::trade_off(report) {
+        text.push_str(&format!("\n{}", trade_off.text(false)));
+        for line in table::proposals(report) {
+            text.push_str(&format!("{line}\n"));
+        }
     }
     text.push_str(&format!("\n{}\n", out.join("report.html").display()));
     text

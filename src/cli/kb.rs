@@ -13,7 +13,7 @@ use crate::kb::check::{Finding, Severity, check, sort};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, KnowledgeBase, formats};
 use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, entries_of};
+use crate::release::{Build, Manifest, Teachers, entries_of};
 use crate::store::{Shelf, Store};
 
 #[derive(Debug, clap::Args)]
@@ -245,6 +245,7 @@ fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec
         base,
         encoder,
         previous: previous.as_ref(),
+        calibrate_by: Teachers::default(),
         progress: &progress,
     };
     checkup(&build.temporary()?, &progress)

@@ -12,12 +12,14 @@ macro_rules! say {
 
 mod adapt;
 mod ask;
+mod bench;
 mod eval;
 mod kb;
 mod model;
 mod progress;
 mod reference;
 mod serve;
+mod thresholds;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ use crate::encoder::hub::ModelName;
 use crate::encoder::{Encoder, Files, Precision};
 use crate::error::{Error, Result};
 use crate::kb::formats;
-use crate::release::{Build, Release};
+use crate::release::{Build, Release, Teachers};
 use crate::store::{Models, Store};
 
 /// zhida (智答): answers customers' questions from a knowledge base, or hands them to a person.
@@ -47,7 +49,7 @@ enum Command {
     /// Answer one question.
     Ask(ask::Args),
     /// Measure how well a knowledge base answers labelled questions.
-    Eval(eval::Args),
+    Eval(Box<eval::Args>),
     /// Gather the evidence of labelled questions that calibrations lean on.
     Reference(reference::Args),
     /// Import, check, publish, compare and roll back knowledge bases.
@@ -165,11 +167,21 @@ impl Common {
     /// The release that a `--kb NAME_OR_FILE` means: what is served under the
     /// name, or the file, indexed and calibrated on the spot.
     fn release(&self, kb: &str) -> Result<Release> {
+        self.release_without(kb, &[])
+    }
+
+    /// The same; a file is calibrated without some sets of the shipped reference.
+    fn release_without(&self, kb: &str, left_out: &[String]) -> Result<Release> {
         let path = Path::new(kb);
         let looks_like_file = path
             .extension()
             .is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
         if !looks_like_file && !path.is_file() {
+            if !left_out.is_empty() {
+                return Err(Error::Refused(format!(
+                    "--leave-out: {kb} is published, and was calibrated when it was; give the knowledge base as a file"
+                )));
+            }
             return self.releases()?.open_current(&self.store().shelf(kb)?);
         }
         let base = formats::read(path)?;
@@ -187,6 +199,7 @@ impl Common {
             base: &base,
             encoder: self.encoder()?,
             previous: None,
+            calibrate_by: Teachers { left_out },
             progress: &progress,
         }
         .temporary()
@@ -199,6 +212,16 @@ fn share(text: &str) -> std::result::Result<f64, String> {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("a share is a number between 0 and 1, such as 0.05".to_owned()),
     }
+}
+
+/// One JSON value a line.
+fn lines<T: serde::Serialize>(items: &[T]) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut lines, item).map_err(|e| Error::internal("eval", e))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }
 
 /// Prints a line to stdout. Whoever reads it may stop early (`| head`): that is

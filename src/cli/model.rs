@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::{Common, progress};
 use crate::encoder::hub::{self, Hub, ModelName};
 use crate::encoder::{Encoder, FileDigest, Files, Pooling, Precision, pairs};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
+use crate::eval::published;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -55,7 +56,8 @@ enum Command {
         common: Common,
         #[command(flatten)]
         arithmetic: Arithmetic,
-        /// The pairs: sentence1, sentence2 and label, with tabs between them.
+        /// The pairs: sentence1, sentence2 and label, with tabs between them; LCQMC, BQ, AFQMC, ATEC,
+        /// BUSTM, PAWS-X and STS-B are read as they are published.
         #[arg(long, value_name = "FILE")]
         pairs: PathBuf,
         /// Print JSON.
@@ -334,7 +336,9 @@ fn read_line(input: &mut impl BufRead, number: usize) -> Result<Option<String>> 
 }
 
 fn eval(common: &Common, arithmetic: Arithmetic, path: &Path, json: bool) -> Result<()> {
-    let (sentences, labels) = read_pairs(path)?;
+    let (sentences, labels): (Vec<[String; 2]>, Vec<f64>) =
+        published::pairs(path)?.into_iter().map(|pair| ([pair.first, pair.second], pair.label)).unzip();
+    let sentences: Vec<String> = sentences.into_iter().flatten().collect();
     let encoder = needed(common, Some(arithmetic.precision))?;
     let bars = progress::Bars::new();
     let vectors = encoder.embed_all(&sentences, &|done| bars.show("sentences", done, sentences.len()))?;
@@ -356,45 +360,6 @@ fn eval(common: &Common, arithmetic: Arithmetic, path: &Path, json: bool) -> Res
     say!("accuracy   {:.4} at cosine {:.4}", scores.accuracy, scores.threshold);
     say!("auc        {:.4}", scores.auc);
     Ok(())
-}
-
-/// The sentences of all pairs, two by two, and the labels.
-fn read_pairs(path: &Path) -> Result<(Vec<String>, Vec<f64>)> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    let (mut sentences, mut labels, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        match pair(line) {
-            Ok((first, second, label)) => {
-                sentences.extend([first, second]);
-                labels.push(label);
-            }
-            Err(message) => problems.push(Problem {
-                file: path.display().to_string(),
-                line: index + 1,
-                column: 0,
-                field: None,
-                message,
-            }),
-        }
-    }
-    if problems.is_empty() { Ok((sentences, labels)) } else { Err(Error::Corpus(problems)) }
-}
-
-fn pair(line: &[u8]) -> std::result::Result<(String, String, f64), String> {
-    let line = std::str::from_utf8(line).map_err(|_| "不是有效的 UTF-8 文本；请先转换编码".to_owned())?;
-    let columns: Vec<&str> = line.split('\t').collect();
-    let [first, second, label] = columns[..] else {
-        return Err(format!("有 {} 列；应为 3 列：句子一、句子二、标签，以制表符分隔", columns.len()));
-    };
-    match label.trim().parse::<f64>() {
-        Ok(label) if label.is_finite() => Ok((first.to_owned(), second.to_owned(), label)),
-        _ => Err(format!("标签 {label:?} 不是数字；应为 0、1 或分值")),
-    }
 }
 
 /// The model to work with.

@@ -5,9 +5,9 @@
 //!
 //! - what the knowledge base says when it asks itself: every phrasing with
 //!   itself removed, every entry's phrasings with the whole entry removed (they
-//!   become strangers of the same trade), and shipped background questions as
+//!   become strangers of the same trade), and background questions as
 //!   strangers of all trades;
-//! - the shipped [`reference`]: the evidence of labelled questions to other
+//! - the shipped [`Reference`]: the evidence of labelled questions to other
 //!   knowledge bases, numbers without any text. Authors write phrasings to
 //!   differ from each other, so a phrasing without itself is harder than what
 //!   customers type; the reference holds the regression where customers are.
@@ -15,9 +15,19 @@
 //! The evidence is in units that mean the same in every knowledge base, no
 //! weight may turn the wrong way, and a small knowledge base leans on the
 //! reference more.
+//!
+//! The policy must not draw its bar from the questions that the regression was
+//! fitted to: it would believe too much. So every question of the
+//! [outcomes](Calibration::outcomes) is judged by a regression that has not
+//! seen it: one without the whole query set that it belongs to, for questions
+//! of the reference, since a new knowledge base differs from the known ones as
+//! these differ from each other; one without a fifth of them, for the
+//! knowledge base's own (cross-fitting).
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{FEATURES, feature_count};
@@ -47,6 +57,9 @@ pub const OUTSIDE: f64 = 0.35;
 /// See [`OUTSIDE`].
 pub const SAME_TRADE: f64 = 0.6;
 
+/// Parts that a knowledge base's own questions are judged in.
+const FOLDS: usize = 5;
+
 /// The share of the fit that a large knowledge base's own questions get; the
 /// reference gets the rest. Measured, see corpora/README.md.
 const OWN_SHARE: f64 = 0.23;
@@ -67,14 +80,21 @@ pub struct Reference {
     pub sets: Vec<(String, usize)>,
     /// [`FEATURES`] when it was made; another list is refused.
     pub features: Vec<String>,
-    /// Per question: features, right, listed, weight.
-    pub one: Vec<(Vec<f64>, bool, bool, f64)>,
+    /// One row per question.
+    pub one: Vec<Row>,
     /// The same for generation 2.
-    pub two: Vec<(Vec<f64>, bool, bool, f64)>,
+    pub two: Vec<Row>,
 }
 
+/// A question of the reference: the position of its set, features, whether the
+/// best candidate is right, whether the right one is listed. Written as an
+/// array, because there are thousands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row(pub usize, pub Vec<f64>, pub bool, pub bool);
+
 impl Reference {
-    fn shipped() -> Result<&'static Self> {
+    /// What zhida ships.
+    pub fn shipped() -> Result<&'static Self> {
         static PARSED: LazyLock<std::result::Result<Reference, String>> = LazyLock::new(|| {
             let reference: Reference = serde_json::from_str(REFERENCE).map_err(|e| e.to_string())?;
             if reference.features == FEATURES {
@@ -86,19 +106,42 @@ impl Reference {
         PARSED.as_ref().map_err(|e| Error::internal("calibration reference", e))
     }
 
-    fn samples(&self, generation: Generation) -> Vec<Sample> {
+    /// The shipped reference without some of its sets: what is measured on a
+    /// set must not have been learned from it.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a name that no set has.
+    pub fn without(names: &[String]) -> Result<Cow<'static, Self>> {
+        let shipped = Self::shipped()?;
+        let known = || shipped.sets.iter().map(|(name, _)| name);
+        if let Some(name) = names.iter().find(|&name| !known().any(|set| set == name)) {
+            let known = known().cloned().collect();
+            return Err(Error::Unknown { what: "query set of the reference", name: name.clone(), known });
+        }
+        if names.is_empty() {
+            return Ok(Cow::Borrowed(shipped));
+        }
+        let mut left = shipped.clone();
+        let stays = |row: &Row| shipped.sets.get(row.0).is_some_and(|(name, _)| !names.contains(name));
+        left.one.retain(stays);
+        left.two.retain(stays);
+        Ok(Cow::Owned(left))
+    }
+
+    /// The samples with the set of each. All sets count alike.
+    fn samples(&self, generation: Generation) -> (Vec<Sample>, Vec<usize>) {
         let rows = match generation {
             Generation::One => &self.one,
             Generation::Two => &self.two,
         };
+        let size = |set: usize| rows.iter().filter(|row| row.0 == set).count();
+        let weights: Vec<f64> = (0..self.sets.len()).map(|set| 1.0 / size(set).max(1) as f64).collect();
         rows.iter()
-            .map(|(features, right, listed, weight)| Sample {
-                features: features.clone(),
-                right: *right,
-                listed: *listed,
-                weight: *weight,
+            .map(|Row(set, features, right, listed)| {
+                let weight = weights.get(*set).copied().unwrap_or_default();
+                (Sample { features: features.clone(), right: *right, listed: *listed, weight }, *set)
             })
-            .collect()
+            .unzip()
     }
 }
 
@@ -123,10 +166,18 @@ impl Logistic {
     /// Newton's method on the weighted log loss with a small ridge; weights
     /// that would turn the wrong way stay at 0.
     fn fit(samples: &[Sample], label: impl Fn(&Sample) -> bool, features: usize) -> Self {
+        Self { weights: vec![0.0; features + 1] }.refit(samples, label)
+    }
+
+    /// The same, beginning at this model: quick when the samples are almost
+    /// those that it was fitted to.
+    fn refit<S: std::borrow::Borrow<Sample>>(&self, samples: &[S], label: impl Fn(&Sample) -> bool) -> Self {
         const ROUNDS: usize = 40;
-        let size = features + 1;
+        let size = self.weights.len();
+        let features = size - 1;
+        let samples: Vec<&Sample> = samples.iter().map(std::borrow::Borrow::borrow).collect();
         let total: f64 = samples.iter().map(|sample| sample.weight).sum();
-        let mut model = Self { weights: vec![0.0; size] };
+        let mut model = self.clone();
         if total <= 0.0 {
             return model;
         }
@@ -149,7 +200,7 @@ impl Logistic {
             for (index, row) in curvature.iter_mut().enumerate() {
                 row[index] = RIDGE;
             }
-            for sample in samples {
+            for sample in &samples {
                 let p = model.probability(&sample.features);
                 let share = sample.weight / total;
                 let error = share * (p - f64::from(u8::from(label(sample))));
@@ -249,30 +300,49 @@ pub struct Calibration {
 }
 
 /// One calibration question as the policy sees it: the confidence in the best
-/// candidate, whether it was right, and how much the question counts.
+/// candidate by a regression that has not seen the question, whether it was right, and how much the question counts.
 pub type Outcome = (Confidence, bool, f64);
 
 impl Calibration {
-    /// Fits both regressions to a knowledge base's own questions and the
+    /// Fits both regressions to a knowledge base's own questions and a
     /// reference. `inside` of the own questions ask for an entry that is there:
     /// where no entry has a second phrasing there are none, and strangers alone
     /// would teach nothing but refusal.
-    pub fn fit(own: Vec<Sample>, inside: usize, generation: Generation) -> Result<Self> {
+    pub fn fit(mut own: Vec<Sample>, inside: usize, reference: &Reference, generation: Generation) -> Self {
         let count = inside as f64;
         let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
-        let mut samples = Reference::shipped()?.samples(generation);
+        let (mut samples, sets) = reference.samples(generation);
         rescale(&mut samples, 1.0 - share);
-        let mut own = own;
         rescale(&mut own, share);
+        // The part of each sample: its set, or its fold behind all sets.
+        let folds = own.len().min(FOLDS);
+        let own_parts = (0..own.len()).map(|index| reference.sets.len() + index % folds);
+        let parts: Vec<usize> = sets.into_iter().chain(own_parts).collect();
         samples.extend(own);
         let features = feature_count(generation);
         let first = Logistic::fit(&samples, |sample| sample.right, features);
         let listed = Logistic::fit(&samples, |sample| sample.listed, features);
+        let judges: Vec<Logistic> = (0..reference.sets.len() + folds)
+            .into_par_iter()
+            .map(|part| {
+                let others: Vec<&Sample> = samples
+                    .iter()
+                    .zip(&parts)
+                    .filter(|(_, its)| **its != part)
+                    .map(|(sample, _)| sample)
+                    .collect();
+                first.refit(&others, |sample| sample.right)
+            })
+            .collect();
         let outcomes = samples
             .iter()
-            .map(|sample| (Confidence::new(first.probability(&sample.features)), sample.right, sample.weight))
+            .zip(parts)
+            .map(|(sample, part)| {
+                let confidence = Confidence::new(judges[part].probability(&sample.features));
+                (confidence, sample.right, sample.weight)
+            })
             .collect();
-        Ok(Self { first, listed, outcomes })
+        Self { first, listed, outcomes }
     }
 }
 
@@ -324,7 +394,8 @@ mod tests {
 
     #[test]
     fn nothing_to_learn_from_is_no_crash() {
-        assert_eq!(Logistic::fit(&[], |sample| sample.right, 6).weights, vec![0.0; 7]);
+        let none: [Sample; 0] = [];
+        assert_eq!(Logistic::fit(&none, |sample| sample.right, 6).weights, vec![0.0; 7]);
         let one_sided: Vec<Sample> =
             samples().into_iter().map(|sample| Sample { right: true, ..sample }).collect();
         let model = Logistic::fit(&one_sided, |sample| sample.right, 6);
@@ -332,7 +403,35 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_reference_fits_this_version() {
-        assert!(Reference::shipped().is_ok());
+    fn the_shipped_reference_fits_this_version_and_can_be_left_in_parts() {
+        let shipped = Reference::shipped().unwrap();
+        let (name, _) = shipped.sets[0].clone();
+        let left = Reference::without(std::slice::from_ref(&name)).unwrap();
+        assert!(left.two.len() < shipped.two.len() && left.two.iter().all(|row| row.0 != 0));
+        assert!(Reference::without(&["no such set".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn no_question_is_judged_by_a_regression_that_saw_it() {
+        // A set whose answers turn the other way: judged by the others alone
+        // it looks sure and is wrong; a regression that saw it would know.
+        let row = |set: usize, sure: bool, right: bool| {
+            let x = f64::from(u8::from(sure));
+            Row(set, vec![x, x, x, x, 1.0, 1.0, 0.0], right, right)
+        };
+        let rows = |set: usize, upside_down: bool| {
+            (0..200).map(move |index| row(set, index % 2 == 0, (index % 2 == 0) != upside_down))
+        };
+        let reference = Reference {
+            sets: vec![("a".to_owned(), 200), ("b".to_owned(), 200), ("odd".to_owned(), 200)],
+            features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+            one: rows(0, false).chain(rows(1, false)).chain(rows(2, true)).collect(),
+            two: Vec::new(),
+        };
+        let calibration = Calibration::fit(Vec::new(), 0, &reference, Generation::One);
+        let odd = &calibration.outcomes[400..];
+        let sure: Vec<_> = odd.iter().filter(|(confidence, ..)| confidence.value() > 0.9).collect();
+        assert_eq!(sure.len(), 100);
+        assert!(sure.iter().all(|(_, right, _)| !right));
     }
 }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Generation;
-use crate::retrieve::lexical::Statistics;
+use crate::retrieve::lexical::{Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
+use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Candidate, Except, Phrasing};
 use crate::text::{Query, grams};
 
@@ -15,18 +16,24 @@ pub const CANDIDATES: usize = 20;
 
 /// The weights of the common order, on the scale of a softmax over the
 /// candidates. Fitted once to pairs of question and right entry among the
-/// candidates (conditional logit) and rounded; fitting them anew for each
-/// knowledge base gave no more on `faq/dev`. See corpora/README.md.
-mod weight {
+/// candidates (conditional logit), each set with the weights of the others,
+/// and rounded. See corpora/README.md.
+struct Weights {
     /// BM25 as a share of the best in its list.
-    pub(super) const LEXICAL: f32 = 4.0;
-    /// The cosine of the nearest phrasing, in standard units ([`super::Scale`]).
-    pub(super) const NEAREST: f32 = 0.42;
+    lexical: f32,
+    /// The share of the question's words that the entry has anywhere.
+    explained: f32,
+    /// The cosine of the nearest phrasing, in standard units ([`Scale`]).
+    nearest: f32,
     /// The mean cosine of all phrasings, in standard units.
-    pub(super) const MEAN: f32 = 0.7;
-    /// BM25 as a share of the best, when it is all there is.
-    pub(super) const LEXICAL_ALONE: f32 = 6.0;
+    mean: f32,
 }
+
+/// Without the encoder.
+const ALONE: Weights = Weights { lexical: 4.0, explained: 6.0, nearest: 0.0, mean: 0.0 };
+
+/// With it.
+const TOGETHER: Weights = Weights { lexical: 3.2, explained: 4.6, nearest: 0.37, mean: 1.2 };
 
 /// A lead beyond this says no more.
 const FULL_LEAD: f32 = 4.0;
@@ -97,14 +104,45 @@ pub struct Lists<'a> {
     pub semantic: Option<(&'a Scan, &'a Scale)>,
 }
 
-/// What evidence is measured against.
-pub struct Yardstick<'a> {
+/// What a release knows of words.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
     /// How rare each character is.
     pub statistics: &'a Statistics,
     /// The phrasings of the release.
     pub phrasings: &'a [Phrasing],
-    /// What the search could not find: it does not count as known either.
-    pub except: Except,
+    /// What each entry says.
+    pub wording: &'a Wording,
+}
+
+/// What evidence is measured against: how much each of a question's characters
+/// and pairs counts here.
+pub struct Yardstick<'a> {
+    known: Known<'a>,
+    except: Except,
+    visible: Visible<'a>,
+    grams: Vec<String>,
+    weighted: Weighted,
+}
+
+impl<'a> Yardstick<'a> {
+    /// For one question; what the search could not find does not count as
+    /// known either.
+    pub fn new(known: Known<'a>, query: &Query, except: Except) -> Self {
+        let hidden = known.phrasings.iter().enumerate();
+        let hidden = hidden.filter(|(index, phrasing)| except.hides(*index, phrasing.entry));
+        let visible = match except {
+            Except::Nothing => known.statistics.without(std::iter::empty()),
+            _ => known.statistics.without(hidden.map(|(_, phrasing)| phrasing)),
+        };
+        let grams = grams(&query.text.core);
+        let weighted = Weighted::new(&grams, |gram| visible.idf(gram));
+        Self { known, except, visible, grams, weighted }
+    }
+
+    fn explained(&self, entry: usize) -> f32 {
+        self.known.wording.share(&self.weighted, entry, self.except)
+    }
 }
 
 /// One entry in the common order of all matchers.
@@ -118,6 +156,9 @@ pub struct Ranked {
     pub meant: Option<usize>,
     /// BM25, 0 when the entry is not in that list.
     pub lexical: f32,
+    /// How much of the question's characters and pairs (by idf) the entry has
+    /// in any phrasing or answer.
+    pub explained: f32,
     /// Cosine of the nearest phrasing, in standard units.
     pub nearest: f32,
     /// Mean cosine of the phrasings, in standard units.
@@ -127,7 +168,7 @@ pub struct Ranked {
 }
 
 /// The common order of the candidates.
-pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
+pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
     let best_lexical = lists.lexical.first().map_or(0.0, |candidate| candidate.score);
     let share = |score: f32| if best_lexical > 0.0 { score / best_lexical } else { 0.0 };
     let mut ranked: HashMap<usize, Ranked> = HashMap::new();
@@ -136,6 +177,7 @@ pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
         worded: None,
         meant: None,
         lexical: 0.0,
+        explained: yardstick.explained(entry),
         nearest: 0.0,
         mean: 0.0,
         score: 0.0,
@@ -144,7 +186,6 @@ pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
         let item = ranked.entry(candidate.entry).or_insert_with(|| unseen(candidate.entry));
         item.worded = Some(candidate.phrasing);
         item.lexical = candidate.score;
-        item.score = weight::LEXICAL_ALONE * share(candidate.score);
     }
     if let Some((scan, scale)) = lists.semantic {
         for candidate in semantic::top(scan, CANDIDATES) {
@@ -155,12 +196,19 @@ pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
             item.meant = Some(nearness.best.phrasing);
             item.nearest = scale.nearest_units(nearness.best.score);
             item.mean = scale.mean_units(nearness.mean);
-            item.score = weight::NEAREST * item.nearest
-                + weight::MEAN * item.mean
-                + weight::LEXICAL * share(item.lexical);
         }
     }
-    let mut ranked: Vec<Ranked> = ranked.into_values().collect();
+    let weights = if lists.semantic.is_some() { TOGETHER } else { ALONE };
+    let mut ranked: Vec<Ranked> = ranked
+        .into_values()
+        .map(|item| Ranked {
+            score: weights.lexical * share(item.lexical)
+                + weights.explained * item.explained
+                + weights.nearest * item.nearest
+                + weights.mean * item.mean,
+            ..item
+        })
+        .collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
     ranked
 }
@@ -168,13 +216,23 @@ pub fn rank(lists: &Lists<'_>) -> Vec<Ranked> {
 /// The names of the numbers in [`Evidence`], in the order of
 /// [`Evidence::features`]. Every one but `length` and `unknown` speaks for the
 /// best candidate when it is high.
-pub const FEATURES: [&str; 9] =
-    ["relative", "covered", "covers", "lead", "length", "unknown", "nearest", "mean", "agreement"];
+pub const FEATURES: [&str; 10] = [
+    "relative",
+    "covered",
+    "covers",
+    "explained",
+    "lead",
+    "length",
+    "unknown",
+    "nearest",
+    "mean",
+    "agreement",
+];
 
 /// The number of [`FEATURES`] that a generation has.
 pub fn feature_count(generation: Generation) -> usize {
     match generation {
-        Generation::One => 6,
+        Generation::One => 7,
         Generation::Two => FEATURES.len(),
     }
 }
@@ -188,6 +246,9 @@ pub struct Evidence {
     pub covered: f32,
     /// How much of its phrasing's characters and pairs (by idf) the question has.
     pub covers: f32,
+    /// How much of the question's characters and pairs (by idf) the entry has
+    /// in any phrasing or answer.
+    pub explained: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
     /// ln(1 + characters) of the question, up to 30 of them.
@@ -207,22 +268,16 @@ impl Evidence {
     pub fn gather(lists: &Lists<'_>, ranked: &[Ranked], yardstick: &Yardstick<'_>) -> Option<Self> {
         let first = ranked.first()?;
         let core = &lists.query.text.core;
-        let question = grams(core);
-        let hidden = yardstick.phrasings.iter().enumerate();
-        let hidden = hidden.filter(|(index, phrasing)| yardstick.except.hides(*index, phrasing.entry));
-        let visible = match yardstick.except {
-            Except::Nothing => yardstick.statistics.without(std::iter::empty()),
-            _ => yardstick.statistics.without(hidden.map(|(_, phrasing)| phrasing)),
-        };
+        let Yardstick { known, visible, grams: question, .. } = yardstick;
         let idf = |gram: &String| visible.idf(gram);
         let total: f32 = question.iter().map(idf).sum();
         let (mut covered, mut covers) = (0f32, 0f32);
         // The phrasing that shares words and the one that means the same may
         // be two; either one speaks for the entry.
         for phrasing in first.worded.into_iter().chain(first.meant) {
-            let phrasing = grams(&yardstick.phrasings[phrasing].normalized.core);
-            covered = covered.max(weighted_share(&question, &phrasing, idf));
-            covers = covers.max(weighted_share(&phrasing, &question, idf));
+            let phrasing = grams(&known.phrasings[phrasing].normalized.core);
+            covered = covered.max(weighted_share(question, &phrasing, idf));
+            covers = covers.max(weighted_share(&phrasing, question, idf));
         }
         let unknown: f32 = question.iter().filter(|gram| !visible.knows(gram)).map(idf).sum();
         let best_lexical = lists.lexical.first();
@@ -231,6 +286,7 @@ impl Evidence {
             relative: if total > 0.0 { first.lexical / total } else { 0.0 },
             covered,
             covers,
+            explained: first.explained,
             lead: ranked.get(1).map_or(FULL_LEAD, |second| (first.score - second.score).min(FULL_LEAD)),
             length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),
             unknown: if total > 0.0 { unknown / total } else { 1.0 },
@@ -246,6 +302,7 @@ impl Evidence {
             self.relative,
             self.covered,
             self.covers,
+            self.explained,
             self.lead,
             self.length,
             self.unknown,

@@ -86,6 +86,13 @@ pub struct Engine {
     two: Policy,
 }
 
+/// A question on its way through the stages.
+struct Asked<'a> {
+    query: &'a Query,
+    yardstick: Yardstick<'a>,
+    options: Options,
+}
+
 /// Generation 1's part of an answer, which generation 2 goes on from.
 struct Lexical {
     found: Vec<Candidate>,
@@ -186,7 +193,9 @@ impl Engine {
             return Ok(outcome.clone());
         }
 
-        let lexical = self.lexical(&query, options)?;
+        let yardstick = Yardstick::new(self.release.known(), &query, Except::Nothing);
+        let asked = Asked { query: &query, yardstick, options };
+        let lexical = self.lexical(&asked)?;
         if let Some(trace) = trace.as_deref_mut() {
             trace.lexical = lexical.found.iter().map(|c| TracedCandidate::new(&self.release, c)).collect();
             trace.stages.push(mark.stage("lexical"));
@@ -207,8 +216,7 @@ impl Engine {
         }
 
         if let Some(semantics) = &calibrations.two
-            && let Some(verdict) =
-                self.semantic(&query, &lexical.found, options, semantics, trace, &mut mark)?
+            && let Some(verdict) = self.semantic(&asked, &lexical.found, semantics, trace, &mut mark)?
             && outcome.is_none()
         {
             let Verdict { decision, reason, candidates, offered } = verdict;
@@ -217,24 +225,25 @@ impl Engine {
         outcome.ok_or_else(|| Error::internal("engine", "no stage decided"))
     }
 
-    fn lexical(&self, query: &Query, options: Options) -> Result<Lexical> {
+    fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {
+        let Asked { query, yardstick, options } = asked;
         let mut found = self.release.lexical().search(query, CANDIDATES, Except::Nothing)?;
         found.retain(|candidate| self.is_valid(candidate.entry, options.now));
         let lists = Lists { query, lexical: &found, semantic: None };
-        let ranked = rank(&lists);
-        let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
+        let ranked = rank(&lists, yardstick);
+        let evidence = Evidence::gather(&lists, &ranked, yardstick);
         Ok(Lexical { found, ranked, evidence })
     }
 
     fn semantic(
         &self,
-        query: &Query,
+        asked: &Asked<'_>,
         lexical: &[Candidate],
-        options: Options,
         semantics: &Semantics,
         trace: Option<&mut Trace>,
         mark: &mut Clock,
     ) -> Result<Option<Verdict>> {
+        let Asked { query, yardstick, options } = asked;
         let release = &self.release;
         let (Some(encoder), Some(semantic)) = (release.encoder(), release.semantic()) else {
             return Ok(None);
@@ -246,8 +255,8 @@ impl Engine {
             *place = place.filter(|nearness| self.is_valid(nearness.best.entry, options.now));
         }
         let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
-        let ranked = rank(&lists);
-        let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
+        let ranked = rank(&lists, yardstick);
+        let evidence = Evidence::gather(&lists, &ranked, yardstick);
         let verdict = self.decide(&ranked, evidence, &semantics.calibration, Generation::Two);
         if let Some(trace) = trace {
             let top = crate::retrieve::semantic::top(&scan, Outcome::CANDIDATES);
@@ -283,14 +292,6 @@ impl Engine {
             .map(|(item, confidence)| Scored { entry: item.entry, confidence })
             .collect();
         Verdict { decision, reason, candidates, offered }
-    }
-
-    fn yardstick(&self) -> Yardstick<'_> {
-        Yardstick {
-            statistics: self.release.lexical().statistics(),
-            phrasings: self.release.phrasings(),
-            except: Except::Nothing,
-        }
     }
 
     fn is_valid(&self, entry: usize, now: time::OffsetDateTime) -> bool {

@@ -51,7 +51,8 @@ impl Expect {
         }
     }
 
-    fn ids(&self) -> &[EntryId] {
+    /// Every entry that is right.
+    pub fn ids(&self) -> &[EntryId] {
         match self {
             Self::One(id) => std::slice::from_ref(id),
             Self::AnyOf(ids) => ids,

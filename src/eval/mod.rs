@@ -1,7 +1,12 @@
 //! How good is it?
 
+pub mod bench;
 pub mod compare;
 pub mod dataset;
+pub mod evidence;
 pub mod metrics;
+pub mod published;
 pub mod report;
 pub mod run;
+pub mod thresholds;
+pub mod tune;

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::compare::Comparison;
 use super::metrics::Metrics;
 use super::run::Prediction;
+use super::tune::Choice;
 use crate::kb::{Entry, EntryId};
 
 /// One run over one query set.
@@ -72,6 +73,8 @@ pub struct GenerationReport {
     pub overall: Metrics,
     /// Per tag.
     pub by_tag: BTreeMap<String, Metrics>,
+    /// What other goals would give; empty unless that was asked for.
+    pub trade_off: Vec<Choice>,
 }
 
 impl GenerationReport {
@@ -79,7 +82,7 @@ impl GenerationReport {
     pub fn new(number: u8, policy: serde_json::Value, predictions: Vec<Prediction>) -> Self {
         let overall = Metrics::of(&predictions);
         let by_tag = Metrics::by_tag(&predictions);
-        Self { number, policy, predictions, overall, by_tag }
+        Self { number, policy, predictions, overall, by_tag, trade_off: Vec::new() }
     }
 
     /// Whether the goal was kept.

@@ -3,15 +3,17 @@
 //! Makes the shipped calibration reference ([`Reference`]) from the evidence
 //! that `zhida eval --evidence` writes. Only numbers go into it, no text.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::decide::Generation;
-use crate::decide::calibrate::{LISTED, Reference};
-use crate::decide::evidence::{Evidence, FEATURES};
+use crate::decide::calibrate::{LISTED, Reference, Row};
+use crate::decide::evidence::FEATURES;
 use crate::error::{Error, Problem, Result};
 use crate::eval::dataset::Expect;
+use crate::eval::evidence::{self, Line, Scored, Seen, Verdict};
 use crate::kb::EntryId;
 
 /// Questions taken from each set, evenly spaced: sets count alike, whatever
@@ -21,47 +23,58 @@ const PER_SET: usize = 250;
 /// Digits kept of a number.
 const PRECISION: f64 = 1e3;
 
-#[derive(Deserialize)]
-struct Line {
-    expect: Expect,
-    /// `null` for a text that is no question.
-    trace: Option<Trace>,
+/// A question and an entry that answers it though the label says otherwise:
+/// published paraphrase sets label few of the pairs that mean the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoRight {
+    /// The question as it stands in the query set.
+    pub text: String,
+    /// The entry.
+    pub entry: EntryId,
 }
 
-#[derive(Deserialize)]
-struct Trace {
-    exact: Option<serde::de::IgnoredAny>,
-    generation1: Verdict,
-    generation2: Verdict,
-}
-
-#[derive(Deserialize)]
-struct Verdict {
-    candidates: Vec<Scored>,
-    evidence: Option<Evidence>,
-}
-
-#[derive(Deserialize)]
-struct Scored {
-    entry: EntryId,
+/// Reads pairs that somebody read again, one JSON object a line.
+pub fn also_right(path: &Path) -> Result<HashSet<AlsoRight>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let parsed = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    parsed
+        .map(|(index, line)| {
+            serde_json::from_str(line).map_err(|e: serde_json::Error| {
+                Error::Corpus(vec![Problem {
+                    file: path.display().to_string(),
+                    line: index + 1,
+                    column: e.column(),
+                    field: None,
+                    message: format!("应为 {{\"text\":…,\"entry\":…}}：{e}"),
+                }])
+            })
+        })
+        .collect()
 }
 
 /// Gathers the reference from evidence files, one per labelled query set. A
 /// set is called by its file's name.
-pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
+pub fn gather(files: &[impl AsRef<Path>], also_right: &HashSet<AlsoRight>) -> Result<Reference> {
     let mut reference = Reference {
         features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
         ..Reference::default()
     };
-    for path in files.iter().map(AsRef::as_ref) {
-        let lines = read(path)?;
+    for (set, path) in files.iter().map(AsRef::as_ref).enumerate() {
+        // What the exact matcher settles never meets the calibration.
+        let mut lines: Vec<(String, Expect, Seen)> = Vec::new();
+        for Line { text, expect, trace } in evidence::read(path)? {
+            lines.extend(trace.filter(|seen| seen.exact.is_none()).map(|seen| (text, expect, seen)));
+        }
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let taken = lines.len().min(PER_SET);
         for index in 0..taken {
-            let (expect, trace) = &lines[index * lines.len() / taken];
-            let weight = 1.0 / taken as f64;
+            let (text, expect, trace) = &lines[index * lines.len() / taken];
             let row = |verdict: &Verdict, generation| {
-                let accepts = |scored: &Scored| expect.accepts(&scored.entry);
+                let accepts = |scored: &Scored| {
+                    let pair = AlsoRight { text: text.clone(), entry: scored.entry.clone() };
+                    expect.accepts(&scored.entry) || also_right.contains(&pair)
+                };
                 verdict.evidence.map(|evidence| {
                     let features = evidence
                         .features(generation)
@@ -70,7 +83,7 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
                         .collect();
                     let right = verdict.candidates.first().is_some_and(accepts);
                     let listed = verdict.candidates.iter().take(LISTED).any(accepts);
-                    (features, right, listed, weight)
+                    Row(set, features, right, listed)
                 })
             };
             reference.one.extend(row(&trace.generation1, Generation::One));
@@ -79,28 +92,4 @@ pub fn gather(files: &[impl AsRef<Path>]) -> Result<Reference> {
         reference.sets.push((name, taken));
     }
     Ok(reference)
-}
-
-/// The lines of one file that the exact matcher did not settle: only those
-/// ever meet the calibration.
-fn read(path: &Path) -> Result<Vec<(Expect, Trace)>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line: Line = serde_json::from_str(line).map_err(|e| {
-            Error::Corpus(vec![Problem {
-                file: path.display().to_string(),
-                line: index + 1,
-                column: e.column(),
-                field: None,
-                message: format!("不是 `zhida eval --evidence` 写出的内容：{e}"),
-            }])
-        })?;
-        if let Line { expect, trace: Some(trace) } = line
-            && trace.exact.is_none()
-        {
-            lines.push((expect, trace));
-        }
-    }
-    Ok(lines)
 }

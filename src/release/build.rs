@@ -9,6 +9,7 @@ use super::{
     CALIBRATION, ENTRIES, FORMAT, LEXICAL, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS,
     analyzer_for, files_below, self_ask, text_fingerprint,
 };
+use crate::decide::calibrate::Reference;
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::{Entry, KnowledgeBase};
@@ -16,6 +17,7 @@ use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::phrasings;
 use crate::retrieve::semantic::Semantic;
+use crate::retrieve::wording::Wording;
 
 /// Hears what is being done, how much of it is done and how much there is.
 pub type Progress<'a> = &'a (dyn Fn(&'static str, usize, usize) + Sync);
@@ -32,8 +34,19 @@ pub struct Build<'a> {
     pub encoder: Option<Arc<Encoder>>,
     /// A release whose vectors may be used again.
     pub previous: Option<&'a Release>,
+    /// What it is calibrated by, besides its own questions.
+    pub calibrate_by: Teachers<'a>,
     /// Hears how far it is.
     pub progress: Progress<'a>,
+}
+
+/// What a release is calibrated by, besides its own questions and the shipped
+/// strangers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Teachers<'a> {
+    /// Sets of the shipped reference that must not take part, because the
+    /// release is about to be measured on them.
+    pub left_out: &'a [String],
 }
 
 /// What making a release took.
@@ -123,9 +136,11 @@ impl Build<'_> {
                 analyzer: &analyzer,
                 exact: &exact,
                 lexical: &lexical,
+                wording: &Wording::new(&entries, &phrasings),
                 semantic: semantic.as_ref(),
                 strangers: strangers.as_ref(),
                 background: &background,
+                reference: &*Reference::without(self.calibrate_by.left_out)?,
                 seen: self.encoder.as_deref().map(Encoder::seen),
             },
             self.progress,

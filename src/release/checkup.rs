@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::{Progress, Release};
-use crate::decide::evidence::{CANDIDATES, Lists, rank};
+use crate::decide::evidence::{CANDIDATES, Lists, Yardstick, rank};
 use crate::error::{Error, Result};
 use crate::kb::check::{Finding, Severity, sort};
 use crate::kb::{Entry, EntryId};
@@ -119,7 +119,8 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
         let scan =
             release.semantic().zip(vector.as_ref()).map(|(semantic, vector)| semantic.scan(vector, except));
         let scale = release.calibrations().two.as_ref().map(|two| &two.scale);
-        let ranked = rank(&Lists { query: &query, lexical: &lexical, semantic: scan.as_ref().zip(scale) });
+        let lists = Lists { query: &query, lexical: &lexical, semantic: scan.as_ref().zip(scale) };
+        let ranked = rank(&lists, &Yardstick::new(release.known(), &query, except));
         Ok((lexical, scan, ranked))
     };
     let (_, _, whole) = first(Except::Nothing)?;

@@ -10,7 +10,7 @@ mod build;
 pub mod checkup;
 mod self_ask;
 
-pub use build::{Build, Built, Progress, background};
+pub use build::{Build, Built, Progress, Teachers, background};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,13 +20,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::calibrate::Calibration;
-use crate::decide::evidence::Scale;
+use crate::decide::evidence::{Known, Scale};
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::Entry;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::semantic::Semantic;
+use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
 use crate::text::{Analyzer, Lexicon};
 
@@ -117,6 +118,7 @@ pub struct Release {
     analyzer: Analyzer,
     exact: Exact,
     lexical: Lexical,
+    wording: Wording,
     semantic: Option<Semantic>,
     folder: PathBuf,
     calibrations: Calibrations,
@@ -183,6 +185,7 @@ impl Release {
         let exact = Exact::new(&entries, &phrasings)
             .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
+        let wording = Wording::new(&entries, &phrasings);
         let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
         let mut semantic = None;
         if encoder.is_some() {
@@ -202,6 +205,7 @@ impl Release {
             analyzer,
             exact,
             lexical,
+            wording,
             semantic,
             folder: folder.to_path_buf(),
             calibrations,
@@ -238,6 +242,11 @@ impl Release {
     /// The BM25 index.
     pub fn lexical(&self) -> &Lexical {
         &self.lexical
+    }
+
+    /// What evidence is measured against.
+    pub fn known(&self) -> Known<'_> {
+        Known { statistics: self.lexical.statistics(), phrasings: &self.phrasings, wording: &self.wording }
     }
 
     /// The vectors; `None` in lexical-only mode.

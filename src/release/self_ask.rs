@@ -8,13 +8,14 @@ use rayon::prelude::*;
 use super::build::Progress;
 use super::{Calibrations, Semantics};
 use crate::decide::Generation;
-use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, SAME_TRADE, Sample};
-use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Scale, Yardstick, rank};
+use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, Reference, SAME_TRADE, Sample};
+use crate::decide::evidence::{CANDIDATES, Evidence, Known, Lists, Scale, Yardstick, rank};
 use crate::encoder::{Embedding, Matrix, Seen};
 use crate::error::Result;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::semantic::Semantic;
+use crate::retrieve::wording::Wording;
 use crate::retrieve::{Except, Phrasing};
 use crate::text::{Analyzer, Normalized};
 
@@ -25,9 +26,12 @@ pub(super) struct Subject<'a> {
     pub analyzer: &'a Analyzer,
     pub exact: &'a Exact,
     pub lexical: &'a Lexical,
+    pub wording: &'a Wording,
     pub semantic: Option<&'a Semantic>,
     pub strangers: Option<&'a Matrix>,
     pub background: &'a [String],
+    /// Labelled questions to other knowledge bases.
+    pub reference: &'a Reference,
     /// What the model was trained on.
     pub seen: Option<&'a Seen>,
 }
@@ -83,15 +87,12 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
         questions.iter().filter(counts).count()
     };
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let one = Calibration::fit(one.into_iter().flatten().collect(), inside(0), Generation::One)?;
-    let two = match scale {
-        Some(scale) => {
-            let calibration =
-                Calibration::fit(two.into_iter().flatten().collect(), inside(1), Generation::Two)?;
-            Some(Semantics { calibration, scale })
-        }
-        None => None,
+    let fit = |samples: Vec<Option<Sample>>, generation: Generation| {
+        let samples = samples.into_iter().flatten().collect();
+        Calibration::fit(samples, inside(usize::from(generation.number()) - 1), subject.reference, generation)
     };
+    let one = fit(one, Generation::One);
+    let two = scale.map(|scale| Semantics { calibration: fit(two, Generation::Two), scale });
     Ok(Calibrations { one, two })
 }
 
@@ -215,14 +216,15 @@ fn ask(
 ) -> Result<(Option<Sample>, Option<Sample>)> {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
-    let yardstick = Yardstick {
+    let known = Known {
         statistics: subject.lexical.statistics(),
         phrasings: subject.phrasings,
-        except: question.except,
+        wording: subject.wording,
     };
+    let yardstick = Yardstick::new(known, &query, question.except);
     let sample = |lists: &Lists<'_>, generation: Generation| {
         let weight = question.weights[usize::from(generation.number()) - 1]?;
-        let ranked = rank(lists);
+        let ranked = rank(lists, &yardstick);
         let evidence = Evidence::gather(lists, &ranked, &yardstick)?;
         let place = ranked.iter().position(|item| Some(item.entry) == question.expect);
         Some(Sample {

@@ -1,13 +1,14 @@
 //! Which entries could it be?
 //!
 //! Three matchers look at the phrasings of the published entries: [`exact`]
-//! settles a question, [`lexical`] and [`semantic`] rank entries. Every score
-//! here is raw: scores of different matchers share no scale, and only
-//! `decide` may compare them.
+//! settles a question, [`lexical`] and [`semantic`] rank entries, and
+//! [`wording`] knows what else these say. Every score here is raw: scores of
+//! different matchers share no scale, and only `decide` may compare them.
 
 pub mod exact;
 pub mod lexical;
 pub mod semantic;
+pub mod wording;
 
 use std::collections::HashSet;
 

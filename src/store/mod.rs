@@ -24,7 +24,7 @@ use crate::disk::{sync_folder, write_whole};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{KnowledgeBase, formats};
-use crate::release::{Build, Built, Manifest, Progress, Release};
+use crate::release::{Build, Built, Manifest, Progress, Release, Teachers};
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -240,8 +240,15 @@ impl Shelf {
             .prefix(UNFINISHED)
             .tempdir_in(&releases)
             .map_err(|e| Error::io("create a folder in", &releases, e))?;
-        let build =
-            Build { kb: &self.name, number, base: &base, encoder, previous: previous.as_ref(), progress };
+        let build = Build {
+            kb: &self.name,
+            number,
+            base: &base,
+            encoder,
+            previous: previous.as_ref(),
+            calibrate_by: Teachers::default(),
+            progress,
+        };
         let built = build.write(beside.path())?;
         let place = self.release_folder(number);
         let finished = beside.keep();

@@ -8,7 +8,13 @@ use zhida::text::Normalized;
 
 use crate::support::repository;
 
-const SETS: [(&str, usize, usize); 3] = [("shop", 150, 400), ("bank", 120, 400), ("telecom", 100, 400)];
+const SETS: [(&str, usize, usize); 5] = [
+    ("shop", 150, 400),
+    ("bank", 120, 400),
+    ("telecom", 100, 400),
+    ("travel", 100, 400),
+    ("hospital", 100, 400),
+];
 
 fn background() -> Vec<String> {
     std::fs::read_to_string(repository("corpora/background.jsonl"))

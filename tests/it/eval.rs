@@ -347,3 +347,101 @@ fn the_built_in_model_takes_part_in_generation_two() {
         assert!(report["generations"][number]["auroc"].is_number());
     }
 }
+
+#[test]
+fn tuning_shows_what_each_goal_gives_and_proposes_one() {
+    let desk = Desk::new();
+    let output = desk.eval("small.jsonl", "queries.jsonl", "out", &["--tune"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = desk.json("out/report.json");
+    for generation in ["1", "2"] {
+        let choices = report["generations"][generation]["trade_off"].as_array().unwrap();
+        assert_eq!(choices.len(), zhida::eval::tune::GOALS.len());
+        let bars: Vec<f64> = choices.iter().map(|choice| choice["bar"].as_f64().unwrap()).collect();
+        assert!(bars.is_sorted_by(|a, b| a >= b), "a looser goal never has the higher bar: {bars:?}");
+        // Its own goal is among them, and gives what the run itself gave.
+        let own = choices.iter().find(|choice| choice["max_wrong"] == 0.05).unwrap();
+        assert_eq!(own["coverage"]["value"], report["generations"][generation]["coverage"]);
+    }
+    assert!(stdout(&output).contains("set the goal to"), "{}", stdout(&output));
+    assert!(desk.text("out/report.md").contains("## Goals"));
+    assert!(desk.text("out/report.html").contains("What every goal gives"));
+    let plain = desk.eval("small.jsonl", "queries.jsonl", "plain", &[]);
+    assert!(plain.status.success());
+    assert!(desk.json("plain/report.json")["generations"]["1"]["trade_off"].is_null());
+}
+
+#[test]
+fn a_set_of_the_reference_can_be_left_out_of_a_file_only() {
+    let desk = Desk::new();
+    let bars = |out: &str, more: &[&str]| {
+        let output = desk.eval("small.jsonl", "queries.jsonl", out, more);
+        assert!(output.status.success(), "{}", stderr(&output));
+        desk.json(&format!("{out}/report.json"))["generations"]["1"]["policy"].clone()
+    };
+    assert_ne!(bars("with", &[]), bars("without", &["--leave-out", "general"]));
+    let output = desk.eval("small.jsonl", "queries.jsonl", "no", &["--leave-out", "nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nobody") && stderr(&output).contains("my-shop"), "{}", stderr(&output));
+    let output = desk.eval("demo", "queries.jsonl", "no", &["--leave-out", "general"]);
+    assert!(stderr(&output).contains("as a file"), "{}", stderr(&output));
+}
+
+#[test]
+fn pairs_become_a_benchmark_that_can_be_run_and_compared() {
+    let desk = Desk::new();
+    let pairs: String = (0..24)
+        .flat_map(|n| {
+            let thing = ["台灯", "书架", "雨伞", "水壶", "毛巾", "铅笔", "沙发", "窗帘"][n % 8];
+            let deed = ["怎么退货", "多少钱", "在哪里买"][n / 8];
+            [
+                format!("{thing}{deed}\t请问{thing}{deed}呀\t1\n"),
+                format!("{thing}{deed}\t我想知道{thing}{deed}\t1\n"),
+                format!("{thing}{deed}\t{thing}的颜色有第{n}种吗\t0\n"),
+            ]
+        })
+        .collect();
+    desk.put("pairs.tsv", &pairs);
+    let build = |more: &[&str]| {
+        let mut command = zhida();
+        command.current_dir(desk.folder.path()).args(["eval", "build-bench", "--out", "made"]);
+        run(command.args(more))
+    };
+    for name in ["one", "two"] {
+        let output = build(&["--pairs", "pairs.tsv", "--name", name]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let made: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!((made["clusters"].as_u64(), made["outside"].as_u64()), (Some(24), Some(6)), "{made}");
+        let (kb, queries) = (format!("made/{name}.kb.jsonl"), format!("made/{name}.queries.jsonl"));
+        let evidence = format!("{name}.jsonl");
+        let output = desk.eval(&kb, &queries, name, &["--evidence", &evidence]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(
+        desk.text("made/one.queries.jsonl").replace("one-", "two-"),
+        desk.text("made/two.queries.jsonl")
+    );
+
+    let mut command = zhida();
+    command.current_dir(desk.folder.path()).args(["eval", "thresholds", "one.jsonl", "two.jsonl"]);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for expected in ["cosine 0.95", "BM25", "encoder spared"] {
+        assert!(stdout(&output).contains(expected), "{}", stdout(&output));
+    }
+
+    let output = build(&["--pairs", "queries.jsonl"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("queries.jsonl:1"), "{}", stderr(&output));
+    assert_eq!(build(&[]).status.code(), Some(2), "neither pairs nor qa_match files");
+
+    desk.put("std", "__label__1\t7\t怎么发帖\n__label__1\t8\t怎么删帖\n");
+    desk.put("train", "7\t0\t如何发布帖子\n0\t1\t你好\n7,8\t2\t帖子\n");
+    desk.put("test", "7\t0\t我要发帖\n0\t1\t天气\n7,8\t2\t帖子的事\n");
+    let output = build(&["--std", "std", "--similar", "train", "--test", "test", "--name", "qm"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(desk.text("made/qm.kb.jsonl").contains("如何发布帖子"));
+    let output = desk.eval("made/qm.kb.jsonl", "made/qm.queries.jsonl", "qm", &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(desk.json("qm/report.json")["generations"]["1"]["overall"]["outside"], 1);
+}

@@ -270,6 +270,7 @@ fn an_entry_outside_its_time_is_no_answer() {
         base: &base,
         encoder: None,
         previous: None,
+        calibrate_by: Default::default(),
         progress: &|_, _, _| (),
     };
     let engine = Engine::new(Arc::new(build.temporary().unwrap()), 0.05);

@@ -60,6 +60,7 @@ pub fn corpus(name: &str) -> std::sync::Arc<zhida::release::Release> {
                 base: &base,
                 encoder: Some(ENCODER.clone()),
                 previous: None,
+                calibrate_by: Default::default(),
                 progress: &|_, _, _| (),
             };
             Arc::new(build.temporary().unwrap())

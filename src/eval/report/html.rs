@@ -96,6 +96,20 @@ pub fn render(report: &Report) -> Result<String> {
     );
     page.push_str("</div>\n");
 
+    if let Some(trade_off) = table::trade_off(report) {
+        page.push_str("<h2>Goals</h2>\n<div class=\"plots\">\n");
+        push_figure(
+            &mut page,
+            &plots::trade_off(report)?,
+            "What every goal gives",
+            "Solid: coverage. Dashed: wrong among the answered, which should stay below the thin line where goal and share are equal.",
+        );
+        page.push_str("</div>\n");
+        push_table(&mut page, &trade_off);
+        for line in table::proposals(report) {
+            page.push_str(&format!("<p class=\"about\">{}</p>\n", escape(&line)));
+        }
+    }
     let tags = table::by_tag(report);
     if !tags.rows.is_empty() {
         page.push_str("<h2>By tag</h2>\n");

@@ -3,12 +3,13 @@
 //! ```text
 //! {"zhida", "created", "kb", "entries", "release", "model", "max_wrong",
 //!  "queries": {"file", "n", "sha256"},
-//!  "generations": {"1": {"policy", "goal", METRICS…, "overall": {METRICS…}, "by_tag": {TAG: {METRICS…}}}, "2": …},
+//!  "generations": {"1": {"policy", "goal", METRICS…, "trade_off": [CHOICE, …], "overall": {METRICS…}, "by_tag": {TAG: {METRICS…}}}, "2": …},
 //!  "baseline": null or what flipped,
 //!  "outcomes": {"1": [[decision, entry, confidence], …], "2": …}}
 //! ```
 //!
-//! METRICS are numbers under the names of the contract, `null` where the
+//! CHOICEs, with `--tune` only, say what each goal would give
+//! ([`crate::eval::tune::Choice`]). METRICS are numbers under the names of the contract, `null` where the
 //! questions leave them undefined; their 95 % intervals `[low, high]` stand
 //! under the same names below `intervals`. A generation holds the overall
 //! metrics twice, directly and under `overall`, so that both readings of
@@ -39,6 +40,10 @@ pub fn render(report: &Report) -> Result<Vec<u8>> {
         }
         told.insert("overall".to_owned(), overall);
         told.insert("by_tag".to_owned(), serde_json::to_value(&generation.by_tag).map_err(failed)?);
+        if !generation.trade_off.is_empty() {
+            let choices = serde_json::to_value(&generation.trade_off).map_err(failed)?;
+            told.insert("trade_off".to_owned(), choices);
+        }
         let key = generation.number.to_string();
         let deeds: Vec<Deed> = generation.predictions.iter().map(Deed::of).collect();
         outcomes.insert(key.clone(), serde_json::to_value(deeds).map_err(failed)?);

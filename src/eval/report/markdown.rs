@@ -33,6 +33,12 @@ pub fn render(report: &Report) -> String {
             flips.text(true)
         ));
     }
+    if let Some(trade_off) = table::trade_off(report) {
+        text.push_str(&format!("\n## Goals\n\n{}\n", trade_off.text(true)));
+        for line in table::proposals(report) {
+            text.push_str(&format!("- {line}\n"));
+        }
+    }
     let tags = table::by_tag(report);
     if !tags.rows.is_empty() {
         text.push_str(&format!("\n## By tag\n\n{}", tags.text(true)));

@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use super::{GenerationReport, Report};
 use crate::error::{Error, Result};
 use crate::eval::metrics::{BINS, best_is_right, bin_of, reliability, risk_coverage};
+use crate::eval::tune::{Choice, Share};
 
 const SIZE: (u32, u32) = (560, 380);
 const FONT: (&str, i32) = ("sans-serif", 13);
@@ -80,6 +81,56 @@ pub fn risk(report: &Report) -> Result<String> {
                     colour.filled(),
                 )])?;
             }
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .label_font(FONT)
+            .background_style(WHITE)
+            .border_style(GRID)
+            .draw()?;
+        Ok(())
+    })
+}
+
+/// Coverage and share wrong against the goal that is set.
+pub fn trade_off(report: &Report) -> Result<String> {
+    let choices = || report.generations.iter().flat_map(|generation| &generation.trade_off);
+    let end = choices().map(|choice| choice.max_wrong).fold(0.01, f64::max);
+    let shares = |choice: &Choice| [choice.coverage, choice.wrong_rate].map(|s| s.map_or(0.0, |s| s.value));
+    let top = choices().flat_map(shares).fold(end, f64::max).min(1.0);
+    svg(|canvas| {
+        let mut chart = ChartBuilder::on(canvas)
+            .margin(14)
+            .margin_right(32)
+            .x_label_area_size(46)
+            .y_label_area_size(58)
+            .build_cartesian_2d(0.0..end, 0.0..top)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .label_style(FONT)
+            .x_desc("goal set (wrong / answered, at most)")
+            .y_desc("share")
+            .draw()?;
+        chart
+            .draw_series(LineSeries::new([(0.0, 0.0), (end.min(top), end.min(top))], GOAL.stroke_width(1)))?;
+        for generation in &report.generations {
+            let colour = colour(generation);
+            let points = |of: fn(&Choice) -> Option<Share>| {
+                generation.trade_off.iter().filter_map(move |c| of(c).map(|s| (c.max_wrong, s.value)))
+            };
+            chart
+                .draw_series(LineSeries::new(points(|c| c.coverage), colour.stroke_width(2)))?
+                .label(format!("generation {}", generation.number))
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            chart.draw_series(DashedLineSeries::new(
+                points(|c| c.wrong_rate),
+                6,
+                4,
+                colour.stroke_width(2),
+            ))?;
         }
         chart
             .configure_series_labels()

@@ -3,6 +3,7 @@
 use super::{GenerationReport, Report};
 use crate::eval::compare::Paired;
 use crate::eval::metrics::Estimate;
+use crate::eval::tune;
 
 /// Rows of text under a head; the first column is a name, the others numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,66 @@ pub fn by_tag(report: &Report) -> Table {
         }
     }
     Table { head: head.map(str::to_owned).to_vec(), rows }
+}
+
+/// What every goal would give; `None` unless it was asked for. The goal that is
+/// proposed for the wanted one bears a star.
+pub fn trade_off(report: &Report) -> Option<Table> {
+    let head = [
+        "gen.",
+        "goal set",
+        "bar",
+        "answered",
+        "wrong / answered",
+        "coverage",
+        "false answers",
+        "asked back",
+    ];
+    let mut rows = Vec::new();
+    for generation in &report.generations {
+        let proposed = tune::propose(&generation.trade_off, report.max_wrong);
+        for choice in &generation.trade_off {
+            let star = if proposed == Some(choice) { " *" } else { "" };
+            let share = |share: Option<tune::Share>| percent(share.map(Estimate::from));
+            rows.push(vec![
+                generation.number.to_string(),
+                format!("{}{star}", choice.max_wrong),
+                format!("{:.3}", choice.bar),
+                share(choice.answer_rate),
+                share(choice.wrong_rate),
+                share(choice.coverage),
+                share(choice.false_answer_rate),
+                share(choice.clarify_rate),
+            ]);
+        }
+    }
+    (!rows.is_empty()).then(|| Table { head: head.map(str::to_owned).to_vec(), rows })
+}
+
+/// One sentence per generation on the goal to set.
+pub fn proposals(report: &Report) -> Vec<String> {
+    let of = |generation: &GenerationReport| {
+        let wanted = report.max_wrong * 100.0;
+        let n = generation.number;
+        match tune::propose(&generation.trade_off, report.max_wrong) {
+            None => format!(
+                "generation {n}: no goal keeps {wanted:.1} % wrong among these answers; the closest is the strictest"
+            ),
+            Some(choice) => {
+                let high = choice.wrong_rate.map_or(0.0, |rate| rate.interval[1] * 100.0);
+                let sure =
+                    if high <= wanted { "beyond chance" } else { "but so few answers could hide more" };
+                format!(
+                    "generation {n}: set the goal to {} for at most {wanted:.1} % wrong here: {} of {} answered, {} wrong ({sure})",
+                    choice.max_wrong,
+                    choice.answered,
+                    report.queries.n,
+                    percent(choice.wrong_rate.map(Estimate::from)),
+                )
+            }
+        }
+    };
+    report.generations.iter().filter(|generation| !generation.trade_off.is_empty()).map(of).collect()
 }
 
 /// What flipped since the baseline; `None` without one.

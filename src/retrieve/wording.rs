@@ -1,0 +1,132 @@
+//! Which of a question's words does an entry use anywhere?
+//!
+//! BM25 looks at one phrasing at a time. A customer's words may stand in
+//! several phrasings of the right entry, or only in its answer: "三十块的话费什么
+//! 时候到" shares more with the answer "充值后 10 分钟内到账" than with "怎么查余额".
+//! [`Wording`] knows every entry's characters and pairs, answers included.
+
+use rayon::prelude::*;
+
+use super::{Except, Phrasing};
+use crate::kb::Entry;
+use crate::text::{Normalized, grams};
+
+/// Characters of an answer that are looked at: what stands behind them in a
+/// long text is rarely what was asked for, and holds every common character.
+const ANSWER: usize = 600;
+
+/// The characters and pairs of a text as sorted digests; two of a release's
+/// share one digest less often than once in a million.
+type Digests = Box<[u32]>;
+
+/// The characters and pairs of every entry.
+#[derive(Debug)]
+pub struct Wording {
+    phrasings: Vec<Digests>,
+    /// Per entry: its phrasings, then its answers.
+    entries: Vec<(Vec<usize>, Digests)>,
+}
+
+/// A question's characters and pairs with their weights.
+#[derive(Debug)]
+pub struct Weighted {
+    digests: Vec<(u32, f32)>,
+    total: f32,
+}
+
+impl Weighted {
+    /// Weighs the characters and pairs of a question.
+    pub fn new(question: &[String], weight: impl Fn(&String) -> f32) -> Self {
+        let digests: Vec<(u32, f32)> = question.iter().map(|gram| (digest(gram), weight(gram))).collect();
+        let total = digests.iter().map(|(_, weight)| weight).sum();
+        Self { digests, total }
+    }
+}
+
+impl Wording {
+    /// Reads all phrasings and answers.
+    pub fn new(entries: &[Entry], phrasings: &[Phrasing]) -> Self {
+        let mut of_entry: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
+        for (index, phrasing) in phrasings.iter().enumerate() {
+            of_entry[phrasing.entry].push(index);
+        }
+        let answers: Vec<Digests> = entries
+            .par_iter()
+            .map(|entry| {
+                let every = std::iter::once(&entry.answer).chain(entry.answers.values());
+                sorted(every.flat_map(|answer| {
+                    let start: String = answer.chars().take(ANSWER).collect();
+                    grams(&Normalized::new(&start).core)
+                }))
+            })
+            .collect();
+        Self {
+            phrasings: phrasings
+                .par_iter()
+                .map(|phrasing| sorted(grams(&phrasing.normalized.core).into_iter()))
+                .collect(),
+            entries: of_entry.into_iter().zip(answers).collect(),
+        }
+    }
+
+    /// How much of a question, by weight, an entry has in any phrasing that is
+    /// not hidden or in an answer.
+    pub fn share(&self, question: &Weighted, entry: usize, except: Except) -> f32 {
+        let (phrasings, answers) = &self.entries[entry];
+        let places: Vec<&Digests> = phrasings
+            .iter()
+            .filter(|&&phrasing| !except.hides(phrasing, entry))
+            .map(|&phrasing| &self.phrasings[phrasing])
+            .chain([answers])
+            .collect();
+        let held: f32 = question
+            .digests
+            .iter()
+            .filter(|(digest, _)| places.iter().any(|place| place.binary_search(digest).is_ok()))
+            .map(|(_, weight)| weight)
+            .sum();
+        if question.total > 0.0 { held / question.total } else { 0.0 }
+    }
+}
+
+fn sorted(grams: impl Iterator<Item = String>) -> Digests {
+    let mut digests: Vec<u32> = grams.map(|gram| digest(&gram)).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    digests.into()
+}
+
+/// FNV-1a: short keys, no seed, the same on every machine.
+fn digest(gram: &str) -> u32 {
+    gram.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retrieve::phrasings;
+
+    fn entries() -> Vec<Entry> {
+        let entry = |text: &str| serde_json::from_str(text).unwrap();
+        vec![
+            entry(r#"{"id":"a","question":"怎么退货","similar":["不想要了"],"answer":"请在七天内申请"}"#),
+            entry(r#"{"id":"b","question":"怎么充值","answer":"到账要十分钟","answers":{"web":"看余额"}}"#),
+        ]
+    }
+
+    #[test]
+    fn phrasings_and_answers_count_and_hidden_ones_do_not() {
+        let entries = entries();
+        let phrasings = phrasings(&entries);
+        let wording = Wording::new(&entries, &phrasings);
+        let share = |text: &str, entry: usize, except: Except| {
+            wording.share(&Weighted::new(&grams(text), |_| 1.0), entry, except)
+        };
+        assert_eq!(share("退货申请", 0, Except::Nothing), 6.0 / 7.0, "all but the pair 货申");
+        assert_eq!(share("不想", 0, Except::Phrasing(1)), 0.0);
+        assert_eq!(share("不想", 0, Except::Phrasing(0)), 1.0);
+        assert_eq!(share("余额", 1, Except::Nothing), 1.0, "any channel's answer");
+        assert_eq!(share("余额", 0, Except::Nothing), 0.0);
+        assert_eq!(share("", 0, Except::Nothing), 0.0);
+    }
+}
