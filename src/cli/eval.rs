@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Common, bench, lines, progress, thresholds};
 use crate::decide::Generation;
-use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::decide::policy::{DEFAULT_MAX_WRONG, GOALS};
 use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
@@ -136,7 +136,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
         let mut run = GenerationReport::new(generation.number(), policy, predictions);
         if args.tune {
             let bars = progress::Bars::new();
-            let total = tune::GOALS.len() * queries.len();
+            let total = GOALS.len() * queries.len();
             run.trade_off =
                 tune::trade_off(&release, &queries, generation, &|done| bars.show("goals", done, total))?;
         }

@@ -81,16 +81,19 @@ pub struct Reference {
     /// [`FEATURES`] when it was made; another list is refused.
     pub features: Vec<String>,
     /// One row per question.
-    pub one: Vec<Row>,
-    /// The same for generation 2.
-    pub two: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
-/// A question of the reference: the position of its set, features, whether the
-/// best candidate is right, whether the right one is listed. Written as an
-/// array, because there are thousands.
+/// A question of the reference: the position of its set, and what each
+/// generation made of it; `None` where a generation found nothing at all.
+/// Written as an array, because there are thousands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row(pub usize, pub Vec<f64>, pub bool, pub bool);
+pub struct Row(pub usize, pub Option<Judged>, pub Option<Judged>);
+
+/// The features of a best candidate, whether it is right, and whether the
+/// right one is listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged(pub Vec<f64>, pub bool, pub bool);
 
 impl Reference {
     /// What zhida ships.
@@ -123,25 +126,29 @@ impl Reference {
         }
         let mut left = shipped.clone();
         let stays = |row: &Row| shipped.sets.get(row.0).is_some_and(|(name, _)| !names.contains(name));
-        left.one.retain(stays);
-        left.two.retain(stays);
+        left.rows.retain(stays);
         Ok(Cow::Owned(left))
     }
 
-    /// The samples with the set of each. All sets count alike.
-    fn samples(&self, generation: Generation) -> (Vec<Sample>, Vec<usize>) {
-        let rows = match generation {
-            Generation::One => &self.one,
-            Generation::Two => &self.two,
+    /// One generation's sample of every row. All sets count alike.
+    fn samples(&self, generation: Generation) -> Vec<Option<Sample>> {
+        let judged = |row: &Row| match generation {
+            Generation::One => row.1.clone(),
+            Generation::Two => row.2.clone(),
         };
-        let size = |set: usize| rows.iter().filter(|row| row.0 == set).count();
-        let weights: Vec<f64> = (0..self.sets.len()).map(|set| 1.0 / size(set).max(1) as f64).collect();
-        rows.iter()
-            .map(|Row(set, features, right, listed)| {
-                let weight = weights.get(*set).copied().unwrap_or_default();
-                (Sample { features: features.clone(), right: *right, listed: *listed, weight }, *set)
+        let mut sizes = vec![0usize; self.sets.len()];
+        for row in self.rows.iter().filter(|row| judged(row).is_some()) {
+            if let Some(size) = sizes.get_mut(row.0) {
+                *size += 1;
+            }
+        }
+        self.rows
+            .iter()
+            .map(|row| {
+                let weight = 1.0 / sizes.get(row.0).copied().unwrap_or(1).max(1) as f64;
+                judged(row).map(|Judged(features, right, listed)| Sample { features, right, listed, weight })
             })
-            .unzip()
+            .collect()
     }
 }
 
@@ -165,7 +172,11 @@ impl Logistic {
 
     /// Newton's method on the weighted log loss with a small ridge; weights
     /// that would turn the wrong way stay at 0.
-    fn fit(samples: &[Sample], label: impl Fn(&Sample) -> bool, features: usize) -> Self {
+    fn fit<S: std::borrow::Borrow<Sample>>(
+        samples: &[S],
+        label: impl Fn(&Sample) -> bool,
+        features: usize,
+    ) -> Self {
         Self { weights: vec![0.0; features + 1] }.refit(samples, label)
     }
 
@@ -295,51 +306,66 @@ pub struct Calibration {
     pub first: Logistic,
     /// P(the right entry is among the first [`LISTED`]).
     pub listed: Logistic,
-    /// What the calibration questions gave; the policy draws its bar from these.
-    pub outcomes: Vec<Outcome>,
+    /// What the calibration questions gave, in the order of the reference and
+    /// then of the own questions, the same for both generations; `None` where
+    /// the generation was not asked or found nothing. The policy draws its bar
+    /// from these.
+    pub outcomes: Vec<Option<Outcome>>,
 }
 
 /// One calibration question as the policy sees it: the confidence in the best
-/// candidate by a regression that has not seen the question, whether it was right, and how much the question counts.
-pub type Outcome = (Confidence, bool, f64);
+/// candidate by a regression that has not seen the question, whether it was
+/// right, and how much the question counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Outcome(pub Confidence, pub bool, pub f64);
 
 impl Calibration {
     /// Fits both regressions to a knowledge base's own questions and a
-    /// reference. `inside` of the own questions ask for an entry that is there:
-    /// where no entry has a second phrasing there are none, and strangers alone
-    /// would teach nothing but refusal.
-    pub fn fit(mut own: Vec<Sample>, inside: usize, reference: &Reference, generation: Generation) -> Self {
+    /// reference. An own question is `None` where it was not asked of this
+    /// generation. `inside` of them ask for an entry that is there: where no
+    /// entry has a second phrasing there are none, and strangers alone would
+    /// teach nothing but refusal.
+    pub fn fit(
+        own: Vec<Option<Sample>>,
+        inside: usize,
+        reference: &Reference,
+        generation: Generation,
+    ) -> Self {
         let count = inside as f64;
         let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
-        let (mut samples, sets) = reference.samples(generation);
-        rescale(&mut samples, 1.0 - share);
+        let (mut elsewhere, mut own) = (reference.samples(generation), own);
+        rescale(&mut elsewhere, 1.0 - share);
         rescale(&mut own, share);
-        // The part of each sample: its set, or its fold behind all sets.
+        // The part of each question: its set, or its fold behind all sets.
+        let sets = reference.rows.iter().map(|row| row.0);
         let folds = own.len().min(FOLDS);
         let own_parts = (0..own.len()).map(|index| reference.sets.len() + index % folds);
-        let parts: Vec<usize> = sets.into_iter().chain(own_parts).collect();
-        samples.extend(own);
+        let parts: Vec<usize> = sets.chain(own_parts).collect();
+        let asked: Vec<Option<Sample>> = elsewhere.into_iter().chain(own).collect();
+        let samples: Vec<&Sample> = asked.iter().flatten().collect();
         let features = feature_count(generation);
         let first = Logistic::fit(&samples, |sample| sample.right, features);
         let listed = Logistic::fit(&samples, |sample| sample.listed, features);
         let judges: Vec<Logistic> = (0..reference.sets.len() + folds)
             .into_par_iter()
             .map(|part| {
-                let others: Vec<&Sample> = samples
+                let others: Vec<&Sample> = asked
                     .iter()
                     .zip(&parts)
                     .filter(|(_, its)| **its != part)
-                    .map(|(sample, _)| sample)
+                    .filter_map(|(sample, _)| sample.as_ref())
                     .collect();
                 first.refit(&others, |sample| sample.right)
             })
             .collect();
-        let outcomes = samples
+        let outcomes = asked
             .iter()
             .zip(parts)
             .map(|(sample, part)| {
-                let confidence = Confidence::new(judges[part].probability(&sample.features));
-                (confidence, sample.right, sample.weight)
+                sample.as_ref().map(|sample| {
+                    let confidence = Confidence::new(judges[part].probability(&sample.features));
+                    Outcome(confidence, sample.right, sample.weight)
+                })
             })
             .collect();
         Self { first, listed, outcomes }
@@ -347,10 +373,10 @@ impl Calibration {
 }
 
 /// Makes the weights of some samples add up to `total`.
-fn rescale(samples: &mut [Sample], total: f64) {
-    let sum: f64 = samples.iter().map(|sample| sample.weight).sum();
+fn rescale(samples: &mut [Option<Sample>], total: f64) {
+    let sum: f64 = samples.iter().flatten().map(|sample| sample.weight).sum();
     if sum > 0.0 {
-        samples.iter_mut().for_each(|sample| sample.weight *= total / sum);
+        samples.iter_mut().flatten().for_each(|sample| sample.weight *= total / sum);
     }
 }
 
@@ -407,7 +433,7 @@ mod tests {
         let shipped = Reference::shipped().unwrap();
         let (name, _) = shipped.sets[0].clone();
         let left = Reference::without(std::slice::from_ref(&name)).unwrap();
-        assert!(left.two.len() < shipped.two.len() && left.two.iter().all(|row| row.0 != 0));
+        assert!(left.rows.len() < shipped.rows.len() && left.rows.iter().all(|row| row.0 != 0));
         assert!(Reference::without(&["no such set".to_owned()]).is_err());
     }
 
@@ -417,7 +443,7 @@ mod tests {
         // it looks sure and is wrong; a regression that saw it would know.
         let row = |set: usize, sure: bool, right: bool| {
             let x = f64::from(u8::from(sure));
-            Row(set, vec![x, x, x, x, 1.0, 1.0, 0.0], right, right)
+            Row(set, Some(Judged(vec![x, x, x, x, 1.0, 1.0, 0.0], right, right)), None)
         };
         let rows = |set: usize, upside_down: bool| {
             (0..200).map(move |index| row(set, index % 2 == 0, (index % 2 == 0) != upside_down))
@@ -425,13 +451,12 @@ mod tests {
         let reference = Reference {
             sets: vec![("a".to_owned(), 200), ("b".to_owned(), 200), ("odd".to_owned(), 200)],
             features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
-            one: rows(0, false).chain(rows(1, false)).chain(rows(2, true)).collect(),
-            two: Vec::new(),
+            rows: rows(0, false).chain(rows(1, false)).chain(rows(2, true)).collect(),
         };
         let calibration = Calibration::fit(Vec::new(), 0, &reference, Generation::One);
-        let odd = &calibration.outcomes[400..];
-        let sure: Vec<_> = odd.iter().filter(|(confidence, ..)| confidence.value() > 0.9).collect();
+        let odd = calibration.outcomes[400..].iter().flatten();
+        let sure: Vec<_> = odd.filter(|Outcome(confidence, ..)| confidence.value() > 0.9).collect();
         assert_eq!(sure.len(), 100);
-        assert!(sure.iter().all(|(_, right, _)| !right));
+        assert!(sure.iter().all(|Outcome(_, right, _)| !right));
     }
 }

@@ -84,6 +84,8 @@ pub struct Engine {
     release: Arc<Release>,
     one: Policy,
     two: Policy,
+    /// From this confidence on generation 1 answers before the encoder has run.
+    exit: Confidence,
 }
 
 /// A question on its way through the stages.
@@ -109,7 +111,10 @@ impl Engine {
             .two
             .as_ref()
             .map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
-        Self { release, one, two }
+        let exit = calibrations.two.as_ref().map_or(one.bar, |two| {
+            Policy::exit(max_wrong, &calibrations.one.outcomes, &two.calibration.outcomes)
+        });
+        Self { release, one, two, exit }
     }
 
     /// What is published.
@@ -204,10 +209,13 @@ impl Engine {
         let one = self.decide(&lexical.ranked, lexical.evidence, &calibrations.one, Generation::One);
         if let Some(trace) = trace.as_deref_mut() {
             trace.generation1.fill(&self.release, &one, lexical.evidence, &self.one);
+            trace.exit = self.exit.value();
         }
         let two = calibrations.two.as_ref().filter(|_| options.generation == Generation::Two);
         // Generation 1 alone, or sure enough that the encoder need not run.
-        if outcome.is_none() && (two.is_none() || one.decision == Decision::Answer) {
+        let sure = one.decision == Decision::Answer
+            && one.candidates.first().is_some_and(|best| best.confidence >= self.exit);
+        if outcome.is_none() && (two.is_none() || sure) {
             let Verdict { decision, reason, candidates, offered } = one;
             outcome = Some(decided(decision, reason, candidates, offered, Generation::One));
         }

@@ -31,6 +31,8 @@ pub struct Trace {
     pub scale: Option<Scale>,
     /// What generation 1 alone would say.
     pub generation1: TracedVerdict,
+    /// The confidence from which on generation 1 answers before the encoder has run.
+    pub exit: f64,
     /// What generation 2 would say.
     pub generation2: TracedVerdict,
     /// The rule that decided.

@@ -36,6 +36,8 @@ pub struct Seen {
     pub semantic: Vec<Hit>,
     /// What generation 1 alone would say.
     pub generation1: Verdict,
+    /// The confidence from which on generation 1 answers before the encoder has run.
+    pub exit: f64,
     /// What generation 2 would say.
     pub generation2: Verdict,
 }

@@ -12,7 +12,7 @@
 //!   thresholds; zhida's confidence is measured the same way beside them.
 
 use super::compare::Paired;
-use super::evidence::{Line, Verdict};
+use super::evidence::{Line, Seen, Verdict};
 use super::metrics::Estimate;
 use crate::decide::Decision;
 
@@ -161,12 +161,18 @@ pub fn cascade(lines: &[Line]) -> Cascade {
         let right = verdict.candidates.first().is_some_and(|best| line.expect.accepts(&best.entry));
         (answers && right, answers && !right)
     }
+    /// Whether generation 1 is sure enough that the encoder need not run.
+    fn is_first(seen: &Seen) -> bool {
+        let best = seen.generation1.candidates.first();
+        seen.generation1.decision == Some(Decision::Answer)
+            && best.is_some_and(|best| best.confidence >= seen.exit)
+    }
     let deeds: Vec<[(bool, bool); 2]> = lines
         .iter()
         .filter_map(|line| line.trace.as_ref().filter(|seen| seen.exact.is_none()).map(|seen| (line, seen)))
         .map(|(line, seen)| {
-            let (one, two) = (deed(line, &seen.generation1), deed(line, &seen.generation2));
-            [two, if one.0 || one.1 { one } else { two }]
+            let two = deed(line, &seen.generation2);
+            [two, if is_first(seen) { deed(line, &seen.generation1) } else { two }]
         })
         .collect();
     let rate = |which: usize| {
@@ -176,7 +182,7 @@ pub fn cascade(lines: &[Line]) -> Cascade {
     };
     let spared = |line: &&Line| {
         let seen = line.trace.as_ref().filter(|seen| seen.exact.is_none());
-        seen.is_some_and(|seen| seen.generation1.decision == Some(Decision::Answer))
+        seen.is_some_and(is_first)
     };
     Cascade {
         alone: rate(0),
@@ -214,7 +220,7 @@ mod tests {
             let verdict = |(decision, entry): (&str, &str)| serde_json::json!({"decision": decision, "candidates": [{"entry": entry, "confidence": 0.9}], "evidence": null});
             serde_json::from_value(serde_json::json!({
                 "text": "?", "expect": "a",
-                "trace": {"exact": null, "lexical": [], "semantic": [], "generation1": verdict(one), "generation2": verdict(two)},
+                "trace": {"exact": null, "lexical": [], "semantic": [], "generation1": verdict(one), "exit": 0.8, "generation2": verdict(two)},
             }))
             .unwrap()
         };

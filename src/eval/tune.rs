@@ -12,13 +12,11 @@ use serde::Serialize;
 use super::dataset::LabelledQuery;
 use super::metrics::{Estimate, Verdict};
 use super::run;
+use crate::decide::policy::GOALS;
 use crate::decide::{Decision, Generation};
 use crate::engine::{Engine, Options};
 use crate::error::Result;
 use crate::release::Release;
-
-/// The goals that are tried.
-pub const GOALS: [f64; 9] = [0.01, 0.02, 0.03, 0.05, 0.08, 0.10, 0.15, 0.20, 0.30];
 
 /// What one goal gives.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::decide::Generation;
-use crate::decide::calibrate::{LISTED, Reference, Row};
+use crate::decide::calibrate::{Judged, LISTED, Reference, Row};
 use crate::decide::evidence::FEATURES;
 use crate::error::{Error, Problem, Result};
 use crate::eval::dataset::Expect;
@@ -70,7 +70,7 @@ pub fn gather(files: &[impl AsRef<Path>], also_right: &HashSet<AlsoRight>) -> Re
         let taken = lines.len().min(PER_SET);
         for index in 0..taken {
             let (text, expect, trace) = &lines[index * lines.len() / taken];
-            let row = |verdict: &Verdict, generation| {
+            let judged = |verdict: &Verdict, generation| {
                 let accepts = |scored: &Scored| {
                     let pair = AlsoRight { text: text.clone(), entry: scored.entry.clone() };
                     expect.accepts(&scored.entry) || also_right.contains(&pair)
@@ -83,11 +83,11 @@ pub fn gather(files: &[impl AsRef<Path>], also_right: &HashSet<AlsoRight>) -> Re
                         .collect();
                     let right = verdict.candidates.first().is_some_and(accepts);
                     let listed = verdict.candidates.iter().take(LISTED).any(accepts);
-                    Row(set, features, right, listed)
+                    Judged(features, right, listed)
                 })
             };
-            reference.one.extend(row(&trace.generation1, Generation::One));
-            reference.two.extend(row(&trace.generation2, Generation::Two));
+            let one = judged(&trace.generation1, Generation::One);
+            reference.rows.push(Row(set, one, judged(&trace.generation2, Generation::Two)));
         }
         reference.sets.push((name, taken));
     }

@@ -32,7 +32,7 @@ use crate::retrieve::{Phrasing, phrasings};
 use crate::text::{Analyzer, Lexicon};
 
 /// The form of a release's folder; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 1;

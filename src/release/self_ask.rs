@@ -88,7 +88,6 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
     };
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     let fit = |samples: Vec<Option<Sample>>, generation: Generation| {
-        let samples = samples.into_iter().flatten().collect();
         Calibration::fit(samples, inside(usize::from(generation.number()) - 1), subject.reference, generation)
     };
     let one = fit(one, Generation::One);

@@ -356,7 +356,7 @@ fn tuning_shows_what_each_goal_gives_and_proposes_one() {
     let report = desk.json("out/report.json");
     for generation in ["1", "2"] {
         let choices = report["generations"][generation]["trade_off"].as_array().unwrap();
-        assert_eq!(choices.len(), zhida::eval::tune::GOALS.len());
+        assert_eq!(choices.len(), zhida::decide::policy::GOALS.len());
         let bars: Vec<f64> = choices.iter().map(|choice| choice["bar"].as_f64().unwrap()).collect();
         assert!(bars.is_sorted_by(|a, b| a >= b), "a looser goal never has the higher bar: {bars:?}");
         // Its own goal is among them, and gives what the run itself gave.
