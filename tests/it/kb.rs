@@ -1,5 +1,6 @@
 //! What happens to a knowledge base between a spreadsheet and a release.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -862,7 +863,7 @@ impl Drop for TinyDisk {
 #[test]
 fn a_full_disk_leaves_the_old_release() {
     let desk = Desk::new();
-    let Some(_disk) = TinyDisk::mount(&desk.data(), 1024) else {
+    let Some(_disk) = TinyDisk::mount(&desk.data(), 4096) else {
         eprintln!(
             "SKIPPED: no right to mount a small file system; `a_write_that_fails_leaves_the_old_release` did run"
         );
@@ -874,7 +875,11 @@ fn a_full_disk_leaves_the_old_release() {
     assert!(desk.import(&shop()).status.success());
     // What is left must do for the beginning of a release and not for all of it.
     let ballast = desk.data().join("ballast");
-    std::fs::write(&ballast, vec![0u8; 450 << 10]).expect("room for ballast");
+    let mut file = std::fs::File::create(&ballast).expect("room for ballast");
+    while file.write_all(&[0; 4 << 10]).is_ok() {}
+    let full = file.metadata().expect("known").len();
+    file.set_len(full.saturating_sub(120 << 10)).expect("shorter");
+    drop(file);
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1), "it fitted: {}", stderr(&output));
     assert!(

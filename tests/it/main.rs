@@ -10,5 +10,6 @@ mod kb;
 mod laws;
 mod model;
 mod scripts;
+mod store;
 mod support;
 mod tidy;
