@@ -1,6 +1,7 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
 mod differences;
+mod entry;
 mod history;
 mod signed;
 
@@ -76,6 +77,8 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Show or change one entry; customers get a change at once.
+    Entry(entry::Args),
     /// Write the draft to a file.
     Export {
         #[command(flatten)]
@@ -191,6 +194,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         Command::Check { common, kb, json } => examine(common, kb, *json),
         Command::Publish { common, kb, signed, force } => publish(common, kb, signed, *force),
+        Command::Entry(args) => entry::run(args),
         Command::Export { place, out } => export(&place.shelf()?, out),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),

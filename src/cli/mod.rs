@@ -170,7 +170,7 @@ impl Common {
             .extension()
             .is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
         if !looks_like_file && !path.is_file() {
-            return self.releases()?.open_current(&self.store().shelf(kb)?);
+            return self.releases()?.open_served(&self.store().shelf(kb)?);
         }
         let base = formats::read(path)?;
         if !base.entries().iter().any(|entry| entry.enabled) {

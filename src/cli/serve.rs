@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit and two for looking after releases.
-        .max_blocking_threads(in_flight + 2)
+        .max_blocking_threads(in_flight + server::AUTHORS + 2)
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
     let result = runtime.block_on(serve(args, in_flight));

@@ -8,9 +8,11 @@
 
 mod build;
 pub mod checkup;
+mod live;
 mod self_ask;
 
 pub use build::{Build, Built, Progress, background};
+pub use live::Edit;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -109,7 +111,9 @@ pub struct Semantics {
     pub scale: Scale,
 }
 
-/// An opened release.
+/// An opened release. Copies share what edits do not change: the published
+/// index and vectors.
+#[derive(Clone)]
 pub struct Release {
     manifest: Manifest,
     entries: Vec<Entry>,
@@ -119,10 +123,13 @@ pub struct Release {
     lexical: Lexical,
     semantic: Option<Semantic>,
     folder: PathBuf,
-    calibrations: Calibrations,
+    calibrations: Arc<Calibrations>,
     encoder: Option<Arc<Encoder>>,
     /// A folder that exists only as long as this release is open.
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<Arc<tempfile::TempDir>>,
+    /// `None` before the first edit.
+    places: Option<live::Places>,
+    edits: usize,
 }
 
 /// The analyzer for some entries: the shipped lexicon and the entries' own keywords.
@@ -204,9 +211,11 @@ impl Release {
             lexical,
             semantic,
             folder: folder.to_path_buf(),
-            calibrations,
+            calibrations: Arc::new(calibrations),
             encoder,
             _temporary: None,
+            places: None,
+            edits: 0,
         })
     }
 
@@ -215,12 +224,13 @@ impl Release {
         &self.manifest
     }
 
-    /// The published entries, in the author's order.
+    /// The published entries, in the author's order; after edits, places of
+    /// entries that are gone hold them switched off.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Their phrasings, in the same order.
+    /// Their phrasings, in the same order; after edits, also some that are gone.
     pub fn phrasings(&self) -> &[Phrasing] {
         &self.phrasings
     }

@@ -44,6 +44,18 @@ pub enum Kind {
     InvalidField,
     /// More questions than one batch may hold.
     BatchTooLarge,
+    /// No entry has the id.
+    UnknownEntry,
+    /// An entry has the id already.
+    EntryExists,
+    /// Another entry has the question or keyword.
+    QuestionTaken,
+    /// Somebody else changed the entry.
+    StaleEntry,
+    /// The entry has a fault.
+    InvalidEntry,
+    /// A change must say which state it is meant for.
+    PreconditionRequired,
     /// The machine is busy with other questions.
     Overloaded,
     /// We must fix something.
@@ -56,14 +68,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
+        Self::UnknownEntry,
         Self::MethodNotAllowed,
         Self::SlowBody,
+        Self::EntryExists,
+        Self::QuestionTaken,
+        Self::StaleEntry,
         Self::BodyTooLarge,
         Self::WrongContentType,
         Self::BlankText,
@@ -72,6 +88,8 @@ impl Kind {
         Self::UnknownField,
         Self::InvalidField,
         Self::BatchTooLarge,
+        Self::InvalidEntry,
+        Self::PreconditionRequired,
         Self::Overloaded,
         Self::Internal,
         Self::NotReady,
@@ -108,6 +126,20 @@ impl Kind {
             }
             Self::BatchTooLarge => {
                 (S::UNPROCESSABLE_ENTITY, "/problems/batch-too-large", "Too many questions in one batch")
+            }
+            Self::UnknownEntry => (S::NOT_FOUND, "/problems/unknown-entry", "Unknown entry"),
+            Self::EntryExists => (S::CONFLICT, "/problems/entry-exists", "The entry exists already"),
+            Self::QuestionTaken => {
+                (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
+            }
+            Self::StaleEntry => {
+                (S::PRECONDITION_FAILED, "/problems/stale-entry", "Somebody else changed the entry")
+            }
+            Self::InvalidEntry => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/invalid-entry", "The entry has a fault")
+            }
+            Self::PreconditionRequired => {
+                (S::PRECONDITION_REQUIRED, "/problems/precondition-required", "If-Match is missing")
             }
             Self::Overloaded => (S::TOO_MANY_REQUESTS, "/problems/overloaded", "The server is busy"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
@@ -146,6 +178,16 @@ impl Kind {
     }
 }
 
+/// Something that is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Fault {
+    /// The field to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is wrong and what to do, in Chinese.
+    pub message: String,
+}
+
 /// An RFC 9457 problem document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -170,6 +212,15 @@ pub struct Problem {
     /// The names that exist, when an unknown one was given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// The entry that has the question or keyword, when another one wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The entry's `ETag` now, when a change was meant for another state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Everything that is wrong with an entry; `field` and `detail` are those of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Fault>,
     /// Names this problem in the logs, when they say more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -191,6 +242,9 @@ impl Problem {
             line: None,
             column: None,
             known: Vec::new(),
+            owner: None,
+            current: None,
+            problems: Vec::new(),
             trace_id: None,
             kind,
         }
@@ -223,9 +277,26 @@ impl From<Error> for Problem {
                 let known = known.clone();
                 Self { known, ..Self::new(Kind::UnknownKnowledgeBase, error.to_string()).of_field("kb") }
             }
+            Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
+            Error::Stale { current, .. } => {
+                let current = current.map(|revision| format!("\"{revision}\""));
+                Self { current, ..Self::new(Kind::StaleEntry, error.to_string()) }
+            }
+            Error::Taken { ref owner, field, .. } => {
+                let owner = Some(owner.clone());
+                Self { owner, ..Self::new(Kind::QuestionTaken, error.to_string()).of_field(field) }
+            }
+            Error::Corpus(ref found) => {
+                let faults: Vec<Fault> = found
+                    .iter()
+                    .map(|one| Fault { field: one.field.clone(), message: one.message.clone() })
+                    .collect();
+                let detail = found.first().map_or_else(|| error.to_string(), |one| one.message.clone());
+                let field = found.iter().find_map(|one| one.field.clone());
+                Self { field, problems: faults, ..Self::new(Kind::InvalidEntry, detail) }
+            }
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
-            | Error::Corpus(_)
             | Error::Model { .. }
             | Error::Release { .. }
             | Error::Io { .. }

@@ -13,12 +13,14 @@
 
 mod database;
 mod draft;
+mod edit;
 mod legacy;
 mod models;
 mod releases;
 mod signature;
 
 pub use draft::{Action, Revision};
+pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use models::Models;
 pub use releases::{Publication, Record, Served};
 pub use signature::Signature;

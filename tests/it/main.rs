@@ -8,6 +8,7 @@ mod eval;
 mod http;
 mod kb;
 mod laws;
+mod live;
 mod model;
 mod scripts;
 mod store;

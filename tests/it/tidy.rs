@@ -24,7 +24,7 @@ const LEVELS: [(&str, u8); 15] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 17] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("jieba_rs", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
@@ -40,6 +40,7 @@ const OWNERS: [(&str, &[&str]); 17] = [
     ("indicatif", &["cli"]),
     ("calamine", &["kb"]),
     ("rust_xlsxwriter", &["kb"]),
+    ("percent_encoding", &["server"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
 ];
