@@ -2,7 +2,9 @@
 
 mod differences;
 mod entry;
+mod gc;
 mod history;
+mod queries;
 mod signed;
 
 use std::path::PathBuf;
@@ -12,16 +14,19 @@ use std::time::Instant;
 use serde_json::json;
 
 use self::signed::Signed;
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, progress};
+use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::check::{Finding, Severity, check, sort};
 use crate::kb::diff::Diff;
 use crate::kb::merge::{Mode, merge};
 use crate::kb::{Entry, KnowledgeBase, formats};
+use crate::publish::{self, Outcome};
 use crate::release::checkup::checkup;
 use crate::release::{Build, Manifest, entries_of};
-use crate::store::{Publication, Shelf, Store};
+use crate::store::{Shelf, Store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -73,8 +78,8 @@ enum Command {
         kb: String,
         #[command(flatten)]
         signed: Signed,
-        /// Publish even though the check finds errors; both are recorded.
-        #[arg(long)]
+        /// Publish in spite of errors and regressions; they are recorded with the reason.
+        #[arg(long, requires = "reason")]
         force: bool,
     },
     /// Show or change one entry; customers get a change at once.
@@ -109,6 +114,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Attach labelled questions, which every publication is asked; without FILE print them.
+    Queries(queries::Args),
+    /// Remove old releases; never the one that is served, nor one in use.
+    Gc(gc::Args),
     /// Say who changed what, when and why, newest first.
     History {
         #[command(flatten)]
@@ -198,6 +207,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Export { place, out } => export(&place.shelf()?, out),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
+        Command::Queries(args) => queries::run(args),
+        Command::Gc(args) => gc::run(args),
         Command::History { place, entry, limit, json } => {
             history::run(&place.shelf()?, entry.as_deref(), *limit, *json)
         }
@@ -331,26 +342,46 @@ fn in_words(finding: &Finding) -> String {
 fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<ExitCode> {
     let start = Instant::now();
     let shelf = common.store().shelf(kb)?.signed(signed.signature()?);
-    let mut findings = check(&shelf.draft()?, time::OffsetDateTime::now_utc());
-    findings.retain(|finding| finding.severity == Severity::Error);
-    for finding in &findings {
+    let before = shelf.current()?;
+    let encoder = common.encoder()?;
+    let bars = progress::Bars::new();
+    let interrupt = Interrupt::watch()?;
+    let models = common.releases()?;
+    let outcome = publish::stoppable(|| {
+        publish::publish(
+            &shelf,
+            publish::Request {
+                models: &models,
+                encoder: encoder.clone(),
+                max_wrong: DEFAULT_MAX_WRONG,
+                forced: force,
+                progress: &|stage, done, total| {
+                    interrupt.stop_if_asked();
+                    bars.show(stage, done, total);
+                },
+            },
+        )
+    })?;
+    let Some(outcome) = outcome else {
+        eprintln!("{kb}: stopped; nothing was published");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    drop(bars);
+    let (Outcome::Published(_, report) | Outcome::Refused(report)) = &outcome;
+    for finding in &report.errors {
         eprintln!("{}", in_words(finding));
     }
-    if !findings.is_empty() && !force {
+    let regressed = report.comparison.as_ref().is_some_and(|comparison| {
+        queries::tell(comparison);
+        comparison.regressed
+    });
+    let Outcome::Published(published, _) = outcome else {
+        let worse = if regressed { " and answers the labelled questions worse, beyond chance" } else { "" };
         return Err(Error::Refused(format!(
-            "{kb} has {} errors and is not published; mend them, or publish all the same with --force",
-            findings.len()
+            "{kb} has {} errors{worse}, and is not published; mend it, or publish all the same with --force --reason TEXT",
+            report.errors.len()
         )));
-    }
-    let before = shelf.current().ok().flatten();
-    let bars = progress::Bars::new();
-    let encoder = common.encoder()?;
-    let published = shelf.publish_as(Publication {
-        encoder: encoder.clone(),
-        progress: &|stage, done, total| bars.show(stage, done, total),
-        forced: &findings,
-    })?;
-    drop(bars);
+    };
     if let (None, Some(encoder)) = (&common.model, &encoder) {
         tell_of_another_model(&shelf, before, encoder);
     }
@@ -447,10 +478,14 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
         report["from"] = json!(before.to_string());
         report["to"] = json!(after.to_string());
+        report["queries"] = json!(queries::between(shelf, before, after)?);
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
     differences::print(&found);
+    if let Some(comparison) = queries::between(shelf, before, after)? {
+        queries::tell(&comparison);
+    }
     eprintln!(
         "{}: {} added, {} removed, {} changed, {} unchanged from {before} to {after}",
         shelf.name(),

@@ -13,6 +13,7 @@ macro_rules! say {
 mod adapt;
 mod ask;
 mod eval;
+mod interrupt;
 mod kb;
 mod model;
 mod progress;

@@ -38,7 +38,8 @@ pub const FORMAT: u32 = 1;
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 1;
 
-const MANIFEST: &str = "manifest.json";
+/// The file that says what a release is.
+pub const MANIFEST: &str = "manifest.json";
 const ENTRIES: &str = "entries.jsonl";
 const LEXICAL: &str = "lexical";
 const VECTORS: &str = "vectors.safetensors";
@@ -127,6 +128,9 @@ pub struct Release {
     encoder: Option<Arc<Encoder>>,
     /// A folder that exists only as long as this release is open.
     _temporary: Option<Arc<tempfile::TempDir>>,
+    /// Held with a shared lock, so that nobody removes the folder of a release
+    /// that is open.
+    _held: Option<Arc<fs::File>>,
     /// `None` before the first edit.
     places: Option<live::Places>,
     edits: usize,
@@ -151,6 +155,8 @@ impl Release {
     /// model do not fit; the message names both sides and the command that
     /// mends it.
     pub fn open(folder: &Path, encoder: Option<Arc<Encoder>>) -> Result<Self> {
+        // A file system without locks loses this protection and nothing else.
+        let held = fs::File::open(folder.join(MANIFEST)).ok().filter(|file| file.try_lock_shared().is_ok());
         let manifest = Manifest::read(folder)?;
         manifest.verify(folder)?;
         let entries = read_entries(&folder.join(ENTRIES))?;
@@ -214,6 +220,7 @@ impl Release {
             calibrations: Arc::new(calibrations),
             encoder,
             _temporary: None,
+            _held: held.map(Arc::new),
             places: None,
             edits: 0,
         })

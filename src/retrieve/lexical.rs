@@ -6,7 +6,7 @@
 //! runs of Chinese words.
 //!
 //! A segment of tantivy never changes, so live edits stand beside it
-//! ([`overlay`]): phrasings that are gone are skipped, new ones are scored by
+//! (`overlay`): phrasings that are gone are skipped, new ones are scored by
 //! the same formula, and both count in the statistics, so that every score is
 //! what it would be after a publication.
 

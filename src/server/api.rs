@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::error::{Kind, Problem};
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
-use super::{Server, entries};
+use super::{Server, authoring, entries, jobs};
 use crate::decide::Generation;
 use crate::engine::{Engine, Options, Reply};
 use crate::error::Error;
@@ -39,6 +39,8 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(answer)
         .merge(batch)
         .merge(entries::routes())
+        .merge(authoring::routes())
+        .merge(jobs::routes())
         .merge(rest)
         .split_for_parts();
     document.info.description = Some(description());

@@ -376,7 +376,8 @@ async fn delete(
         .await
 }
 
-fn shelf(server: &Server, kb: &str) -> Result<Shelf, Problem> {
+/// A knowledge base that exists.
+pub(super) fn shelf(server: &Server, kb: &str) -> Result<Shelf, Problem> {
     let store = server.registry().store();
     if store.shelf_to_create(kb).is_err() {
         return Err(
@@ -493,6 +494,7 @@ fn merge(value: &mut Value, patch: Value) {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// A text as a part of an address.
+pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

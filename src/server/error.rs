@@ -46,6 +46,12 @@ pub enum Kind {
     BatchTooLarge,
     /// No entry has the id.
     UnknownEntry,
+    /// No release has the number.
+    UnknownRelease,
+    /// No job has the id.
+    UnknownJob,
+    /// The knowledge base does not allow it in its present state.
+    NotNow,
     /// An entry has the id already.
     EntryExists,
     /// Another entry has the question or keyword.
@@ -68,15 +74,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
         Self::UnknownEntry,
+        Self::UnknownRelease,
+        Self::UnknownJob,
         Self::MethodNotAllowed,
         Self::SlowBody,
+        Self::NotNow,
         Self::EntryExists,
         Self::QuestionTaken,
         Self::StaleEntry,
@@ -128,6 +137,9 @@ impl Kind {
                 (S::UNPROCESSABLE_ENTITY, "/problems/batch-too-large", "Too many questions in one batch")
             }
             Self::UnknownEntry => (S::NOT_FOUND, "/problems/unknown-entry", "Unknown entry"),
+            Self::UnknownRelease => (S::NOT_FOUND, "/problems/unknown-release", "Unknown release"),
+            Self::UnknownJob => (S::NOT_FOUND, "/problems/unknown-job", "Unknown job"),
+            Self::NotNow => (S::CONFLICT, "/problems/not-now", "Not possible in the present state"),
             Self::EntryExists => (S::CONFLICT, "/problems/entry-exists", "The entry exists already"),
             Self::QuestionTaken => {
                 (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
@@ -184,8 +196,31 @@ pub struct Fault {
     /// The field to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// 1-based line or row of the file, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// 1-based column, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The sheet of a workbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// What is wrong and what to do, in Chinese.
     pub message: String,
+}
+
+impl Fault {
+    fn of(problem: &crate::error::Problem) -> Self {
+        // A sheet is named behind the file; the file's own name is the server's.
+        let sheet = problem.file.rsplit_once('[').map(|(_, sheet)| sheet.trim_end_matches(']').to_owned());
+        Self {
+            field: problem.field.clone(),
+            line: (problem.line > 0).then_some(problem.line),
+            column: (problem.column > 0).then_some(problem.column),
+            sheet,
+            message: problem.message.clone(),
+        }
+    }
 }
 
 /// An RFC 9457 problem document.
@@ -287,10 +322,7 @@ impl From<Error> for Problem {
                 Self { owner, ..Self::new(Kind::QuestionTaken, error.to_string()).of_field(field) }
             }
             Error::Corpus(ref found) => {
-                let faults: Vec<Fault> = found
-                    .iter()
-                    .map(|one| Fault { field: one.field.clone(), message: one.message.clone() })
-                    .collect();
+                let faults = found.iter().map(Fault::of).collect();
                 let detail = found.first().map_or_else(|| error.to_string(), |one| one.message.clone());
                 let field = found.iter().find_map(|one| one.field.clone());
                 Self { field, problems: faults, ..Self::new(Kind::InvalidEntry, detail) }

@@ -10,9 +10,11 @@
 
 mod admission;
 mod api;
+mod authoring;
 mod console;
 mod entries;
 pub mod error;
+mod jobs;
 mod metrics;
 mod registry;
 mod request;
@@ -62,6 +64,7 @@ struct Parts {
     admission: Admission,
     /// For authors, whose work must not take the customers' turns.
     authoring: Admission,
+    jobs: jobs::Jobs,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
@@ -78,6 +81,7 @@ impl Server {
             registry,
             admission,
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE),
+            jobs: jobs::Jobs::default(),
             metrics: Metrics::new(),
             description,
             stopping: AtomicBool::new(false),
@@ -101,6 +105,10 @@ impl Server {
     ) -> std::result::Result<T, Problem> {
         let server = self.clone();
         self.0.authoring.work(move |_| work(&server)).await?
+    }
+
+    fn jobs(&self) -> &jobs::Jobs {
+        &self.0.jobs
     }
 
     fn metrics(&self) -> &Metrics {

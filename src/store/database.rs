@@ -36,6 +36,14 @@ pub(super) mod schema {
             revision -> BigInt,
             live_from -> BigInt,
             live_to -> BigInt,
+            keep -> Nullable<Integer>,
+        }
+    }
+    diesel::table! {
+        queries (kb, position) {
+            kb -> Integer,
+            position -> BigInt,
+            content -> Text,
         }
     }
     diesel::table! {

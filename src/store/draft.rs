@@ -277,13 +277,12 @@ pub(super) fn point(
     position: i64,
     revision: i64,
 ) -> Outcome<()> {
-    diesel::replace_into(entries::table)
-        .values((
-            entries::kb.eq(kb),
-            entries::id.eq(&id.0),
-            entries::position.eq(position),
-            entries::revision.eq(revision),
-        ))
+    let place = (entries::position.eq(position), entries::revision.eq(revision));
+    diesel::insert_into(entries::table)
+        .values((entries::kb.eq(kb), entries::id.eq(&id.0), place))
+        .on_conflict((entries::kb, entries::id))
+        .do_update()
+        .set(place)
         .execute(connection)?;
     Ok(())
 }

@@ -11,18 +11,21 @@
 //! written beside its place and renamed into it, so a crash leaves the old
 //! state or the new one. Several processes may work on one directory at once.
 
+mod collect;
 mod database;
 mod draft;
 mod edit;
 mod legacy;
 mod models;
+mod queries;
 mod releases;
 mod signature;
 
+pub use collect::Collected;
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use models::Models;
-pub use releases::{Publication, Record, Served};
+pub use releases::{Approval, Publication, Record, Served};
 pub use signature::Signature;
 
 use std::path::{Path, PathBuf};
@@ -161,6 +164,11 @@ impl Shelf {
     /// The knowledge base's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The data directory that it is in.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The same knowledge base; changes are recorded under a signature.

@@ -20,7 +20,6 @@ use super::{Published, Shelf, kb_folder};
 use crate::disk::sync_folder;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::check::Finding;
 use crate::release::{Build, Manifest, Progress};
 
 /// What is recorded of a release.
@@ -89,8 +88,18 @@ pub struct Publication<'a> {
     pub encoder: Option<std::sync::Arc<Encoder>>,
     /// Hears how far it is.
     pub progress: Progress<'a>,
-    /// The errors in spite of which it is published.
-    pub forced: &'a [Finding],
+    /// Looks at the finished folder before it is served; with an error it is
+    /// not served and goes.
+    pub review: &'a dyn Fn(&Path) -> Result<Approval>,
+}
+
+/// What is recorded of the look at a release.
+#[derive(Debug, Clone, Default)]
+pub struct Approval {
+    /// Whether it is served in spite of what was found.
+    pub forced: bool,
+    /// What was found.
+    pub findings: Option<Value>,
 }
 
 /// The beginning of the names of folders that are not finished.
@@ -258,7 +267,7 @@ impl Shelf {
         encoder: Option<std::sync::Arc<Encoder>>,
         progress: Progress<'_>,
     ) -> Result<Published> {
-        self.publish_as(Publication { encoder, progress, forced: &[] })
+        self.publish_as(Publication { encoder, progress, review: &|_| Ok(Approval::default()) })
     }
 
     /// As [`Self::publish`], and says more.
@@ -266,7 +275,7 @@ impl Shelf {
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_as(&self, publication: Publication<'_>) -> Result<Published> {
-        let Publication { encoder, progress, forced } = publication;
+        let Publication { encoder, progress, review } = publication;
         let _lock = self.lock()?;
         let (base, revision) = self.draft_and_revision()?;
         if !base.entries().iter().any(|entry| entry.enabled) {
@@ -278,6 +287,7 @@ impl Shelf {
         let releases = self.releases();
         fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
         self.sweep(&releases);
+        self.sweep_forgotten()?;
         let number = self.next_number(&releases)?;
         // Vectors of a release that no longer opens are simply made again.
         let previous = self.open_current(encoder.clone()).ok();
@@ -288,15 +298,12 @@ impl Shelf {
         let build =
             Build { kb: &self.name, number, base: &base, encoder, previous: previous.as_ref(), progress };
         let built = build.write(beside.path())?;
+        let Approval { forced, findings } = review(beside.path())?;
+        drop(previous);
         let place = self.release_folder(number);
         let finished = beside.keep();
         fs::rename(&finished, &place).map_err(|e| Error::io("rename to", &place, e))?;
         sync_folder(&releases)?;
-        let findings = if forced.is_empty() {
-            None
-        } else {
-            Some(serde_json::to_string(forced).map_err(|e| Error::internal("store", e))?)
-        };
         self.store.database.write(|connection| {
             adopt(connection, self.store.root(), &self.name, Some(number))?;
             let Some(kb) = draft::find(connection, &self.name)? else {
@@ -308,14 +315,18 @@ impl Shelf {
                 at: now(),
                 author: self.signature.author.clone(),
                 reason: self.signature.reason.clone(),
-                forced: !forced.is_empty(),
-                findings,
+                forced,
+                findings: findings.map(|found| found.to_string()),
                 revision,
                 removed: None,
             };
             diesel::insert_into(releases::table).values(&row).execute(connection)?;
             serve(connection, &self.name, number, Serving::Published { revision }, &self.signature)
         })?;
+        if let Some(keep) = self.keeps()? {
+            let collected = self.collect_locked(usize::try_from(keep).unwrap_or(usize::MAX), false)?;
+            tracing::info!(kb = self.name, removed = ?collected.removed, "old releases are gone");
+        }
         Ok(Published { number, built })
     }
 
@@ -351,7 +362,7 @@ impl Shelf {
     }
 
     /// Held while a release is made, so that two of them cannot take one number.
-    fn lock(&self) -> Result<File> {
+    pub(super) fn lock(&self) -> Result<File> {
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
         let path = folder.join("lock");

@@ -667,7 +667,7 @@ async fn the_built_in_model_answers_in_generation_two() {
 /// A running `zhida serve`; it is killed when a test fails.
 pub struct Running {
     child: Child,
-    address: String,
+    pub address: String,
     log: std::thread::JoinHandle<String>,
 }
 
@@ -705,6 +705,12 @@ impl Running {
         let (head, body) = response.split_once("\r\n\r\n").expect("a head");
         assert!(head.starts_with("HTTP/1.1 200"), "{response}");
         serde_json::from_str(body).expect("JSON")
+    }
+
+    /// Ends it at once, whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
     }
 
     /// Sends SIGTERM; gives back the exit status and the log.

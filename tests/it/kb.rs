@@ -599,7 +599,7 @@ fn an_empty_knowledge_base_is_not_published() {
     assert_eq!(desk.import("").status.code(), Some(1));
     assert!(!desk.data().exists(), "nothing was created");
     assert!(desk.import(r#"{"question":"停用的","answer":"停用的答案","enabled":false}"#).status.success());
-    for args in [&[][..], &["--force"]] {
+    for args in [&[][..], &["--force", "--reason", "试一下"]] {
         let output = desk.kb("publish", args);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(stdout(&output), "");
@@ -631,7 +631,8 @@ fn publishing_refuses_errors_unless_forced() {
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("答案") && stderr(&output).contains("--force"), "{}", stderr(&output));
-    assert_eq!(desk.sound("publish", &["--force"]), "1\n");
+    assert_eq!(desk.kb("publish", &["--force"]).status.code(), Some(2), "a reason is needed");
+    assert_eq!(desk.sound("publish", &["--force", "--reason", "先上线再改"]), "1\n");
 }
 
 #[test]

@@ -138,8 +138,8 @@ fn a_release_remembers_its_author_and_reason() {
         (&one["author"], &one["reason"], &one["forced"]),
         (&"李雷".into(), &"领导要求".into(), &true.into())
     );
-    assert_eq!(one["findings"][0]["code"], "empty_answer");
-    assert_eq!(one["findings"][0]["entries"][0], "a");
+    assert_eq!(one["findings"]["errors"][0]["code"], "empty_answer");
+    assert_eq!(one["findings"]["errors"][0]["entries"][0], "a");
     desk.sound(&["kb", "rollback", "--kb", "t", "1", "--reason", "试一下"]);
     let report = desk.json(&["kb", "history", "--kb", "t", "--json"]);
     let acts: Vec<_> =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Modules by level; a module uses only lower levels and itself.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("error", 0),
     ("disk", 0),
     ("text", 0),
@@ -18,6 +18,7 @@ const LEVELS: [(&str, u8); 15] = [
     ("store", 6),
     ("eval", 6),
     ("learn", 7),
+    ("publish", 7),
     ("server", 8),
     ("cli", 9),
     ("main", 10),
