@@ -64,6 +64,39 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 
+    /// The caller must look at the entry again: somebody else changed it.
+    #[error("entry {entry:?} {}", now_at(*.current))]
+    Stale {
+        /// The entry's id.
+        entry: String,
+        /// The revision that holds it now; `None` when it is not there.
+        current: Option<i64>,
+    },
+
+    /// The caller must choose between two entries.
+    #[error(
+        "{field} of entry {entry:?}: {text:?} belongs to entry {owner:?} already; remove it from one of them"
+    )]
+    Taken {
+        /// The entry that was to be changed.
+        entry: String,
+        /// The field that holds the text.
+        field: &'static str,
+        /// The question or keyword as the exact matcher compares it.
+        text: String,
+        /// The entry that has it.
+        owner: String,
+    },
+
+    /// The caller named an entry that does not exist.
+    #[error("knowledge base {kb} has no entry {entry:?}")]
+    NoEntry {
+        /// The knowledge base.
+        kb: String,
+        /// The entry's id.
+        entry: String,
+    },
+
     /// We must fix zhida.
     #[error("internal error in {stage}: {message}")]
     Internal {
@@ -118,6 +151,15 @@ impl fmt::Display for Problem {
             write!(f, " [{field}]")?;
         }
         write!(f, " {}", self.message)
+    }
+}
+
+fn now_at(current: Option<i64>) -> String {
+    match current {
+        Some(revision) => {
+            format!("is at revision {revision} now; look at it again, and repeat the edit on top of that")
+        }
+        None => "does not exist; create it, or look for another id".to_owned(),
     }
 }
 

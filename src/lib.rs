@@ -36,7 +36,7 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`]; [`store`] and [`eval`]; [`learn`];
+//! [`decide`]; [`release`]; [`engine`]; [`store`] and [`eval`]; [`learn`] and [`publish`];
 //! [`server`]; [`cli`].
 
 pub mod cli;
@@ -48,6 +48,7 @@ pub mod error;
 pub mod eval;
 pub mod kb;
 pub mod learn;
+pub mod publish;
 pub mod release;
 pub mod retrieve;
 pub mod server;

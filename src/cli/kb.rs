@@ -1,17 +1,29 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
+mod differences;
+mod entry;
+mod gc;
+mod history;
+mod queries;
+mod signed;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::json;
 
+use self::signed::Signed;
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, progress};
+use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::check::{Finding, Severity, check, sort};
 use crate::kb::diff::Diff;
+use crate::kb::merge::{Mode, merge};
 use crate::kb::{Entry, KnowledgeBase, formats};
+use crate::publish::{self, Outcome};
 use crate::release::checkup::checkup;
 use crate::release::{Build, Manifest, Teachers, entries_of};
 use crate::store::{Shelf, Store};
@@ -26,13 +38,23 @@ pub(crate) struct Args {
 enum Command {
     /// List the knowledge bases.
     List(Data),
-    /// Replace the draft by a file; a new knowledge base is created.
+    /// Bring a file into the draft and print what changes; a new knowledge base is created.
     Import {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        signed: Signed,
+        /// `replace`: the file is everything; `update`: its entries are added
+        /// or take the place of those with their ids; `add`: only entries with
+        /// new ids are taken.
+        #[arg(long, value_name = "MODE", default_value = "replace")]
+        mode: Mode,
         /// Say what would change, and change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Print the changes as JSON.
+        #[arg(long)]
+        json: bool,
         /// A .jsonl, .csv or .xlsx file.
         file: PathBuf,
     },
@@ -54,10 +76,14 @@ enum Command {
         /// The knowledge base.
         #[arg(long, value_name = "NAME")]
         kb: String,
-        /// Publish even though the check finds errors.
-        #[arg(long)]
+        #[command(flatten)]
+        signed: Signed,
+        /// Publish in spite of errors and regressions; they are recorded with the reason.
+        #[arg(long, requires = "reason")]
         force: bool,
     },
+    /// Show or change one entry; customers get a change at once.
+    Entry(entry::Args),
     /// Write the draft to a file.
     Export {
         #[command(flatten)]
@@ -88,10 +114,30 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Attach labelled questions, which every publication is asked; without FILE print them.
+    Queries(queries::Args),
+    /// Remove old releases; never the one that is served, nor one in use.
+    Gc(gc::Args),
+    /// Say who changed what, when and why, newest first.
+    History {
+        #[command(flatten)]
+        place: Place,
+        /// Only the history of this entry.
+        #[arg(long, value_name = "ID")]
+        entry: Option<String>,
+        /// The most that is printed.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Serve a release that was published before.
     Rollback {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        signed: Signed,
         /// Its number.
         #[arg(value_name = "N")]
         number: u32,
@@ -152,13 +198,23 @@ impl std::fmt::Display for Side {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::List(data) => list(&Store::at(&data.data)),
-        Command::Import { place, dry_run, file } => import(place, file, *dry_run),
+        Command::Import { place, signed, mode, dry_run, json, file } => {
+            import(place, signed, file, *mode, *dry_run, *json)
+        }
         Command::Check { common, kb, json } => examine(common, kb, *json),
-        Command::Publish { common, kb, force } => publish(common, kb, *force),
+        Command::Publish { common, kb, signed, force } => publish(common, kb, signed, *force),
+        Command::Entry(args) => entry::run(args),
         Command::Export { place, out } => export(&place.shelf()?, out),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
-        Command::Rollback { place, number } => rollback(&place.shelf()?, *number),
+        Command::Queries(args) => queries::run(args),
+        Command::Gc(args) => gc::run(args),
+        Command::History { place, entry, limit, json } => {
+            history::run(&place.shelf()?, entry.as_deref(), *limit, *json)
+        }
+        Command::Rollback { place, signed, number } => {
+            rollback(&place.shelf()?.signed(signed.signature()?), *number)
+        }
     }
 }
 
@@ -172,21 +228,41 @@ fn list(store: &Store) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(place: &Place, file: &std::path::Path, dry_run: bool) -> Result<ExitCode> {
-    let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?;
-    let base = formats::read(file)?;
-    if base.entries().is_empty() {
+fn import(
+    place: &Place,
+    signed: &Signed,
+    file: &std::path::Path,
+    mode: Mode,
+    dry_run: bool,
+    as_json: bool,
+) -> Result<ExitCode> {
+    let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?.signed(signed.signature()?);
+    let incoming = formats::read(file)?;
+    if incoming.entries().is_empty() {
         return Err(Error::Refused(format!(
             "{}: 文件里没有条目（the file holds no entry）; the draft of {} stays as it is",
             file.display(),
             place.kb
         )));
     }
-    // A draft that was damaged by hand is replaced like any other.
-    let before = shelf.draft().map(|draft| draft.entries().to_vec()).unwrap_or_default();
-    let diff = Diff::between(&before, base.entries());
-    if !dry_run {
-        shelf.save_draft(&base)?;
+    let mut diff = Diff::default();
+    let change = |draft: KnowledgeBase| {
+        let merged = merge(draft.entries(), incoming, mode, &file.display().to_string())?;
+        diff = Diff::between(draft.entries(), merged.entries());
+        Ok(merged)
+    };
+    if dry_run {
+        change(shelf.draft()?)?;
+    } else {
+        shelf.change_draft(change)?;
+    }
+    if as_json {
+        let mut report = serde_json::to_value(&diff).map_err(|e| Error::internal("import", e))?;
+        report["mode"] = json!(mode);
+        report["dry_run"] = json!(dry_run);
+        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("import", e))?);
+    } else {
+        differences::print(&diff);
     }
     eprintln!(
         "{}: {} added, {} changed, {} removed, {} unchanged{}",
@@ -264,25 +340,49 @@ fn in_words(finding: &Finding) -> String {
     )
 }
 
-fn publish(common: &Common, kb: &str, force: bool) -> Result<ExitCode> {
+fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<ExitCode> {
     let start = Instant::now();
-    let shelf = common.store().shelf(kb)?;
-    let mut findings = check(&shelf.draft()?, time::OffsetDateTime::now_utc());
-    findings.retain(|finding| finding.severity == Severity::Error);
-    for finding in &findings {
+    let shelf = common.store().shelf(kb)?.signed(signed.signature()?);
+    let before = shelf.current()?;
+    let encoder = common.encoder()?;
+    let bars = progress::Bars::new();
+    let interrupt = Interrupt::watch()?;
+    let models = common.releases()?;
+    let outcome = publish::stoppable(|| {
+        publish::publish(
+            &shelf,
+            publish::Request {
+                models: &models,
+                encoder: encoder.clone(),
+                max_wrong: DEFAULT_MAX_WRONG,
+                forced: force,
+                progress: &|stage, done, total| {
+                    interrupt.stop_if_asked();
+                    bars.show(stage, done, total);
+                },
+            },
+        )
+    })?;
+    let Some(outcome) = outcome else {
+        eprintln!("{kb}: stopped; nothing was published");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    drop(bars);
+    let (Outcome::Published(_, report) | Outcome::Refused(report)) = &outcome;
+    for finding in &report.errors {
         eprintln!("{}", in_words(finding));
     }
-    if !findings.is_empty() && !force {
+    let regressed = report.comparison.as_ref().is_some_and(|comparison| {
+        queries::tell(comparison);
+        comparison.regressed
+    });
+    let Outcome::Published(published, _) = outcome else {
+        let worse = if regressed { " and answers the labelled questions worse, beyond chance" } else { "" };
         return Err(Error::Refused(format!(
-            "{kb} has {} errors and is not published; mend them, or publish all the same with --force",
-            findings.len()
+            "{kb} has {} errors{worse}, and is not published; mend it, or publish all the same with --force --reason TEXT",
+            report.errors.len()
         )));
-    }
-    let before = shelf.current().ok().flatten();
-    let bars = progress::Bars::new();
-    let encoder = common.encoder()?;
-    let published = shelf.publish(encoder.clone(), &|stage, done, total| bars.show(stage, done, total))?;
-    drop(bars);
+    };
     if let (None, Some(encoder)) = (&common.model, &encoder) {
         tell_of_another_model(&shelf, before, encoder);
     }
@@ -313,35 +413,43 @@ fn tell_of_another_model(shelf: &Shelf, before: Option<u32>, encoder: &Encoder) 
 }
 
 fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
-    // A damaged pointer must not hide the releases that could mend it.
-    let current = shelf.current().ok().flatten();
+    let current = shelf.current()?;
     let mut rows = Vec::new();
-    for number in shelf.versions()? {
+    for record in shelf.records()? {
+        let number = record.release;
         let is_current = current == Some(number);
         // A release that this program cannot read is still one that exists.
         let manifest = Manifest::read(&shelf.release_folder(number));
         if !as_json {
             let mark = if is_current { '*' } else { ' ' };
+            let forced = if record.forced { ", forced" } else { "" };
+            let reason = record.reason.as_deref().map_or_else(String::new, |why| format!("（{why}）"));
             match &manifest {
                 Ok(manifest) => say!(
-                    "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}",
+                    "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}\tby {}{forced}{reason}",
                     moment(manifest.created)?,
                     manifest.entries,
                     manifest.phrasings,
-                    manifest.model.as_ref().map_or("no model", |model| model.id.as_str())
+                    manifest.model.as_ref().map_or("no model", |model| model.id.as_str()),
+                    record.author
                 ),
                 Err(e) => say!("{mark} {number}\tcannot be read: {e}"),
             }
             continue;
         }
-        rows.push(match manifest {
-            Ok(manifest) => json!({
-                "release": number, "current": is_current, "created": moment(manifest.created)?,
-                "entries": manifest.entries, "phrasings": manifest.phrasings,
-                "model": manifest.model, "written_by": manifest.written_by,
-            }),
-            Err(e) => json!({"release": number, "current": is_current, "error": e.to_string()}),
-        });
+        let mut row = serde_json::to_value(&record).map_err(|e| Error::internal("versions", e))?;
+        row["current"] = json!(is_current);
+        match manifest {
+            Ok(manifest) => {
+                row["created"] = json!(moment(manifest.created)?);
+                row["entries"] = json!(manifest.entries);
+                row["phrasings"] = json!(manifest.phrasings);
+                row["model"] = json!(manifest.model);
+                row["written_by"] = json!(manifest.written_by);
+            }
+            Err(e) => row["error"] = json!(e.to_string()),
+        }
+        rows.push(row);
     }
     if as_json {
         say!("{}", serde_json::to_string_pretty(&rows).map_err(|e| Error::internal("versions", e))?);
@@ -371,20 +479,13 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
         report["from"] = json!(before.to_string());
         report["to"] = json!(after.to_string());
+        report["queries"] = json!(queries::between(shelf, before, after)?);
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    for entry in &found.added {
-        say!("+ [{}] {}", entry.id, entry.question);
-    }
-    for entry in &found.removed {
-        say!("- [{}] {}", entry.id, entry.question);
-    }
-    for entry in &found.changed {
-        say!("~ [{}] {}", entry.id, entry.question);
-        for change in &entry.fields {
-            say!("    {}: {} → {}", change.field, change.before, change.after);
-        }
+    differences::print(&found);
+    if let Some(comparison) = queries::between(shelf, before, after)? {
+        queries::tell(&comparison);
     }
     eprintln!(
         "{}: {} added, {} removed, {} changed, {} unchanged from {before} to {after}",

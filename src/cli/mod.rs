@@ -14,6 +14,7 @@ mod adapt;
 mod ask;
 mod bench;
 mod eval;
+mod interrupt;
 mod kb;
 mod model;
 mod progress;
@@ -182,7 +183,7 @@ impl Common {
                     "--leave-out: {kb} is published, and was calibrated when it was; give the knowledge base as a file"
                 )));
             }
-            return self.releases()?.open_current(&self.store().shelf(kb)?);
+            return self.releases()?.open_served(&self.store().shelf(kb)?);
         }
         let base = formats::read(path)?;
         if !base.entries().iter().any(|entry| entry.enabled) {

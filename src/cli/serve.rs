@@ -12,9 +12,9 @@ use super::{Common, progress};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::{KnowledgeBase, formats};
+use crate::kb::formats;
 use crate::server::{self, Admission, Registry, Server};
-use crate::store::{Shelf, Store};
+use crate::store::{Signature, Store};
 
 /// The knowledge base of the first start.
 const DEMO: &str = "demo";
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit and two for looking after releases.
-        .max_blocking_threads(in_flight + 2)
+        .max_blocking_threads(in_flight + server::AUTHORS + 2)
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
     let result = runtime.block_on(serve(args, in_flight));
@@ -104,29 +104,22 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     if !(names.is_empty() || names == [DEMO]) {
         return Ok(());
     }
-    let shelf = store.shelf_to_create(DEMO)?;
+    let shelf = store.shelf_to_create(DEMO)?.signed(Signature::of("zhida"));
     if shelf.current()?.is_some() {
         return Ok(());
     }
     let demo = formats::read_jsonl("corpora/shop.kb.jsonl", DEMO_ENTRIES.as_bytes())?;
-    match draft(&shelf)? {
-        None => shelf.save_draft(&demo)?,
-        Some(draft) if draft == demo => {}
+    let draft = shelf.draft()?;
+    if draft.entries().is_empty() {
+        shelf.save_draft(&demo)?;
+    } else if draft != demo {
         // Somebody imported their own under this name; publishing it is theirs to do.
-        Some(_) => return Ok(()),
+        return Ok(());
     }
     let bars = progress::Bars::new();
     let published = shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total))?;
     tracing::info!(kb = DEMO, release = published.number, "published the demo knowledge base");
     Ok(())
-}
-
-fn draft(shelf: &Shelf) -> Result<Option<KnowledgeBase>> {
-    match shelf.draft() {
-        Ok(draft) => Ok(Some(draft)),
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 fn cannot_listen(address: &str, error: &std::io::Error) -> Error {

@@ -287,6 +287,18 @@ impl Matrix {
         Embedding(self.values[index * self.width..(index + 1) * self.width].into())
     }
 
+    /// Overwrites a row, or adds the next one.
+    pub fn put(&mut self, row: usize, vector: &Embedding) {
+        let values = vector.as_slice();
+        self.width = values.len();
+        let start = row * self.width;
+        if start == self.values.len() {
+            self.values.extend_from_slice(values);
+        } else {
+            self.values[start..start + self.width].copy_from_slice(values);
+        }
+    }
+
     /// The cosines of a vector with every row, in the order of the rows.
     pub fn cosines(&self, query: &Embedding, out: &mut Vec<f32>) {
         if self.is_empty() {

@@ -1,11 +1,14 @@
 //! In what order?
 //!
 //! [`Engine`] is the only place that knows the order of the stages. It is
-//! synchronous and never changes: a new release is a new engine.
+//! synchronous and never changes: a new release or an edit is a new engine
+//! ([`Live`] makes those of edits).
 
+mod live;
 mod reply;
 mod trace;
 
+pub use live::{Change, Live, replay};
 pub use reply::{Answer, Explanation, HandoffReply, Reply, Suggestion};
 pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
 
@@ -80,6 +83,7 @@ impl Outcome {
 }
 
 /// A release ready to answer under a goal.
+#[derive(Clone)]
 pub struct Engine {
     release: Arc<Release>,
     one: Policy,

@@ -22,7 +22,7 @@ pub struct Reply {
     pub handoff: Option<HandoffReply>,
     /// The knowledge base that was asked.
     pub kb: String,
-    /// Its release.
+    /// Its release: `12`, or `12+3` with three live edits on top.
     pub release: String,
     /// The model of the release; `null` in lexical-only mode.
     pub model: Option<String>,
@@ -119,7 +119,7 @@ impl Reply {
             suggestions,
             handoff,
             kb: manifest.kb.clone(),
-            release: manifest.number.to_string(),
+            release: release.label(),
             model: manifest.model.as_ref().map(|model| model.id.clone()),
             generation: outcome.generation.number(),
             took_us: outcome.micros,

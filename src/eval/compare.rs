@@ -237,35 +237,9 @@ pub fn compare(
                 predictions.len()
             )));
         }
-        let pairs: Vec<(Verdict, Verdict)> = before
-            .iter()
-            .zip(predictions)
-            .map(|(Deed(decision, entry, _), now)| {
-                (Verdict::new(&now.expect, *decision, entry.as_ref()), Verdict::of(now))
-            })
-            .collect();
-        let paired = |wanted: Verdict| Paired::new(pairs.iter().map(|(a, b)| (*a == wanted, *b == wanted)));
-        let (right, wrong) = (paired(Verdict::Right), paired(Verdict::Wrong));
-        let regressed = (right.lost > right.gained && right.p < SIGNIFICANT)
-            || (wrong.gained > wrong.lost && wrong.p < SIGNIFICANT);
-        let mut kinds = BTreeMap::new();
-        for ((deed, now), (was, is)) in before.iter().zip(predictions).zip(&pairs) {
-            if was == is {
-                continue;
-            }
-            let flip = format!("{}_to_{}", was.name(), is.name());
-            *kinds.entry(flip.clone()).or_insert(0) += 1;
-            flips.push(Flip {
-                generation: number,
-                flip,
-                text: now.text.clone(),
-                expect: now.expect.clone(),
-                tags: now.tags.clone(),
-                before: deed.into(),
-                after: (&Deed::of(now)).into(),
-            });
-        }
-        generations.insert(number, Change { right, wrong, flips: kinds, regressed });
+        let (change, flipped) = changes(number, before, predictions);
+        flips.extend(flipped);
+        generations.insert(number, change);
     }
     if generations.is_empty() {
         let known: Vec<String> = baseline.outcomes.keys().map(u8::to_string).collect();
@@ -286,6 +260,41 @@ pub fn compare(
         generations,
     };
     Ok((comparison, flips))
+}
+
+/// What changed from one run of a generation to another one over the same
+/// questions, with the questions whose outcome is another one.
+pub fn changes(number: u8, before: &[Deed], predictions: &[Prediction]) -> (Change, Vec<Flip>) {
+    let pairs: Vec<(Verdict, Verdict)> = before
+        .iter()
+        .zip(predictions)
+        .map(|(Deed(decision, entry, _), now)| {
+            (Verdict::new(&now.expect, *decision, entry.as_ref()), Verdict::of(now))
+        })
+        .collect();
+    let paired = |wanted: Verdict| Paired::new(pairs.iter().map(|(a, b)| (*a == wanted, *b == wanted)));
+    let (right, wrong) = (paired(Verdict::Right), paired(Verdict::Wrong));
+    let regressed = (right.lost > right.gained && right.p < SIGNIFICANT)
+        || (wrong.gained > wrong.lost && wrong.p < SIGNIFICANT);
+    let mut kinds = BTreeMap::new();
+    let mut flips = Vec::new();
+    for ((deed, now), (was, is)) in before.iter().zip(predictions).zip(&pairs) {
+        if was == is {
+            continue;
+        }
+        let flip = format!("{}_to_{}", was.name(), is.name());
+        *kinds.entry(flip.clone()).or_insert(0) += 1;
+        flips.push(Flip {
+            generation: number,
+            flip,
+            text: now.text.clone(),
+            expect: now.expect.clone(),
+            tags: now.tags.clone(),
+            before: deed.into(),
+            after: (&Deed::of(now)).into(),
+        });
+    }
+    (Change { right, wrong, flips: kinds, regressed }, flips)
 }
 
 /// The chance, two-sided, that `gained + lost` fair coins fall as lopsidedly.

@@ -67,9 +67,17 @@ impl Expect {
 /// [`Error::Corpus`] with every line that is no query or expects an entry
 /// that is not there.
 pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    read_bytes(&path.display().to_string(), &bytes, entries)
+}
+
+/// As [`read`], from what a file called `name` holds.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(name: &str, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
+    let name = name.to_owned();
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let known: HashSet<&EntryId> = entries.iter().map(|entry| &entry.id).collect();
     let (mut queries, mut problems) = (Vec::new(), Vec::new());
     for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod diff;
 pub mod formats;
+pub mod merge;
 mod rule;
 
 pub use rule::Rule;
@@ -105,6 +106,12 @@ pub struct KnowledgeBase {
 }
 
 impl KnowledgeBase {
+    /// Entries that were validated before: those of a record, a release, or
+    /// the outcome of [`merge`].
+    pub(crate) fn of_validated(entries: Vec<Entry>) -> Self {
+        Self { entries }
+    }
+
     /// All entries, in the author's order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

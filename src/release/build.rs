@@ -189,7 +189,7 @@ impl Build<'_> {
             tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
         self.write(folder.path())?;
         let mut release = Release::open(folder.path(), self.encoder.clone())?;
-        release._temporary = Some(folder);
+        release._temporary = Some(Arc::new(folder));
         Ok(release)
     }
 

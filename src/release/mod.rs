@@ -8,9 +8,11 @@
 
 mod build;
 pub mod checkup;
+mod live;
 mod self_ask;
 
 pub use build::{Build, Built, Progress, Teachers, background};
+pub use live::Edit;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +39,8 @@ pub const FORMAT: u32 = 2;
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 1;
 
-const MANIFEST: &str = "manifest.json";
+/// The file that says what a release is.
+pub const MANIFEST: &str = "manifest.json";
 const ENTRIES: &str = "entries.jsonl";
 const LEXICAL: &str = "lexical";
 const VECTORS: &str = "vectors.safetensors";
@@ -110,7 +113,9 @@ pub struct Semantics {
     pub scale: Scale,
 }
 
-/// An opened release.
+/// An opened release. Copies share what edits do not change: the published
+/// index and vectors.
+#[derive(Clone)]
 pub struct Release {
     manifest: Manifest,
     entries: Vec<Entry>,
@@ -121,10 +126,16 @@ pub struct Release {
     wording: Wording,
     semantic: Option<Semantic>,
     folder: PathBuf,
-    calibrations: Calibrations,
+    calibrations: Arc<Calibrations>,
     encoder: Option<Arc<Encoder>>,
     /// A folder that exists only as long as this release is open.
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<Arc<tempfile::TempDir>>,
+    /// Held with a shared lock, so that nobody removes the folder of a release
+    /// that is open.
+    _held: Option<Arc<fs::File>>,
+    /// `None` before the first edit.
+    places: Option<live::Places>,
+    edits: usize,
 }
 
 /// The analyzer for some entries: the shipped lexicon and the entries' own keywords.
@@ -146,6 +157,8 @@ impl Release {
     /// model do not fit; the message names both sides and the command that
     /// mends it.
     pub fn open(folder: &Path, encoder: Option<Arc<Encoder>>) -> Result<Self> {
+        // A file system without locks loses this protection and nothing else.
+        let held = fs::File::open(folder.join(MANIFEST)).ok().filter(|file| file.try_lock_shared().is_ok());
         let manifest = Manifest::read(folder)?;
         manifest.verify(folder)?;
         let entries = read_entries(&folder.join(ENTRIES))?;
@@ -208,9 +221,12 @@ impl Release {
             wording,
             semantic,
             folder: folder.to_path_buf(),
-            calibrations,
+            calibrations: Arc::new(calibrations),
             encoder,
             _temporary: None,
+            _held: held.map(Arc::new),
+            places: None,
+            edits: 0,
         })
     }
 
@@ -219,12 +235,13 @@ impl Release {
         &self.manifest
     }
 
-    /// The published entries, in the author's order.
+    /// The published entries, in the author's order; after edits, places of
+    /// entries that are gone hold them switched off.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Their phrasings, in the same order.
+    /// Their phrasings, in the same order; after edits, also some that are gone.
     pub fn phrasings(&self) -> &[Phrasing] {
         &self.phrasings
     }

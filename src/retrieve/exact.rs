@@ -30,12 +30,30 @@ pub struct Hit {
 }
 
 /// The matcher for whole questions, keywords and rules.
+///
+/// In a release every question and keyword has one owner. A live edit may
+/// claim one that a published entry has and the draft has not any more; then
+/// the edit comes first.
+#[derive(Clone, Default)]
 pub struct Exact {
-    questions: HashMap<String, usize>,
-    keywords: HashMap<String, usize>,
-    rules: Vec<(usize, Compiled)>,
+    questions: HashMap<String, Owners>,
+    keywords: HashMap<String, Owners>,
+    /// In the order of the release.
+    rules: Vec<Claim>,
 }
 
+/// Positions of entries, the one that is asked first in front.
+type Owners = Vec<usize>;
+
+#[derive(Clone)]
+struct Claim {
+    /// The entry's place among all that have rules.
+    order: i64,
+    entry: usize,
+    rule: Compiled,
+}
+
+#[derive(Clone)]
 enum Compiled {
     Exact(String),
     Contains { all: Vec<String>, none: Vec<String> },
@@ -75,40 +93,97 @@ impl Exact {
     /// When a rule's pattern is no regular expression; [`crate::kb`] refuses
     /// such entries, so only a damaged release gets here.
     pub fn new(entries: &[Entry], phrasings: &[Phrasing]) -> Result<Self, regex::Error> {
-        let mut questions = HashMap::with_capacity(phrasings.len());
+        let mut exact = Self { questions: HashMap::with_capacity(phrasings.len()), ..Self::default() };
         for phrasing in phrasings {
-            questions.entry(phrasing.normalized.exact.clone()).or_insert(phrasing.entry);
+            let owners = exact.questions.entry(phrasing.normalized.exact.clone()).or_default();
+            if !owners.contains(&phrasing.entry) {
+                owners.push(phrasing.entry);
+            }
         }
-        let mut keywords = HashMap::new();
-        let mut rules = Vec::new();
-        for (index, entry) in entries.iter().enumerate() {
+        for (order, (index, entry)) in (0..).zip(entries.iter().enumerate()) {
             for keyword in &entry.keywords {
-                keywords.entry(exact_key(keyword)).or_insert(index);
+                exact.keywords.entry(exact_key(keyword)).or_default().push(index);
             }
             for rule in &entry.rules {
-                rules.push((index, Compiled::new(rule)?));
+                exact.rules.push(Claim { order, entry: index, rule: Compiled::new(rule)? });
             }
         }
-        Ok(Self { questions, keywords, rules })
+        Ok(exact)
+    }
+
+    /// Adds an entry with its phrasings; its rules are tried at its place in
+    /// the order.
+    ///
+    /// # Errors
+    /// When a rule's pattern is no regular expression; then nothing is added.
+    pub fn add(
+        &mut self,
+        index: usize,
+        entry: &Entry,
+        phrasings: &[Normalized],
+        order: i64,
+    ) -> Result<(), regex::Error> {
+        let rules = entry.rules.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
+        for normalized in phrasings {
+            claim(&mut self.questions, normalized.exact.clone(), index);
+        }
+        for keyword in &entry.keywords {
+            claim(&mut self.keywords, exact_key(keyword), index);
+        }
+        let at = self.rules.partition_point(|claim| claim.order <= order);
+        self.rules.splice(at..at, rules.into_iter().map(|rule| Claim { order, entry: index, rule }));
+        Ok(())
+    }
+
+    /// Takes away an entry with its phrasings.
+    pub fn remove<'a>(
+        &mut self,
+        index: usize,
+        entry: &Entry,
+        phrasings: impl Iterator<Item = &'a Normalized>,
+    ) {
+        for normalized in phrasings {
+            disclaim(&mut self.questions, &normalized.exact, index);
+        }
+        for keyword in &entry.keywords {
+            disclaim(&mut self.keywords, &exact_key(keyword), index);
+        }
+        if !entry.rules.is_empty() {
+            self.rules.retain(|claim| claim.entry != index);
+        }
     }
 
     /// The entry that claims the text, if there is one: the very question
     /// first, then a bare keyword, then the rules in the order of the release.
     /// Entries that `may` refuses claim nothing.
     pub fn find(&self, text: &Normalized, may: impl Fn(usize) -> bool) -> Option<Hit> {
-        let allowed = |entry: &&usize| may(**entry);
-        let hit = |how| move |&entry: &usize| Hit { entry, how };
-        if let Some(found) = self.questions.get(&text.exact).filter(allowed).map(hit(Match::Question)) {
-            return Some(found);
+        let first = |owners: &Owners| owners.iter().copied().find(|&entry| may(entry));
+        if let Some(entry) = self.questions.get(&text.exact).and_then(first) {
+            return Some(Hit { entry, how: Match::Question });
         }
         // A keyword with a greeting around it is still nothing but a keyword.
         let keyword = self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core));
-        if let Some(found) = keyword.filter(allowed).map(hit(Match::Keyword)) {
-            return Some(found);
+        if let Some(entry) = keyword.and_then(first) {
+            return Some(Hit { entry, how: Match::Keyword });
         }
         self.rules
             .iter()
-            .find(|(entry, rule)| may(*entry) && rule.fires(&text.exact))
-            .map(|&(entry, _)| Hit { entry, how: Match::Rule })
+            .find(|claim| may(claim.entry) && claim.rule.fires(&text.exact))
+            .map(|claim| Hit { entry: claim.entry, how: Match::Rule })
+    }
+}
+
+fn claim(claims: &mut HashMap<String, Owners>, text: String, entry: usize) {
+    let owners = claims.entry(text).or_default();
+    owners.retain(|&owner| owner != entry);
+    owners.insert(0, entry);
+}
+
+fn disclaim(claims: &mut HashMap<String, Owners>, text: &str, entry: usize) {
+    if let Some(owners) = claims.get_mut(text) {
+        owners.retain(|&owner| owner != entry);
+        if owners.is_empty() {
+            claims.remove(text);
+        }
     }
 }

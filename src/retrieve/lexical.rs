@@ -4,9 +4,17 @@
 //! with pairs of neighbours. The query is one `Should` clause per term: user
 //! text never goes through a query parser, which would make phrase queries of
 //! runs of Chinese words.
+//!
+//! A segment of tantivy never changes, so live edits stand beside it
+//! (`overlay`): phrasings that are gone are skipped, new ones are scored by
+//! the same formula, and both count in the statistics, so that every score is
+//! what it would be after a publication.
+
+mod overlay;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::collector::TopDocs;
 use tantivy::directory::{Directory, RamDirectory};
@@ -16,7 +24,8 @@ use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextO
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
 use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
 
-use super::{Candidate, Except, Phrasing, by_score};
+use self::overlay::{Best, Overlay};
+use super::{Candidate, Except, GONE, Phrasing, by_score};
 use crate::error::{Error, Result};
 use crate::text::{Analyzer, Query, Term, grams};
 
@@ -31,16 +40,35 @@ const NORMS: bool = true;
 const BUDGET: usize = 256 << 20;
 
 /// The lexical index of a release.
+#[derive(Clone)]
 pub struct Lexical {
+    /// The published phrasings.
+    segment: Arc<Segment>,
+    /// By phrasing; [`GONE`] for one that is not there any more.
+    entry_of: Vec<usize>,
+    statistics: Statistics,
+    /// What live edits have changed; `None` before the first one.
+    overlay: Option<Overlay>,
+}
+
+/// What tantivy holds: documents whose numbers are those of the phrasings.
+struct Segment {
     searcher: Searcher,
     words: Field,
     grams: Field,
-    entry_of: Vec<usize>,
-    statistics: Statistics,
+}
+
+impl Segment {
+    fn term(&self, term: &Term) -> IndexTerm {
+        match term {
+            Term::Word(word) => IndexTerm::from_field_text(self.words, word),
+            Term::Gram(gram) => IndexTerm::from_field_text(self.grams, gram),
+        }
+    }
 }
 
 /// How rare each character and pair is among the phrasings.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Statistics {
     phrasings: usize,
     frequency: HashMap<String, u32>,
@@ -55,6 +83,25 @@ impl Statistics {
             }
         }
         Self { phrasings: phrasings.len(), frequency }
+    }
+
+    fn add(&mut self, phrasing: &Phrasing) {
+        for gram in distinct_grams(phrasing) {
+            *self.frequency.entry(gram).or_default() += 1;
+        }
+        self.phrasings += 1;
+    }
+
+    fn remove(&mut self, phrasing: &Phrasing) {
+        for gram in distinct_grams(phrasing) {
+            if let Some(count) = self.frequency.get_mut(&gram) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.frequency.remove(&gram);
+                }
+            }
+        }
+        self.phrasings = self.phrasings.saturating_sub(1);
     }
 
     /// What the statistics would be without some phrasings.
@@ -159,13 +206,38 @@ impl Lexical {
             ));
         }
         let schema = index.schema();
-        Ok(Self {
+        let segment = Segment {
             words: schema.get_field("words").map_err(failed)?,
             grams: schema.get_field("grams").map_err(failed)?,
             searcher,
+        };
+        Ok(Self {
+            segment: Arc::new(segment),
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
             statistics: Statistics::new(phrasings),
+            overlay: None,
         })
+    }
+
+    /// Takes a phrasing away; `terms` are what it was indexed under.
+    pub fn remove(&mut self, place: usize, phrasing: &Phrasing, terms: &[Term]) {
+        self.statistics.remove(phrasing);
+        self.entry_of[place] = GONE;
+        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
+        self.overlay.get_or_insert_default().remove(place, &terms);
+    }
+
+    /// Puts a phrasing at a place that is free or the next one; never at one
+    /// that the published index has used.
+    pub fn add(&mut self, place: usize, phrasing: &Phrasing, terms: &[Term]) {
+        self.statistics.add(phrasing);
+        if place == self.entry_of.len() {
+            self.entry_of.push(phrasing.entry);
+        } else {
+            self.entry_of[place] = phrasing.entry;
+        }
+        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
+        self.overlay.get_or_insert_default().add(place, &terms);
     }
 
     /// How rare each character and pair is.
@@ -178,38 +250,13 @@ impl Lexical {
         let mut terms = query.terms();
         terms.sort_unstable();
         terms.dedup();
-        let clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = terms
-            .into_iter()
-            .map(|term| {
-                let (field, text) = match &term {
-                    Term::Word(word) => (self.words, word),
-                    Term::Gram(gram) => (self.grams, gram),
-                };
-                let term = IndexTerm::from_field_text(field, text);
-                // Bare term queries only: for these tantivy skips what cannot
-                // reach the best list (block-max WAND), and for no others.
-                let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-                (Occur::Should, Box::new(query) as Box<dyn tantivy::query::Query>)
-            })
-            .collect();
-        if clauses.is_empty() || self.entry_of.is_empty() {
+        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
+        if terms.is_empty() || self.statistics.phrasings == 0 {
             return Ok(Vec::new());
         }
-        let hidden = match except {
-            Except::Nothing => 0,
-            Except::Phrasing(_) => 1,
-            Except::Entry(entry) => self.entry_of.iter().filter(|&&other| other == entry).count(),
-        };
-        let found = self
-            .searcher
-            .search(
-                &BooleanQuery::new(clauses),
-                &TopDocs::with_limit(PHRASINGS.max(k) + hidden).order_by_score(),
-            )
-            .map_err(|e| Error::internal("search", e))?;
+        let found = self.phrasings(terms, k, except).map_err(|e| Error::internal("search", e))?;
         let mut best: HashMap<usize, Candidate> = HashMap::new();
-        for (score, address) in found {
-            let phrasing = address.doc_id as usize;
+        for (score, phrasing) in found {
             let entry = self.entry_of[phrasing];
             if except.hides(phrasing, entry) {
                 continue;
@@ -227,6 +274,43 @@ impl Lexical {
         candidates.sort_by(by_score);
         candidates.truncate(k);
         Ok(candidates)
+    }
+
+    /// The best phrasings with their scores, as many as `k` entries may need.
+    fn phrasings(
+        &self,
+        terms: Vec<IndexTerm>,
+        k: usize,
+        except: Except,
+    ) -> tantivy::Result<Vec<(f32, usize)>> {
+        let searcher = &self.segment.searcher;
+        let query = |terms: &[IndexTerm]| {
+            // Bare term queries only: for these tantivy skips what cannot
+            // reach the best list (block-max WAND), and for no others.
+            let clause = |term: &IndexTerm| -> (Occur, Box<dyn tantivy::query::Query>) {
+                (Occur::Should, Box::new(TermQuery::new(term.clone(), IndexRecordOption::WithFreqs)))
+            };
+            BooleanQuery::new(terms.iter().map(clause).collect())
+        };
+        let limit = PHRASINGS.max(k);
+        let Some(overlay) = &self.overlay else {
+            let hidden = match except {
+                Except::Nothing => 0,
+                Except::Phrasing(_) => 1,
+                Except::Entry(entry) => self.entry_of.iter().filter(|&&other| other == entry).count(),
+            };
+            let best = TopDocs::with_limit(limit + hidden).order_by_score();
+            let found = searcher.search(&query(&terms), &best)?;
+            return Ok(found.into_iter().map(|(score, address)| (score, address.doc_id as usize)).collect());
+        };
+        let mut best = Best::of(limit);
+        let visible = |place: usize| {
+            let entry = self.entry_of[place];
+            entry != GONE && !except.hides(place, entry)
+        };
+        overlay.search_segment(searcher, &query(&terms), &visible, &mut best)?;
+        overlay.search_added(searcher, &terms, &visible, &mut best)?;
+        Ok(best.into_sorted())
     }
 }
 

@@ -42,6 +42,9 @@ pub fn phrasings(entries: &[Entry]) -> Vec<Phrasing> {
     all
 }
 
+/// Stands for the entry of a phrasing that is not there any more.
+pub const GONE: usize = usize::MAX;
+
 /// An entry that a matcher found, by its best phrasing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {

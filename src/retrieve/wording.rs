@@ -5,6 +5,8 @@
 //! 时候到" shares more with the answer "充值后 10 分钟内到账" than with "怎么查余额".
 //! [`Wording`] knows every entry's characters and pairs, answers included.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::{Except, Phrasing};
@@ -17,10 +19,10 @@ const ANSWER: usize = 600;
 
 /// The characters and pairs of a text as sorted digests; two of a release's
 /// share one digest less often than once in a million.
-type Digests = Box<[u32]>;
+type Digests = Arc<[u32]>;
 
 /// The characters and pairs of every entry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wording {
     phrasings: Vec<Digests>,
     /// Per entry: its phrasings, then its answers.
@@ -50,23 +52,37 @@ impl Wording {
         for (index, phrasing) in phrasings.iter().enumerate() {
             of_entry[phrasing.entry].push(index);
         }
-        let answers: Vec<Digests> = entries
-            .par_iter()
-            .map(|entry| {
-                let every = std::iter::once(&entry.answer).chain(entry.answers.values());
-                sorted(every.flat_map(|answer| {
-                    let start: String = answer.chars().take(ANSWER).collect();
-                    grams(&Normalized::new(&start).core)
-                }))
-            })
-            .collect();
+        let answers: Vec<Digests> = entries.par_iter().map(of_answers).collect();
         Self {
-            phrasings: phrasings
-                .par_iter()
-                .map(|phrasing| sorted(grams(&phrasing.normalized.core).into_iter()))
-                .collect(),
+            phrasings: phrasings.par_iter().map(|phrasing| of_phrasing(&phrasing.normalized)).collect(),
             entries: of_entry.into_iter().zip(answers).collect(),
         }
+    }
+
+    /// Takes an entry away.
+    pub fn remove(&mut self, at: usize) {
+        self.entries[at] = (Vec::new(), Digests::default());
+    }
+
+    /// Puts an entry at a place that is free or the next one; its phrasings
+    /// come with [`Self::add_phrasing`].
+    pub fn add(&mut self, at: usize, entry: &Entry) {
+        let taken = (Vec::new(), of_answers(entry));
+        if at == self.entries.len() {
+            self.entries.push(taken);
+        } else {
+            self.entries[at] = taken;
+        }
+    }
+
+    /// Puts a phrasing of an entry at a place that is free or the next one.
+    pub fn add_phrasing(&mut self, place: usize, at: usize, normalized: &Normalized) {
+        if place == self.phrasings.len() {
+            self.phrasings.push(of_phrasing(normalized));
+        } else {
+            self.phrasings[place] = of_phrasing(normalized);
+        }
+        self.entries[at].0.push(place);
     }
 
     /// How much of a question, by weight, an entry has in any phrasing that is
@@ -87,6 +103,18 @@ impl Wording {
             .sum();
         if question.total > 0.0 { held / question.total } else { 0.0 }
     }
+}
+
+fn of_phrasing(normalized: &Normalized) -> Digests {
+    sorted(grams(&normalized.core).into_iter())
+}
+
+fn of_answers(entry: &Entry) -> Digests {
+    let every = std::iter::once(&entry.answer).chain(entry.answers.values());
+    sorted(every.flat_map(|answer| {
+        let start: String = answer.chars().take(ANSWER).collect();
+        grams(&Normalized::new(&start).core)
+    }))
 }
 
 fn sorted(grams: impl Iterator<Item = String>) -> Digests {
@@ -128,5 +156,23 @@ mod tests {
         assert_eq!(share("余额", 1, Except::Nothing), 1.0, "any channel's answer");
         assert_eq!(share("余额", 0, Except::Nothing), 0.0);
         assert_eq!(share("", 0, Except::Nothing), 0.0);
+    }
+
+    #[test]
+    fn an_edited_entry_is_as_if_it_had_always_been_so() {
+        let mut entries = entries();
+        let all = phrasings(&entries);
+        let mut wording = Wording::new(&entries, &all);
+        entries[0].answer = "不退".to_owned();
+        entries[0].similar.clear();
+        wording.remove(0);
+        let question = Weighted::new(&grams("退货申请不想"), |_| 1.0);
+        assert_eq!(wording.share(&question, 0, Except::Nothing), 0.0);
+        wording.add(0, &entries[0]);
+        wording.add_phrasing(all.len(), 0, &all[0].normalized);
+        let fresh = Wording::new(&entries, &phrasings(&entries));
+        let share = |wording: &Wording| wording.share(&question, 0, Except::Nothing);
+        assert!(share(&wording) > 0.0);
+        assert_eq!(share(&wording), share(&fresh));
     }
 }

@@ -14,9 +14,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::error::{Kind, Problem};
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
+use super::{Server, authoring, entries, jobs};
 use crate::decide::Generation;
 use crate::engine::{Engine, Options, Reply};
 use crate::error::Error;
@@ -38,6 +38,9 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(answer)
         .merge(batch)
+        .merge(entries::routes())
+        .merge(authoring::routes())
+        .merge(jobs::routes())
         .merge(rest)
         .split_for_parts();
     document.info.description = Some(description());
@@ -86,7 +89,7 @@ pub(super) enum BatchItem {
     /// A decision.
     Reply(Box<Reply>),
     /// What is wrong with this item.
-    Problem(Problem),
+    Problem(Box<Problem>),
 }
 
 /// The results of a batch.
@@ -145,7 +148,7 @@ async fn answer_batch(State(server): State<Server>, request: Request) -> Result<
             }
             Err(problem) => {
                 server.metrics().rejected(problem.kind());
-                BatchItem::Problem(problem)
+                BatchItem::Problem(Box::new(problem))
             }
         })
         .collect();
@@ -215,13 +218,14 @@ async fn kbs(State(server): State<Server>) -> Json<KnowledgeBases> {
         .engines()
         .map(|(name, engine)| {
             let manifest = engine.release().manifest();
+            let (entries, phrasings) = engine.release().counts();
             let one = engine.policy(Generation::One);
             let two = manifest.model.as_ref().map(|_| engine.policy(Generation::Two));
             KnowledgeBase {
                 kb: name.to_owned(),
-                release: manifest.number.to_string(),
-                entries: manifest.entries,
-                phrasings: manifest.phrasings,
+                release: engine.release().label(),
+                entries,
+                phrasings,
                 model: manifest.model.as_ref().map(|model| model.id.clone()),
                 created: manifest
                     .created
@@ -288,10 +292,7 @@ async fn readyz(State(server): State<Server>) -> Response {
     let ready = server.registry().is_ready() && !server.is_stopping();
     let body = Readiness {
         ready,
-        kbs: view
-            .engines()
-            .map(|(name, engine)| (name.to_owned(), engine.release().manifest().number.to_string()))
-            .collect(),
+        kbs: view.engines().map(|(name, engine)| (name.to_owned(), engine.release().label())).collect(),
         warnings: view
             .warnings()
             .into_iter()

@@ -44,6 +44,24 @@ pub enum Kind {
     InvalidField,
     /// More questions than one batch may hold.
     BatchTooLarge,
+    /// No entry has the id.
+    UnknownEntry,
+    /// No release has the number.
+    UnknownRelease,
+    /// No job has the id.
+    UnknownJob,
+    /// The knowledge base does not allow it in its present state.
+    NotNow,
+    /// An entry has the id already.
+    EntryExists,
+    /// Another entry has the question or keyword.
+    QuestionTaken,
+    /// Somebody else changed the entry.
+    StaleEntry,
+    /// The entry has a fault.
+    InvalidEntry,
+    /// A change must say which state it is meant for.
+    PreconditionRequired,
     /// The machine is busy with other questions.
     Overloaded,
     /// We must fix something.
@@ -56,14 +74,21 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 28] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
+        Self::UnknownEntry,
+        Self::UnknownRelease,
+        Self::UnknownJob,
         Self::MethodNotAllowed,
         Self::SlowBody,
+        Self::NotNow,
+        Self::EntryExists,
+        Self::QuestionTaken,
+        Self::StaleEntry,
         Self::BodyTooLarge,
         Self::WrongContentType,
         Self::BlankText,
@@ -72,6 +97,8 @@ impl Kind {
         Self::UnknownField,
         Self::InvalidField,
         Self::BatchTooLarge,
+        Self::InvalidEntry,
+        Self::PreconditionRequired,
         Self::Overloaded,
         Self::Internal,
         Self::NotReady,
@@ -108,6 +135,23 @@ impl Kind {
             }
             Self::BatchTooLarge => {
                 (S::UNPROCESSABLE_ENTITY, "/problems/batch-too-large", "Too many questions in one batch")
+            }
+            Self::UnknownEntry => (S::NOT_FOUND, "/problems/unknown-entry", "Unknown entry"),
+            Self::UnknownRelease => (S::NOT_FOUND, "/problems/unknown-release", "Unknown release"),
+            Self::UnknownJob => (S::NOT_FOUND, "/problems/unknown-job", "Unknown job"),
+            Self::NotNow => (S::CONFLICT, "/problems/not-now", "Not possible in the present state"),
+            Self::EntryExists => (S::CONFLICT, "/problems/entry-exists", "The entry exists already"),
+            Self::QuestionTaken => {
+                (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
+            }
+            Self::StaleEntry => {
+                (S::PRECONDITION_FAILED, "/problems/stale-entry", "Somebody else changed the entry")
+            }
+            Self::InvalidEntry => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/invalid-entry", "The entry has a fault")
+            }
+            Self::PreconditionRequired => {
+                (S::PRECONDITION_REQUIRED, "/problems/precondition-required", "If-Match is missing")
             }
             Self::Overloaded => (S::TOO_MANY_REQUESTS, "/problems/overloaded", "The server is busy"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
@@ -146,6 +190,39 @@ impl Kind {
     }
 }
 
+/// Something that is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Fault {
+    /// The field to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// 1-based line or row of the file, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// 1-based column, where one is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The sheet of a workbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// What is wrong and what to do, in Chinese.
+    pub message: String,
+}
+
+impl Fault {
+    fn of(problem: &crate::error::Problem) -> Self {
+        // A sheet is named behind the file; the file's own name is the server's.
+        let sheet = problem.file.rsplit_once('[').map(|(_, sheet)| sheet.trim_end_matches(']').to_owned());
+        Self {
+            field: problem.field.clone(),
+            line: (problem.line > 0).then_some(problem.line),
+            column: (problem.column > 0).then_some(problem.column),
+            sheet,
+            message: problem.message.clone(),
+        }
+    }
+}
+
 /// An RFC 9457 problem document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -170,6 +247,15 @@ pub struct Problem {
     /// The names that exist, when an unknown one was given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// The entry that has the question or keyword, when another one wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The entry's `ETag` now, when a change was meant for another state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Everything that is wrong with an entry; `field` and `detail` are those of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Fault>,
     /// Names this problem in the logs, when they say more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -191,6 +277,9 @@ impl Problem {
             line: None,
             column: None,
             known: Vec::new(),
+            owner: None,
+            current: None,
+            problems: Vec::new(),
             trace_id: None,
             kind,
         }
@@ -223,9 +312,23 @@ impl From<Error> for Problem {
                 let known = known.clone();
                 Self { known, ..Self::new(Kind::UnknownKnowledgeBase, error.to_string()).of_field("kb") }
             }
+            Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
+            Error::Stale { current, .. } => {
+                let current = current.map(|revision| format!("\"{revision}\""));
+                Self { current, ..Self::new(Kind::StaleEntry, error.to_string()) }
+            }
+            Error::Taken { ref owner, field, .. } => {
+                let owner = Some(owner.clone());
+                Self { owner, ..Self::new(Kind::QuestionTaken, error.to_string()).of_field(field) }
+            }
+            Error::Corpus(ref found) => {
+                let faults = found.iter().map(Fault::of).collect();
+                let detail = found.first().map_or_else(|| error.to_string(), |one| one.message.clone());
+                let field = found.iter().find_map(|one| one.field.clone());
+                Self { field, problems: faults, ..Self::new(Kind::InvalidEntry, detail) }
+            }
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
-            | Error::Corpus(_)
             | Error::Model { .. }
             | Error::Release { .. }
             | Error::Io { .. }

@@ -10,11 +10,15 @@
 
 mod admission;
 mod api;
+mod authoring;
 mod console;
+mod entries;
 pub mod error;
+mod jobs;
 mod metrics;
 mod registry;
 mod request;
+mod signed;
 
 pub use admission::{Abandoned, Admission, Permit};
 pub use registry::{Registry, View};
@@ -39,6 +43,15 @@ use crate::error::{Error, Result};
 /// How often the data directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Authors whose work is done at a time: writing is one after the other anyway.
+pub const AUTHORS: usize = 2;
+
+/// How long an author's work may wait for its turn.
+const AUTHORS_QUEUE: Duration = Duration::from_secs(10);
+
+/// How long an author's work may take.
+const AUTHORS_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How long requests may take to finish after the signal to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -49,6 +62,9 @@ pub struct Server(Arc<Parts>);
 struct Parts {
     registry: Arc<Registry>,
     admission: Admission,
+    /// For authors, whose work must not take the customers' turns.
+    authoring: Admission,
+    jobs: jobs::Jobs,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
@@ -64,6 +80,8 @@ impl Server {
         Self(Arc::new(Parts {
             registry,
             admission,
+            authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE),
+            jobs: jobs::Jobs::default(),
             metrics: Metrics::new(),
             description,
             stopping: AtomicBool::new(false),
@@ -78,6 +96,19 @@ impl Server {
     /// Who may work now.
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Does an author's work on a blocking thread.
+    async fn author<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> std::result::Result<T, Problem> + Send + 'static,
+    ) -> std::result::Result<T, Problem> {
+        let server = self.clone();
+        self.0.authoring.work(move |_| work(&server)).await?
+    }
+
+    fn jobs(&self) -> &jobs::Jobs {
+        &self.0.jobs
     }
 
     fn metrics(&self) -> &Metrics {

@@ -1,8 +1,10 @@
 //! Which release answers for which knowledge base?
 //!
 //! A [`View`] is what is served at one moment. [`Registry::refresh`] compares
-//! it with the data directory, opens what changed and swaps the view as a
-//! whole; a request keeps the engine it began with, so no swap can fail it.
+//! it with the data directory, opens what was published, takes in what was
+//! edited and swaps the view as a whole; a request keeps the engine it began
+//! with, so no swap can fail it. [`Registry::catch_up`] takes in edits alone,
+//! and waits for no release that is being opened.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +14,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
-use crate::engine::Engine;
+use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
-use crate::store::{Models, Shelf, Store};
+use crate::store::{Head, Models, Shelf, Store};
 
 /// A release that cannot be opened is tried again after this long: somebody
 /// may have mended the folder.
@@ -33,6 +35,18 @@ pub struct Registry {
     was_ready: AtomicBool,
     /// One refresh at a time.
     refreshing: Mutex<()>,
+    /// What takes edits, by knowledge base.
+    served: Mutex<BTreeMap<String, Arc<Mutex<Option<Served>>>>>,
+}
+
+/// A release that is served with the live edits on top.
+struct Served {
+    live: Live,
+    number: u32,
+    /// Edits after this revision are on top, …
+    live_from: i64,
+    /// … up to this one.
+    applied: i64,
 }
 
 /// What is served at one moment.
@@ -77,7 +91,7 @@ impl View {
             );
             let served = slot.engine.as_ref().map_or_else(
                 || "nothing is served instead".to_owned(),
-                |engine| format!("release {} is still served", engine.release().manifest().number),
+                |engine| format!("release {} is still served", engine.release().label()),
             );
             Some((name.as_str(), format!("{failed}, {served}; the server's log says why")))
         });
@@ -108,7 +122,18 @@ impl Registry {
             view: ArcSwap::default(),
             was_ready: AtomicBool::new(false),
             refreshing: Mutex::new(()),
+            served: Mutex::default(),
         }
+    }
+
+    /// The data directory.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The models of the releases.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 
     /// What is served now.
@@ -161,10 +186,9 @@ impl Registry {
             return Ok(());
         }
         // Nothing answers: the operator needs the error itself, not its text.
-        for name in self.store.names()? {
-            let shelf = self.store.shelf(&name)?;
-            if let Some(number) = shelf.current()? {
-                self.open(&shelf, number)?;
+        for head in self.store.heads()? {
+            if let Some(number) = head.current {
+                self.open(&self.store.shelf_to_create(&head.name)?, &head, number)?;
             }
         }
         Ok(())
@@ -175,79 +199,158 @@ impl Registry {
     pub fn refresh(&self) {
         let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.view.load_full();
-        let mut new = View::default();
-        let names = match self.store.names() {
-            Ok(names) => names,
+        let heads = match self.store.heads() {
+            Ok(heads) => heads,
             Err(e) => {
                 // What is open goes on answering.
                 let text = e.to_string();
                 if old.warning.as_ref() != Some(&text) {
                     tracing::error!(error = text, "the data directory cannot be read");
-                    self.view.store(Arc::new(View { warning: Some(text), ..View::clone(&old) }));
+                    self.change(|view| view.warning = Some(text.clone()));
                 }
                 return;
             }
         };
-        let mut changed = old.warning.is_some();
-        for name in names {
-            // Removed since it was listed.
-            let Ok(shelf) = self.store.shelf(&name) else { continue };
-            let known = old.shelves.get(&name);
-            let (slot, is_new) = self.look(&shelf, known.cloned().unwrap_or_default());
-            changed |= is_new || known.is_none();
-            new.shelves.insert(name, slot);
+        if old.warning.is_some() {
+            self.change(|view| view.warning = None);
         }
-        changed |= new.shelves.len() != old.shelves.len();
-        if changed {
-            self.view.store(Arc::new(new));
+        for head in &heads {
+            self.look(head, old.shelves.get(&head.name));
+        }
+        let gone = |name: &String| !heads.iter().any(|head| head.name == *name);
+        if old.shelves.keys().any(gone) {
+            self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
         if self.view.load().is_complete() {
             self.was_ready.store(true, Ordering::Release);
         }
     }
 
-    /// What a knowledge base's slot should be now, and whether that is news.
-    fn look(&self, shelf: &Shelf, slot: Slot) -> (Slot, bool) {
-        let wanted = match shelf.current() {
-            Ok(Some(number)) => number,
-            Ok(None) => {
-                let is_new = slot.engine.is_some() || slot.failure.is_some();
-                return (Slot::default(), is_new);
-            }
-            Err(e) => return self.failed(shelf, slot, None, &e),
-        };
-        let served = slot.engine.as_ref().map(|engine| engine.release().manifest().number);
-        if served == Some(wanted) {
-            let is_new = slot.failure.is_some();
-            return (Slot { failure: None, ..slot }, is_new);
+    /// Takes in the live edits of a knowledge base. When it returns, the next
+    /// question sees every edit that was made before the call.
+    pub fn catch_up(&self, name: &str) {
+        let Ok(shelf) = self.store.shelf_to_create(name) else { return };
+        let slot = self.slot(name);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(served) = slot.as_mut() {
+            self.advance(&shelf, served);
         }
+    }
+
+    /// What is served under a name; locked while it changes.
+    fn slot(&self, name: &str) -> Arc<Mutex<Option<Served>>> {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(served.entry(name.to_owned()).or_default())
+    }
+
+    /// Changes what is served as a whole.
+    fn change(&self, change: impl Fn(&mut View)) {
+        self.view.rcu(|old| {
+            let mut new = View::clone(old);
+            change(&mut new);
+            new
+        });
+    }
+
+    fn show(&self, name: &str, slot: &Slot) {
+        self.change(|view| {
+            view.shelves.insert(name.to_owned(), slot.clone());
+        });
+    }
+
+    /// Applies the edits since the last time and shows the outcome.
+    fn advance(&self, shelf: &Shelf, served: &mut Served) {
+        let outcome = shelf.live_changes(served.applied).and_then(|news| {
+            if news.edits == 0 {
+                return Ok(false);
+            }
+            served.live.apply(news.changes, news.edits)?;
+            served.applied = news.last;
+            Ok(true)
+        });
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => {
+                let engine = Some(Arc::clone(served.live.shown()));
+                self.show(shelf.name(), &Slot { engine, failure: None });
+            }
+            Err(e) => {
+                let known = self.view.load().shelves.get(shelf.name()).cloned().unwrap_or_default();
+                self.fail(shelf.name(), known, Some(served.number), &e);
+            }
+        }
+    }
+
+    /// Serves what a knowledge base's head says.
+    fn look(&self, head: &Head, known: Option<&Slot>) {
+        let name = head.name.as_str();
+        let Ok(shelf) = self.store.shelf_to_create(name) else { return };
+        let place = self.slot(name);
+        let Some(wanted) = head.current else {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if known.is_none_or(|slot| slot.engine.is_some() || slot.failure.is_some()) {
+                self.show(name, &Slot::default());
+            }
+            return;
+        };
+        {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(served) = place.as_mut() {
+                if served.number == wanted
+                    && served.live_from != head.live_from
+                    && served.live.shown().release().edits() == 0
+                {
+                    // Gone back to what is served: nothing on top to lose.
+                    (served.live_from, served.applied) = (head.live_from, head.live_from);
+                }
+                if (served.number, served.live_from) == (wanted, head.live_from) {
+                    if head.live_to > served.applied {
+                        self.advance(&shelf, served);
+                    } else if known.is_some_and(|slot| slot.failure.is_some()) {
+                        let engine = Some(Arc::clone(served.live.shown()));
+                        self.show(name, &Slot { engine, failure: None });
+                    }
+                    return;
+                }
+            }
+        }
+        let slot = known.cloned().unwrap_or_default();
         let waiting = slot
             .failure
             .as_ref()
             .is_some_and(|failure| failure.number == Some(wanted) && failure.tried.elapsed() < TRY_AGAIN);
         if waiting {
-            return (slot, false);
+            return;
         }
-        match self.open(shelf, wanted) {
-            Ok(engine) => {
-                tracing::info!(kb = shelf.name(), release = wanted, "now serving");
-                (Slot { engine: Some(engine), failure: None }, true)
+        match self.open(&shelf, head, wanted) {
+            Ok(mut served) => {
+                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                let engine = Some(Arc::clone(served.live.shown()));
+                self.show(name, &Slot { engine, failure: None });
+                // What was edited while it was being opened.
+                self.advance(&shelf, &mut served);
+                let release = served.live.shown().release().label();
+                *place = Some(served);
+                tracing::info!(kb = name, release, "now serving");
             }
-            Err(e) => self.failed(shelf, slot, Some(wanted), &e),
+            Err(e) => self.fail(name, slot, Some(wanted), &e),
         }
     }
 
     /// The slot goes on with what it has. The same failure is logged once.
-    fn failed(&self, shelf: &Shelf, slot: Slot, number: Option<u32>, error: &Error) -> (Slot, bool) {
+    fn fail(&self, name: &str, slot: Slot, number: Option<u32>, error: &Error) {
         let text = error.to_string();
         if slot.failure.as_ref().is_none_or(|known| known.text != text) {
-            tracing::error!(kb = shelf.name(), release = number, error = text, "a release cannot be served");
+            tracing::error!(kb = name, release = number, error = text, "a release cannot be served");
         }
-        (Slot { failure: Some(Failure { number, tried: Instant::now(), text }), ..slot }, true)
+        self.show(name, &Slot { failure: Some(Failure { number, tried: Instant::now(), text }), ..slot });
     }
 
-    fn open(&self, shelf: &Shelf, number: u32) -> Result<Arc<Engine>> {
-        let release = self.models.open(shelf, number)?;
-        Ok(Arc::new(Engine::new(Arc::new(release), self.max_wrong)))
+    fn open(&self, shelf: &Shelf, head: &Head, number: u32) -> Result<Served> {
+        let mut release = self.models.open(shelf, number)?;
+        let news = shelf.live_changes(head.live_from)?;
+        replay(&mut release, news.changes, news.edits)?;
+        let live = Live::new(Engine::new(Arc::new(release), self.max_wrong));
+        Ok(Served { live, number, live_from: head.live_from, applied: news.last })
     }
 }

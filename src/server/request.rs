@@ -23,6 +23,8 @@ pub const BATCH_BYTES: usize = 1024 * 1024;
 pub const BATCH_ITEMS: usize = 64;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
+/// How long a file may take to arrive.
+const FILE_ARRIVAL: Duration = Duration::from_secs(300);
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
@@ -111,24 +113,7 @@ pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Proble
         let detail = format!("the content type is {declared:?}; send `Content-Type: application/json`");
         return Err(Problem::new(Kind::WrongContentType, detail));
     }
-    let arriving = Bytes::from_request(request, &());
-    let bytes = match tokio::time::timeout(ARRIVAL, arriving).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return Err(Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes")));
-        }
-        Ok(Err(rejection)) => {
-            tracing::debug!(
-                status = rejection.into_response().status().as_u16(),
-                "a body did not arrive whole"
-            );
-            return Err(Problem::new(Kind::BrokenBody, "the connection broke off inside the body"));
-        }
-        Err(_) => {
-            let detail = format!("the body took longer than {} seconds", ARRIVAL.as_secs());
-            return Err(Problem::new(Kind::SlowBody, detail));
-        }
-    };
+    let bytes = arrived(request, limit, ARRIVAL).await?;
     let text = std::str::from_utf8(&bytes).map_err(|e| {
         Problem::new(Kind::NotUtf8, format!("the body is not UTF-8 from byte {} on", e.valid_up_to()))
     })?;
@@ -137,6 +122,47 @@ pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Proble
         (problem.line, problem.column) = (Some(e.line()), Some(e.column()));
         problem
     })
+}
+
+/// Reads the body of a file.
+pub(super) async fn bytes(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    // A page of another site can make a browser send these without asking.
+    const UNASKED: [&str; 4] = ["", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"];
+    let declared =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if UNASKED.contains(&essence.as_str()) {
+        let detail =
+            format!("the content type is {declared:?}; send `Content-Type: application/octet-stream`");
+        return Err(Problem::new(Kind::WrongContentType, detail));
+    }
+    arrived(request, limit, FILE_ARRIVAL).await
+}
+
+async fn arrived(request: Request, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
+    let arriving = Bytes::from_request(request, &());
+    match tokio::time::timeout(patience, arriving).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes")))
+        }
+        Ok(Err(rejection)) => {
+            tracing::debug!(
+                status = rejection.into_response().status().as_u16(),
+                "a body did not arrive whole"
+            );
+            Err(Problem::new(Kind::BrokenBody, "the connection broke off inside the body"))
+        }
+        Err(_) => {
+            let detail = format!("the body took longer than {} seconds", patience.as_secs());
+            Err(Problem::new(Kind::SlowBody, detail))
+        }
+    }
+}
+
+/// The fields of a JSON object, all of them known.
+pub(super) fn fields<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value).map_err(|e| Problem::new(Kind::InvalidField, e.to_string()))
 }
 
 fn object(value: Value, known: &[&str]) -> Result<Map<String, Value>, Problem> {

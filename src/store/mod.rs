@@ -1,42 +1,58 @@
 //! What must survive?
 //!
-//! A data directory holds one folder per knowledge base:
-//!
 //! ```text
-//! data/kbs/NAME/draft.jsonl      what the authors edit
+//! data/zhida.db                  drafts with their history, records of releases, what is served
 //! data/kbs/NAME/releases/12/     what was published, never changed again
-//! data/kbs/NAME/current          the number that is served
 //! data/models/NAME/              models that were fetched or adapted
 //! ```
 //!
-//! Every file is written beside its place and renamed into it, so a crash
-//! leaves the old state or the new one.
+//! A [`Store`] is the data directory, a [`Shelf`] one knowledge base in it.
+//! Every change is one transaction in the database, and every folder is
+//! written beside its place and renamed into it, so a crash leaves the old
+//! state or the new one. Several processes may work on one directory at once.
 
+mod collect;
+mod database;
+mod draft;
+mod edit;
+mod legacy;
 mod models;
+mod queries;
+mod releases;
+mod signature;
 
+pub use collect::Collected;
+pub use draft::{Action, Revision};
+pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use models::Models;
+pub use releases::{Approval, Publication, Record, Served};
+pub use signature::Signature;
 
-use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{sync_folder, write_whole};
+use diesel::prelude::*;
+
+use self::database::Database;
+use self::database::schema::kbs;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::{KnowledgeBase, formats};
-use crate::release::{Build, Built, Manifest, Progress, Release, Teachers};
+use crate::kb::{EntryId, KnowledgeBase};
+use crate::release::{Built, Release};
 
 /// A data directory.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    database: Arc<Database>,
 }
 
 /// A knowledge base in a data directory.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     name: String,
-    folder: PathBuf,
+    store: Store,
+    signature: Signature,
 }
 
 /// A release that was just made.
@@ -51,7 +67,9 @@ pub struct Published {
 impl Store {
     /// The data directory at a path; it need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        let database = Arc::new(Database::at(&root));
+        Self { root, database }
     }
 
     /// Where it is.
@@ -66,31 +84,22 @@ impl Store {
 
     /// The names of all knowledge bases, in order.
     pub fn names(&self) -> Result<Vec<String>> {
-        let folder = self.root.join("kbs");
-        let items = match fs::read_dir(&folder) {
-            Ok(items) => items,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("read", folder, e)),
-        };
-        let mut names = Vec::new();
-        for item in items {
-            let item = item.map_err(|e| Error::io("read", &folder, e))?;
-            if item.path().is_dir() {
-                let name = item.file_name().to_string_lossy().into_owned();
-                // A folder whose name no knowledge base can have is not ours.
-                if self.shelf_to_create(&name).is_ok() {
-                    names.push(name);
-                }
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        Ok(self.heads()?.into_iter().map(|head| head.name).collect())
+    }
+
+    /// What every knowledge base serves, by name. Cheap: a server asks for it
+    /// all the time.
+    pub fn heads(&self) -> Result<Vec<Head>> {
+        let rows = self.database.read(|connection| {
+            Ok(kbs::table.order(kbs::name).select(draft::Kb::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Head::of).collect())
     }
 
     /// A knowledge base that exists.
     pub fn shelf(&self, name: &str) -> Result<Shelf> {
         let shelf = self.shelf_to_create(name)?;
-        if shelf.folder.is_dir() {
+        if shelf.head()?.is_some() {
             Ok(shelf)
         } else {
             Err(Error::Unknown { what: "knowledge base", name: name.to_owned(), known: self.names()? })
@@ -102,16 +111,52 @@ impl Store {
     /// # Errors
     /// When the name could not be a folder's.
     pub fn shelf_to_create(&self, name: &str) -> Result<Shelf> {
-        let sound = !name.is_empty()
-            && name.chars().count() <= 64
-            && !name.starts_with('.')
-            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        if !sound {
+        if !is_sound(name) {
             return Err(Error::Refused(format!(
                 "knowledge base name {name:?}: use 1 to 64 letters, digits, Chinese characters, '-', '_' or '.', not beginning with '.'"
             )));
         }
-        Ok(Shelf { name: name.to_owned(), folder: self.root.join("kbs").join(name) })
+        Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default() })
+    }
+}
+
+/// Whether a knowledge base may have a name: it is also that of a folder.
+fn is_sound(name: &str) -> bool {
+    !name.is_empty()
+        && name.chars().count() <= 64
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Where the releases of a knowledge base lie.
+fn kb_folder(root: &Path, name: &str) -> PathBuf {
+    root.join("kbs").join(name)
+}
+
+/// What a knowledge base serves at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The knowledge base.
+    pub name: String,
+    /// The release; `None` when nothing was published.
+    pub current: Option<u32>,
+    /// The last revision of any kind.
+    pub revision: i64,
+    /// Live edits after this revision are served on top of the release, …
+    pub live_from: i64,
+    /// … and this is the last one.
+    pub live_to: i64,
+}
+
+impl Head {
+    fn of(row: draft::Kb) -> Self {
+        Self {
+            name: row.name,
+            current: row.current.and_then(|number| u32::try_from(number).ok()),
+            revision: row.revision,
+            live_from: row.live_from,
+            live_to: row.live_to,
+        }
     }
 }
 
@@ -121,23 +166,81 @@ impl Shelf {
         &self.name
     }
 
-    /// Replaces the draft.
+    /// The data directory that it is in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same knowledge base; changes are recorded under a signature.
+    #[must_use]
+    pub fn signed(self, signature: Signature) -> Self {
+        Self { signature, ..self }
+    }
+
+    /// What is served; `None` when the knowledge base does not exist.
+    pub fn head(&self) -> Result<Option<Head>> {
+        let row = self.store.database.read(|connection| draft::find(connection, &self.name))?;
+        Ok(row.flatten().map(Head::of))
+    }
+
+    /// Makes the draft equal to some entries. Every entry that differs gets a
+    /// revision.
     pub fn save_draft(&self, base: &KnowledgeBase) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|e| Error::io("create", &self.folder, e))?;
-        formats::write(base, &self.draft_path())
+        self.store.database.write(|connection| draft::replace(connection, &self.name, base, &self.signature))
     }
 
-    /// The draft.
+    /// Changes the draft as a whole: `change` gets what is there, and nobody
+    /// else writes until its outcome is recorded.
+    ///
+    /// # Errors
+    /// What `change` says; then nothing is changed.
+    pub fn change_draft(&self, change: impl FnOnce(KnowledgeBase) -> Result<KnowledgeBase>) -> Result<()> {
+        self.store.database.write(|connection| {
+            let known = match draft::find(connection, &self.name)? {
+                Some(kb) => draft::load(connection, kb.id)?,
+                None => Vec::new(),
+            };
+            let base = change(KnowledgeBase::of_validated(known))?;
+            draft::replace(connection, &self.name, &base, &self.signature)
+        })
+    }
+
+    /// The draft; empty when there is none.
     pub fn draft(&self) -> Result<KnowledgeBase> {
-        formats::read(&self.draft_path())
+        Ok(self.draft_and_revision()?.0)
     }
 
-    fn draft_path(&self) -> PathBuf {
-        self.folder.join("draft.jsonl")
+    /// The draft and the last revision in it.
+    fn draft_and_revision(&self) -> Result<(KnowledgeBase, i64)> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(None) };
+            Ok(Some((draft::load(connection, kb.id)?, kb.revision)))
+        })?;
+        let (entries, revision) = found.flatten().unwrap_or_default();
+        Ok((KnowledgeBase::of_validated(entries), revision))
+    }
+
+    /// The revisions of all entries or of one, newest first; with `before`
+    /// only those with a lower number.
+    pub fn history(
+        &self,
+        entry: Option<&EntryId>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Revision>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            draft::history(connection, kb.id, entry, before, limit)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn folder(&self) -> PathBuf {
+        kb_folder(&self.store.root, &self.name)
     }
 
     fn releases(&self) -> PathBuf {
-        self.folder.join("releases")
+        self.folder().join("releases")
     }
 
     /// The folder of a release.
@@ -145,36 +248,9 @@ impl Shelf {
         self.releases().join(number.to_string())
     }
 
-    /// The numbers of all releases, in order.
-    pub fn versions(&self) -> Result<Vec<u32>> {
-        let items = match fs::read_dir(self.releases()) {
-            Ok(items) => items,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("read", self.releases(), e)),
-        };
-        let mut numbers: Vec<u32> =
-            items.flatten().filter_map(|item| item.file_name().to_str()?.parse().ok()).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
-    }
-
     /// The number that is served, if anything was published.
     pub fn current(&self) -> Result<Option<u32>> {
-        let path = self.folder.join("current");
-        match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-                Error::release(
-                    &path,
-                    format!(
-                        "holds {:?}, not a release number; run `zhida kb rollback --kb {} N`",
-                        text.trim(),
-                        self.name
-                    ),
-                )
-            }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", path, e)),
-        }
+        Ok(self.head()?.and_then(|head| head.current))
     }
 
     /// Opens the release that is served.
@@ -215,94 +291,4 @@ impl Shelf {
         }
         Ok(release)
     }
-
-    /// Makes a release of the draft and serves it from now on.
-    ///
-    /// # Errors
-    /// When another process is publishing this knowledge base, the draft is
-    /// faulty, or the disk is full; the release served before stays.
-    pub fn publish(&self, encoder: Option<Arc<Encoder>>, progress: Progress<'_>) -> Result<Published> {
-        let _lock = self.lock()?;
-        let base = self.draft()?;
-        if !base.entries().iter().any(|entry| entry.enabled) {
-            return Err(Error::Refused(format!(
-                "knowledge base {} has no enabled entry; there is nothing to publish",
-                self.name
-            )));
-        }
-        let releases = self.releases();
-        fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
-        self.sweep(&releases);
-        let number = self.versions()?.last().map_or(1, |last| last + 1);
-        // Vectors of a release that no longer opens are simply made again.
-        let previous = self.open_current(encoder.clone()).ok();
-        let beside = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempdir_in(&releases)
-            .map_err(|e| Error::io("create a folder in", &releases, e))?;
-        let build = Build {
-            kb: &self.name,
-            number,
-            base: &base,
-            encoder,
-            previous: previous.as_ref(),
-            calibrate_by: Teachers::default(),
-            progress,
-        };
-        let built = build.write(beside.path())?;
-        let place = self.release_folder(number);
-        let finished = beside.keep();
-        fs::rename(&finished, &place).map_err(|e| Error::io("rename to", &place, e))?;
-        sync_folder(&releases)?;
-        self.serve(number)?;
-        Ok(Published { number, built })
-    }
-
-    /// Serves a release that was made before.
-    pub fn rollback(&self, number: u32) -> Result<()> {
-        let _lock = self.lock()?;
-        let known = self.versions()?;
-        if !known.contains(&number) {
-            return Err(Error::Unknown {
-                what: "release",
-                name: number.to_string(),
-                known: known.iter().map(u32::to_string).collect(),
-            });
-        }
-        let folder = self.release_folder(number);
-        Manifest::read(&folder)?.verify(&folder)?;
-        self.serve(number)
-    }
-
-    fn serve(&self, number: u32) -> Result<()> {
-        write_whole(&self.folder.join("current"), format!("{number}\n").as_bytes())
-    }
-
-    /// Held while a release is made, so that two of them cannot take one number.
-    fn lock(&self) -> Result<File> {
-        fs::create_dir_all(&self.folder).map_err(|e| Error::io("create", &self.folder, e))?;
-        let path = self.folder.join("lock");
-        let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
-                "another process is publishing knowledge base {}; try again when it is done",
-                self.name
-            ))),
-            Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
-        }
-    }
-
-    /// Removes what publishing processes that died have left. The lock is
-    /// held, so nobody is writing there now.
-    fn sweep(&self, releases: &Path) {
-        let leftovers = fs::read_dir(releases).into_iter().flatten().flatten();
-        for item in leftovers.filter(|item| item.file_name().to_string_lossy().starts_with(UNFINISHED)) {
-            // Space that cannot be freed now can be freed next time.
-            let _ = fs::remove_dir_all(item.path());
-        }
-    }
 }
-
-/// The beginning of the names of folders that are not finished.
-const UNFINISHED: &str = ".unfinished-";

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Shelf, Store};
 use crate::encoder::{Encoder, Files, hub};
+use crate::engine::replay;
 use crate::error::{Error, Result};
 use crate::release::{Manifest, Model, Release};
 
@@ -89,6 +90,19 @@ impl Models {
     /// As [`Self::open`], and when nothing was published.
     pub fn open_current(&self, shelf: &Shelf) -> Result<Release> {
         self.open(shelf, shelf.current_number()?)
+    }
+
+    /// Opens what is served: the release with the live edits on top.
+    ///
+    /// # Errors
+    /// As [`Self::open_current`].
+    pub fn open_served(&self, shelf: &Shelf) -> Result<Release> {
+        let number = shelf.current_number()?;
+        let from = shelf.head()?.map_or(0, |head| head.live_from);
+        let mut release = self.open(shelf, number)?;
+        let news = shelf.live_changes(from)?;
+        replay(&mut release, news.changes, news.edits)?;
+        Ok(release)
     }
 
     /// One and the same for all who hold a model with this fingerprint.

@@ -23,9 +23,9 @@ use zhida::store::Store;
 
 use crate::support::{SMALL_KB, run, stderr, zhida};
 
-const MAX_WRONG: f64 = 0.05;
+pub const MAX_WRONG: f64 = 0.05;
 
-fn publish(data: &Path, name: &str, entries: &str, encoder: Option<Arc<Encoder>>) -> u32 {
+pub fn publish(data: &Path, name: &str, entries: &str, encoder: Option<Arc<Encoder>>) -> u32 {
     let shelf = Store::at(data).shelf_to_create(name).expect("a sound name");
     shelf
         .save_draft(&formats::read_jsonl("test", entries.as_bytes()).expect("sound entries"))
@@ -45,7 +45,7 @@ fn data() -> &'static Path {
     .path()
 }
 
-fn admission() -> Admission {
+pub fn admission() -> Admission {
     Admission::new(2, Duration::from_secs(5), Duration::from_secs(30))
 }
 
@@ -60,28 +60,28 @@ fn server() -> Server {
     server_over(data(), admission())
 }
 
-struct Got {
-    status: StatusCode,
-    headers: axum::http::HeaderMap,
-    body: Vec<u8>,
+pub struct Got {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub body: Vec<u8>,
 }
 
 impl Got {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn header(&self, name: header::HeaderName) -> &str {
+    pub fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// Checks that this is a problem document of a kind and gives it back.
     #[track_caller]
-    fn problem(&self, status: u16, slug: &str) -> Value {
+    pub fn problem(&self, status: u16, slug: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
         let body = self.json();
@@ -94,14 +94,14 @@ impl Got {
     }
 }
 
-async fn send(app: &Router, request: Request<Body>) -> Got {
+pub async fn send(app: &Router, request: Request<Body>) -> Got {
     let response = app.clone().oneshot(request).await.expect("a response");
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body").to_bytes().to_vec();
     Got { status: parts.status, headers: parts.headers, body }
 }
 
-async fn get(app: &Router, path: &str) -> Got {
+pub async fn get(app: &Router, path: &str) -> Got {
     send(app, Request::get(path).body(Body::empty()).expect("a request")).await
 }
 
@@ -110,11 +110,11 @@ async fn post_bytes(app: &Router, path: &str, body: impl Into<Body>) -> Got {
     send(app, request.body(body.into()).expect("a request")).await
 }
 
-async fn post(app: &Router, path: &str, body: Value) -> Got {
+pub async fn post(app: &Router, path: &str, body: Value) -> Got {
     post_bytes(app, path, body.to_string()).await
 }
 
-async fn ask(app: &Router, body: Value) -> Got {
+pub async fn ask(app: &Router, body: Value) -> Got {
     post(app, "/v1/answer", body).await
 }
 
@@ -665,14 +665,14 @@ async fn the_built_in_model_answers_in_generation_two() {
 }
 
 /// A running `zhida serve`; it is killed when a test fails.
-struct Running {
+pub struct Running {
     child: Child,
-    address: String,
+    pub address: String,
     log: std::thread::JoinHandle<String>,
 }
 
 impl Running {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         let mut child = serve(data, "127.0.0.1:0").stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut log = String::new();
@@ -690,7 +690,7 @@ impl Running {
         Self { child, address, log }
     }
 
-    fn ask(&self, text: &str) -> Value {
+    pub fn ask(&self, text: &str) -> Value {
         let body = json!({"text": text}).to_string();
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         write!(
@@ -705,6 +705,12 @@ impl Running {
         let (head, body) = response.split_once("\r\n\r\n").expect("a head");
         assert!(head.starts_with("HTTP/1.1 200"), "{response}");
         serde_json::from_str(body).expect("JSON")
+    }
+
+    /// Ends it at once, whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
     }
 
     /// Sends SIGTERM; gives back the exit status and the log.

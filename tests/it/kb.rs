@@ -1,5 +1,6 @@
 //! What happens to a knowledge base between a spreadsheet and a release.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -598,7 +599,7 @@ fn an_empty_knowledge_base_is_not_published() {
     assert_eq!(desk.import("").status.code(), Some(1));
     assert!(!desk.data().exists(), "nothing was created");
     assert!(desk.import(r#"{"question":"停用的","answer":"停用的答案","enabled":false}"#).status.success());
-    for args in [&[][..], &["--force"]] {
+    for args in [&[][..], &["--force", "--reason", "试一下"]] {
         let output = desk.kb("publish", args);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(stdout(&output), "");
@@ -630,7 +631,8 @@ fn publishing_refuses_errors_unless_forced() {
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("答案") && stderr(&output).contains("--force"), "{}", stderr(&output));
-    assert_eq!(desk.sound("publish", &["--force"]), "1\n");
+    assert_eq!(desk.kb("publish", &["--force"]).status.code(), Some(2), "a reason is needed");
+    assert_eq!(desk.sound("publish", &["--force", "--reason", "先上线再改"]), "1\n");
 }
 
 #[test]
@@ -862,7 +864,7 @@ impl Drop for TinyDisk {
 #[test]
 fn a_full_disk_leaves_the_old_release() {
     let desk = Desk::new();
-    let Some(_disk) = TinyDisk::mount(&desk.data(), 1024) else {
+    let Some(_disk) = TinyDisk::mount(&desk.data(), 4096) else {
         eprintln!(
             "SKIPPED: no right to mount a small file system; `a_write_that_fails_leaves_the_old_release` did run"
         );
@@ -874,7 +876,11 @@ fn a_full_disk_leaves_the_old_release() {
     assert!(desk.import(&shop()).status.success());
     // What is left must do for the beginning of a release and not for all of it.
     let ballast = desk.data().join("ballast");
-    std::fs::write(&ballast, vec![0u8; 450 << 10]).expect("room for ballast");
+    let mut file = std::fs::File::create(&ballast).expect("room for ballast");
+    while file.write_all(&[0; 4 << 10]).is_ok() {}
+    let full = file.metadata().expect("known").len();
+    file.set_len(full.saturating_sub(120 << 10)).expect("shorter");
+    drop(file);
     let output = desk.kb("publish", &[]);
     assert_eq!(output.status.code(), Some(1), "it fitted: {}", stderr(&output));
     assert!(

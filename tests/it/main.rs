@@ -3,12 +3,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing unwrap is a failing test")]
 
 mod adapt;
+mod authoring;
 mod corpora;
+mod crash;
 mod eval;
 mod http;
 mod kb;
 mod laws;
+mod live;
 mod model;
+mod release;
 mod scripts;
+mod store;
 mod support;
 mod tidy;

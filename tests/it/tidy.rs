@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Modules by level; a module uses only lower levels and itself.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("error", 0),
     ("disk", 0),
     ("text", 0),
@@ -18,13 +18,14 @@ const LEVELS: [(&str, u8); 15] = [
     ("store", 6),
     ("eval", 6),
     ("learn", 7),
+    ("publish", 7),
     ("server", 8),
     ("cli", 9),
     ("main", 10),
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("jieba_rs", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
@@ -40,6 +41,9 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("indicatif", &["cli"]),
     ("calamine", &["kb"]),
     ("rust_xlsxwriter", &["kb"]),
+    ("percent_encoding", &["server"]),
+    ("diesel", &["store"]),
+    ("diesel_migrations", &["store"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -1,0 +1,95 @@
+//! `zhida kb queries`: what is a publication asked?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{Place, Side};
+use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::error::{Error, Result};
+use crate::eval::dataset;
+use crate::publish::{self, Comparison};
+use crate::store::{Models, Shelf};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Take the attached questions away.
+    #[arg(long, conflicts_with = "file")]
+    remove: bool,
+    /// Labelled questions, JSONL as for `zhida eval`.
+    file: Option<PathBuf>,
+}
+
+/// Attaches, removes or prints labelled questions.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let shelf = args.place.shelf()?;
+    let Some(file) = &args.file else {
+        if args.remove {
+            shelf.save_queries(&[])?;
+            eprintln!("{}: no labelled questions are attached any more", shelf.name());
+        } else {
+            for line in shelf.queries()? {
+                say!("{line}");
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let queries = dataset::read(file, shelf.draft()?.entries())?;
+    let lines: Vec<String> = queries
+        .iter()
+        .map(|query| serde_json::to_string(query).map_err(|e| Error::internal("queries", e)))
+        .collect::<Result<_>>()?;
+    shelf.save_queries(&lines)?;
+    eprintln!(
+        "{}: {} labelled questions attached; `kb publish` asks them from now on",
+        shelf.name(),
+        lines.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the labelled questions say of two releases; `None` without any, or
+/// when a side is the draft, which has no index.
+pub(crate) fn between(shelf: &Shelf, before: Side, after: Side) -> Result<Option<Comparison>> {
+    let (Side::Release(before), Side::Release(after)) = (before, after) else { return Ok(None) };
+    let queries = publish::queries(shelf)?;
+    if queries.is_empty() {
+        return Ok(None);
+    }
+    let models = Models::named(shelf.store());
+    let (before, after) = (models.open(shelf, before)?, models.open(shelf, after)?);
+    publish::compare(before, after, &queries, DEFAULT_MAX_WRONG, &|_, _, _| ()).map(Some)
+}
+
+/// Prints what flipped, and how it adds up.
+pub(crate) fn tell(comparison: &Comparison) {
+    for flip in &comparison.flips {
+        let entry = |told: &crate::eval::compare::Told| {
+            told.entry.as_ref().map_or_else(|| "-".to_owned(), |id| id.0.clone())
+        };
+        eprintln!(
+            "第 {} 代 {}：“{}”  {} → {}",
+            flip.generation,
+            flip.flip,
+            flip.text,
+            entry(&flip.before),
+            entry(&flip.after)
+        );
+    }
+    for (generation, change) in &comparison.generations {
+        eprintln!(
+            "{} → {}：{} 个标注问题，第 {generation} 代答对 {} → {}（p = {:.3}），答错 {} → {}（p = {:.3}）{}",
+            comparison.from,
+            comparison.to,
+            comparison.queries,
+            change.right.before,
+            change.right.after,
+            change.right.p,
+            change.wrong.before,
+            change.wrong.after,
+            change.wrong.p,
+            if change.regressed { "：变差，超出偶然" } else { "" }
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! May the draft be served?
+//!
+//! Publishing checks the draft, makes the release, has it asked its own
+//! questions and the labelled ones, compares the latter with what is served
+//! now, and only then serves it. Errors and regressions stop it, unless
+//! somebody forces it and says why; then both are recorded with the release.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::decide::Generation;
+use crate::encoder::Encoder;
+use crate::engine::{Engine, Options};
+use crate::error::{Error, Result};
+use crate::eval::compare::{Change, Deed, Flip, changes};
+use crate::eval::dataset::LabelledQuery;
+use crate::eval::run::predict;
+use crate::kb::check::{Finding, Severity, check, sort};
+use crate::release::checkup::checkup;
+use crate::release::{Build, Manifest, Progress, Release};
+use crate::store::{Approval, Models, Publication, Published, Shelf};
+
+/// Releases with more phrasings are not asked all their own questions by a
+/// publication: that grows with the square of them, and at this number takes
+/// as long as the publication itself. `kb check` asks any number.
+const ASKED: usize = 2_000;
+
+/// How to publish.
+pub struct Request<'a> {
+    /// Where the release that is served gets its model from.
+    pub models: &'a Models,
+    /// The model of the new release; `None` for a lexical-only one.
+    pub encoder: Option<Arc<Encoder>>,
+    /// The goal under which labelled questions are compared.
+    pub max_wrong: f64,
+    /// Publish in spite of errors and regressions.
+    pub forced: bool,
+    /// Hears how far it is.
+    pub progress: Progress<'a>,
+}
+
+/// What was found on the way.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// What customers would suffer from for certain.
+    pub errors: Vec<Finding>,
+    /// What the labelled questions say; `None` without any, or with nothing to compare with.
+    pub comparison: Option<Comparison>,
+}
+
+/// The labelled questions, asked of two releases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What was served, such as `12+3`.
+    pub from: String,
+    /// What it is compared with.
+    pub to: String,
+    /// How many questions were asked.
+    pub queries: usize,
+    /// Whether any generation got worse beyond chance.
+    pub regressed: bool,
+    /// What changed, per generation.
+    pub generations: BTreeMap<u8, Change>,
+    /// Every question whose outcome is another one.
+    pub flips: Vec<Flip>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is served.
+    Published(Published, Report),
+    /// It is not, for these reasons; nothing has changed.
+    Refused(Report),
+}
+
+impl Report {
+    fn is_clean(&self) -> bool {
+        self.errors.is_empty() && !self.comparison.as_ref().is_some_and(|comparison| comparison.regressed)
+    }
+}
+
+/// Publishes a draft.
+///
+/// # Errors
+/// As [`Shelf::publish`]; what authors must mend is no error here but
+/// [`Outcome::Refused`].
+pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
+    let Request { models, encoder, max_wrong, forced, progress } = request;
+    let mut report = Report {
+        errors: errors(check(&shelf.draft()?, time::OffsetDateTime::now_utc())),
+        ..Report::default()
+    };
+    if !report.errors.is_empty() && !forced {
+        return Ok(Outcome::Refused(report));
+    }
+    let queries = queries(shelf)?;
+    let report = RefCell::new(&mut report);
+    let review = |folder: &Path| {
+        let mut report = report.borrow_mut();
+        let is_small = Manifest::read(folder)?.phrasings <= ASKED;
+        if is_small || !queries.is_empty() {
+            let release = Release::open(folder, encoder.clone())?;
+            if is_small {
+                report.errors.extend(errors(checkup(&release, progress)?));
+                sort(&mut report.errors);
+            }
+            if !queries.is_empty()
+                && let Some(served) = served(shelf, models)?
+            {
+                report.comparison = Some(compare(served, release, &queries, max_wrong, progress)?);
+            }
+        }
+        if report.is_clean() {
+            return Ok(Approval::default());
+        }
+        if !forced {
+            return Err(Error::Refused("the release is not fit to be served".to_owned()));
+        }
+        Ok(Approval {
+            forced: true,
+            findings: Some(json!({"errors": report.errors, "comparison": report.comparison})),
+        })
+    };
+    let outcome = shelf.publish_as(Publication { encoder: encoder.clone(), progress, review: &review });
+    let report = std::mem::take(&mut **report.borrow_mut());
+    match outcome {
+        Ok(published) => Ok(Outcome::Published(published, report)),
+        Err(Error::Refused(_)) if !forced && !report.is_clean() => Ok(Outcome::Refused(report)),
+        Err(e) => Err(e),
+    }
+}
+
+fn errors(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.retain(|finding| finding.severity == Severity::Error);
+    findings
+}
+
+/// What is served now; `None` when there is nothing, or nothing that opens.
+fn served(shelf: &Shelf, models: &Models) -> Result<Option<Release>> {
+    if shelf.current()?.is_none() {
+        return Ok(None);
+    }
+    match models.open_served(shelf) {
+        Ok(release) => Ok(Some(release)),
+        // A release that no longer opens must not keep the next one from
+        // taking its place.
+        Err(Error::Release { .. } | Error::Model { .. } | Error::Io { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The labelled questions that are attached to a knowledge base.
+///
+/// # Errors
+/// When a record is none, which only another version of zhida writes.
+pub fn queries(shelf: &Shelf) -> Result<Vec<LabelledQuery>> {
+    let read = |line: &String| serde_json::from_str(line).map_err(|e| Error::internal("queries", e));
+    shelf.queries()?.iter().map(read).collect()
+}
+
+/// Asks two releases the same questions, in every generation that both have.
+///
+/// # Errors
+/// When a release is defective.
+pub fn compare(
+    before: Release,
+    after: Release,
+    queries: &[LabelledQuery],
+    max_wrong: f64,
+    progress: Progress<'_>,
+) -> Result<Comparison> {
+    let both = before.encoder().is_some() && after.encoder().is_some();
+    let (before, after) = (Engine::new(Arc::new(before), max_wrong), Engine::new(Arc::new(after), max_wrong));
+    let mut comparison = Comparison {
+        from: before.release().label(),
+        to: after.release().label(),
+        queries: queries.len(),
+        regressed: false,
+        generations: BTreeMap::new(),
+        flips: Vec::new(),
+    };
+    let generations: &[Generation] =
+        if both { &[Generation::One, Generation::Two] } else { &[Generation::One] };
+    for &generation in generations {
+        let options = Options { generation, ..Options::default() };
+        let heard = |done: usize| progress("queries", done, queries.len());
+        let old: Vec<Deed> = predict(&before, queries, options, &heard)?.iter().map(Deed::of).collect();
+        let new = predict(&after, queries, options, &heard)?;
+        let (change, flips) = changes(generation.number(), &old, &new);
+        comparison.regressed |= change.regressed;
+        comparison.generations.insert(generation.number(), change);
+        comparison.flips.extend(flips);
+    }
+    Ok(comparison)
+}
+
+/// What is thrown through work that was told to stop. Work deep inside reports
+/// its progress and nothing else, so the report is where it is stopped;
+/// unwinding removes what was half made.
+struct Cancelled;
+
+/// Does work that [`stop_if`] may stop; `None` when it did.
+///
+/// # Errors
+/// Those of the work.
+pub fn stoppable<T>(work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(result) => result.map(Some),
+        Err(thrown) if thrown.is::<Cancelled>() => Ok(None),
+        Err(panicked) => std::panic::resume_unwind(panicked),
+    }
+}
+
+/// Stops the work around it when somebody has asked for it. Called from a
+/// [`Progress`], inside [`stoppable`].
+pub fn stop_if(asked: &AtomicBool) {
+    if asked.load(Ordering::Relaxed) {
+        // No message: nothing is wrong.
+        std::panic::resume_unwind(Box::new(Cancelled));
+    }
+}
+
+/// Asks a draft everything that `kb check` asks: what its entries show, and
+/// what it finds when it is asked its own questions.
+///
+/// # Errors
+/// When the release for it cannot be made.
+pub fn examine(shelf: &Shelf, encoder: Option<Arc<Encoder>>, progress: Progress<'_>) -> Result<Vec<Finding>> {
+    let base = shelf.draft()?;
+    let mut findings = check(&base, time::OffsetDateTime::now_utc());
+    if base.entries().iter().any(|entry| entry.enabled) {
+        // Its vectors save time; that it cannot be opened is no matter here.
+        let previous = shelf.open_current(encoder.clone()).ok();
+        let build = Build {
+            kb: shelf.name(),
+            number: 0,
+            base: &base,
+            encoder,
+            previous: previous.as_ref(),
+            progress,
+        };
+        findings.extend(checkup(&build.temporary()?, progress)?);
+    }
+    sort(&mut findings);
+    Ok(findings)
+}

@@ -1,0 +1,599 @@
+//! How is a knowledge base as a whole worked on over HTTP?
+//!
+//! What `zhida kb` does: import, export, check, publish, compare, roll back,
+//! history, collection of old releases, labelled questions. Single entries are
+//! in `entries`.
+
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, body::Bytes};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::entries::{encoded, shelf};
+use super::error::{Kind, Problem};
+use super::request::{self, fields};
+use super::signed::signature;
+use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::error::Error;
+use crate::eval::dataset;
+use crate::kb::diff::Diff;
+use crate::kb::merge::{Mode, merge};
+use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
+use crate::publish::{self, Outcome};
+use crate::release::entries_of;
+use crate::store::{Collected, Record, Revision, Served, Shelf};
+
+/// The largest file to import, in bytes.
+const IMPORT_BYTES: usize = 64 << 20;
+/// The largest of the other bodies, in bytes.
+const REQUEST_BYTES: usize = 64 << 10;
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    let files = OpenApiRouter::new()
+        .routes(routes!(import))
+        .routes(routes!(queries, attach, detach))
+        .layer(DefaultBodyLimit::max(IMPORT_BYTES));
+    OpenApiRouter::new()
+        .routes(routes!(export))
+        .routes(routes!(check))
+        .routes(routes!(releases, publish_draft))
+        .routes(routes!(diff))
+        .routes(routes!(rollback))
+        .routes(routes!(history))
+        .routes(routes!(collect))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .merge(files)
+}
+
+type Refusal = axum::extract::rejection::QueryRejection;
+
+fn asked<T>(query: Result<Query<T>, Refusal>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))
+}
+
+/// How a file is imported.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ImportQuery {
+    /// `jsonl`, `csv` or `xlsx`.
+    format: String,
+    /// `replace`: the file is everything; `update`: its entries are added or
+    /// take the place of those with their ids; `add`: only new ids are taken.
+    #[serde(default)]
+    mode: Mode,
+    /// Say what would change, and change nothing.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What an import changes in the draft.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Imported {
+    /// Whether nothing was written.
+    dry_run: bool,
+    /// How the file was taken.
+    mode: Mode,
+    /// Added, removed and changed entries, field by field.
+    #[schema(value_type = Object)]
+    diff: Diff,
+}
+
+/// Import a file into the draft; a new knowledge base is created.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/import",
+    params(("kb" = String, Path, description = "The knowledge base."), ImportQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, body = Imported),
+        (status = 422, description = "The file has faults; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn import(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<ImportQuery>, Refusal>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Imported>, Problem> {
+    let ImportQuery { format, mode, dry_run } = asked(query)?;
+    let signature = signature(&headers)?;
+    let bytes = request::bytes(request, IMPORT_BYTES).await?;
+    server
+        .author(move |server| {
+            let shelf = named(server, &kb)?.signed(signature);
+            let incoming = read(&format, &bytes)?;
+            if incoming.entries().is_empty() {
+                return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
+            }
+            let mut diff = Diff::default();
+            let change = |draft: KnowledgeBase| {
+                let merged = merge(draft.entries(), incoming, mode, "file")?;
+                diff = Diff::between(draft.entries(), merged.entries());
+                Ok(merged)
+            };
+            if dry_run {
+                change(shelf.draft()?)?;
+            } else {
+                shelf.change_draft(change)?;
+            }
+            Ok(Json(Imported { dry_run, mode, diff }))
+        })
+        .await
+}
+
+/// A knowledge base that may not exist yet.
+fn named(server: &Server, kb: &str) -> Result<Shelf, Problem> {
+    server.registry().store().shelf_to_create(kb).map_err(|e| {
+        // Nothing but the name can be wrong.
+        Problem::new(Kind::InvalidField, e.to_string()).of_field("kb")
+    })
+}
+
+fn ending(format: &str) -> Result<&str, Problem> {
+    if ["jsonl", "csv", "xlsx"].contains(&format) {
+        return Ok(format);
+    }
+    let detail = format!("`format` is jsonl, csv or xlsx, got {format:?}");
+    Err(Problem::new(Kind::InvalidField, detail).of_field("format"))
+}
+
+/// Reads a file of a format, as the command line would from the disk.
+fn read(format: &str, bytes: &[u8]) -> Result<KnowledgeBase, Problem> {
+    let ending = ending(format)?;
+    let folder = tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
+    let path = folder.path().join(format!("file.{ending}"));
+    std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
+    Ok(formats::read(&path)?)
+}
+
+/// In which format the draft is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExportQuery {
+    /// `jsonl`, `csv` or `xlsx`.
+    format: String,
+}
+
+/// Export the draft as a file.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/export",
+    params(("kb" = String, Path, description = "The knowledge base."), ExportQuery),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn export(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<ExportQuery>, Refusal>,
+) -> Result<Response, Problem> {
+    let ExportQuery { format } = asked(query)?;
+    server
+        .author(move |server| {
+            let base = shelf(server, &kb)?.draft()?;
+            let ending = ending(&format)?;
+            let folder =
+                tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
+            let path = folder.path().join(format!("file.{ending}"));
+            formats::write(&base, &path).map_err(|e| match e {
+                Error::Refused(text) => Problem::new(Kind::InvalidEntry, text),
+                other => other.into(),
+            })?;
+            let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+            let kind = match ending {
+                "csv" => "text/csv; charset=utf-8",
+                "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                _ => "application/x-ndjson",
+            };
+            let name = format!("attachment; filename*=UTF-8''{}.{ending}", encoded(&kb));
+            Ok((
+                [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name.as_str())],
+                Bytes::from(bytes),
+            )
+                .into_response())
+        })
+        .await
+}
+
+/// Check the draft (知识体检) as a job; its result holds the findings.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/check",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({})),
+    responses(
+        (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn check(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {}
+    let Wanted {} = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            let registry = std::sync::Arc::clone(server.registry());
+            server.jobs().start("check", &kb, move |progress| {
+                let findings = publish::examine(&shelf, registry.models().for_building()?, progress)?;
+                Ok(json!({"findings": findings}))
+            })
+        })
+        .await
+}
+
+/// The releases of a knowledge base.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Releases {
+    /// The one that is served.
+    current: Option<u32>,
+    /// Oldest first.
+    items: Vec<Record>,
+}
+
+/// List the releases.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/releases",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, body = Releases),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<Releases>, Problem> {
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            Ok(Json(Releases { current: shelf.current()?, items: shelf.records()? }))
+        })
+        .await
+}
+
+/// Publish the draft as a job; its result holds the number, or why it was refused.
+///
+/// `{"force": true}` publishes in spite of errors and regressions, with the
+/// reason in `Zhida-Reason`.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/releases",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"force": false})),
+    responses(
+        (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
+        (status = 409, description = "Another job works on the knowledge base.", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn publish_draft(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        #[serde(default)]
+        force: bool,
+    }
+    let signature = signature(&headers)?;
+    let Wanted { force } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    if force && signature.reason.is_none() {
+        let detail = "who forces a publication says why: send `Zhida-Reason`";
+        return Err(Problem::new(Kind::MissingField, detail).of_field("zhida-reason"));
+    }
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let registry = std::sync::Arc::clone(server.registry());
+            server.jobs().start("publish", &kb, move |progress| {
+                let request = publish::Request {
+                    models: registry.models(),
+                    encoder: registry.models().for_building()?,
+                    max_wrong: DEFAULT_MAX_WRONG,
+                    forced: force,
+                    progress,
+                };
+                let value = match publish::publish(&shelf, request).map_err(refusal)? {
+                    Outcome::Published(published, report) => {
+                        registry.refresh();
+                        json!({
+                            "published": true, "release": published.number,
+                            "reused": published.built.reused, "embedded": published.built.embedded,
+                            "report": report,
+                        })
+                    }
+                    Outcome::Refused(report) => json!({"published": false, "report": report}),
+                };
+                Ok(value)
+            })
+        })
+        .await
+}
+
+/// Two states to compare.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DiffQuery {
+    /// The earlier release, or `draft`.
+    from: String,
+    /// The later release, or `draft`.
+    to: String,
+}
+
+/// Compare two releases, or one with the draft: entries, and the labelled
+/// questions whose outcome is another one.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/diff",
+    params(("kb" = String, Path, description = "The knowledge base."), DiffQuery),
+    responses(
+        (status = 200, description = "As `zhida kb diff --json`.", body = Object),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn diff(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<DiffQuery>, Refusal>,
+) -> Result<Json<Value>, Problem> {
+    let DiffQuery { from, to } = asked(query)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            let known = shelf.versions()?;
+            let number = |name: &str, text: &str| match text.parse::<u32>() {
+                _ if text == "draft" => Ok(None),
+                Ok(number) if known.contains(&number) => Ok(Some(number)),
+                _ => {
+                    let detail = format!("`{name}` is a release or `draft`, got {text:?}");
+                    let known = known.iter().map(u32::to_string).collect();
+                    Err(Problem { known, ..Problem::new(Kind::UnknownRelease, detail).of_field(name) })
+                }
+            };
+            let entries = |side: Option<u32>| -> crate::error::Result<Vec<Entry>> {
+                match side {
+                    None => Ok(shelf.draft()?.entries().to_vec()),
+                    Some(number) => entries_of(&shelf.release_folder(number)),
+                }
+            };
+            let (before, after) = (number("from", &from)?, number("to", &to)?);
+            let found = Diff::between(&entries(before)?, &entries(after)?);
+            let queries = publish::queries(&shelf)?;
+            let compared = match (before, after) {
+                (Some(before), Some(after)) if !queries.is_empty() => {
+                    let models = server.registry().models();
+                    let (before, after) = (models.open(&shelf, before)?, models.open(&shelf, after)?);
+                    Some(publish::compare(before, after, &queries, DEFAULT_MAX_WRONG, &|_, _, _| ())?)
+                }
+                _ => None,
+            };
+            let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
+            report["from"] = json!(from);
+            report["to"] = json!(to);
+            report["queries"] = json!(compared);
+            Ok(Json(report))
+        })
+        .await
+}
+
+/// Serve a release that was published before, exactly as it was.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/rollback",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"release": 3})),
+    responses(
+        (status = 200, description = "It is served now.", body = Releases),
+        (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A publication is running.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn rollback(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Releases>, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        release: u32,
+    }
+    let signature = signature(&headers)?;
+    let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            shelf.rollback(release).map_err(refusal)?;
+            server.registry().refresh();
+            Ok(Json(Releases { current: shelf.current()?, items: shelf.records()? }))
+        })
+        .await
+}
+
+/// Which part of the history is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct HistoryQuery {
+    /// Only the history of this entry.
+    entry: Option<String>,
+    /// Only revisions with a lower number: the last one of the page before.
+    before: Option<i64>,
+    /// At most this many, 1 to 1000; without it 100.
+    limit: Option<usize>,
+}
+
+/// Who changed what, when and why.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct History {
+    /// Newest first.
+    revisions: Vec<Revision>,
+    /// What was served from when on, newest first.
+    releases: Vec<Served>,
+}
+
+/// Show the history, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/history",
+    params(("kb" = String, Path, description = "The knowledge base."), HistoryQuery),
+    responses(
+        (status = 200, body = History),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn history(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<HistoryQuery>, Refusal>,
+) -> Result<Json<History>, Problem> {
+    let HistoryQuery { entry, before, limit } = asked(query)?;
+    let limit = limit.unwrap_or(100).clamp(1, 1_000);
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            let entry = entry.map(EntryId);
+            let revisions = shelf.history(entry.as_ref(), before, limit)?;
+            let releases = if entry.is_none() { shelf.servings(limit)? } else { Vec::new() };
+            Ok(Json(History { revisions, releases }))
+        })
+        .await
+}
+
+/// Remove old releases; never the one that is served, nor one in use.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/gc",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"keep": 10, "dry_run": true, "always": false})),
+    responses(
+        (status = 200, body = Collected),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn collect(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    request: Request,
+) -> Result<Json<Collected>, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        keep: std::num::NonZeroU32,
+        #[serde(default)]
+        dry_run: bool,
+        #[serde(default)]
+        always: bool,
+    }
+    let Wanted { keep, dry_run, always } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            if always && !dry_run {
+                shelf.keep(Some(keep.get()))?;
+            }
+            let keep = usize::try_from(keep.get()).unwrap_or(usize::MAX);
+            Ok(Json(shelf.collect(keep, dry_run).map_err(refusal)?))
+        })
+        .await
+}
+
+/// Show the labelled questions that every publication is asked, as JSONL.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/queries",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, body = String, content_type = "application/x-ndjson"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn queries(State(server): State<Server>, Path(kb): Path<String>) -> Result<Response, Problem> {
+    server
+        .author(move |server| {
+            let text: String = shelf(server, &kb)?.queries()?.into_iter().map(|line| line + "\n").collect();
+            Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response())
+        })
+        .await
+}
+
+/// Attach labelled questions (JSONL) in the place of those that are there.
+#[utoipa::path(
+    put,
+    path = "/v1/kbs/{kb}/queries",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 204, description = "They are attached."),
+        (status = 422, description = "A line has a fault; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn attach(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let bytes = request::bytes(request, IMPORT_BYTES).await?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            let queries = dataset::read_bytes("queries", &bytes, shelf.draft()?.entries())?;
+            let lines: Vec<String> = queries
+                .iter()
+                .map(|query| serde_json::to_string(query).map_err(|e| Error::internal("queries", e)))
+                .collect::<Result<_, _>>()?;
+            shelf.save_queries(&lines)?;
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}
+
+/// Take the labelled questions away.
+#[utoipa::path(
+    delete,
+    path = "/v1/kbs/{kb}/queries",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 204, description = "None are attached any more."),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn detach(State(server): State<Server>, Path(kb): Path<String>) -> Result<StatusCode, Problem> {
+    server
+        .author(move |server| {
+            shelf(server, &kb)?.save_queries(&[])?;
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}
+
+/// What a refused piece of work is to a client.
+fn refusal(error: Error) -> Problem {
+    match error {
+        Error::Refused(text) => Problem::new(Kind::NotNow, text),
+        Error::Unknown { what: "release", ref known, .. } => {
+            let known = known.clone();
+            Problem { known, ..Problem::new(Kind::UnknownRelease, error.to_string()).of_field("release") }
+        }
+        other => other.into(),
+    }
+}

@@ -1,0 +1,500 @@
+//! How is a single entry changed over HTTP?
+//!
+//! An entry's `ETag` is the revision that holds it. Whoever changes an entry
+//! sends back in `If-Match` the one they saw; when somebody else was faster,
+//! they get 412 and nothing happens. The reply comes when the next question
+//! sees the edit.
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, extract::DefaultBodyLimit};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::error::{Kind, Problem};
+use super::request::json;
+use super::signed::signature;
+use crate::error::Error;
+use crate::kb::{Entry, EntryId, formats};
+use crate::store::{Edit, Edited, Expected, Filter, Shelf};
+
+/// The largest entry, in bytes.
+pub const ENTRY_BYTES: usize = 256 * 1024;
+
+/// Entries per page at most.
+const PAGE: usize = 1_000;
+
+/// Says in the reply which release answers with the edit on top.
+const RELEASE: &str = "zhida-release";
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, put, patch, delete))
+        .layer(DefaultBodyLimit::max(ENTRY_BYTES))
+}
+
+/// Which entries are listed.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// The `next` of the page before.
+    after: Option<i64>,
+    /// Entries per page, 1 to 1000; without it 50.
+    limit: Option<usize>,
+    /// Only entries with this text anywhere in them.
+    q: Option<String>,
+    /// Only entries of this topic.
+    topic: Option<String>,
+    /// Only entries that are on, or off.
+    enabled: Option<bool>,
+}
+
+/// How an edit takes effect.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EditQuery {
+    /// Only change the draft: customers get it with the next publication.
+    #[serde(default)]
+    draft: bool,
+}
+
+/// A page of entries of the draft.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct EntryPage {
+    /// In the author's order.
+    items: Vec<EntryItem>,
+    /// What `after` has to be for the next page; `null` at the end.
+    next: Option<i64>,
+}
+
+/// An entry in a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct EntryItem {
+    /// The entry as in a JSONL file.
+    #[schema(value_type = Object)]
+    entry: Entry,
+    /// Its `ETag`.
+    etag: String,
+    /// When it got that way, RFC 3339 in UTC.
+    at: String,
+    /// By whom.
+    author: String,
+}
+
+fn etag(revision: i64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// List entries of the draft, page by page.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/entries",
+    params(("kb" = String, Path, description = "The knowledge base."), ListQuery),
+    responses(
+        (status = 200, body = EntryPage),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<EntryPage>, Problem> {
+    let Query(query) = query.map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))?;
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=PAGE).contains(&limit) {
+        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
+    }
+    let filter = Filter {
+        after: query.after,
+        text: query.q.filter(|text| !text.is_empty()),
+        enabled: query.enabled,
+        topic: query.topic,
+        limit,
+    };
+    server
+        .author(move |server| {
+            let page = shelf(server, &kb)?.entries(&filter)?;
+            let items = page.items.into_iter().map(|stored| EntryItem {
+                etag: etag(stored.revision),
+                entry: stored.entry,
+                at: stored.at,
+                author: stored.author,
+            });
+            Ok(Json(EntryPage { items: items.collect(), next: page.next }))
+        })
+        .await
+}
+
+/// Show an entry of the draft, with its `ETag`.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/entries/{id}",
+    params(
+        ("kb" = String, Path, description = "The knowledge base."),
+        ("id" = String, Path, description = "The entry's id."),
+    ),
+    responses(
+        (status = 200, description = "The entry as in a JSONL file; `ETag` is its revision.", body = Object),
+        (status = 304, description = "It is what `If-None-Match` names."),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn get(
+    State(server): State<Server>,
+    Path((kb, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = tags(&headers, header::IF_NONE_MATCH)?;
+    server
+        .author(move |server| {
+            let id = EntryId(id);
+            let stored =
+                shelf(server, &kb)?.entry(&id)?.ok_or_else(|| Error::NoEntry { kb, entry: id.0.clone() })?;
+            let tag = [(header::ETAG, etag(stored.revision))];
+            let is_known = match known {
+                Some(Tags::Any) => true,
+                Some(Tags::These(revisions)) => revisions.contains(&stored.revision),
+                None => false,
+            };
+            if is_known {
+                return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+            }
+            Ok((tag, Json(stored.entry)).into_response())
+        })
+        .await
+}
+
+/// Create an entry; without an `id` it gets one from its question.
+///
+/// `Zhida-Author` and `Zhida-Reason` (UTF-8, percent-encoded where it is not
+/// ASCII) go into the history.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/entries",
+    params(("kb" = String, Path, description = "The knowledge base."), EditQuery),
+    request_body(content = Object, example = json!({"question": "几点上班", "answer": "早上九点。"})),
+    responses(
+        (status = 201, description = "The entry; `Location` and `ETag` name it.", body = Object),
+        (status = 409, description = "The id or a question belongs to another entry.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn create(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Query<EditQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let entry = entry_of(json(request, ENTRY_BYTES).await?, None)?;
+    let live = !query.draft;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let id = entry.id.clone();
+            let edited = shelf.edit(&id, Edit::Put(entry), &Expected::Absent, live).map_err(|e| match e {
+                Error::Stale { .. } => {
+                    let detail = format!("entry {:?} exists; change it with PUT or PATCH", id.0);
+                    Problem::new(Kind::EntryExists, detail).of_field("id")
+                }
+                other => other.into(),
+            })?;
+            let place = format!("/v1/kbs/{}/entries/{}", encoded(&kb), encoded(&id.0));
+            let mut response = replied(server, &kb, edited, StatusCode::CREATED);
+            if let Ok(place) = HeaderValue::from_str(&place) {
+                response.headers_mut().insert(header::LOCATION, place);
+            }
+            Ok(response)
+        })
+        .await
+}
+
+/// Put an entry: change the one that `If-Match` names, or create it.
+///
+/// An entry that exists is changed only with `If-Match` (428 without it). With
+/// `If-None-Match: *` it is only created.
+#[utoipa::path(
+    put,
+    path = "/v1/kbs/{kb}/entries/{id}",
+    params(
+        ("kb" = String, Path, description = "The knowledge base."),
+        ("id" = String, Path, description = "The entry's id; one in the body must be the same."),
+        EditQuery,
+    ),
+    request_body(content = Object),
+    responses(
+        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Object),
+        (status = 201, description = "It is new.", body = Object),
+        (status = 409, description = "A question belongs to another entry.", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn put(
+    State(server): State<Server>,
+    Path((kb, id)): Path<(String, String)>,
+    query: Query<EditQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let expected = expected(&headers)?;
+    let entry = entry_of(json(request, ENTRY_BYTES).await?, Some(&id))?;
+    let live = !query.draft;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            // Without a condition an entry may be created and not changed.
+            let outcome = shelf.edit(
+                &EntryId(id),
+                Edit::Put(entry),
+                expected.as_ref().unwrap_or(&Expected::Absent),
+                live,
+            );
+            let edited = match outcome {
+                Err(Error::Stale { current: Some(current), .. }) if expected.is_none() => {
+                    return Err(needs_condition(current));
+                }
+                other => other?,
+            };
+            let is_new = edited.action == Some(crate::store::Action::Add);
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok(replied(server, &kb, edited, status))
+        })
+        .await
+}
+
+/// Change some fields of an entry (a JSON merge patch, RFC 7396):
+/// `{"enabled": false}` switches it off.
+#[utoipa::path(
+    patch,
+    path = "/v1/kbs/{kb}/entries/{id}",
+    params(
+        ("kb" = String, Path, description = "The knowledge base."),
+        ("id" = String, Path, description = "The entry's id."),
+        EditQuery,
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json", example = json!({"enabled": false})),
+    responses(
+        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Object),
+        (status = 404, description = "There is no such entry.", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The entry would have a fault.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn patch(
+    State(server): State<Server>,
+    Path((kb, id)): Path<(String, String)>,
+    query: Query<EditQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let expected = expected(&headers)?;
+    let changes = json(request, ENTRY_BYTES).await?;
+    if !changes.is_object() {
+        return Err(Problem::new(Kind::InvalidField, "a patch is a JSON object with the fields to change"));
+    }
+    let live = !query.draft;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let id = EntryId(id);
+            let stored =
+                shelf.entry(&id)?.ok_or_else(|| Error::NoEntry { kb: kb.clone(), entry: id.0.clone() })?;
+            let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
+            let mut value = serde_json::to_value(&stored.entry).map_err(|e| Error::internal("patch", e))?;
+            merge(&mut value, changes);
+            let entry = entry_of(value, Some(&id.0))?;
+            // What was patched is what was read, whatever the client expects.
+            let seen = Expected::Revisions(vec![stored.revision]);
+            let fits = match &expected {
+                Expected::Revisions(revisions) => revisions.contains(&stored.revision),
+                Expected::Absent => false,
+                Expected::Present | Expected::Anything => true,
+            };
+            if !fits {
+                return Err(Error::Stale { entry: id.0, current: Some(stored.revision) }.into());
+            }
+            let edited = shelf.edit(&id, Edit::Put(entry), &seen, live)?;
+            Ok(replied(server, &kb, edited, StatusCode::OK))
+        })
+        .await
+}
+
+/// Remove an entry; its history stays.
+#[utoipa::path(
+    delete,
+    path = "/v1/kbs/{kb}/entries/{id}",
+    params(
+        ("kb" = String, Path, description = "The knowledge base."),
+        ("id" = String, Path, description = "The entry's id."),
+        EditQuery,
+    ),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such entry.", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete(
+    State(server): State<Server>,
+    Path((kb, id)): Path<(String, String)>,
+    query: Query<EditQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let expected = expected(&headers)?;
+    let live = !query.draft;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let id = EntryId(id);
+            let Some(expected) = expected else {
+                let stored = shelf.entry(&id)?.ok_or(Error::NoEntry { kb, entry: id.0 })?;
+                return Err(needs_condition(stored.revision));
+            };
+            if shelf.entry(&id)?.is_none() {
+                return Err(Error::NoEntry { kb, entry: id.0 }.into());
+            }
+            let edited = shelf.edit(&id, Edit::Remove, &expected, live)?;
+            Ok(replied(server, &kb, edited, StatusCode::NO_CONTENT))
+        })
+        .await
+}
+
+/// A knowledge base that exists.
+pub(super) fn shelf(server: &Server, kb: &str) -> Result<Shelf, Problem> {
+    let store = server.registry().store();
+    if store.shelf_to_create(kb).is_err() {
+        return Err(
+            Error::Unknown { what: "knowledge base", name: kb.to_owned(), known: store.names()? }.into()
+        );
+    }
+    Ok(store.shelf(kb)?)
+}
+
+/// The reply to an edit, sent when the next question sees it.
+fn replied(server: &Server, kb: &str, edited: Edited, status: StatusCode) -> Response {
+    let mut response = match edited.entry {
+        Some(entry) => (status, [(header::ETAG, etag(edited.revision))], Json(entry)).into_response(),
+        None => status.into_response(),
+    };
+    if edited.live {
+        server.registry().catch_up(kb);
+        let label = server.registry().engine(Some(kb)).ok().map(|engine| engine.release().label());
+        if let Some(Ok(label)) = label.map(|label| HeaderValue::from_str(&label)) {
+            response.headers_mut().insert(RELEASE, label);
+        }
+    }
+    response
+}
+
+fn needs_condition(current: i64) -> Problem {
+    let detail = "send `If-Match` with the ETag of the entry that you saw, so that nobody's edit is lost";
+    Problem { current: Some(etag(current)), ..Problem::new(Kind::PreconditionRequired, detail) }
+}
+
+/// What a header with entity tags says.
+enum Tags {
+    Any,
+    These(Vec<i64>),
+}
+
+fn tags(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<Tags>, Problem> {
+    let mut revisions = Vec::new();
+    let mut is_there = false;
+    for value in headers.get_all(&name) {
+        is_there = true;
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Some(Tags::Any));
+        }
+        for tag in text.split(',').map(str::trim) {
+            let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let Some(inner) = inner else {
+                let detail = format!("`{name}` is `*` or ETags in double quotes, got {text:?}");
+                return Err(Problem::new(Kind::InvalidField, detail).of_field(name.as_str()));
+            };
+            // A tag that we never gave out matches nothing.
+            revisions.extend(inner.parse::<i64>());
+        }
+    }
+    Ok(is_there.then_some(Tags::These(revisions)))
+}
+
+/// The condition of an edit; `None` when the client names none.
+fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
+    match (tags(headers, header::IF_MATCH)?, tags(headers, header::IF_NONE_MATCH)?) {
+        (Some(Tags::Any), None) => Ok(Some(Expected::Present)),
+        (Some(Tags::These(revisions)), None) => Ok(Some(Expected::Revisions(revisions))),
+        (None, Some(Tags::Any)) => Ok(Some(Expected::Absent)),
+        (None, None) => Ok(None),
+        _ => {
+            let detail = "send either `If-Match`, or `If-None-Match: *` for an entry that is new";
+            Err(Problem::new(Kind::InvalidField, detail).of_field("if-none-match"))
+        }
+    }
+}
+
+/// Reads an entry as a line of a JSONL file is read.
+fn entry_of(mut value: Value, id: Option<&str>) -> Result<Entry, Problem> {
+    let Value::Object(fields) = &mut value else {
+        return Err(Problem::new(Kind::InvalidField, "an entry is a JSON object"));
+    };
+    if let Some(id) = id {
+        match fields.get("id") {
+            None | Some(Value::Null) => {
+                fields.insert("id".to_owned(), json!(id));
+            }
+            Some(Value::String(same)) if same == id => {}
+            Some(_) => {
+                let detail = format!("the entry's id is {id:?}, as in the path; it cannot be changed");
+                return Err(Problem::new(Kind::InvalidEntry, detail).of_field("id"));
+            }
+        }
+    }
+    let base = formats::read_jsonl("entry", value.to_string().as_bytes())?;
+    let mut entries = base.entries().iter();
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => Ok(entry.clone()),
+        _ => Err(Problem::new(Kind::InvalidEntry, "the body holds no entry")),
+    }
+}
+
+/// A JSON merge patch, RFC 7396.
+fn merge(value: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *value = patch;
+        return;
+    };
+    if !value.is_object() {
+        *value = json!({});
+    }
+    let Value::Object(fields) = value else { return };
+    for (name, change) in patch {
+        if change.is_null() {
+            fields.remove(&name);
+        } else {
+            merge(fields.entry(name).or_insert(Value::Null), change);
+        }
+    }
+}
+
+/// A text as a part of an address.
+pub(super) fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,249 @@
+//! What takes so long that nobody waits for the reply?
+//!
+//! Publishing and checking are jobs: the request starts one and gets its
+//! address, under which it says how far it is, how long it will take, and in
+//! the end what came of it. A job can be cancelled; then nothing has changed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::error::{Kind, Problem};
+use crate::publish;
+
+/// Jobs that have ended and are still told of.
+const REMEMBERED: usize = 100;
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, cancel))
+}
+
+/// All jobs of a server.
+#[derive(Default)]
+pub(super) struct Jobs(Mutex<BTreeMap<String, Arc<Work>>>);
+
+/// One job.
+struct Work {
+    id: String,
+    kind: &'static str,
+    kb: String,
+    started: Instant,
+    cancelled: AtomicBool,
+    state: Mutex<Progress>,
+}
+
+/// How far a job is.
+#[derive(Default)]
+struct Progress {
+    stage: &'static str,
+    done: usize,
+    total: usize,
+    since: Option<Instant>,
+    outcome: Option<(Outcome, Duration)>,
+}
+
+enum Outcome {
+    Done(Value),
+    Failed(Box<Problem>),
+    Cancelled,
+}
+
+/// A job as a client sees it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Job {
+    /// Its name.
+    id: String,
+    /// `publish` or `check`.
+    kind: &'static str,
+    /// The knowledge base.
+    kb: String,
+    /// `running`, `done`, `failed` or `cancelled`.
+    state: &'static str,
+    /// What it is doing: `index`, `vectors`, `strangers`, `calibration`, `checkup`, `queries`.
+    stage: &'static str,
+    /// Steps of the stage that are done.
+    done: usize,
+    /// Steps of the stage.
+    total: usize,
+    /// How long this stage will probably take from now on.
+    remaining_seconds: Option<f64>,
+    /// How long it has taken or took.
+    seconds: f64,
+    /// What came of it.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// Why it failed.
+    problem: Option<Problem>,
+}
+
+impl Work {
+    fn told(&self) -> Job {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let remaining = state
+            .since
+            .filter(|_| state.outcome.is_none() && state.done > 0 && state.total >= state.done)
+            .map(|since| {
+                since.elapsed().as_secs_f64() * (state.total - state.done) as f64 / state.done as f64
+            });
+        let (name, result, problem) = match state.outcome.as_ref().map(|(outcome, _)| outcome) {
+            None => ("running", None, None),
+            Some(Outcome::Done(value)) => ("done", Some(value.clone()), None),
+            Some(Outcome::Failed(problem)) => ("failed", None, Some(Problem::clone(problem))),
+            Some(Outcome::Cancelled) => ("cancelled", None, None),
+        };
+        let took = state.outcome.as_ref().map_or_else(|| self.started.elapsed(), |(_, took)| *took);
+        Job {
+            id: self.id.clone(),
+            kind: self.kind,
+            kb: self.kb.clone(),
+            state: name,
+            stage: state.stage,
+            done: state.done,
+            total: state.total,
+            remaining_seconds: remaining,
+            seconds: took.as_secs_f64(),
+            result,
+            problem,
+        }
+    }
+
+    fn heard(&self, stage: &'static str, done: usize, total: usize) {
+        publish::stop_if(&self.cancelled);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.stage != stage {
+            (state.stage, state.since) = (stage, Some(Instant::now()));
+            state.done = 0;
+        }
+        // Cores report in any order.
+        state.done = state.done.max(done);
+        state.total = total;
+    }
+
+    fn end(&self, outcome: Outcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.outcome = Some((outcome, self.started.elapsed()));
+    }
+
+    fn is_running(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).outcome.is_none()
+    }
+}
+
+impl Jobs {
+    /// Starts a job on a thread of its own. One at a time for a knowledge base.
+    pub(super) fn start(
+        &self,
+        kind: &'static str,
+        kb: &str,
+        work: impl FnOnce(crate::release::Progress<'_>) -> Result<Value, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = jobs.values().find(|job| job.kb == kb && job.is_running()) {
+            let detail =
+                format!("job {} ({}) works on {kb} already; wait for it or cancel it", other.id, other.kind);
+            return Err(Problem::new(Kind::NotNow, detail));
+        }
+        // Ids are in the order of time: the first ones are the oldest.
+        while jobs.len() >= REMEMBERED {
+            let Some(old) = jobs.iter().find(|(_, job)| !job.is_running()).map(|(id, _)| id.clone()) else {
+                break;
+            };
+            jobs.remove(&old);
+        }
+        let job = Arc::new(Work {
+            id: uuid::Uuid::now_v7().simple().to_string(),
+            kind,
+            kb: kb.to_owned(),
+            started: Instant::now(),
+            cancelled: AtomicBool::new(false),
+            state: Mutex::default(),
+        });
+        jobs.insert(job.id.clone(), Arc::clone(&job));
+        let told = job.told();
+        let place = format!("/v1/jobs/{}", job.id);
+        std::thread::spawn(move || {
+            let heard = Arc::clone(&job);
+            let progress = move |stage, done, total| heard.heard(stage, done, total);
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                publish::stoppable(|| Ok(work(&progress)))
+            }));
+            job.end(match outcome {
+                Ok(Ok(Some(Ok(value)))) => Outcome::Done(value),
+                Ok(Ok(Some(Err(problem)))) => Outcome::Failed(Box::new(problem)),
+                Ok(Ok(None)) => Outcome::Cancelled,
+                Ok(Err(e)) => Outcome::Failed(Box::new(e.into())),
+                Err(_) => {
+                    let detail = "the job ended with a defect of the server; its log says more";
+                    Outcome::Failed(Box::new(Problem::new(Kind::Internal, detail)))
+                }
+            });
+        });
+        let mut response = (StatusCode::ACCEPTED, Json(told)).into_response();
+        if let Ok(place) = HeaderValue::from_str(&place) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        Ok(response)
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<Work>, Problem> {
+        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown =
+            || Problem::new(Kind::UnknownJob, format!("there is no job {id:?}; old ones are forgotten"));
+        jobs.get(id).cloned().ok_or_else(unknown)
+    }
+}
+
+/// Some jobs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct JobList {
+    /// Newest first.
+    items: Vec<Job>,
+}
+
+/// List the jobs, newest first; of those that have ended, the last hundred.
+#[utoipa::path(get, path = "/v1/jobs", responses((status = 200, body = JobList)))]
+async fn list(State(server): State<Server>) -> Json<JobList> {
+    let jobs = server.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(JobList { items: jobs.values().rev().map(|job| job.told()).collect() })
+}
+
+/// Say how far a job is, or what came of it.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    params(("id" = String, Path, description = "The job.")),
+    responses(
+        (status = 200, body = Job),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn get(State(server): State<Server>, Path(id): Path<String>) -> Result<Json<Job>, Problem> {
+    Ok(Json(server.jobs().find(&id)?.told()))
+}
+
+/// Cancel a job; it ends at its next step, and nothing has changed then.
+#[utoipa::path(
+    delete,
+    path = "/v1/jobs/{id}",
+    params(("id" = String, Path, description = "The job.")),
+    responses(
+        (status = 202, description = "It will end, unless it was done in this moment.", body = Job),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn cancel(State(server): State<Server>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let job = server.jobs().find(&id)?;
+    job.cancelled.store(true, Ordering::Relaxed);
+    Ok((StatusCode::ACCEPTED, Json(job.told())).into_response())
+}

@@ -1,0 +1,404 @@
+//! How is one entry changed?
+//!
+//! Whoever changes an entry says which state of it they saw; when somebody
+//! else was faster, nothing happens and they hear of it. An edit is one
+//! transaction: the draft, its history, and the mark that it is served at once.
+
+use diesel::prelude::*;
+use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use serde::Serialize;
+
+use super::Shelf;
+use super::database::Outcome;
+use super::database::schema::{claims, entries, kbs, revisions};
+use super::draft::{self, Action, Kb, Row};
+use super::signature::now;
+use crate::engine::Change;
+use crate::error::{Error, Problem, Result};
+use crate::kb::check::{Severity, check};
+use crate::kb::{Entry, EntryId, KnowledgeBase};
+
+/// The state of an entry that an edit is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever it is.
+    Anything,
+    /// It is there, in whatever state.
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is there in one of these states.
+    Revisions(Vec<i64>),
+}
+
+/// What becomes of an entry.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once per edit and moved once")]
+pub enum Edit {
+    /// It is this from now on.
+    Put(Entry),
+    /// It is switched on or off.
+    Enable(bool),
+    /// It is removed.
+    Remove,
+}
+
+/// An entry of the draft.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stored {
+    /// The entry.
+    pub entry: Entry,
+    /// The revision that holds it: what an edit has to name.
+    pub revision: i64,
+    /// When it got that way, RFC 3339 in UTC.
+    pub at: String,
+    /// By whom.
+    pub author: String,
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Edited {
+    /// What was done; `None` when the entry was like that already.
+    pub action: Option<Action>,
+    /// The revision that holds the entry now, or its removal.
+    pub revision: i64,
+    /// Whether customers get it without a publication.
+    pub live: bool,
+    /// The entry now; `None` when it was removed.
+    pub entry: Option<Entry>,
+}
+
+/// Which entries of a draft are listed.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only entries after this place.
+    pub after: Option<i64>,
+    /// Only entries with this text in them.
+    pub text: Option<String>,
+    /// Only entries that are on, or off.
+    pub enabled: Option<bool>,
+    /// Only entries of this topic.
+    pub topic: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Some entries of a draft.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// In the author's order.
+    pub items: Vec<Stored>,
+    /// What [`Filter::after`] has to be for the next ones; `None` at the end.
+    pub next: Option<i64>,
+}
+
+/// Live edits of some time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveChanges {
+    /// Oldest first; of every entry the last edit, and its last removal
+    /// before that, which frees its place.
+    pub changes: Vec<Change>,
+    /// How many edits there were.
+    pub edits: usize,
+    /// The revision of the last one.
+    pub last: i64,
+}
+
+type Found = (i64, i64, String, Option<String>, String, String);
+
+/// The columns of [`Found`].
+macro_rules! columns {
+    () => {
+        (
+            entries::position,
+            entries::revision,
+            entries::id,
+            revisions::content,
+            revisions::at,
+            revisions::author,
+        )
+    };
+}
+
+impl Shelf {
+    /// An entry of the draft; `None` when there is none with the id.
+    pub fn entry(&self, id: &EntryId) -> Result<Option<Stored>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(None) };
+            Ok(stored(connection, kb.id, id)?.map(|(stored, _)| stored))
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// Entries of the draft, page by page.
+    pub fn entries(&self, filter: &Filter) -> Result<Page> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            let mut query = entries::table
+                .inner_join(revisions::table.on(held()))
+                .filter(entries::kb.eq(kb.id))
+                .into_boxed();
+            if let Some(after) = filter.after {
+                query = query.filter(entries::position.gt(after));
+            }
+            if let Some(text) = &filter.text {
+                // As it stands in the record.
+                let quoted = serde_json::to_string(text).map_err(|e| Error::internal("store", e))?;
+                query = query.filter(revisions::content.like(with(&quoted[1..quoted.len() - 1])).escape('!'));
+            }
+            if let Some(enabled) = filter.enabled {
+                query = query
+                    .filter(revisions::content.like(with(&format!("\"enabled\":{enabled}"))).escape('!'));
+            }
+            if let Some(topic) = &filter.topic {
+                let quoted = serde_json::to_string(topic).map_err(|e| Error::internal("store", e))?;
+                query =
+                    query.filter(revisions::content.like(with(&format!("\"topic\":{quoted}"))).escape('!'));
+            }
+            let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_add(1);
+            Ok(query.order(entries::position).limit(limit).select(columns!()).load::<Found>(connection)?)
+        })?;
+        let mut rows = found.unwrap_or_default();
+        let more = rows.len() > filter.limit;
+        rows.truncate(filter.limit);
+        let next = rows.last().filter(|_| more).map(|row| row.0);
+        let items = rows.into_iter().map(read).collect::<Result<_>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Changes one entry. With `live`, customers get it at once, on top of
+    /// the release that is served; otherwise with the next publication.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the entry is not what was expected;
+    /// [`Error::Corpus`] when it would be an error in a check, naming the
+    /// field; [`Error::Taken`] when another entry has one of its questions or
+    /// keywords; [`Error::NoEntry`] when it is not there to be changed.
+    pub fn edit(&self, id: &EntryId, edit: Edit, expected: &Expected, live: bool) -> Result<Edited> {
+        self.store.database.write(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else {
+                let known = kbs::table.order(kbs::name).select(kbs::name).load(connection)?;
+                return Err(Error::Unknown { what: "knowledge base", name: self.name.clone(), known }.into());
+            };
+            let known = stored(connection, kb.id, id)?;
+            let current = known.as_ref().map(|(stored, _)| stored.revision);
+            let as_expected = match expected {
+                Expected::Anything => true,
+                Expected::Present => current.is_some(),
+                Expected::Absent => current.is_none(),
+                Expected::Revisions(seen) => current.is_some_and(|revision| seen.contains(&revision)),
+            };
+            if !as_expected {
+                return Err(Error::Stale { entry: id.0.clone(), current }.into());
+            }
+            let before = known.as_ref().map(|(stored, _)| &stored.entry);
+            let after = match (edit, before) {
+                (Edit::Put(entry), _) => Some(entry),
+                (Edit::Enable(enabled), Some(before)) => Some(Entry { enabled, ..before.clone() }),
+                (Edit::Remove, Some(_)) => None,
+                (Edit::Enable(_) | Edit::Remove, None) => {
+                    return Err(Error::NoEntry { kb: self.name.clone(), entry: id.0.clone() }.into());
+                }
+            };
+            let live = live && kb.current.is_some();
+            if let (Some(entry), Some((stored, _))) = (&after, &known)
+                && *entry == stored.entry
+                && !(live && pending(connection, &kb, stored.revision)?)
+            {
+                let (entry, revision) = (Some(entry.clone()), stored.revision);
+                return Ok(Edited { action: None, revision, live, entry });
+            }
+            if let Some(entry) = &after {
+                sound(id, entry)?;
+                free(connection, kb.id, entry)?;
+            }
+            let action = Action::between(before, after.as_ref());
+            let place = match known.as_ref() {
+                Some((_, place)) => *place,
+                None => last_place(connection, kb.id)? + 1,
+            };
+            let row = Row {
+                kb: kb.id,
+                number: kb.revision + 1,
+                entry: id.0.clone(),
+                action: action.name().to_owned(),
+                content: after.as_ref().map(draft::written).transpose()?,
+                previous: current,
+                at: now(),
+                author: self.signature.author.clone(),
+                reason: self.signature.reason.clone(),
+                live,
+            };
+            diesel::insert_into(revisions::table).values(&row).execute(connection)?;
+            draft::disclaim(connection, kb.id, &id.0)?;
+            match &after {
+                Some(entry) => {
+                    draft::point(connection, kb.id, id, place, row.number)?;
+                    for (kind, text, _) in draft::claims_of(entry) {
+                        draft::claim(connection, kb.id, kind, &text, id)?;
+                    }
+                }
+                None => {
+                    diesel::delete(entries::table.find((kb.id, &id.0))).execute(connection)?;
+                }
+            }
+            let live_to = if live { row.number } else { kb.live_to };
+            diesel::update(kbs::table.find(kb.id))
+                .set((kbs::revision.eq(row.number), kbs::live_to.eq(live_to)))
+                .execute(connection)?;
+            Ok(Edited { action: Some(action), revision: row.number, live, entry: after })
+        })
+    }
+
+    /// The live edits after a revision.
+    pub fn live_changes(&self, after: i64) -> Result<LiveChanges> {
+        type Live = (i64, String, Option<String>);
+        let rows: Option<Vec<Live>> = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            if kb.live_to <= after {
+                return Ok(Vec::new());
+            }
+            Ok(revisions::table
+                .filter(revisions::kb.eq(kb.id))
+                .filter(revisions::number.gt(after))
+                .filter(revisions::live.eq(true))
+                .order(revisions::number)
+                .select((revisions::number, revisions::entry, revisions::content))
+                .load(connection)?)
+        })?;
+        let rows = rows.unwrap_or_default();
+        let edits = rows.len();
+        let last = rows.last().map_or(after, |row| row.0);
+        Ok(LiveChanges { changes: folded(rows)?, edits, last })
+    }
+}
+
+/// The revision that holds an entry.
+#[diesel::dsl::auto_type]
+fn held() -> _ {
+    revisions::kb.eq(entries::kb).and(revisions::number.eq(entries::revision))
+}
+
+/// The pattern of records with a text in them.
+fn with(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn read((_, revision, id, content, at, author): Found) -> Result<Stored> {
+    Ok(Stored { entry: draft::parse(&id, content.as_deref())?, revision, at, author })
+}
+
+/// An entry with its place in the author's order.
+fn stored(connection: &mut SqliteConnection, kb: i32, id: &EntryId) -> Outcome<Option<(Stored, i64)>> {
+    let found: Option<Found> = entries::table
+        .inner_join(revisions::table.on(held()))
+        .filter(entries::kb.eq(kb))
+        .filter(entries::id.eq(&id.0))
+        .select(columns!())
+        .first(connection)
+        .optional()?;
+    Ok(found
+        .map(|found| (found.0, read(found)))
+        .map(|(place, stored)| stored.map(|s| (s, place)))
+        .transpose()?)
+}
+
+fn last_place(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
+    let last: Option<i64> = entries::table
+        .filter(entries::kb.eq(kb))
+        .select(diesel::dsl::max(entries::position))
+        .first(connection)?;
+    Ok(last.unwrap_or(0))
+}
+
+/// Whether a revision of an entry waits for a publication: then saying it
+/// again makes it live.
+fn pending(connection: &mut SqliteConnection, kb: &Kb, revision: i64) -> Outcome<bool> {
+    if revision <= kb.live_from {
+        return Ok(false);
+    }
+    let live: Option<bool> =
+        revisions::table.find((kb.id, revision)).select(revisions::live).first(connection).optional()?;
+    Ok(live == Some(false))
+}
+
+/// Refuses an entry that would be an error in a check.
+fn sound(id: &EntryId, entry: &Entry) -> Result<()> {
+    let problem = |field: &str, message: String| Problem {
+        file: id.0.clone(),
+        line: 0,
+        column: 0,
+        field: Some(field.to_owned()),
+        message,
+    };
+    if entry.id != *id {
+        let message = format!("编号“{}”与要修改的条目“{id}”不同；编号不能修改", entry.id);
+        return Err(Error::Corpus(vec![problem("id", message)]));
+    }
+    if !entry.enabled {
+        return Ok(());
+    }
+    let base = KnowledgeBase::of_validated(vec![entry.clone()]);
+    let problems: Vec<Problem> = check(&base, time::OffsetDateTime::now_utc())
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| {
+            let field = if finding.code.contains("answer") { "answer" } else { "question" };
+            problem(field, format!("{}；{}", finding.message, finding.fix))
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Corpus(problems)) }
+}
+
+/// Refuses an entry that claims what another one has.
+fn free(connection: &mut SqliteConnection, kb: i32, entry: &Entry) -> Outcome<()> {
+    for (kind, text, field) in draft::claims_of(entry) {
+        let owner: Option<String> =
+            claims::table.find((kb, kind, &text)).select(claims::entry).first(connection).optional()?;
+        if let Some(owner) = owner.filter(|owner| *owner != entry.id.0) {
+            return Err(Error::Taken { entry: entry.id.0.clone(), field, text, owner }.into());
+        }
+    }
+    Ok(())
+}
+
+fn folded(rows: Vec<(i64, String, Option<String>)>) -> Result<Vec<Change>> {
+    /// By entry: its last removal, and since then where it came and what it is.
+    #[derive(Default)]
+    struct Fate {
+        removed: Option<i64>,
+        put: Option<(i64, Entry)>,
+    }
+    let mut fates: std::collections::HashMap<String, Fate> = std::collections::HashMap::new();
+    for (number, id, content) in rows {
+        let entry = content.map(|content| draft::parse(&id, Some(&content))).transpose()?;
+        let fate = fates.entry(id).or_default();
+        match entry.filter(|entry| entry.enabled) {
+            None => *fate = Fate { removed: Some(number), put: None },
+            Some(entry) => {
+                let came = fate.put.as_ref().map_or(number, |(came, _)| *came);
+                fate.put = Some((came, entry));
+            }
+        }
+    }
+    let mut changes: Vec<Change> = fates
+        .into_iter()
+        .flat_map(|(id, fate)| {
+            let id = EntryId(id);
+            let removal = fate.removed.map(|revision| Change { revision, id: id.clone(), entry: None });
+            let put = fate.put.map(|(revision, entry)| Change { revision, id, entry: Some(entry) });
+            removal.into_iter().chain(put)
+        })
+        .collect();
+    changes.sort_by_key(|change| change.revision);
+    Ok(changes)
+}

@@ -1,0 +1,396 @@
+//! What was published, what is served, and by whose decision?
+//!
+//! A release is a folder that never changes and a record in the database. The
+//! folder is complete before the record is written, and the record and the
+//! pointer to what is served change in one transaction.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use diesel::prelude::*;
+use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::database::Outcome;
+use super::database::schema::{kbs, releases, servings};
+use super::draft;
+use super::signature::{Signature, now};
+use super::{Published, Shelf, kb_folder};
+use crate::disk::sync_folder;
+use crate::encoder::Encoder;
+use crate::error::{Error, Result};
+use crate::release::{Build, Manifest, Progress, Teachers};
+
+/// What is recorded of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Record {
+    /// Its number.
+    pub release: u32,
+    /// When it was recorded, RFC 3339 in UTC.
+    pub at: String,
+    /// Who published it.
+    pub author: String,
+    /// Why, if the author said so.
+    pub reason: Option<String>,
+    /// Whether it was published in spite of errors.
+    pub forced: bool,
+    /// What the check had found when it was forced.
+    #[schema(value_type = Option<Object>)]
+    pub findings: Option<Value>,
+    /// The last revision that is in it.
+    pub revision: i64,
+}
+
+/// When which release began to be served.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Served {
+    /// `publish`, `rollback` or `moved`.
+    pub action: String,
+    /// The release.
+    pub release: u32,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// By whose decision.
+    pub author: String,
+    /// Why, if the author said so.
+    pub reason: Option<String>,
+}
+
+/// Why another release is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serving {
+    /// It was just published; revisions after this one are not in it.
+    Published { revision: i64 },
+    /// Somebody went back to it.
+    RolledBack,
+    /// It came with an older data directory.
+    Moved,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = releases)]
+struct Row {
+    kb: i32,
+    number: i32,
+    at: String,
+    author: String,
+    reason: Option<String>,
+    forced: bool,
+    findings: Option<String>,
+    revision: i64,
+    removed: Option<String>,
+}
+
+/// What publishing needs to know beside the draft.
+pub struct Publication<'a> {
+    /// The model; `None` for a lexical-only release.
+    pub encoder: Option<std::sync::Arc<Encoder>>,
+    /// Hears how far it is.
+    pub progress: Progress<'a>,
+    /// Looks at the finished folder before it is served; with an error it is
+    /// not served and goes.
+    pub review: &'a dyn Fn(&Path) -> Result<Approval>,
+}
+
+/// What is recorded of the look at a release.
+#[derive(Debug, Clone, Default)]
+pub struct Approval {
+    /// Whether it is served in spite of what was found.
+    pub forced: bool,
+    /// What was found.
+    pub findings: Option<Value>,
+}
+
+/// The beginning of the names of folders that are not finished.
+const UNFINISHED: &str = ".unfinished-";
+
+fn stored(number: u32) -> Result<i32> {
+    i32::try_from(number).map_err(|_| Error::Refused(format!("there is no release {number}")))
+}
+
+fn shown(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or_default()
+}
+
+/// Serves a release from now on: the one place where the pointer changes.
+pub(super) fn serve(
+    connection: &mut SqliteConnection,
+    name: &str,
+    number: u32,
+    why: Serving,
+    signature: &Signature,
+) -> Outcome<()> {
+    let Some(kb) = draft::find(connection, name)? else {
+        return Err(Error::internal("store", format!("{name} was removed")).into());
+    };
+    // Live edits up to here are part of the release or were left behind with
+    // the one before.
+    let (action, live_from) = match why {
+        Serving::Published { revision } => ("publish", revision),
+        Serving::RolledBack => ("rollback", kb.revision),
+        Serving::Moved => ("moved", kb.revision),
+    };
+    diesel::update(kbs::table.find(kb.id))
+        .set((kbs::current.eq(Some(stored(number)?)), kbs::live_from.eq(live_from)))
+        .execute(connection)?;
+    let last: Option<i64> = servings::table
+        .filter(servings::kb.eq(kb.id))
+        .select(diesel::dsl::max(servings::number))
+        .first(connection)?;
+    diesel::insert_into(servings::table)
+        .values((
+            servings::kb.eq(kb.id),
+            servings::number.eq(last.unwrap_or(0) + 1),
+            servings::action.eq(action),
+            servings::release.eq(stored(number)?),
+            servings::at.eq(now()),
+            servings::author.eq(&signature.author),
+            servings::reason.eq(&signature.reason),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Records releases that have a folder and no record: those of the first
+/// layout, one whose publisher died just before the record, one that was
+/// copied back from a backup. `except` is about to be recorded properly.
+pub(super) fn adopt(
+    connection: &mut SqliteConnection,
+    root: &Path,
+    name: &str,
+    except: Option<u32>,
+) -> Outcome<()> {
+    let Some(kb) = draft::find(connection, name)? else { return Ok(()) };
+    let folder = kb_folder(root, name).join("releases");
+    let recorded: Vec<i32> =
+        releases::table.filter(releases::kb.eq(kb.id)).select(releases::number).load(connection)?;
+    for number in numbers_in(&folder)? {
+        if recorded.contains(&stored(number)?) || except == Some(number) {
+            continue;
+        }
+        let manifest = Manifest::read(&folder.join(number.to_string())).ok();
+        let created = manifest.and_then(|manifest| {
+            manifest.created.format(&time::format_description::well_known::Rfc3339).ok()
+        });
+        let row = Row {
+            kb: kb.id,
+            number: stored(number)?,
+            at: created.unwrap_or_else(now),
+            author: "unknown".to_owned(),
+            reason: Some("found without a record".to_owned()),
+            forced: false,
+            findings: None,
+            revision: 0,
+            removed: None,
+        };
+        diesel::insert_into(releases::table).values(&row).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn numbers_in(folder: &Path) -> Result<Vec<u32>> {
+    let items = match fs::read_dir(folder) {
+        Ok(items) => items,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("read", folder, e)),
+    };
+    let mut numbers: Vec<u32> =
+        items.flatten().filter_map(|item| item.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+impl Shelf {
+    /// What is recorded of the releases that are kept, in order.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        let rows = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(releases::table
+                .filter(releases::kb.eq(kb.id))
+                .filter(releases::removed.is_null())
+                .order(releases::number)
+                .select(Row::as_select())
+                .load(connection)?)
+        })?;
+        let record = |row: Row| Record {
+            release: shown(row.number),
+            at: row.at,
+            author: row.author,
+            reason: row.reason,
+            forced: row.forced,
+            findings: row.findings.and_then(|text| serde_json::from_str(&text).ok()),
+            revision: row.revision,
+        };
+        Ok(rows.unwrap_or_default().into_iter().map(record).collect())
+    }
+
+    /// The numbers of all releases that are kept, in order.
+    pub fn versions(&self) -> Result<Vec<u32>> {
+        Ok(self.records()?.into_iter().map(|record| record.release).collect())
+    }
+
+    /// What was served from when on, newest first.
+    pub fn servings(&self, limit: usize) -> Result<Vec<Served>> {
+        let rows = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(servings::table
+                .filter(servings::kb.eq(kb.id))
+                .order(servings::number.desc())
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .select((
+                    servings::action,
+                    servings::release,
+                    servings::at,
+                    servings::author,
+                    servings::reason,
+                ))
+                .load::<(String, i32, String, String, Option<String>)>(connection)?)
+        })?;
+        let served = |(action, release, at, author, reason)| Served {
+            action,
+            release: shown(release),
+            at,
+            author,
+            reason,
+        };
+        Ok(rows.unwrap_or_default().into_iter().map(served).collect())
+    }
+
+    /// Makes a release of the draft and serves it from now on.
+    ///
+    /// # Errors
+    /// When another process is publishing this knowledge base, the draft is
+    /// faulty, or the disk is full; the release served before stays.
+    pub fn publish(
+        &self,
+        encoder: Option<std::sync::Arc<Encoder>>,
+        progress: Progress<'_>,
+    ) -> Result<Published> {
+        self.publish_as(Publication { encoder, progress, review: &|_| Ok(Approval::default()) })
+    }
+
+    /// As [`Self::publish`], and says more.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn publish_as(&self, publication: Publication<'_>) -> Result<Published> {
+        let Publication { encoder, progress, review } = publication;
+        let _lock = self.lock()?;
+        let (base, revision) = self.draft_and_revision()?;
+        if !base.entries().iter().any(|entry| entry.enabled) {
+            return Err(Error::Refused(format!(
+                "knowledge base {} has no enabled entry; there is nothing to publish",
+                self.name
+            )));
+        }
+        let releases = self.releases();
+        fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
+        self.sweep(&releases);
+        self.sweep_forgotten()?;
+        let number = self.next_number(&releases)?;
+        // Vectors of a release that no longer opens are simply made again.
+        let previous = self.open_current(encoder.clone()).ok();
+        let beside = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(&releases)
+            .map_err(|e| Error::io("create a folder in", &releases, e))?;
+        let build = Build {
+            kb: &self.name,
+            number,
+            base: &base,
+            encoder,
+            previous: previous.as_ref(),
+            calibrate_by: Teachers::default(),
+            progress,
+        };
+        let built = build.write(beside.path())?;
+        let Approval { forced, findings } = review(beside.path())?;
+        drop(previous);
+        let place = self.release_folder(number);
+        let finished = beside.keep();
+        fs::rename(&finished, &place).map_err(|e| Error::io("rename to", &place, e))?;
+        sync_folder(&releases)?;
+        self.store.database.write(|connection| {
+            adopt(connection, self.store.root(), &self.name, Some(number))?;
+            let Some(kb) = draft::find(connection, &self.name)? else {
+                return Err(Error::internal("store", format!("{} was removed", self.name)).into());
+            };
+            let row = Row {
+                kb: kb.id,
+                number: stored(number)?,
+                at: now(),
+                author: self.signature.author.clone(),
+                reason: self.signature.reason.clone(),
+                forced,
+                findings: findings.map(|found| found.to_string()),
+                revision,
+                removed: None,
+            };
+            diesel::insert_into(releases::table).values(&row).execute(connection)?;
+            serve(connection, &self.name, number, Serving::Published { revision }, &self.signature)
+        })?;
+        if let Some(keep) = self.keeps()? {
+            let collected = self.collect_locked(usize::try_from(keep).unwrap_or(usize::MAX), false)?;
+            tracing::info!(kb = self.name, removed = ?collected.removed, "old releases are gone");
+        }
+        Ok(Published { number, built })
+    }
+
+    /// Serves a release that was made before, exactly as it was published.
+    pub fn rollback(&self, number: u32) -> Result<()> {
+        let _lock = self.lock()?;
+        let known = self.versions()?;
+        if !known.contains(&number) {
+            return Err(Error::Unknown {
+                what: "release",
+                name: number.to_string(),
+                known: known.iter().map(u32::to_string).collect(),
+            });
+        }
+        let folder = self.release_folder(number);
+        Manifest::read(&folder)?.verify(&folder)?;
+        self.store
+            .database
+            .write(|connection| serve(connection, &self.name, number, Serving::RolledBack, &self.signature))
+    }
+
+    /// A number that no release had, whether it is still there or not.
+    fn next_number(&self, folder: &Path) -> Result<u32> {
+        let recorded: Option<Option<i32>> = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(None) };
+            Ok(releases::table
+                .filter(releases::kb.eq(kb.id))
+                .select(diesel::dsl::max(releases::number))
+                .first::<Option<i32>>(connection)?)
+        })?;
+        let found = numbers_in(folder)?.last().copied().unwrap_or(0);
+        Ok(recorded.flatten().map_or(0, shown).max(found) + 1)
+    }
+
+    /// Held while a release is made, so that two of them cannot take one number.
+    pub(super) fn lock(&self) -> Result<File> {
+        let folder = self.folder();
+        fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
+                "another process is publishing knowledge base {}; try again when it is done",
+                self.name
+            ))),
+            Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
+        }
+    }
+
+    /// Removes what publishing processes that died have left. The lock is
+    /// held, so nobody is writing there now.
+    fn sweep(&self, releases: &Path) {
+        let leftovers = fs::read_dir(releases).into_iter().flatten().flatten();
+        for item in leftovers.filter(|item| item.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+            // Space that cannot be freed now can be freed next time.
+            let _ = fs::remove_dir_all(item.path());
+        }
+    }
+}
