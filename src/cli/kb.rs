@@ -1,19 +1,23 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
+mod lexicon;
+mod rule_test;
+mod tokens;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Common, progress};
+use super::{Common, file_named, progress, read_with_lexicon};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::check::{Finding, Severity, check, sort};
+use crate::kb::check::{EXPIRY_NOTICE, Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, KnowledgeBase, formats};
 use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, entries_of};
+use crate::release::{Build, Manifest, Progress, Release, entries_of};
 use crate::store::{Shelf, Store};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,9 @@ enum Command {
         /// Say what would change, and change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// The zone of dates and times that come without one, as an offset from UTC.
+        #[arg(long, value_name = "OFFSET", value_parser = formats::zone, default_value = "+08:00", allow_hyphen_values = true)]
+        time_zone: time::UtcOffset,
         /// A .jsonl, .csv or .xlsx file.
         file: PathBuf,
     },
@@ -43,10 +50,16 @@ enum Command {
         /// The knowledge base.
         #[arg(long, value_name = "NAME")]
         kb: String,
+        /// Tell of answers that expire within so many days.
+        #[arg(long, value_name = "N", default_value_t = EXPIRY_NOTICE)]
+        expiry_days: u16,
         /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Show which questions, keywords and rules claim a text, what silences
+    /// them, in which order they win, and what the engine then does.
+    RuleTest(rule_test::Args),
     /// Make a release of the draft and serve it; prints its number.
     Publish {
         #[command(flatten)]
@@ -65,6 +78,24 @@ enum Command {
         /// The file; its ending (.jsonl, .csv, .xlsx) says the format.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+    },
+    /// Show, import or export the words that a knowledge base adds: user
+    /// dictionary, synonyms, stop words, protected terms, background questions.
+    Lexicon {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        action: Option<lexicon::Action>,
+    },
+    /// Show how a sentence is cut into words, and why.
+    Tokens {
+        #[command(flatten)]
+        source: Source,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The sentence.
+        text: String,
     },
     /// List the releases.
     Versions {
@@ -122,6 +153,25 @@ impl Place {
     }
 }
 
+/// A draft, or a file that is looked at without a data directory.
+#[derive(Debug, clap::Args)]
+struct Source {
+    #[command(flatten)]
+    data: Data,
+    /// The knowledge base: a name in the data directory (its draft counts), or a file.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    kb: String,
+}
+
+impl Source {
+    fn read(&self) -> Result<KnowledgeBase> {
+        match file_named(&self.kb) {
+            Some(path) => read_with_lexicon(path),
+            None => Store::at(&self.data.data).shelf(&self.kb)?.draft(),
+        }
+    }
+}
+
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
 enum Side {
@@ -152,10 +202,15 @@ impl std::fmt::Display for Side {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::List(data) => list(&Store::at(&data.data)),
-        Command::Import { place, dry_run, file } => import(place, file, *dry_run),
-        Command::Check { common, kb, json } => examine(common, kb, *json),
+        Command::Import { place, dry_run, time_zone, file } => import(place, file, *time_zone, *dry_run),
+        Command::Check { common, kb, expiry_days, json } => examine(common, kb, *expiry_days, *json),
+        Command::RuleTest(args) => rule_test::run(args),
         Command::Publish { common, kb, force } => publish(common, kb, *force),
         Command::Export { place, out } => export(&place.shelf()?, out),
+        Command::Lexicon { place, action } => {
+            lexicon::run(&place.shelf()?, action.as_ref().unwrap_or(&lexicon::Action::Show))
+        }
+        Command::Tokens { source, json, text } => tokens::run(&source.read()?, text, *json),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
         Command::Rollback { place, number } => rollback(&place.shelf()?, *number),
@@ -172,9 +227,9 @@ fn list(store: &Store) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(place: &Place, file: &std::path::Path, dry_run: bool) -> Result<ExitCode> {
+fn import(place: &Place, file: &std::path::Path, zone: time::UtcOffset, dry_run: bool) -> Result<ExitCode> {
     let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?;
-    let base = formats::read(file)?;
+    let base = formats::read_in(file, zone)?;
     if base.entries().is_empty() {
         return Err(Error::Refused(format!(
             "{}: 文件里没有条目（the file holds no entry）; the draft of {} stays as it is",
@@ -207,10 +262,10 @@ fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
+fn examine(common: &Common, kb: &str, expiry_days: u16, as_json: bool) -> Result<ExitCode> {
     let shelf = common.store().shelf(kb)?;
     let base = shelf.draft()?;
-    let mut findings = check(&base, time::OffsetDateTime::now_utc());
+    let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
     if base.entries().iter().any(|entry| entry.enabled) {
         findings.extend(by_asking(common, &shelf, &base)?);
     }
@@ -236,18 +291,16 @@ fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
 fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<Finding>> {
     let bars = progress::Bars::new();
     let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+    checkup(&indexed(common, shelf, base, &progress)?, &progress)
+}
+
+/// The release that publishing a draft would make, in a temporary folder.
+fn indexed(common: &Common, shelf: &Shelf, base: &KnowledgeBase, progress: Progress<'_>) -> Result<Release> {
     let encoder = common.encoder()?;
     // Its vectors save time; that it cannot be opened is no matter here.
     let previous = shelf.open_current(encoder.clone()).ok();
-    let build = Build {
-        kb: shelf.name(),
-        number: 0,
-        base,
-        encoder,
-        previous: previous.as_ref(),
-        progress: &progress,
-    };
-    checkup(&build.temporary()?, &progress)
+    let build = Build { kb: shelf.name(), number: 0, base, encoder, previous: previous.as_ref(), progress };
+    build.temporary()
 }
 
 fn in_words(finding: &Finding) -> String {

@@ -104,7 +104,7 @@ pub struct Yardstick<'a> {
     /// The phrasings of the release.
     pub phrasings: &'a [Phrasing],
     /// What the search could not find: it does not count as known either.
-    pub except: Except,
+    pub except: Except<'a>,
 }
 
 /// One entry in the common order of all matchers.

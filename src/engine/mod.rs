@@ -3,10 +3,14 @@
 //! [`Engine`] is the only place that knows the order of the stages. It is
 //! synchronous and never changes: a new release is a new engine.
 
+mod filter;
 mod reply;
+mod rule_test;
 mod trace;
 
+pub use filter::{Filter, FilterFault};
 pub use reply::{Answer, Explanation, HandoffReply, Reply, Suggestion};
+pub use rule_test::{RuleTest, TestedClaim};
 pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
 
 use std::sync::Arc;
@@ -21,20 +25,23 @@ use crate::error::{Error, Result};
 use crate::release::{Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
-use crate::text::{Normalized, Query};
+use crate::text::Query;
+use filter::Labels;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
     /// The last generation that may run.
     pub generation: Generation,
     /// The moment at which entries must be valid.
     pub now: time::OffsetDateTime,
+    /// Which entries may be found; without one, all.
+    pub filter: Option<&'a Filter>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc() }
+        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc(), filter: None }
     }
 }
 
@@ -82,6 +89,7 @@ impl Outcome {
 /// A release ready to answer under a goal.
 pub struct Engine {
     release: Arc<Release>,
+    labels: Labels,
     one: Policy,
     two: Policy,
 }
@@ -102,7 +110,8 @@ impl Engine {
             .two
             .as_ref()
             .map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
-        Self { release, one, two }
+        let labels = Labels::of(release.entries());
+        Self { release, labels, one, two }
     }
 
     /// What is published.
@@ -123,14 +132,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Question`] when the text is blank or too long; anything else
     /// is a defect of the release or of zhida.
-    pub fn answer(&self, text: &str, options: Options) -> Result<Outcome> {
+    pub fn answer(&self, text: &str, options: Options<'_>) -> Result<Outcome> {
         self.run(text, options, None)
     }
 
     /// Answers a question like [`Self::answer`], runs every stage all the
     /// same, and says what each one saw.
-    pub fn explain(&self, text: &str, options: Options) -> Result<(Outcome, Trace)> {
-        let mut trace = Trace { steps: Normalized::trace(text), ..Trace::default() };
+    pub fn explain(&self, text: &str, options: Options<'_>) -> Result<(Outcome, Trace)> {
+        let mut trace = Trace { steps: self.release.analyzer().trace(text), ..Trace::default() };
         let outcome = self.run(text, options, Some(&mut trace))?;
         trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());
         Ok((outcome, trace))
@@ -138,7 +147,7 @@ impl Engine {
 
     /// The life of a question. Stages after the one that decided run only
     /// under a trace, and cannot change the decision.
-    fn run(&self, text: &str, options: Options, mut trace: Option<&mut Trace>) -> Result<Outcome> {
+    fn run(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
         let start = Instant::now();
         let query = self.release.analyzer().query(text)?;
         let mut mark = Clock { last: start };
@@ -157,13 +166,20 @@ impl Engine {
             micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
 
+        let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
+        let except = hidden.as_deref().map_or(Except::Nothing, Except::Entries);
         let mut outcome = None;
-        let hit = self.release.exact().find(&query.text, |entry| self.is_valid(entry, options.now));
+        let hit = self
+            .release
+            .exact()
+            .find(&query.text, |entry| !hidden.as_ref().is_some_and(|hidden| hidden[entry]));
         let stored = hit.is_some_and(|hit| hit.how == Match::Question);
         if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
         }
         if let Some(trace) = trace.as_deref_mut() {
+            let hidden = hidden.iter().flatten().filter(|&&hidden| hidden).count();
+            trace.eligible = self.release.entries().len() - hidden;
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
             trace.stages.push(mark.stage("exact"));
         }
@@ -186,7 +202,7 @@ impl Engine {
             return Ok(outcome.clone());
         }
 
-        let lexical = self.lexical(&query, options)?;
+        let lexical = self.lexical(&query, except)?;
         if let Some(trace) = trace.as_deref_mut() {
             trace.lexical = lexical.found.iter().map(|c| TracedCandidate::new(&self.release, c)).collect();
             trace.stages.push(mark.stage("lexical"));
@@ -208,7 +224,7 @@ impl Engine {
 
         if let Some(semantics) = &calibrations.two
             && let Some(verdict) =
-                self.semantic(&query, &lexical.found, options, semantics, trace, &mut mark)?
+                self.semantic(&query, &lexical.found, except, semantics, trace, &mut mark)?
             && outcome.is_none()
         {
             let Verdict { decision, reason, candidates, offered } = verdict;
@@ -217,9 +233,8 @@ impl Engine {
         outcome.ok_or_else(|| Error::internal("engine", "no stage decided"))
     }
 
-    fn lexical(&self, query: &Query, options: Options) -> Result<Lexical> {
-        let mut found = self.release.lexical().search(query, CANDIDATES, Except::Nothing)?;
-        found.retain(|candidate| self.is_valid(candidate.entry, options.now));
+    fn lexical(&self, query: &Query, except: Except<'_>) -> Result<Lexical> {
+        let found = self.release.lexical().search(query, CANDIDATES, except)?;
         let lists = Lists { query, lexical: &found, semantic: None };
         let ranked = rank(&lists);
         let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
@@ -230,7 +245,7 @@ impl Engine {
         &self,
         query: &Query,
         lexical: &[Candidate],
-        options: Options,
+        except: Except<'_>,
         semantics: &Semantics,
         trace: Option<&mut Trace>,
         mark: &mut Clock,
@@ -241,10 +256,7 @@ impl Engine {
         };
         let vector: Embedding = encoder.embed(&query.raw)?;
         let encoded = mark.stage("encoder");
-        let mut scan = semantic.scan(&vector, Except::Nothing);
-        for place in &mut scan {
-            *place = place.filter(|nearness| self.is_valid(nearness.best.entry, options.now));
-        }
+        let scan = semantic.scan(&vector, except);
         let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
         let ranked = rank(&lists);
         let evidence = Evidence::gather(&lists, &ranked, &self.yardstick());
@@ -291,10 +303,6 @@ impl Engine {
             phrasings: self.release.phrasings(),
             except: Except::Nothing,
         }
-    }
-
-    fn is_valid(&self, entry: usize, now: time::OffsetDateTime) -> bool {
-        self.release.entries()[entry].valid_at(now)
     }
 }
 

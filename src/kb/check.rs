@@ -61,11 +61,19 @@ const SHORT_ANSWER: usize = 5;
 /// Phrasings with fewer characters (fillers taken off) than this say too little.
 const SHORT_PHRASING: usize = 2;
 
-/// How long before an answer expires its author should know.
-const EXPIRY_NOTICE: Duration = Duration::days(30);
+/// How many days before an answer expires its author should know, unless the
+/// author says otherwise.
+pub const EXPIRY_NOTICE: u16 = 30;
 
 /// What the entries show at a moment, worst first.
 pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
+    check_ahead(base, now, EXPIRY_NOTICE)
+}
+
+/// What the entries show at a moment, worst first; answers that expire within
+/// `days` are among it.
+pub fn check_ahead(base: &KnowledgeBase, now: OffsetDateTime, days: u16) -> Vec<Finding> {
+    let notice = Duration::days(i64::from(days));
     let mut findings = Vec::new();
     let live: Vec<&Entry> = base.entries().iter().filter(|entry| entry.enabled).collect();
     if live.is_empty() {
@@ -89,7 +97,7 @@ pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
     for entry in live {
         phrasings(entry, &mut findings);
         answers(entry, &mut findings);
-        validity(entry, now, &mut findings);
+        validity(entry, now, notice, &mut findings);
         related(entry, &known, &mut findings);
         for keyword in &entry.keywords {
             if let Some(other) = owners.get(&exact_key(keyword)).filter(|other| other.id != entry.id) {
@@ -202,13 +210,13 @@ fn answers(entry: &Entry, findings: &mut Vec<Finding>) {
     }
 }
 
-fn validity(entry: &Entry, now: OffsetDateTime, findings: &mut Vec<Finding>) {
+fn validity(entry: &Entry, now: OffsetDateTime, notice: Duration, findings: &mut Vec<Finding>) {
     let Some(until) = entry.valid_until else { return };
     if until <= now {
         let message = format!("答案已在 {} 失效，不会再给顾客", until.date());
         let fix = "更新答案和失效时间，或停用、删除这个条目";
         findings.push(about(entry, Severity::Warning, "expired", Vec::new(), message, fix));
-    } else if until - now <= EXPIRY_NOTICE {
+    } else if until - now <= notice {
         let days = (until - now).whole_days();
         let message = format!("答案将在 {} 失效（还有 {days} 天）", until.date());
         findings.push(about(

@@ -5,6 +5,7 @@
 //! author gets all of them at once, each with file, line and column.
 
 mod csv;
+mod instant;
 mod jsonl;
 mod table;
 mod xlsx;
@@ -13,9 +14,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use instant::{BEIJING, zone};
+use time::UtcOffset;
+
 use super::{Entry, EntryId, KnowledgeBase};
 use crate::error::{Error, Problem, Result};
-use crate::text::exact_key;
+use crate::text::{AuthoredLexicon, exact_key};
 
 /// What a field of an entry holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +41,7 @@ struct Field {
 }
 
 /// All fields, in the order in which they are written.
-const FIELDS: [Field; 12] = [
+const FIELDS: [Field; 13] = [
     Field { name: "id", kind: Kind::Text, chinese: &["编号"] },
     Field { name: "question", kind: Kind::Text, chinese: &["标准问题", "标准问", "问题"] },
     Field { name: "similar", kind: Kind::Texts, chinese: &["相似问法", "相似问", "相似问题"] },
@@ -45,6 +49,7 @@ const FIELDS: [Field; 12] = [
     Field { name: "keywords", kind: Kind::Texts, chinese: &["关键词"] },
     Field { name: "rules", kind: Kind::Rules, chinese: &["规则"] },
     Field { name: "topic", kind: Kind::Text, chinese: &["主题", "分类"] },
+    Field { name: "tags", kind: Kind::Texts, chinese: &["标签"] },
     Field { name: "valid_from", kind: Kind::Instant, chinese: &["生效时间"] },
     Field { name: "valid_until", kind: Kind::Instant, chinese: &["失效时间"] },
     Field { name: "answers", kind: Kind::Answers, chinese: &["渠道答案"] },
@@ -98,19 +103,28 @@ impl Located {
 /// [`Error::Corpus`] with every fault found; [`Error::Io`] when the file
 /// cannot be read; [`Error::Refused`] when the ending is unknown.
 pub fn read(path: &Path) -> Result<KnowledgeBase> {
+    read_in(path, BEIJING)
+}
+
+/// Reads a knowledge base like [`read`]; dates and times that come without a
+/// zone are in the given one.
+///
+/// # Errors
+/// Like [`read`].
+pub fn read_in(path: &Path, zone: UtcOffset) -> Result<KnowledgeBase> {
     let ending = ending(path)?;
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     let name: FileName = path.display().to_string().into();
     let mut problems = Vec::new();
     let located = match ending {
-        Ending::Xlsx => xlsx::read(&name, &bytes, &mut problems),
+        Ending::Xlsx => xlsx::read(&name, &bytes, zone, &mut problems),
         Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
             let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
             problems.push(whole(&name, message.to_owned()));
             Vec::new()
         }
-        Ending::Csv => csv::read(&name, &bytes, &mut problems),
-        Ending::Jsonl => jsonl::read(&name, &bytes, &mut problems),
+        Ending::Csv => csv::read(&name, &bytes, zone, &mut problems),
+        Ending::Jsonl => jsonl::read(&name, &bytes, zone, &mut problems),
     };
     assemble(located, problems)
 }
@@ -126,7 +140,7 @@ const OLD_EXCEL: &[u8] = b"\xD0\xCF\x11\xE0";
 /// [`Error::Corpus`] with every fault found.
 pub fn read_jsonl(name: &str, bytes: &[u8]) -> Result<KnowledgeBase> {
     let mut problems = Vec::new();
-    let located = jsonl::read(&name.into(), bytes, &mut problems);
+    let located = jsonl::read(&name.into(), bytes, BEIJING, &mut problems);
     assemble(located, problems)
 }
 
@@ -160,6 +174,31 @@ fn ending(path: &Path) -> Result<Ending> {
             "{}: the file's ending must be .jsonl, .csv or .xlsx",
             path.display()
         ))),
+    }
+}
+
+/// The lexicon that lies beside a knowledge base's file: `faq.lexicon.jsonl`
+/// beside `faq.kb.jsonl`, `faq.jsonl`, `faq.csv` or `faq.xlsx`; an empty one
+/// when there is none.
+///
+/// # Errors
+/// [`Error::Corpus`] with every fault found; [`Error::Io`] when it is there
+/// and cannot be read.
+pub fn lexicon_beside(path: &Path) -> Result<AuthoredLexicon> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.strip_suffix(".kb").unwrap_or(&stem);
+    read_lexicon(&path.with_file_name(format!("{stem}.lexicon.jsonl"))).map(Option::unwrap_or_default)
+}
+
+/// The lexicon in a file; `None` when there is no such file.
+///
+/// # Errors
+/// Like [`lexicon_beside`].
+pub fn read_lexicon(path: &Path) -> Result<Option<AuthoredLexicon>> {
+    match std::fs::read(path) {
+        Ok(bytes) => AuthoredLexicon::read(&path.display().to_string(), &bytes).map(Some),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path, e)),
     }
 }
 
@@ -232,7 +271,8 @@ fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<Kno
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         return Err(Error::Corpus(problems));
     }
-    Ok(KnowledgeBase { entries: located.into_iter().map(|located| located.entry).collect() })
+    let entries = located.into_iter().map(|located| located.entry).collect();
+    Ok(KnowledgeBase { entries, ..KnowledgeBase::default() })
 }
 
 /// Checks what an entry says by itself.
@@ -250,6 +290,9 @@ fn alone(one: &Located, problems: &mut Vec<Problem>) {
         entry.answers.iter().find(|(channel, text)| channel.trim().is_empty() || text.trim().is_empty())
     {
         problems.push(one.problem("answers", format!("渠道“{channel}”的名称或答案是空白，请补上或删除")));
+    }
+    if entry.tags.iter().any(|tag| exact_key(tag).is_empty()) {
+        problems.push(one.problem("tags", "标签里有空白或纯标点，请删除".to_owned()));
     }
     if entry.related.iter().any(|id| id.0.trim().is_empty()) {
         problems.push(one.problem("related", "相关问题里有空白的编号，请删除".to_owned()));

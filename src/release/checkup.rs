@@ -17,7 +17,7 @@ use crate::kb::check::{Finding, Severity, sort};
 use crate::kb::{Entry, EntryId};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::{Except, Phrasing};
-use crate::text::grams;
+use crate::text::{Normalizer, grams};
 
 /// Two phrasings are nearly the same from this cosine on. In the shipped
 /// knowledge bases, which have no duplicates, the nearest pair of two entries
@@ -98,7 +98,8 @@ pub fn checkup(release: &Release, progress: Progress<'_>) -> Result<Vec<Finding>
             asked
         })
         .collect::<Result<_>>()?;
-    let view = View { entries: release.entries(), phrasings };
+    let view =
+        View { entries: release.entries(), phrasings, normalizer: release.analyzer().lexicon().normalizer() };
     let mut findings = Vec::new();
     view.not_found(&asked, &mut findings);
     view.confusable(&asked, &mut findings);
@@ -168,6 +169,7 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
 struct View<'a> {
     entries: &'a [Entry],
     phrasings: &'a [Phrasing],
+    normalizer: &'a Normalizer,
 }
 
 impl View<'_> {
@@ -307,7 +309,8 @@ impl View<'_> {
             let mut named = HashSet::new();
             for rule in &entry.rules {
                 let only = Entry { keywords: Vec::new(), rules: vec![rule.clone()], ..entry.clone() };
-                let matcher = Exact::new(&[only], &[]).map_err(|e| Error::internal("rules", e))?;
+                let matcher =
+                    Exact::new(&[only], &[], self.normalizer).map_err(|e| Error::internal("rules", e))?;
                 for phrasing in self.phrasings.iter().filter(|phrasing| phrasing.entry != index) {
                     if matcher.find(&phrasing.normalized, |_| true).is_none()
                         || !named.insert(phrasing.text.as_str())

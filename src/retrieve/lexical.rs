@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::collector::TopDocs;
 use tantivy::directory::{Directory, RamDirectory};
@@ -14,7 +15,7 @@ use tantivy::index::IndexBuilder;
 use tantivy::query::{BooleanQuery, Occur, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
-use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
+use tantivy::{DocAddress, DocId, Index, Score, Searcher, SegmentReader, TantivyDocument, Term as IndexTerm};
 
 use super::{Candidate, Except, Phrasing, by_score};
 use crate::error::{Error, Result};
@@ -195,17 +196,8 @@ impl Lexical {
         if clauses.is_empty() || self.entry_of.is_empty() {
             return Ok(Vec::new());
         }
-        let hidden = match except {
-            Except::Nothing => 0,
-            Except::Phrasing(_) => 1,
-            Except::Entry(entry) => self.entry_of.iter().filter(|&&other| other == entry).count(),
-        };
         let found = self
-            .searcher
-            .search(
-                &BooleanQuery::new(clauses),
-                &TopDocs::with_limit(PHRASINGS.max(k) + hidden).order_by_score(),
-            )
+            .top(&BooleanQuery::new(clauses), PHRASINGS.max(k), except)
             .map_err(|e| Error::internal("search", e))?;
         let mut best: HashMap<usize, Candidate> = HashMap::new();
         for (score, address) in found {
@@ -227,6 +219,41 @@ impl Lexical {
         candidates.sort_by(by_score);
         candidates.truncate(k);
         Ok(candidates)
+    }
+
+    /// The best phrasings, at least `limit` that are not hidden if there are
+    /// so many.
+    fn top(
+        &self,
+        query: &BooleanQuery,
+        limit: usize,
+        except: Except,
+    ) -> tantivy::Result<Vec<(f32, DocAddress)>> {
+        let hidden = match except {
+            Except::Nothing => 0,
+            Except::Phrasing(_) => 1,
+            Except::Entry(_) | Except::Entries(_) => {
+                self.entry_of.iter().enumerate().filter(|&(at, &entry)| except.hides(at, entry)).count()
+            }
+        };
+        if hidden <= PHRASINGS.max(limit) {
+            return self.searcher.search(query, &TopDocs::with_limit(limit + hidden).order_by_score());
+        }
+        // So many are hidden that looking past them costs more than looking at
+        // every one that shares a term, without the skipping of the other way.
+        let out: Vec<bool> =
+            self.entry_of.iter().enumerate().map(|(at, &entry)| except.hides(at, entry)).collect();
+        let out = Arc::new(out);
+        let collector = TopDocs::with_limit(limit).tweak_score(move |_: &SegmentReader| {
+            let out = Arc::clone(&out);
+            move |document: DocId, score: Score| {
+                let hidden = out.get(document as usize).copied().unwrap_or(false);
+                if hidden { f32::NEG_INFINITY } else { score }
+            }
+        });
+        let mut found = self.searcher.search(query, &collector)?;
+        found.retain(|(score, _)| score.is_finite());
+        Ok(found)
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! data/kbs/NAME/draft.jsonl      what the authors edit
+//! data/kbs/NAME/lexicon.jsonl    the words that they add, if any
 //! data/kbs/NAME/releases/12/     what was published, never changed again
 //! data/kbs/NAME/current          the number that is served
 //! data/models/NAME/              models that were fetched or adapted
@@ -25,6 +26,7 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{KnowledgeBase, formats};
 use crate::release::{Build, Built, Manifest, Progress, Release};
+use crate::text::AuthoredLexicon;
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -127,9 +129,23 @@ impl Shelf {
         formats::write(base, &self.draft_path())
     }
 
-    /// The draft.
+    /// The draft, with its lexicon.
     pub fn draft(&self) -> Result<KnowledgeBase> {
-        formats::read(&self.draft_path())
+        Ok(formats::read(&self.draft_path())?.with_lexicon(self.lexicon()?))
+    }
+
+    /// The words that the authors add to the shipped ones.
+    pub fn lexicon(&self) -> Result<AuthoredLexicon> {
+        formats::read_lexicon(&self.lexicon_path()).map(Option::unwrap_or_default)
+    }
+
+    /// Replaces the authors' words.
+    pub fn save_lexicon(&self, lexicon: &AuthoredLexicon) -> Result<()> {
+        write_whole(&self.lexicon_path(), &lexicon.write()?)
+    }
+
+    fn lexicon_path(&self) -> PathBuf {
+        self.folder.join("lexicon.jsonl")
     }
 
     fn draft_path(&self) -> PathBuf {

@@ -24,8 +24,9 @@ const LEVELS: [(&str, u8); 15] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("jieba_rs", &["text"]),
+    ("aho_corasick", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
     ("tantivy", &["retrieve"]),

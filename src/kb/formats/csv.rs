@@ -1,6 +1,7 @@
 //! Comma-separated values, as spreadsheets write them.
 
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
+use time::UtcOffset;
 
 use super::table::{self, Row};
 use super::{FileName, Located, whole};
@@ -8,7 +9,12 @@ use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
 /// Reads entries and gathers the faults of single rows.
-pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    name: &FileName,
+    bytes: &[u8],
+    zone: UtcOffset,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     let text = match decoded(bytes) {
         Ok(text) => text,
         Err(offset) => {
@@ -57,7 +63,7 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
             }
         }
     }
-    table::read(name, &rows, problems)
+    table::read(name, &rows, zone, problems)
 }
 
 /// Writes entries under a header, in UTF-8 with the mark by which Excel knows it.

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use time::format_description::well_known::Rfc3339;
-use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+use time::{OffsetDateTime, UtcOffset};
 
+use super::instant::{self, instant};
 use super::{FIELDS, FileName, Kind, Located};
 use crate::error::{Error, Problem, Result};
 use crate::kb::{Entry, EntryId, Rule};
@@ -40,7 +41,12 @@ pub(super) fn header(rows: &[Row]) -> Option<usize> {
 }
 
 /// Reads the rows of one sheet.
-pub(super) fn read(file: &FileName, rows: &[Row], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    file: &FileName,
+    rows: &[Row],
+    zone: UtcOffset,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     let Some(head) = header(rows) else {
         let message = format!(
             "找不到表头：第一行应写列名，至少要有 question（标准问题）和 answer（答案）；可用的列名：{}",
@@ -51,7 +57,7 @@ pub(super) fn read(file: &FileName, rows: &[Row], problems: &mut Vec<Problem>) -
         return Vec::new();
     };
     let mut reader =
-        Reader { file, problems, columns: Vec::new(), groups: Vec::new(), by_id: HashMap::new() };
+        Reader { file, zone, problems, columns: Vec::new(), groups: Vec::new(), by_id: HashMap::new() };
     if !reader.take_header(&rows[head]) {
         return Vec::new();
     }
@@ -94,6 +100,7 @@ struct Group {
     similar: Vec<String>,
     keywords: Vec<String>,
     related: Vec<String>,
+    tags: Vec<String>,
     rules: Vec<Rule>,
     answers: BTreeMap<String, String>,
     valid_from: Option<OffsetDateTime>,
@@ -110,6 +117,7 @@ impl Group {
 
 struct Reader<'a> {
     file: &'a FileName,
+    zone: UtcOffset,
     problems: &'a mut Vec<Problem>,
     /// Field of each column; `None` where the heading is blank.
     columns: Vec<Option<&'static str>>,
@@ -196,7 +204,7 @@ impl Reader<'_> {
             }
         };
         for (column, field, text) in cells {
-            if let Err(message) = self.groups[index].add(field, &text, earlier.is_some()) {
+            if let Err(message) = self.groups[index].add(field, &text, earlier.is_some(), self.zone) {
                 self.groups[index].faulty = true;
                 self.problem(row.line, column, Some(field), message);
             }
@@ -234,6 +242,7 @@ impl Reader<'_> {
                 keywords: group.keywords,
                 rules: group.rules,
                 topic: single("topic"),
+                tags: group.tags,
                 valid_from: group.valid_from,
                 valid_until: group.valid_until,
                 answers: group.answers,
@@ -254,7 +263,13 @@ impl Reader<'_> {
 impl Group {
     /// Takes what a cell says. In a further row of the same entry, single
     /// values must agree and lists grow.
-    fn add(&mut self, field: &'static str, cell: &str, further: bool) -> std::result::Result<(), String> {
+    fn add(
+        &mut self,
+        field: &'static str,
+        cell: &str,
+        further: bool,
+        zone: UtcOffset,
+    ) -> std::result::Result<(), String> {
         let differs = || "同一个条目的几行在这一列写得不一样，请只在第一行写，或写成一样".to_owned();
         // In further rows what is known already is a repetition, for instance
         // of a merged cell; in the first row the author's list is kept as it is.
@@ -266,12 +281,8 @@ impl Group {
             }
         };
         let set = |known: &mut Option<OffsetDateTime>| {
-            let new = instant(cell).ok_or_else(|| {
-                format!(
-                    "“{}”不是有效的时间，应写成 2026-01-31、2026-01-31 18:00 或 2026-01-31T00:00:00+08:00",
-                    cell.trim()
-                )
-            })?;
+            let new = instant(cell, zone)
+                .ok_or_else(|| format!("“{}”不是有效的时间，应写成 {}", cell.trim(), instant::FORMS))?;
             if known.replace(new).is_some_and(|old| old != new) { Err(differs()) } else { Ok(()) }
         };
         match field {
@@ -282,6 +293,7 @@ impl Group {
             }
             "keywords" => extend(&mut self.keywords, list(cell)),
             "related" => extend(&mut self.related, list(cell)),
+            "tags" => extend(&mut self.tags, list(cell)),
             "rules" => {
                 for rule in rules(cell)? {
                     if !(further && self.rules.contains(&rule)) {
@@ -340,10 +352,13 @@ pub(super) fn headings() -> [&'static str; FIELDS.len()] {
 /// The rows that say what an entry says: one, or more where a list does not
 /// fit into a cell of `limit` characters.
 pub(super) fn rows(entry: &Entry, limit: usize) -> Result<Vec<Vec<String>>> {
-    let mut lists = [("similar", Vec::new()), ("keywords", Vec::new()), ("related", Vec::new())];
-    lists[0].1.clone_from(&entry.similar);
-    lists[1].1.clone_from(&entry.keywords);
-    lists[2].1 = entry.related.iter().map(|id| id.0.clone()).collect();
+    let related = entry.related.iter().map(|id| id.0.clone()).collect();
+    let lists = [
+        ("similar", entry.similar.clone()),
+        ("keywords", entry.keywords.clone()),
+        ("tags", entry.tags.clone()),
+        ("related", related),
+    ];
     let mut columns: HashMap<&str, Vec<String>> = HashMap::new();
     for (field, items) in lists {
         columns.insert(field, list_cells(&items, limit)?);
@@ -528,37 +543,6 @@ fn switch(cell: &str) -> Option<bool> {
     }
 }
 
-/// The offset of times that come without one: China has no other.
-const BEIJING_HOURS: i8 = 8;
-
-/// An instant as authors write it; a bare date is the beginning of that day.
-fn instant(cell: &str) -> Option<OffsetDateTime> {
-    let cell = cell.trim();
-    if let Ok(instant) = OffsetDateTime::parse(cell, &Rfc3339) {
-        return Some(instant);
-    }
-    let (date, clock) = cell.split_once([' ', 'T', '\u{3000}']).unwrap_or((cell, "0:00"));
-    let numbers = |text: &str, marks: &[char]| -> Option<Vec<u16>> {
-        text.trim().trim_end_matches('日').split(marks).map(|part| part.trim().parse().ok()).collect()
-    };
-    let date = numbers(date, &['-', '/', '.', '年', '月'])?;
-    let clock = numbers(clock, &[':', '：'])?;
-    let [year, month, day] = date[..] else { return None };
-    let (hour, minute, second) = match clock[..] {
-        [hour, minute] => (hour, minute, 0),
-        [hour, minute, second] => (hour, minute, second),
-        _ => return None,
-    };
-    let small = |number: u16| u8::try_from(number).ok();
-    if year < 1900 {
-        return None;
-    }
-    let date =
-        Date::from_calendar_date(i32::from(year), Month::try_from(small(month)?).ok()?, small(day)?).ok()?;
-    let time = Time::from_hms(small(hour)?, small(minute)?, small(second)?).ok()?;
-    Some(PrimitiveDateTime::new(date, time).assume_offset(UtcOffset::from_hms(BEIJING_HOURS, 0, 0).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -572,24 +556,6 @@ mod tests {
             assert!(!begins_a_formula(&guarded(text)), "{text:?}");
         }
         assert_eq!(guarded("'你好"), "'你好");
-    }
-
-    #[test]
-    fn dates_as_authors_write_them() {
-        for text in [
-            "2026-01-31",
-            "2026/1/31",
-            "2026年1月31日",
-            "2026.1.31",
-            "2026-01-31 00:00:00",
-            "2026-01-31T00:00:00+08:00",
-        ] {
-            let read = instant(text).and_then(|instant| instant.format(&Rfc3339).ok());
-            assert_eq!(read.as_deref(), Some("2026-01-31T00:00:00+08:00"), "{text}");
-        }
-        for text in ["明天", "2026-02-30", "2026", "12:00", "46053"] {
-            assert_eq!(instant(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use calamine::{Data, Reader, Xlsx};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
+use time::UtcOffset;
 
 use super::table::{self, Row};
 use super::{FileName, Located, whole};
@@ -11,7 +12,12 @@ use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
 /// Reads the entries of every sheet that names a question's column.
-pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    name: &FileName,
+    bytes: &[u8],
+    zone: UtcOffset,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     if bytes.is_empty() {
         return Vec::new();
     }
@@ -44,7 +50,7 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
     let mut located = Vec::new();
     for (file, rows, faults) in sheets {
         problems.extend(faults);
-        located.extend(table::read(&file, &rows, problems));
+        located.extend(table::read(&file, &rows, zone, problems));
     }
     located
 }
