@@ -1,5 +1,6 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
+mod import;
 mod lexicon;
 mod rule_test;
 mod tokens;
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::{Common, file_named, progress, read_with_lexicon};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::check::{EXPIRY_NOTICE, Finding, Severity, check, check_ahead, sort};
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, KnowledgeBase, formats};
 use crate::release::checkup::checkup;
@@ -30,19 +31,8 @@ pub(crate) struct Args {
 enum Command {
     /// List the knowledge bases.
     List(Data),
-    /// Replace the draft by a file; a new knowledge base is created.
-    Import {
-        #[command(flatten)]
-        place: Place,
-        /// Say what would change, and change nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// The zone of dates and times that come without one, as an offset from UTC.
-        #[arg(long, value_name = "OFFSET", value_parser = formats::zone, default_value = "+08:00", allow_hyphen_values = true)]
-        time_zone: time::UtcOffset,
-        /// A .jsonl, .csv or .xlsx file.
-        file: PathBuf,
-    },
+    /// Read a file into the draft; a new knowledge base is created.
+    Import(import::Args),
     /// Look for what customers would suffer from (知识体检); exit status 1 when there are errors.
     Check {
         #[command(flatten)]
@@ -53,10 +43,15 @@ enum Command {
         /// Tell of answers that expire within so many days.
         #[arg(long, value_name = "N", default_value_t = EXPIRY_NOTICE)]
         expiry_days: u16,
+        /// Warnings make the exit status 1 too.
+        #[arg(long)]
+        strict: bool,
         /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
     },
+    /// List the kinds of findings of `kb check`.
+    CheckCodes,
     /// Show which questions, keywords and rules claim a text, what silences
     /// them, in which order they win, and what the engine then does.
     RuleTest(rule_test::Args),
@@ -202,8 +197,16 @@ impl std::fmt::Display for Side {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::List(data) => list(&Store::at(&data.data)),
-        Command::Import { place, dry_run, time_zone, file } => import(place, file, *time_zone, *dry_run),
-        Command::Check { common, kb, expiry_days, json } => examine(common, kb, *expiry_days, *json),
+        Command::Import(args) => import::run(args),
+        Command::Check { common, kb, expiry_days, strict, json } => {
+            examine(common, kb, *expiry_days, *strict, *json)
+        }
+        Command::CheckCodes => {
+            for (code, meaning) in CODES {
+                say!("{code}\t{meaning}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Command::RuleTest(args) => rule_test::run(args),
         Command::Publish { common, kb, force } => publish(common, kb, *force),
         Command::Export { place, out } => export(&place.shelf()?, out),
@@ -227,34 +230,6 @@ fn list(store: &Store) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(place: &Place, file: &std::path::Path, zone: time::UtcOffset, dry_run: bool) -> Result<ExitCode> {
-    let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?;
-    let base = formats::read_in(file, zone)?;
-    if base.entries().is_empty() {
-        return Err(Error::Refused(format!(
-            "{}: 文件里没有条目（the file holds no entry）; the draft of {} stays as it is",
-            file.display(),
-            place.kb
-        )));
-    }
-    // A draft that was damaged by hand is replaced like any other.
-    let before = shelf.draft().map(|draft| draft.entries().to_vec()).unwrap_or_default();
-    let diff = Diff::between(&before, base.entries());
-    if !dry_run {
-        shelf.save_draft(&base)?;
-    }
-    eprintln!(
-        "{}: {} added, {} changed, {} removed, {} unchanged{}",
-        place.kb,
-        diff.added.len(),
-        diff.changed.len(),
-        diff.removed.len(),
-        diff.unchanged,
-        if dry_run { " (dry run: nothing was written)" } else { "" }
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
 fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
     let base = shelf.draft()?;
     formats::write(&base, out)?;
@@ -262,7 +237,7 @@ fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn examine(common: &Common, kb: &str, expiry_days: u16, as_json: bool) -> Result<ExitCode> {
+fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: bool) -> Result<ExitCode> {
     let shelf = common.store().shelf(kb)?;
     let base = shelf.draft()?;
     let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
@@ -284,7 +259,7 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, as_json: bool) -> Result
         }
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
-    Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if errors > 0 || strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Indexes the draft in a temporary folder and asks it its own questions.
@@ -426,18 +401,7 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    for entry in &found.added {
-        say!("+ [{}] {}", entry.id, entry.question);
-    }
-    for entry in &found.removed {
-        say!("- [{}] {}", entry.id, entry.question);
-    }
-    for entry in &found.changed {
-        say!("~ [{}] {}", entry.id, entry.question);
-        for change in &entry.fields {
-            say!("    {}: {} → {}", change.field, change.before, change.after);
-        }
-    }
+    print_diff(&found, usize::MAX);
     eprintln!(
         "{}: {} added, {} removed, {} changed, {} unchanged from {before} to {after}",
         shelf.name(),
@@ -447,6 +411,27 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         found.unchanged
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what has changed, at most so many entries of each kind.
+fn print_diff(diff: &Diff, most: usize) {
+    for (mark, entries) in [("+", &diff.added), ("-", &diff.removed)] {
+        for entry in entries.iter().take(most) {
+            say!("{mark} [{}] {}", entry.id, entry.question);
+        }
+        if entries.len() > most {
+            say!("{mark} …… 另有 {} 条", entries.len() - most);
+        }
+    }
+    for entry in diff.changed.iter().take(most) {
+        say!("~ [{}] {}", entry.id, entry.question);
+        for change in &entry.fields {
+            say!("    {}: {} → {}", change.field, change.before, change.after);
+        }
+    }
+    if diff.changed.len() > most {
+        say!("~ …… 另有 {} 条", diff.changed.len() - most);
+    }
 }
 
 fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing unwrap is a failing test")]
 
 mod adapt;
+mod checkup;
 mod corpora;
 mod eval;
 mod http;
@@ -11,6 +12,7 @@ mod laws;
 mod lexicon;
 mod model;
 mod scripts;
+mod sheets;
 mod support;
 mod tidy;
 mod views;
