@@ -23,7 +23,7 @@ use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
 use crate::kb::check::{Finding, Severity, check, sort};
 use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, Progress, Release};
+use crate::release::{Build, Manifest, Progress, Release, Teachers};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
 
 /// Releases with more phrasings are not asked all their own questions by a
@@ -244,6 +244,7 @@ pub fn examine(shelf: &Shelf, encoder: Option<Arc<Encoder>>, progress: Progress<
             base: &base,
             encoder,
             previous: previous.as_ref(),
+            calibrate_by: Teachers::default(),
             progress,
         };
         findings.extend(checkup(&build.temporary()?, progress)?);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Common;
 use crate::decide::Generation;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
-use crate::engine::{Engine, Options, Reply, Trace};
+use crate::engine::{Engine, Filter, Options, Reply, Trace};
 use crate::error::{Error, Result};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,10 @@ pub(crate) struct Args {
     /// The channel whose answer is wanted (web, wechat, phone, …).
     #[arg(long)]
     channel: Option<String>,
+    /// Only entries with these labels may be found, such as
+    /// '{"topic":["售后"],"tags":["vip"]}': all keys, any value of each.
+    #[arg(long, value_name = "JSON", value_parser = super::filter)]
+    filter: Option<Filter>,
     /// Print the reply of `POST /v1/answer`.
     #[arg(long)]
     json: bool,
@@ -40,6 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let engine = Engine::new(Arc::new(release), args.max_wrong);
     let options = Options {
         generation: if args.generation == 1 { Generation::One } else { Generation::Two },
+        filter: args.filter.as_ref(),
         ..Options::default()
     };
     let (outcome, trace) = if args.explain {

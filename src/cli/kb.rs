@@ -1,11 +1,14 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
-mod differences;
 mod entry;
 mod gc;
 mod history;
+mod import;
+mod lexicon;
 mod queries;
+mod rule_test;
 mod signed;
+mod tokens;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,17 +18,16 @@ use serde_json::json;
 
 use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::{Common, progress};
+use super::{Common, file_named, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::check::{Finding, Severity, check, sort};
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, check_ahead, sort};
 use crate::kb::diff::Diff;
-use crate::kb::merge::{Mode, merge};
 use crate::kb::{Entry, KnowledgeBase, formats};
 use crate::publish::{self, Outcome};
 use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, Teachers, entries_of};
+use crate::release::{Build, Manifest, Progress, Release, Teachers, entries_of};
 use crate::store::{Shelf, Store};
 
 #[derive(Debug, clap::Args)]
@@ -38,26 +40,8 @@ pub(crate) struct Args {
 enum Command {
     /// List the knowledge bases.
     List(Data),
-    /// Bring a file into the draft and print what changes; a new knowledge base is created.
-    Import {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        signed: Signed,
-        /// `replace`: the file is everything; `update`: its entries are added
-        /// or take the place of those with their ids; `add`: only entries with
-        /// new ids are taken.
-        #[arg(long, value_name = "MODE", default_value = "replace")]
-        mode: Mode,
-        /// Say what would change, and change nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// Print the changes as JSON.
-        #[arg(long)]
-        json: bool,
-        /// A .jsonl, .csv or .xlsx file.
-        file: PathBuf,
-    },
+    /// Read a file into the draft; a new knowledge base is created.
+    Import(import::Args),
     /// Look for what customers would suffer from (知识体检); exit status 1 when there are errors.
     Check {
         #[command(flatten)]
@@ -65,10 +49,21 @@ enum Command {
         /// The knowledge base.
         #[arg(long, value_name = "NAME")]
         kb: String,
+        /// Tell of answers that expire within so many days.
+        #[arg(long, value_name = "N", default_value_t = EXPIRY_NOTICE)]
+        expiry_days: u16,
+        /// Warnings make the exit status 1 too.
+        #[arg(long)]
+        strict: bool,
         /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
     },
+    /// List the kinds of findings of `kb check`.
+    CheckCodes,
+    /// Show which questions, keywords and rules claim a text, what silences
+    /// them, in which order they win, and what the engine then does.
+    RuleTest(rule_test::Args),
     /// Make a release of the draft and serve it; prints its number.
     Publish {
         #[command(flatten)]
@@ -91,6 +86,24 @@ enum Command {
         /// The file; its ending (.jsonl, .csv, .xlsx) says the format.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+    },
+    /// Show, import or export the words that a knowledge base adds: user
+    /// dictionary, synonyms, stop words, protected terms, background questions.
+    Lexicon {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        action: Option<lexicon::Action>,
+    },
+    /// Show how a sentence is cut into words, and why.
+    Tokens {
+        #[command(flatten)]
+        source: Source,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The sentence.
+        text: String,
     },
     /// List the releases.
     Versions {
@@ -168,6 +181,25 @@ impl Place {
     }
 }
 
+/// A draft, or a file that is looked at without a data directory.
+#[derive(Debug, clap::Args)]
+struct Source {
+    #[command(flatten)]
+    data: Data,
+    /// The knowledge base: a name in the data directory (its draft counts), or a file.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    kb: String,
+}
+
+impl Source {
+    fn read(&self) -> Result<KnowledgeBase> {
+        match file_named(&self.kb) {
+            Some(path) => read_with_lexicon(path),
+            None => Store::at(&self.data.data).shelf(&self.kb)?.draft(),
+        }
+    }
+}
+
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
 enum Side {
@@ -198,13 +230,24 @@ impl std::fmt::Display for Side {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::List(data) => list(&Store::at(&data.data)),
-        Command::Import { place, signed, mode, dry_run, json, file } => {
-            import(place, signed, file, *mode, *dry_run, *json)
+        Command::Import(args) => import::run(args),
+        Command::Check { common, kb, expiry_days, strict, json } => {
+            examine(common, kb, *expiry_days, *strict, *json)
         }
-        Command::Check { common, kb, json } => examine(common, kb, *json),
+        Command::CheckCodes => {
+            for (code, meaning) in CODES {
+                say!("{code}\t{meaning}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::RuleTest(args) => rule_test::run(args),
         Command::Publish { common, kb, signed, force } => publish(common, kb, signed, *force),
         Command::Entry(args) => entry::run(args),
         Command::Export { place, out } => export(&place.shelf()?, out),
+        Command::Lexicon { place, action } => {
+            lexicon::run(&place.shelf()?, action.as_ref().unwrap_or(&lexicon::Action::Show))
+        }
+        Command::Tokens { source, json, text } => tokens::run(&source.read()?, text, *json),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
         Command::Queries(args) => queries::run(args),
@@ -228,54 +271,6 @@ fn list(store: &Store) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(
-    place: &Place,
-    signed: &Signed,
-    file: &std::path::Path,
-    mode: Mode,
-    dry_run: bool,
-    as_json: bool,
-) -> Result<ExitCode> {
-    let shelf = Store::at(&place.data.data).shelf_to_create(&place.kb)?.signed(signed.signature()?);
-    let incoming = formats::read(file)?;
-    if incoming.entries().is_empty() {
-        return Err(Error::Refused(format!(
-            "{}: 文件里没有条目（the file holds no entry）; the draft of {} stays as it is",
-            file.display(),
-            place.kb
-        )));
-    }
-    let mut diff = Diff::default();
-    let change = |draft: KnowledgeBase| {
-        let merged = merge(draft.entries(), incoming, mode, &file.display().to_string())?;
-        diff = Diff::between(draft.entries(), merged.entries());
-        Ok(merged)
-    };
-    if dry_run {
-        change(shelf.draft()?)?;
-    } else {
-        shelf.change_draft(change)?;
-    }
-    if as_json {
-        let mut report = serde_json::to_value(&diff).map_err(|e| Error::internal("import", e))?;
-        report["mode"] = json!(mode);
-        report["dry_run"] = json!(dry_run);
-        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("import", e))?);
-    } else {
-        differences::print(&diff);
-    }
-    eprintln!(
-        "{}: {} added, {} changed, {} removed, {} unchanged{}",
-        place.kb,
-        diff.added.len(),
-        diff.changed.len(),
-        diff.removed.len(),
-        diff.unchanged,
-        if dry_run { " (dry run: nothing was written)" } else { "" }
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
 fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
     let base = shelf.draft()?;
     formats::write(&base, out)?;
@@ -283,10 +278,10 @@ fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
+fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: bool) -> Result<ExitCode> {
     let shelf = common.store().shelf(kb)?;
     let base = shelf.draft()?;
-    let mut findings = check(&base, time::OffsetDateTime::now_utc());
+    let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
     if base.entries().iter().any(|entry| entry.enabled) {
         findings.extend(by_asking(common, &shelf, &base)?);
     }
@@ -305,13 +300,18 @@ fn examine(common: &Common, kb: &str, as_json: bool) -> Result<ExitCode> {
         }
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
-    Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if errors > 0 || strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Indexes the draft in a temporary folder and asks it its own questions.
 fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<Finding>> {
     let bars = progress::Bars::new();
     let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+    checkup(&indexed(common, shelf, base, &progress)?, &progress)
+}
+
+/// The release that publishing a draft would make, in a temporary folder.
+fn indexed(common: &Common, shelf: &Shelf, base: &KnowledgeBase, progress: Progress<'_>) -> Result<Release> {
     let encoder = common.encoder()?;
     // Its vectors save time; that it cannot be opened is no matter here.
     let previous = shelf.open_current(encoder.clone()).ok();
@@ -322,9 +322,9 @@ fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec
         encoder,
         previous: previous.as_ref(),
         calibrate_by: Teachers::default(),
-        progress: &progress,
+        progress,
     };
-    checkup(&build.temporary()?, &progress)
+    build.temporary()
 }
 
 fn in_words(finding: &Finding) -> String {
@@ -483,7 +483,7 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    differences::print(&found);
+    print_diff(&found, usize::MAX);
     if let Some(comparison) = queries::between(shelf, before, after)? {
         queries::tell(&comparison);
     }
@@ -496,6 +496,27 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         found.unchanged
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what has changed, at most so many entries of each kind.
+fn print_diff(diff: &Diff, most: usize) {
+    for (mark, entries) in [("+", &diff.added), ("-", &diff.removed)] {
+        for entry in entries.iter().take(most) {
+            say!("{mark} [{}] {}", entry.id, entry.question);
+        }
+        if entries.len() > most {
+            say!("{mark} …… 另有 {} 条", entries.len() - most);
+        }
+    }
+    for entry in diff.changed.iter().take(most) {
+        say!("~ [{}] {}", entry.id, entry.question);
+        for change in &entry.fields {
+            say!("    {}: {} → {}", change.field, change.before, change.after);
+        }
+    }
+    if diff.changed.len() > most {
+        say!("~ …… 另有 {} 条", diff.changed.len() - most);
+    }
 }
 
 fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {

@@ -30,8 +30,9 @@ use clap::{Parser, Subcommand};
 
 use crate::encoder::hub::ModelName;
 use crate::encoder::{Encoder, Files, Precision};
+use crate::engine::Filter;
 use crate::error::{Error, Result};
-use crate::kb::formats;
+use crate::kb::{KnowledgeBase, formats};
 use crate::release::{Build, Release, Teachers};
 use crate::store::{Models, Store};
 
@@ -173,19 +174,15 @@ impl Common {
 
     /// The same; a file is calibrated without some sets of the shipped reference.
     fn release_without(&self, kb: &str, left_out: &[String]) -> Result<Release> {
-        let path = Path::new(kb);
-        let looks_like_file = path
-            .extension()
-            .is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
-        if !looks_like_file && !path.is_file() {
+        let Some(path) = file_named(kb) else {
             if !left_out.is_empty() {
                 return Err(Error::Refused(format!(
                     "--leave-out: {kb} is published, and was calibrated when it was; give the knowledge base as a file"
                 )));
             }
             return self.releases()?.open_served(&self.store().shelf(kb)?);
-        }
-        let base = formats::read(path)?;
+        };
+        let base = read_with_lexicon(path)?;
         if !base.entries().iter().any(|entry| entry.enabled) {
             return Err(Error::Refused(format!(
                 "{kb}: the knowledge base has no enabled entry; there is nothing to ask"
@@ -205,6 +202,26 @@ impl Common {
         }
         .temporary()
     }
+}
+
+/// The file that a `--kb NAME_OR_FILE` means, if it means one.
+fn file_named(kb: &str) -> Option<&Path> {
+    let path = Path::new(kb);
+    let looks_like_file =
+        path.extension().is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
+    (looks_like_file || path.is_file()).then_some(path)
+}
+
+/// The knowledge base in a file, with the lexicon that lies beside it.
+fn read_with_lexicon(path: &Path) -> Result<KnowledgeBase> {
+    Ok(formats::read(path)?.with_lexicon(formats::lexicon_beside(path)?))
+}
+
+/// Parses a filter of entries.
+fn filter(text: &str) -> std::result::Result<Filter, String> {
+    let value = serde_json::from_str(text)
+        .map_err(|e| format!("a filter is JSON such as {{\"topic\":[\"售后\"],\"tags\":[\"vip\"]}}; {e}"))?;
+    Filter::read(&value).map_err(|fault| fault.to_string())
 }
 
 /// Parses a share between 0 and 1.

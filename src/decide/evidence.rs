@@ -119,7 +119,7 @@ pub struct Known<'a> {
 /// and pairs counts here.
 pub struct Yardstick<'a> {
     known: Known<'a>,
-    except: Except,
+    except: Except<'a>,
     visible: Visible<'a>,
     grams: Vec<String>,
     weighted: Weighted,
@@ -128,7 +128,7 @@ pub struct Yardstick<'a> {
 impl<'a> Yardstick<'a> {
     /// For one question; what the search could not find does not count as
     /// known either.
-    pub fn new(known: Known<'a>, query: &Query, except: Except) -> Self {
+    pub fn new(known: Known<'a>, query: &Query, except: Except<'a>) -> Self {
         let hidden = known.phrasings.iter().enumerate();
         let hidden = hidden.filter(|(index, phrasing)| except.hides(*index, phrasing.entry));
         let visible = match except {

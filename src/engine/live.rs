@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::filter::Labels;
 use crate::error::Result;
 use crate::kb::{Entry, EntryId};
 use crate::release::{Edit, Release};
@@ -75,6 +76,7 @@ impl Live {
             release.apply(edit)?;
         }
         release.count_edits(count);
+        next.labels = Labels::of(next.release.entries());
         self.spare = Some(std::mem::replace(&mut self.shown, Arc::new(next)));
         self.missed = edits;
         Ok(())

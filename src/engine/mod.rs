@@ -4,12 +4,16 @@
 //! synchronous and never changes: a new release or an edit is a new engine
 //! ([`Live`] makes those of edits).
 
+mod filter;
 mod live;
 mod reply;
+mod rule_test;
 mod trace;
 
+pub use filter::{Filter, FilterFault};
 pub use live::{Change, Live, replay};
 pub use reply::{Answer, Explanation, HandoffReply, Reply, Suggestion};
+pub use rule_test::{RuleTest, TestedClaim};
 pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
 
 use std::sync::Arc;
@@ -24,20 +28,23 @@ use crate::error::{Error, Result};
 use crate::release::{Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
-use crate::text::{Normalized, Query};
+use crate::text::Query;
+use filter::Labels;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
     /// The last generation that may run.
     pub generation: Generation,
     /// The moment at which entries must be valid.
     pub now: time::OffsetDateTime,
+    /// Which entries may be found; without one, all.
+    pub filter: Option<&'a Filter>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc() }
+        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc(), filter: None }
     }
 }
 
@@ -86,6 +93,7 @@ impl Outcome {
 #[derive(Clone)]
 pub struct Engine {
     release: Arc<Release>,
+    labels: Labels,
     one: Policy,
     two: Policy,
     /// From this confidence on generation 1 answers before the encoder has run.
@@ -96,7 +104,8 @@ pub struct Engine {
 struct Asked<'a> {
     query: &'a Query,
     yardstick: Yardstick<'a>,
-    options: Options,
+    /// What must not be found now.
+    except: Except<'a>,
 }
 
 /// Generation 1's part of an answer, which generation 2 goes on from.
@@ -118,7 +127,8 @@ impl Engine {
         let exit = calibrations.two.as_ref().map_or(one.bar, |two| {
             Policy::exit(max_wrong, &calibrations.one.outcomes, &two.calibration.outcomes)
         });
-        Self { release, one, two, exit }
+        let labels = Labels::of(release.entries());
+        Self { release, labels, one, two, exit }
     }
 
     /// What is published.
@@ -139,14 +149,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Question`] when the text is blank or too long; anything else
     /// is a defect of the release or of zhida.
-    pub fn answer(&self, text: &str, options: Options) -> Result<Outcome> {
+    pub fn answer(&self, text: &str, options: Options<'_>) -> Result<Outcome> {
         self.run(text, options, None)
     }
 
     /// Answers a question like [`Self::answer`], runs every stage all the
     /// same, and says what each one saw.
-    pub fn explain(&self, text: &str, options: Options) -> Result<(Outcome, Trace)> {
-        let mut trace = Trace { steps: Normalized::trace(text), ..Trace::default() };
+    pub fn explain(&self, text: &str, options: Options<'_>) -> Result<(Outcome, Trace)> {
+        let mut trace = Trace { steps: self.release.analyzer().trace(text), ..Trace::default() };
         let outcome = self.run(text, options, Some(&mut trace))?;
         trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());
         Ok((outcome, trace))
@@ -154,7 +164,7 @@ impl Engine {
 
     /// The life of a question. Stages after the one that decided run only
     /// under a trace, and cannot change the decision.
-    fn run(&self, text: &str, options: Options, mut trace: Option<&mut Trace>) -> Result<Outcome> {
+    fn run(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
         let start = Instant::now();
         let query = self.release.analyzer().query(text)?;
         let mut mark = Clock { last: start };
@@ -173,13 +183,20 @@ impl Engine {
             micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
 
+        let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
+        let except = hidden.as_deref().map_or(Except::Nothing, Except::Entries);
         let mut outcome = None;
-        let hit = self.release.exact().find(&query.text, |entry| self.is_valid(entry, options.now));
+        let hit = self
+            .release
+            .exact()
+            .find(&query.text, |entry| !hidden.as_ref().is_some_and(|hidden| hidden[entry]));
         let stored = hit.is_some_and(|hit| hit.how == Match::Question);
         if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
         }
         if let Some(trace) = trace.as_deref_mut() {
+            let hidden = hidden.iter().flatten().filter(|&&hidden| hidden).count();
+            trace.eligible = self.release.entries().len() - hidden;
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
             trace.stages.push(mark.stage("exact"));
         }
@@ -203,7 +220,7 @@ impl Engine {
         }
 
         let yardstick = Yardstick::new(self.release.known(), &query, Except::Nothing);
-        let asked = Asked { query: &query, yardstick, options };
+        let asked = Asked { query: &query, yardstick, except };
         let lexical = self.lexical(&asked)?;
         if let Some(trace) = trace.as_deref_mut() {
             trace.lexical = lexical.found.iter().map(|c| TracedCandidate::new(&self.release, c)).collect();
@@ -238,9 +255,8 @@ impl Engine {
     }
 
     fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {
-        let Asked { query, yardstick, options } = asked;
-        let mut found = self.release.lexical().search(query, CANDIDATES, Except::Nothing)?;
-        found.retain(|candidate| self.is_valid(candidate.entry, options.now));
+        let Asked { query, yardstick, except } = asked;
+        let found = self.release.lexical().search(query, CANDIDATES, *except)?;
         let lists = Lists { query, lexical: &found, semantic: None };
         let ranked = rank(&lists, yardstick);
         let evidence = Evidence::gather(&lists, &ranked, yardstick);
@@ -255,17 +271,14 @@ impl Engine {
         trace: Option<&mut Trace>,
         mark: &mut Clock,
     ) -> Result<Option<Verdict>> {
-        let Asked { query, yardstick, options } = asked;
+        let Asked { query, yardstick, except } = asked;
         let release = &self.release;
         let (Some(encoder), Some(semantic)) = (release.encoder(), release.semantic()) else {
             return Ok(None);
         };
         let vector: Embedding = encoder.embed(&query.raw)?;
         let encoded = mark.stage("encoder");
-        let mut scan = semantic.scan(&vector, Except::Nothing);
-        for place in &mut scan {
-            *place = place.filter(|nearness| self.is_valid(nearness.best.entry, options.now));
-        }
+        let scan = semantic.scan(&vector, *except);
         let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
         let ranked = rank(&lists, yardstick);
         let evidence = Evidence::gather(&lists, &ranked, yardstick);
@@ -304,10 +317,6 @@ impl Engine {
             .map(|(item, confidence)| Scored { entry: item.entry, confidence })
             .collect();
         Verdict { decision, reason, candidates, offered }
-    }
-
-    fn is_valid(&self, entry: usize, now: time::OffsetDateTime) -> bool {
-        self.release.entries()[entry].valid_at(now)
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Trace {
     pub core: String,
     /// Its words.
     pub tokens: Vec<Token>,
+    /// Entries that may be found: in their time, and let through by the filter.
+    pub eligible: usize,
     /// The entry that claimed the question outright.
     pub exact: Option<TracedHit>,
     /// BM25's candidates.

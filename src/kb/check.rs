@@ -55,17 +55,52 @@ pub struct Finding {
     pub fix: String,
 }
 
+/// Every kind of finding with what it means, in Chinese: a list that programs
+/// may rely on. Kinds are added, never renamed.
+pub const CODES: [(&str, &str); 22] = [
+    ("empty_knowledge_base", "知识库里没有启用的条目"),
+    ("empty_answer", "答案是空的或只有标点"),
+    ("conflict", "两个条目有同样的问题，答案却不同"),
+    ("near_duplicate", "两个条目有同样的问题和答案"),
+    ("alike", "两个条目的问法很像，只差个别词"),
+    ("confusable", "去掉某个问法以后拿它去问，先找到的是别的条目"),
+    ("not_found", "拿条目自己的问法去检索，排在第一的却是别的条目"),
+    ("scattered", "条目的问法彼此都找不到"),
+    ("duplicate_phrasing", "同一条目里写了两次的问法"),
+    ("short_phrasing", "太短的问法"),
+    ("general_phrasing", "没有说是什么事的问法"),
+    ("short_answer", "太短的答案"),
+    ("expired", "已经失效的答案"),
+    ("expires_soon", "快要失效的答案"),
+    ("keyword_is_phrasing", "关键词正好是别的条目的问法，不会起作用"),
+    ("rule_takes_other", "规则也会抓住别的条目的问法"),
+    ("background_is_ours", "词表里的无关问题其实是某个条目的问法或关键词"),
+    ("dangling_related", "相关问题不存在"),
+    ("disabled_related", "相关问题已停用"),
+    ("expired_related", "相关问题已失效"),
+    ("self_related", "相关问题里有条目自己"),
+    ("duplicate_related", "相关问题写了两次"),
+];
+
 /// Answers with fewer characters than this hardly help anybody.
 const SHORT_ANSWER: usize = 5;
 
 /// Phrasings with fewer characters (fillers taken off) than this say too little.
 const SHORT_PHRASING: usize = 2;
 
-/// How long before an answer expires its author should know.
-const EXPIRY_NOTICE: Duration = Duration::days(30);
+/// How many days before an answer expires its author should know, unless the
+/// author says otherwise.
+pub const EXPIRY_NOTICE: u16 = 30;
 
 /// What the entries show at a moment, worst first.
 pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
+    check_ahead(base, now, EXPIRY_NOTICE)
+}
+
+/// What the entries show at a moment, worst first; answers that expire within
+/// `days` are among it.
+pub fn check_ahead(base: &KnowledgeBase, now: OffsetDateTime, days: u16) -> Vec<Finding> {
+    let notice = Duration::days(i64::from(days));
     let mut findings = Vec::new();
     let live: Vec<&Entry> = base.entries().iter().filter(|entry| entry.enabled).collect();
     if live.is_empty() {
@@ -89,8 +124,8 @@ pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
     for entry in live {
         phrasings(entry, &mut findings);
         answers(entry, &mut findings);
-        validity(entry, now, &mut findings);
-        related(entry, &known, &mut findings);
+        validity(entry, now, notice, &mut findings);
+        related(entry, &known, now, &mut findings);
         for keyword in &entry.keywords {
             if let Some(other) = owners.get(&exact_key(keyword)).filter(|other| other.id != entry.id) {
                 findings.push(Finding {
@@ -108,8 +143,25 @@ pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
             }
         }
     }
+    background(base, &owners, &mut findings);
     sort(&mut findings);
     findings
+}
+
+/// What a knowledge base answers is no stranger to it.
+fn background(base: &KnowledgeBase, owners: &HashMap<String, &Entry>, findings: &mut Vec<Finding>) {
+    for text in base.lexicon().background() {
+        let key = exact_key(text);
+        let by_keyword = || {
+            let mut entries = base.entries().iter().filter(|entry| entry.enabled);
+            entries.find(|entry| entry.keywords.iter().any(|keyword| exact_key(keyword) == key))
+        };
+        let Some(entry) = owners.get(&key).copied().or_else(by_keyword) else { continue };
+        let message = format!("词表说“{text}”是无关问题，它却是“{}”的问法或关键词", entry.id);
+        let fix = "从词表里删除这个无关问题，或从条目里删除这个问法";
+        let texts = vec![text.to_owned()];
+        findings.push(about(entry, Severity::Warning, "background_is_ours", texts, message, fix));
+    }
 }
 
 /// Worst first, then by kind; findings of a kind stay in the order of the entries.
@@ -202,13 +254,13 @@ fn answers(entry: &Entry, findings: &mut Vec<Finding>) {
     }
 }
 
-fn validity(entry: &Entry, now: OffsetDateTime, findings: &mut Vec<Finding>) {
+fn validity(entry: &Entry, now: OffsetDateTime, notice: Duration, findings: &mut Vec<Finding>) {
     let Some(until) = entry.valid_until else { return };
     if until <= now {
         let message = format!("答案已在 {} 失效，不会再给顾客", until.date());
         let fix = "更新答案和失效时间，或停用、删除这个条目";
         findings.push(about(entry, Severity::Warning, "expired", Vec::new(), message, fix));
-    } else if until - now <= EXPIRY_NOTICE {
+    } else if until - now <= notice {
         let days = (until - now).whole_days();
         let message = format!("答案将在 {} 失效（还有 {days} 天）", until.date());
         findings.push(about(
@@ -222,7 +274,12 @@ fn validity(entry: &Entry, now: OffsetDateTime, findings: &mut Vec<Finding>) {
     }
 }
 
-fn related(entry: &Entry, known: &HashMap<&EntryId, &Entry>, findings: &mut Vec<Finding>) {
+fn related(
+    entry: &Entry,
+    known: &HashMap<&EntryId, &Entry>,
+    now: OffsetDateTime,
+    findings: &mut Vec<Finding>,
+) {
     let mut seen = HashSet::new();
     for id in &entry.related {
         let (severity, code, message) = if *id == entry.id {
@@ -234,6 +291,9 @@ fn related(entry: &Entry, known: &HashMap<&EntryId, &Entry>, findings: &mut Vec<
                 None => (Severity::Warning, "dangling_related", format!("相关问题“{id}”不存在")),
                 Some(other) if !other.enabled => {
                     (Severity::Warning, "disabled_related", format!("相关问题“{id}”已停用，不会发布"))
+                }
+                Some(other) if other.valid_until.is_some_and(|until| until <= now) => {
+                    (Severity::Warning, "expired_related", format!("相关问题“{id}”已失效，不会再给顾客"))
                 }
                 Some(_) => continue,
             }

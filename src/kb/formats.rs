@@ -4,7 +4,9 @@
 //! and XLSX with a header row. Reading never stops at the first fault: the
 //! author gets all of them at once, each with file, line and column.
 
+mod cells;
 mod csv;
+mod instant;
 mod jsonl;
 mod table;
 mod xlsx;
@@ -13,9 +15,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use instant::{BEIJING, zone};
+use time::UtcOffset;
+
+use super::merge::Mode;
 use super::{Entry, EntryId, KnowledgeBase};
 use crate::error::{Error, Problem, Result};
-use crate::text::exact_key;
+use crate::text::{AuthoredLexicon, exact_key};
 
 /// What a field of an entry holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,25 +38,100 @@ enum Kind {
 struct Field {
     name: &'static str,
     kind: Kind,
-    /// What Chinese authors may call the column.
-    chinese: &'static [&'static str],
+    /// What authors may call the column, in lower case and without blanks; the
+    /// usual Chinese heading first.
+    headings: &'static [&'static str],
 }
 
 /// All fields, in the order in which they are written.
-const FIELDS: [Field; 12] = [
-    Field { name: "id", kind: Kind::Text, chinese: &["编号"] },
-    Field { name: "question", kind: Kind::Text, chinese: &["标准问题", "标准问", "问题"] },
-    Field { name: "similar", kind: Kind::Texts, chinese: &["相似问法", "相似问", "相似问题"] },
-    Field { name: "answer", kind: Kind::Text, chinese: &["答案"] },
-    Field { name: "keywords", kind: Kind::Texts, chinese: &["关键词"] },
-    Field { name: "rules", kind: Kind::Rules, chinese: &["规则"] },
-    Field { name: "topic", kind: Kind::Text, chinese: &["主题", "分类"] },
-    Field { name: "valid_from", kind: Kind::Instant, chinese: &["生效时间"] },
-    Field { name: "valid_until", kind: Kind::Instant, chinese: &["失效时间"] },
-    Field { name: "answers", kind: Kind::Answers, chinese: &["渠道答案"] },
-    Field { name: "related", kind: Kind::Texts, chinese: &["相关问题"] },
-    Field { name: "enabled", kind: Kind::Switch, chinese: &["启用"] },
+const FIELDS: [Field; 13] = [
+    Field { name: "id", kind: Kind::Text, headings: &["编号", "知识编号", "条目编号", "知识id"] },
+    Field {
+        name: "question",
+        kind: Kind::Text,
+        headings: &[
+            "标准问题",
+            "标准问",
+            "问题",
+            "标准问法",
+            "标准问句",
+            "主问题",
+            "问句",
+            "提问",
+            "标题",
+            "知识标题",
+            "standardquestion",
+            "title",
+        ],
+    },
+    Field {
+        name: "similar",
+        kind: Kind::Texts,
+        headings: &[
+            "相似问法",
+            "相似问",
+            "相似问题",
+            "相似问句",
+            "相似说法",
+            "扩展问",
+            "扩展问题",
+            "扩展问法",
+            "其他问法",
+            "其它问法",
+            "同义问法",
+            "similarquestions",
+            "similarquestion",
+            "variants",
+        ],
+    },
+    Field {
+        name: "answer",
+        kind: Kind::Text,
+        headings: &["答案", "标准答案", "答案内容", "回答", "回复", "回复内容", "答复", "reply", "response"],
+    },
+    Field { name: "keywords", kind: Kind::Texts, headings: &["关键词", "关键字", "keyword"] },
+    Field { name: "rules", kind: Kind::Rules, headings: &["规则", "匹配规则", "rule"] },
+    Field {
+        name: "topic",
+        kind: Kind::Text,
+        headings: &["主题", "分类", "类别", "类目", "知识分类", "所属分类", "目录", "category"],
+    },
+    Field { name: "tags", kind: Kind::Texts, headings: &["标签", "tag"] },
+    Field {
+        name: "valid_from",
+        kind: Kind::Instant,
+        headings: &["生效时间", "生效日期", "开始时间", "开始日期", "starts"],
+    },
+    Field {
+        name: "valid_until",
+        kind: Kind::Instant,
+        headings: &["失效时间", "失效日期", "过期时间", "到期时间", "expires"],
+    },
+    Field { name: "answers", kind: Kind::Answers, headings: &["渠道答案"] },
+    Field { name: "related", kind: Kind::Texts, headings: &["相关问题", "关联问题", "推荐问题"] },
+    Field {
+        name: "enabled",
+        kind: Kind::Switch,
+        headings: &["启用", "是否启用", "状态", "是否有效", "status"],
+    },
 ];
+
+/// How a file is read.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// The zone of dates and times that come without one.
+    pub zone: UtcOffset,
+    /// Columns of a table that hold nothing of the knowledge base.
+    pub ignore: &'a [String],
+    /// Hears which stage it is, how much is done and how much there is.
+    pub progress: &'a dyn Fn(&'static str, usize, usize),
+}
+
+impl Default for Reading<'_> {
+    fn default() -> Self {
+        Self { zone: BEIJING, ignore: &[], progress: &|_, _, _| () }
+    }
+}
 
 /// The names of all fields, for messages.
 fn known_fields() -> String {
@@ -98,21 +179,78 @@ impl Located {
 /// [`Error::Corpus`] with every fault found; [`Error::Io`] when the file
 /// cannot be read; [`Error::Refused`] when the ending is unknown.
 pub fn read(path: &Path) -> Result<KnowledgeBase> {
+    read_with(path, &Reading::default())
+}
+
+/// Reads a knowledge base like [`read`], in another way.
+///
+/// # Errors
+/// Like [`read`].
+pub fn read_with(path: &Path, reading: &Reading<'_>) -> Result<KnowledgeBase> {
+    let (located, problems) = located(path, reading)?;
+    assemble(located, problems)
+}
+
+/// Reads a file into a knowledge base that is there already.
+///
+/// # Errors
+/// Like [`read`]; what the file and the entries that stay contradict each
+/// other in is a fault too.
+pub fn read_into(
+    base: &KnowledgeBase,
+    path: &Path,
+    reading: &Reading<'_>,
+    mode: Mode,
+) -> Result<KnowledgeBase> {
+    let (located, mut problems) = located(path, reading)?;
+    if mode == Mode::Replace {
+        return assemble(located, problems).map(|read| read.with_lexicon(base.lexicon.clone()));
+    }
+    check(&located, &mut problems);
+    if !problems.is_empty() {
+        return Err(faulty(problems));
+    }
+    let file: FileName = "现有草稿".into();
+    let columns = Arc::new(Vec::new());
+    let mut all: Vec<Located> = base
+        .entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            let (entry, file, columns) = (entry.clone(), file.clone(), columns.clone());
+            Located { entry, file, line: index + 1, columns }
+        })
+        .collect();
+    let places: HashMap<EntryId, usize> =
+        all.iter().enumerate().map(|(at, one)| (one.entry.id.clone(), at)).collect();
+    for one in located {
+        match places.get(&one.entry.id) {
+            Some(&at) if mode == Mode::Update => all[at] = one,
+            Some(_) => {}
+            None => all.push(one),
+        }
+    }
+    assemble(all, problems).map(|merged| merged.with_lexicon(base.lexicon.clone()))
+}
+
+/// The entries of a file with their places, and what is wrong with the rest.
+fn located(path: &Path, reading: &Reading<'_>) -> Result<(Vec<Located>, Vec<Problem>)> {
     let ending = ending(path)?;
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     let name: FileName = path.display().to_string().into();
     let mut problems = Vec::new();
-    let located = match ending {
-        Ending::Xlsx => xlsx::read(&name, &bytes, &mut problems),
+    let mut located = match ending {
+        Ending::Xlsx => xlsx::read(&name, &bytes, reading, &mut problems),
         Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
             let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
             problems.push(whole(&name, message.to_owned()));
             Vec::new()
         }
-        Ending::Csv => csv::read(&name, &bytes, &mut problems),
-        Ending::Jsonl => jsonl::read(&name, &bytes, &mut problems),
+        Ending::Csv => csv::read(&name, &bytes, reading, &mut problems),
+        Ending::Jsonl => jsonl::read(&name, &bytes, reading.zone, &mut problems),
     };
-    assemble(located, problems)
+    trim(&mut located);
+    Ok((located, problems))
 }
 
 /// The first bytes of an XLSX file.
@@ -126,7 +264,8 @@ const OLD_EXCEL: &[u8] = b"\xD0\xCF\x11\xE0";
 /// [`Error::Corpus`] with every fault found.
 pub fn read_jsonl(name: &str, bytes: &[u8]) -> Result<KnowledgeBase> {
     let mut problems = Vec::new();
-    let located = jsonl::read(&name.into(), bytes, &mut problems);
+    let mut located = jsonl::read(&name.into(), bytes, BEIJING, &mut problems);
+    trim(&mut located);
     assemble(located, problems)
 }
 
@@ -154,12 +293,37 @@ enum Ending {
 fn ending(path: &Path) -> Result<Ending> {
     match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("jsonl" | "ndjson") => Ok(Ending::Jsonl),
-        Some("csv") => Ok(Ending::Csv),
+        Some("csv" | "tsv") => Ok(Ending::Csv),
         Some("xlsx") => Ok(Ending::Xlsx),
         _ => Err(Error::Refused(format!(
-            "{}: the file's ending must be .jsonl, .csv or .xlsx",
+            "{}: the file's ending must be .jsonl, .csv, .tsv or .xlsx",
             path.display()
         ))),
+    }
+}
+
+/// The lexicon that lies beside a knowledge base's file: `faq.lexicon.jsonl`
+/// beside `faq.kb.jsonl`, `faq.jsonl`, `faq.csv` or `faq.xlsx`; an empty one
+/// when there is none.
+///
+/// # Errors
+/// [`Error::Corpus`] with every fault found; [`Error::Io`] when it is there
+/// and cannot be read.
+pub fn lexicon_beside(path: &Path) -> Result<AuthoredLexicon> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.strip_suffix(".kb").unwrap_or(&stem);
+    read_lexicon(&path.with_file_name(format!("{stem}.lexicon.jsonl"))).map(Option::unwrap_or_default)
+}
+
+/// The lexicon in a file; `None` when there is no such file.
+///
+/// # Errors
+/// Like [`lexicon_beside`].
+pub fn read_lexicon(path: &Path) -> Result<Option<AuthoredLexicon>> {
+    match std::fs::read(path) {
+        Ok(bytes) => AuthoredLexicon::read(&path.display().to_string(), &bytes).map(Some),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path, e)),
     }
 }
 
@@ -168,16 +332,36 @@ fn whole(file: &FileName, message: String) -> Problem {
     Problem { file: file.to_string(), line: 0, column: 0, field: None, message }
 }
 
-/// Checks what holds between entries and makes the knowledge base.
-fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<KnowledgeBase> {
-    for one in &mut located {
+/// Takes away what nobody means to write.
+fn trim(located: &mut [Located]) {
+    for one in located {
         one.entry.topic =
             one.entry.topic.take().map(|topic| topic.trim().to_owned()).filter(|topic| !topic.is_empty());
     }
+}
+
+/// Checks what holds between entries and makes the knowledge base.
+fn assemble(located: Vec<Located>, mut problems: Vec<Problem>) -> Result<KnowledgeBase> {
+    check(&located, &mut problems);
+    if !problems.is_empty() {
+        return Err(faulty(problems));
+    }
+    let entries = located.into_iter().map(|located| located.entry).collect();
+    Ok(KnowledgeBase { entries, ..KnowledgeBase::default() })
+}
+
+/// All faults, in the order of the file.
+fn faulty(mut problems: Vec<Problem>) -> Error {
+    problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    Error::Corpus(problems)
+}
+
+/// Checks what holds between entries.
+fn check(located: &[Located], problems: &mut Vec<Problem>) {
     let mut ids: HashMap<&EntryId, &Located> = HashMap::new();
     let mut questions: HashMap<String, &Located> = HashMap::new();
     let mut keywords: HashMap<String, &Located> = HashMap::new();
-    for one in &located {
+    for one in located {
         let entry = &one.entry;
         if let Some(first) = ids.get(&entry.id) {
             // Ids that were derived are equal because the questions are.
@@ -195,7 +379,7 @@ fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<Kno
             continue;
         }
         ids.insert(&entry.id, one);
-        alone(one, &mut problems);
+        alone(one, problems);
         for (index, text) in entry.phrasings().enumerate() {
             let field = if index == 0 { "question" } else { "similar" };
             let key = exact_key(text);
@@ -228,11 +412,6 @@ fn assemble(mut located: Vec<Located>, mut problems: Vec<Problem>) -> Result<Kno
             }
         }
     }
-    if !problems.is_empty() {
-        problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        return Err(Error::Corpus(problems));
-    }
-    Ok(KnowledgeBase { entries: located.into_iter().map(|located| located.entry).collect() })
 }
 
 /// Checks what an entry says by itself.
@@ -250,6 +429,9 @@ fn alone(one: &Located, problems: &mut Vec<Problem>) {
         entry.answers.iter().find(|(channel, text)| channel.trim().is_empty() || text.trim().is_empty())
     {
         problems.push(one.problem("answers", format!("渠道“{channel}”的名称或答案是空白，请补上或删除")));
+    }
+    if entry.tags.iter().any(|tag| exact_key(tag).is_empty()) {
+        problems.push(one.problem("tags", "标签里有空白或纯标点，请删除".to_owned()));
     }
     if entry.related.iter().any(|id| id.0.trim().is_empty()) {
         problems.push(one.problem("related", "相关问题里有空白的编号，请删除".to_owned()));

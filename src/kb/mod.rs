@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{Analyzer, AuthoredLexicon, Lexicon};
+
 /// The stable name of an entry, as authors write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -61,6 +63,9 @@ pub struct Entry {
     /// A heading for authors and reports.
     #[serde(default)]
     pub topic: Option<String>,
+    /// Labels by which a question may be restricted to some entries.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// RFC 3339 instant from which the entry may be given.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub valid_from: Option<time::OffsetDateTime>,
@@ -88,9 +93,17 @@ impl Entry {
         std::iter::once(self.question.as_str()).chain(self.similar.iter().map(String::as_str))
     }
 
-    /// The answer for a channel, or the common one.
+    /// The answer for a channel, or the common one. Authors and programs write
+    /// `wechat` and `WeChat` for the same channel.
     pub fn answer_for(&self, channel: Option<&str>) -> &str {
-        channel.and_then(|name| self.answers.get(name)).unwrap_or(&self.answer)
+        let named = |channel: &str| {
+            let lower = channel.trim().to_lowercase();
+            self.answers.get(channel).or_else(|| {
+                let mut others = self.answers.iter();
+                others.find(|(name, _)| name.trim().to_lowercase() == lower).map(|(_, text)| text)
+            })
+        };
+        channel.and_then(named).unwrap_or(&self.answer)
     }
 
     /// Whether the entry may be given at `now`.
@@ -99,17 +112,18 @@ impl Entry {
     }
 }
 
-/// A validated list of entries.
+/// A validated list of entries, and the words that their authors add.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KnowledgeBase {
     entries: Vec<Entry>,
+    lexicon: AuthoredLexicon,
 }
 
 impl KnowledgeBase {
     /// Entries that were validated before: those of a record, a release, or
     /// the outcome of [`merge`].
     pub(crate) fn of_validated(entries: Vec<Entry>) -> Self {
-        Self { entries }
+        Self { entries, lexicon: AuthoredLexicon::default() }
     }
 
     /// All entries, in the author's order.
@@ -117,8 +131,32 @@ impl KnowledgeBase {
         &self.entries
     }
 
+    /// The same entries with other words.
+    #[must_use]
+    pub fn with_lexicon(mut self, lexicon: AuthoredLexicon) -> Self {
+        self.lexicon = lexicon;
+        self
+    }
+
+    /// What the authors add to the shipped lexicon.
+    pub fn lexicon(&self) -> &AuthoredLexicon {
+        &self.lexicon
+    }
+
+    /// How the texts of what would be published are read: with the shipped
+    /// lexicon, the authors' own, and the keywords of all enabled entries.
+    pub fn analyzer(&self) -> Analyzer {
+        analyzer(&self.lexicon, self.entries.iter().filter(|entry| entry.enabled))
+    }
+
     /// The number of phrasings of all entries.
     pub fn phrasing_count(&self) -> usize {
         self.entries.iter().map(|entry| 1 + entry.similar.len()).sum()
     }
+}
+
+/// How the texts of some entries are read.
+pub fn analyzer<'a>(lexicon: &AuthoredLexicon, entries: impl IntoIterator<Item = &'a Entry>) -> Analyzer {
+    let keywords = entries.into_iter().flat_map(|entry| entry.keywords.iter().map(String::as_str));
+    Analyzer::new(Lexicon::of(lexicon, keywords))
 }

@@ -40,6 +40,14 @@ impl Rule {
         regex::RegexBuilder::new(regex).case_insensitive(true).build()
     }
 
+    /// The negative keywords.
+    pub fn without(&self) -> &[String] {
+        match self {
+            Self::Exact { .. } => &[],
+            Self::Contains { without, .. } | Self::Regex { without, .. } => without,
+        }
+    }
+
     /// Says in Chinese what an author must change, if anything.
     pub fn check(&self) -> Result<(), String> {
         let blank = |text: &String| crate::text::exact_key(text).is_empty();

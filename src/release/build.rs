@@ -6,18 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    CALIBRATION, ENTRIES, FORMAT, LEXICAL, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS,
-    analyzer_for, files_below, self_ask, text_fingerprint,
+    CALIBRATION, ENTRIES, FORMAT, LEXICAL, LEXICON, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS,
+    files_below, self_ask, text_fingerprint,
 };
 use crate::decide::calibrate::Reference;
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
-use crate::kb::{Entry, KnowledgeBase};
+use crate::kb::{self, Entry, KnowledgeBase};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::phrasings;
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
+use crate::text::AuthoredLexicon;
 
 /// Hears what is being done, how much of it is done and how much there is.
 pub type Progress<'a> = &'a (dyn Fn(&'static str, usize, usize) + Sync);
@@ -77,13 +78,21 @@ pub fn background() -> Result<Vec<String>> {
         .collect()
 }
 
+/// The shipped background questions and those of a knowledge base.
+fn background_with(lexicon: &AuthoredLexicon) -> Result<Vec<String>> {
+    let mut questions = background()?;
+    questions.extend(lexicon.background().map(str::to_owned));
+    Ok(questions)
+}
+
 impl Build<'_> {
     /// Writes the release into an empty folder. The folder is complete only
     /// when this returns; callers write beside the final place and rename.
     pub fn write(&self, folder: &Path) -> Result<Built> {
         let entries: Vec<Entry> = self.base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
-        let analyzer = analyzer_for(&entries);
-        let phrasings = phrasings(&entries);
+        let lexicon = self.base.lexicon();
+        let analyzer = kb::analyzer(lexicon, &entries);
+        let phrasings = phrasings(&entries, &analyzer);
         let failed = |action, path: &Path| {
             let path = path.to_path_buf();
             move |e| Error::io(action, path, e)
@@ -97,6 +106,11 @@ impl Build<'_> {
         }
         fs::write(&path, text).map_err(failed("write", &path))?;
 
+        if !lexicon.is_empty() {
+            let path = folder.join(LEXICON);
+            fs::write(&path, lexicon.write()?).map_err(failed("write", &path))?;
+        }
+
         (self.progress)("index", 0, phrasings.len());
         let lexical_folder = folder.join(LEXICAL);
         fs::create_dir(&lexical_folder).map_err(failed("create", &lexical_folder))?;
@@ -104,7 +118,7 @@ impl Build<'_> {
         let lexical = Lexical::open(&lexical_folder, &phrasings)?;
         (self.progress)("index", phrasings.len(), phrasings.len());
 
-        let background = background()?;
+        let background = background_with(lexicon)?;
         let mut built = Built::default();
         let (mut semantic, mut strangers) = (None, None);
         if let Some(encoder) = &self.encoder {
@@ -114,21 +128,14 @@ impl Build<'_> {
             let path = folder.join(VECTORS);
             let matrix = Matrix::new(encoder.dimensions(), &vectors);
             matrix.save(&path)?;
-            let stranger_vectors = match self.previous_of(encoder).and_then(Release::strangers) {
-                Some(known) if known.len() == background.len() => known,
-                _ => {
-                    let total = background.len();
-                    let embedded =
-                        encoder.embed_all(&background, &|done| (self.progress)("strangers", done, total))?;
-                    Matrix::new(encoder.dimensions(), &embedded)
-                }
-            };
+            let stranger_vectors = self.stranger_vectors(encoder, &background)?;
             stranger_vectors.save(&folder.join(STRANGERS))?;
             semantic = Some(Semantic::new(matrix, &phrasings, entries.len()));
             strangers = Some(stranger_vectors);
         }
 
-        let exact = Exact::new(&entries, &phrasings).map_err(|e| Error::internal("rules", e))?;
+        let exact = Exact::new(&entries, &phrasings, analyzer.lexicon().normalizer())
+            .map_err(|e| Error::internal("rules", e))?;
         let calibrations = self_ask::calibrate(
             &self_ask::Subject {
                 entries: entries.len(),
@@ -196,6 +203,28 @@ impl Build<'_> {
     /// The previous release, if its vectors are of the same model.
     fn previous_of(&self, encoder: &Encoder) -> Option<&Release> {
         self.previous.filter(|release| release.manifest.model.as_ref() == Some(&Model::of(encoder)))
+    }
+
+    /// The vectors of the background questions; those that the previous
+    /// release had are used again.
+    fn stranger_vectors(&self, encoder: &Encoder, background: &[String]) -> Result<Matrix> {
+        let mut known: HashMap<String, Embedding> = HashMap::new();
+        if let Some(previous) = self.previous_of(encoder)
+            && let Some(vectors) = previous.strangers()
+        {
+            let texts = background_with(previous.lexicon())?;
+            // Another number: of another zhida, with other questions.
+            if texts.len() == vectors.len() {
+                let rows = texts.into_iter().enumerate().map(|(row, text)| (text, vectors.row(row)));
+                known.extend(rows);
+            }
+        }
+        let missing: Vec<&String> = background.iter().filter(|text| !known.contains_key(*text)).collect();
+        let total = missing.len();
+        let embedded = encoder.embed_all(&missing, &|done| (self.progress)("strangers", done, total))?;
+        known.extend(missing.into_iter().cloned().zip(embedded));
+        let vectors: Vec<Embedding> = background.iter().filter_map(|text| known.get(text).cloned()).collect();
+        Ok(Matrix::new(encoder.dimensions(), &vectors))
     }
 
     /// The vectors of some texts and how many of them the previous release had.

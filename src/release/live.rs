@@ -81,7 +81,7 @@ impl Release {
         let mut phrasings = Vec::new();
         let mut seen = HashSet::new();
         for text in entry.iter().flat_map(Entry::phrasings) {
-            let normalized = Normalized::new(text);
+            let normalized = self.analyzer.normalize(text);
             if !seen.insert(normalized.exact.clone()) {
                 continue;
             }
@@ -145,7 +145,9 @@ impl Release {
         let normalized: Vec<Normalized> =
             edit.phrasings.iter().map(|phrasing| phrasing.normalized.clone()).collect();
         self.wording.add(at, entry);
-        self.exact.add(at, entry, &normalized, places.orders[at]).map_err(|e| Error::internal("rules", e))?;
+        self.exact
+            .add(at, entry, &normalized, places.orders[at], self.analyzer.lexicon().normalizer())
+            .map_err(|e| Error::internal("rules", e))?;
         for prepared in &edit.phrasings {
             let place = places.free_phrasings.pop().unwrap_or(self.phrasings.len());
             let phrasing =
@@ -186,7 +188,7 @@ impl Release {
     fn take_away(&mut self, places: &mut Places, at: usize) {
         let gone = std::mem::take(&mut places.phrasings[at]);
         let normalized = gone.iter().map(|&place| &self.phrasings[place].normalized);
-        self.exact.remove(at, &self.entries[at], normalized);
+        self.exact.remove(at, &self.entries[at], normalized, self.analyzer.lexicon().normalizer());
         self.wording.remove(at);
         for place in gone {
             let phrasing = &self.phrasings[place];

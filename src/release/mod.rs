@@ -25,13 +25,13 @@ use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{Known, Scale};
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
-use crate::kb::Entry;
+use crate::kb::{self, Entry};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, Lexicon};
+use crate::text::{Analyzer, AuthoredLexicon};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 2;
@@ -46,6 +46,8 @@ const LEXICAL: &str = "lexical";
 const VECTORS: &str = "vectors.safetensors";
 const STRANGERS: &str = "strangers.safetensors";
 const CALIBRATION: &str = "calibration.json";
+/// There only if the authors have written one.
+const LEXICON: &str = "lexicon.jsonl";
 
 /// What a release says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +121,7 @@ pub struct Semantics {
 pub struct Release {
     manifest: Manifest,
     entries: Vec<Entry>,
+    lexicon: AuthoredLexicon,
     phrasings: Vec<Phrasing>,
     analyzer: Analyzer,
     exact: Exact,
@@ -138,13 +141,6 @@ pub struct Release {
     edits: usize,
 }
 
-/// The analyzer for some entries: the shipped lexicon and the entries' own keywords.
-fn analyzer_for(entries: &[Entry]) -> Analyzer {
-    Analyzer::new(Lexicon::with_words(
-        entries.iter().flat_map(|entry| entry.keywords.iter().map(String::as_str)),
-    ))
-}
-
 fn text_fingerprint(analyzer: &Analyzer) -> String {
     format!("{TEXT_RULES}-{}", analyzer.lexicon().fingerprint())
 }
@@ -162,7 +158,8 @@ impl Release {
         let manifest = Manifest::read(folder)?;
         manifest.verify(folder)?;
         let entries = read_entries(&folder.join(ENTRIES))?;
-        let analyzer = analyzer_for(&entries);
+        let lexicon = lexicon_of(folder, &manifest)?;
+        let analyzer = kb::analyzer(&lexicon, &entries);
         let mend = format!("run `zhida kb publish --kb {}` to make a release that fits", manifest.kb);
         let text = text_fingerprint(&analyzer);
         if text != manifest.text {
@@ -194,8 +191,8 @@ impl Release {
                 Some(encoder)
             }
         };
-        let phrasings = phrasings(&entries);
-        let exact = Exact::new(&entries, &phrasings)
+        let phrasings = phrasings(&entries, &analyzer);
+        let exact = Exact::new(&entries, &phrasings, analyzer.lexicon().normalizer())
             .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
         let wording = Wording::new(&entries, &phrasings);
@@ -214,6 +211,7 @@ impl Release {
         Ok(Self {
             manifest,
             entries,
+            lexicon,
             phrasings,
             analyzer,
             exact,
@@ -239,6 +237,11 @@ impl Release {
     /// entries that are gone hold them switched off.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// What the authors added to the shipped lexicon.
+    pub fn lexicon(&self) -> &AuthoredLexicon {
+        &self.lexicon
     }
 
     /// Their phrasings, in the same order; after edits, also some that are gone.
@@ -327,6 +330,16 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The lexicon of a release's folder; releases without a file of it have none.
+fn lexicon_of(folder: &Path, manifest: &Manifest) -> Result<AuthoredLexicon> {
+    if !manifest.files.contains_key(LEXICON) {
+        return Ok(AuthoredLexicon::default());
+    }
+    let path = folder.join(LEXICON);
+    let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+    AuthoredLexicon::read(&path.display().to_string(), &bytes).map_err(|e| Error::release(folder, e))
 }
 
 /// The entries of a release's folder, without opening the rest.

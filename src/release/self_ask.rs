@@ -56,7 +56,7 @@ struct Question<'a> {
     raw: &'a str,
     text: Normalized,
     vector: Option<Embedding>,
-    except: Except,
+    except: Except<'static>,
     /// The right entry; `None` for a stranger.
     expect: Option<usize>,
     kind: Kind,
@@ -147,7 +147,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     let mut far: Vec<Question<'a>> = for_both(&everyone, |index| seen(&subject.background[index]))
         .filter_map(|(index, asked)| {
             let raw = subject.background[index].as_str();
-            let text = Normalized::new(raw);
+            let text = subject.analyzer.normalize(raw);
             // What the exact matcher settles never gets to the calibration,
             // and what a knowledge base knows is no stranger to it.
             if text.core.is_empty() || subject.exact.find(&text, |_| true).is_some() {

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::Phrasing;
 use crate::kb::{Entry, Rule};
-use crate::text::{Normalized, exact_key};
+use crate::text::{Normalized, Normalizer};
 
 /// How a text settled the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -29,6 +29,20 @@ pub struct Hit {
     pub how: Match,
 }
 
+/// What an entry has to say to a text: a claim that [`Exact::find`] would
+/// grant, or one that is silenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Position of the entry in the release.
+    pub entry: usize,
+    /// Why.
+    pub how: Match,
+    /// Which of the entry's rules it is, when it is one.
+    pub rule: Option<usize>,
+    /// Which of the rule's `without` words silences it, if one does.
+    pub silenced_by: Option<usize>,
+}
+
 /// The matcher for whole questions, keywords and rules.
 ///
 /// In a release every question and keyword has one owner. A live edit may
@@ -39,17 +53,19 @@ pub struct Exact {
     questions: HashMap<String, Owners>,
     keywords: HashMap<String, Owners>,
     /// In the order of the release.
-    rules: Vec<Claim>,
+    rules: Vec<CompiledRule>,
 }
 
 /// Positions of entries, the one that is asked first in front.
 type Owners = Vec<usize>;
 
 #[derive(Clone)]
-struct Claim {
+struct CompiledRule {
     /// The entry's place among all that have rules.
     order: i64,
     entry: usize,
+    /// Its place among the rules of the entry.
+    number: usize,
     rule: Compiled,
 }
 
@@ -61,10 +77,10 @@ enum Compiled {
 }
 
 impl Compiled {
-    fn new(rule: &Rule) -> Result<Self, regex::Error> {
-        let keys = |texts: &[String]| texts.iter().map(|text| exact_key(text)).collect();
+    fn new(rule: &Rule, normalizer: &Normalizer) -> Result<Self, regex::Error> {
+        let keys = |texts: &[String]| texts.iter().map(|text| normalizer.exact_key(text)).collect();
         Ok(match rule {
-            Rule::Exact { exact } => Self::Exact(exact_key(exact)),
+            Rule::Exact { exact } => Self::Exact(normalizer.exact_key(exact)),
             Rule::Contains { contains, without } => {
                 Self::Contains { all: keys(contains), none: keys(without) }
             }
@@ -75,13 +91,25 @@ impl Compiled {
     }
 
     fn fires(&self, key: &str) -> bool {
-        let free_of = |none: &[String]| !none.iter().any(|word| key.contains(word.as_str()));
+        self.matches(key) && self.silenced_by(key).is_none()
+    }
+
+    /// Whether it would fire if there were no `without`.
+    fn matches(&self, key: &str) -> bool {
         match self {
             Self::Exact(text) => key == text,
-            Self::Contains { all, none } => {
-                all.iter().all(|word| key.contains(word.as_str())) && free_of(none)
+            Self::Contains { all, .. } => all.iter().all(|word| key.contains(word.as_str())),
+            Self::Regex { pattern, .. } => pattern.is_match(key),
+        }
+    }
+
+    /// The first word of `without` that occurs.
+    fn silenced_by(&self, key: &str) -> Option<usize> {
+        match self {
+            Self::Exact(_) => None,
+            Self::Contains { none, .. } | Self::Regex { none, .. } => {
+                none.iter().position(|word| key.contains(word.as_str()))
             }
-            Self::Regex { pattern, none } => pattern.is_match(key) && free_of(none),
         }
     }
 }
@@ -92,7 +120,11 @@ impl Exact {
     /// # Errors
     /// When a rule's pattern is no regular expression; [`crate::kb`] refuses
     /// such entries, so only a damaged release gets here.
-    pub fn new(entries: &[Entry], phrasings: &[Phrasing]) -> Result<Self, regex::Error> {
+    pub fn new(
+        entries: &[Entry],
+        phrasings: &[Phrasing],
+        normalizer: &Normalizer,
+    ) -> Result<Self, regex::Error> {
         let mut exact = Self { questions: HashMap::with_capacity(phrasings.len()), ..Self::default() };
         for phrasing in phrasings {
             let owners = exact.questions.entry(phrasing.normalized.exact.clone()).or_default();
@@ -102,10 +134,11 @@ impl Exact {
         }
         for (order, (index, entry)) in (0..).zip(entries.iter().enumerate()) {
             for keyword in &entry.keywords {
-                exact.keywords.entry(exact_key(keyword)).or_default().push(index);
+                exact.keywords.entry(normalizer.exact_key(keyword)).or_default().push(index);
             }
-            for rule in &entry.rules {
-                exact.rules.push(Claim { order, entry: index, rule: Compiled::new(rule)? });
+            for (number, rule) in entry.rules.iter().enumerate() {
+                let rule = Compiled::new(rule, normalizer)?;
+                exact.rules.push(CompiledRule { order, entry: index, number, rule });
             }
         }
         Ok(exact)
@@ -122,16 +155,20 @@ impl Exact {
         entry: &Entry,
         phrasings: &[Normalized],
         order: i64,
+        normalizer: &Normalizer,
     ) -> Result<(), regex::Error> {
-        let rules = entry.rules.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
+        let rule = |rule| Compiled::new(rule, normalizer);
+        let rules = entry.rules.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
         for normalized in phrasings {
             claim(&mut self.questions, normalized.exact.clone(), index);
         }
         for keyword in &entry.keywords {
-            claim(&mut self.keywords, exact_key(keyword), index);
+            claim(&mut self.keywords, normalizer.exact_key(keyword), index);
         }
-        let at = self.rules.partition_point(|claim| claim.order <= order);
-        self.rules.splice(at..at, rules.into_iter().map(|rule| Claim { order, entry: index, rule }));
+        let at = self.rules.partition_point(|one| one.order <= order);
+        let rules = rules.into_iter().enumerate();
+        self.rules
+            .splice(at..at, rules.map(|(number, rule)| CompiledRule { order, entry: index, number, rule }));
         Ok(())
     }
 
@@ -141,15 +178,16 @@ impl Exact {
         index: usize,
         entry: &Entry,
         phrasings: impl Iterator<Item = &'a Normalized>,
+        normalizer: &Normalizer,
     ) {
         for normalized in phrasings {
             disclaim(&mut self.questions, &normalized.exact, index);
         }
         for keyword in &entry.keywords {
-            disclaim(&mut self.keywords, &exact_key(keyword), index);
+            disclaim(&mut self.keywords, &normalizer.exact_key(keyword), index);
         }
         if !entry.rules.is_empty() {
-            self.rules.retain(|claim| claim.entry != index);
+            self.rules.retain(|one| one.entry != index);
         }
     }
 
@@ -161,15 +199,34 @@ impl Exact {
         if let Some(entry) = self.questions.get(&text.exact).and_then(first) {
             return Some(Hit { entry, how: Match::Question });
         }
-        // A keyword with a greeting around it is still nothing but a keyword.
-        let keyword = self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core));
-        if let Some(entry) = keyword.and_then(first) {
+        if let Some(entry) = self.keyword(text).and_then(first) {
             return Some(Hit { entry, how: Match::Keyword });
         }
         self.rules
             .iter()
-            .find(|claim| may(claim.entry) && claim.rule.fires(&text.exact))
-            .map(|claim| Hit { entry: claim.entry, how: Match::Rule })
+            .find(|one| may(one.entry) && one.rule.fires(&text.exact))
+            .map(|one| Hit { entry: one.entry, how: Match::Rule })
+    }
+
+    /// A keyword with a greeting around it is still nothing but a keyword.
+    fn keyword(&self, text: &Normalized) -> Option<&Owners> {
+        self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core))
+    }
+
+    /// Everything that [`Self::find`] looks at, in its order: the first claim
+    /// that nothing silences, of an entry that may claim, is what it finds.
+    pub fn claims(&self, text: &Normalized) -> Vec<Claim> {
+        let whole = |how| move |&entry: &usize| Claim { entry, how, rule: None, silenced_by: None };
+        let questions = self.questions.get(&text.exact).into_iter().flatten();
+        let mut claims: Vec<Claim> = questions.map(whole(Match::Question)).collect();
+        claims.extend(self.keyword(text).into_iter().flatten().map(whole(Match::Keyword)));
+        claims.extend(self.rules.iter().filter(|one| one.rule.matches(&text.exact)).map(|one| Claim {
+            entry: one.entry,
+            how: Match::Rule,
+            rule: Some(one.number),
+            silenced_by: one.rule.silenced_by(&text.exact),
+        }));
+        claims
     }
 }
 

@@ -22,7 +22,7 @@ use tantivy::index::IndexBuilder;
 use tantivy::query::{BooleanQuery, Occur, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
-use tantivy::{Index, Searcher, TantivyDocument, Term as IndexTerm};
+use tantivy::{DocAddress, DocId, Index, Score, Searcher, SegmentReader, TantivyDocument, Term as IndexTerm};
 
 use self::overlay::{Best, Overlay};
 use super::{Candidate, Except, GONE, Phrasing, by_score};
@@ -281,7 +281,7 @@ impl Lexical {
         &self,
         terms: Vec<IndexTerm>,
         k: usize,
-        except: Except,
+        except: Except<'_>,
     ) -> tantivy::Result<Vec<(f32, usize)>> {
         let searcher = &self.segment.searcher;
         let query = |terms: &[IndexTerm]| {
@@ -294,13 +294,7 @@ impl Lexical {
         };
         let limit = PHRASINGS.max(k);
         let Some(overlay) = &self.overlay else {
-            let hidden = match except {
-                Except::Nothing => 0,
-                Except::Phrasing(_) => 1,
-                Except::Entry(entry) => self.entry_of.iter().filter(|&&other| other == entry).count(),
-            };
-            let best = TopDocs::with_limit(limit + hidden).order_by_score();
-            let found = searcher.search(&query(&terms), &best)?;
+            let found = self.top(&query(&terms), limit, except)?;
             return Ok(found.into_iter().map(|(score, address)| (score, address.doc_id as usize)).collect());
         };
         let mut best = Best::of(limit);
@@ -311,6 +305,44 @@ impl Lexical {
         overlay.search_segment(searcher, &query(&terms), &visible, &mut best)?;
         overlay.search_added(searcher, &terms, &visible, &mut best)?;
         Ok(best.into_sorted())
+    }
+
+    /// The best phrasings, at least `limit` that are not hidden if there are
+    /// so many.
+    fn top(
+        &self,
+        query: &BooleanQuery,
+        limit: usize,
+        except: Except,
+    ) -> tantivy::Result<Vec<(f32, DocAddress)>> {
+        let hidden = match except {
+            Except::Nothing => 0,
+            Except::Phrasing(_) => 1,
+            Except::Entry(_) | Except::Entries(_) => {
+                self.entry_of.iter().enumerate().filter(|&(at, &entry)| except.hides(at, entry)).count()
+            }
+        };
+        if hidden <= PHRASINGS.max(limit) {
+            return self
+                .segment
+                .searcher
+                .search(query, &TopDocs::with_limit(limit + hidden).order_by_score());
+        }
+        // So many are hidden that looking past them costs more than looking at
+        // every one that shares a term, without the skipping of the other way.
+        let out: Vec<bool> =
+            self.entry_of.iter().enumerate().map(|(at, &entry)| except.hides(at, entry)).collect();
+        let out = Arc::new(out);
+        let collector = TopDocs::with_limit(limit).tweak_score(move |_: &SegmentReader| {
+            let out = Arc::clone(&out);
+            move |document: DocId, score: Score| {
+                let hidden = out.get(document as usize).copied().unwrap_or(false);
+                if hidden { f32::NEG_INFINITY } else { score }
+            }
+        });
+        let mut found = self.segment.searcher.search(query, &collector)?;
+        found.retain(|(score, _)| score.is_finite());
+        Ok(found)
     }
 }
 

@@ -13,7 +13,7 @@ pub mod wording;
 use std::collections::HashSet;
 
 use crate::kb::Entry;
-use crate::text::Normalized;
+use crate::text::{Analyzer, Normalized};
 
 /// One way to ask for an entry, in the order of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub struct Phrasing {
 
 /// All phrasings of some entries. A phrasing that stands twice under an entry
 /// counts once: its twin would be found when it is asked without itself.
-pub fn phrasings(entries: &[Entry]) -> Vec<Phrasing> {
+pub fn phrasings(entries: &[Entry], analyzer: &Analyzer) -> Vec<Phrasing> {
     let mut all = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let mut seen = HashSet::new();
         for text in entry.phrasings() {
-            let normalized = Normalized::new(text);
+            let normalized = analyzer.normalize(text);
             if seen.insert(normalized.exact.clone()) {
                 all.push(Phrasing { entry: index, text: text.to_owned(), normalized });
             }
@@ -57,9 +57,10 @@ pub struct Candidate {
 }
 
 /// What a search must not find. Calibration asks a knowledge base its own
-/// questions, and a question must not find itself then.
+/// questions, and a question must not find itself then; a customer must not
+/// find what is outside its time or was not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Except {
+pub enum Except<'a> {
     /// Everything may be found.
     #[default]
     Nothing,
@@ -67,15 +68,18 @@ pub enum Except {
     Phrasing(usize),
     /// A whole entry is not there.
     Entry(usize),
+    /// The entries whose place says `true` are not there.
+    Entries(&'a [bool]),
 }
 
-impl Except {
+impl Except<'_> {
     /// Whether a phrasing of an entry must not be found.
     pub fn hides(self, phrasing: usize, entry: usize) -> bool {
         match self {
             Self::Nothing => false,
             Self::Phrasing(hidden) => hidden == phrasing,
             Self::Entry(hidden) => hidden == entry,
+            Self::Entries(hidden) => hidden[entry],
         }
     }
 }

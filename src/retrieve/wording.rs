@@ -134,6 +134,10 @@ mod tests {
     use super::*;
     use crate::retrieve::phrasings;
 
+    fn analyzer() -> crate::text::Analyzer {
+        crate::text::Analyzer::new(crate::text::Lexicon::shipped())
+    }
+
     fn entries() -> Vec<Entry> {
         let entry = |text: &str| serde_json::from_str(text).unwrap();
         vec![
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn phrasings_and_answers_count_and_hidden_ones_do_not() {
         let entries = entries();
-        let phrasings = phrasings(&entries);
+        let phrasings = phrasings(&entries, &analyzer());
         let wording = Wording::new(&entries, &phrasings);
         let share = |text: &str, entry: usize, except: Except| {
             wording.share(&Weighted::new(&grams(text), |_| 1.0), entry, except)
@@ -161,7 +165,7 @@ mod tests {
     #[test]
     fn an_edited_entry_is_as_if_it_had_always_been_so() {
         let mut entries = entries();
-        let all = phrasings(&entries);
+        let all = phrasings(&entries, &analyzer());
         let mut wording = Wording::new(&entries, &all);
         entries[0].answer = "不退".to_owned();
         entries[0].similar.clear();
@@ -170,7 +174,7 @@ mod tests {
         assert_eq!(wording.share(&question, 0, Except::Nothing), 0.0);
         wording.add(0, &entries[0]);
         wording.add_phrasing(all.len(), 0, &all[0].normalized);
-        let fresh = Wording::new(&entries, &phrasings(&entries));
+        let fresh = Wording::new(&entries, &phrasings(&entries, &analyzer()));
         let share = |wording: &Wording| wording.share(&question, 0, Except::Nothing);
         assert!(share(&wording) > 0.0);
         assert_eq!(share(&wording), share(&fresh));

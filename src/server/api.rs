@@ -157,7 +157,11 @@ async fn answer_batch(State(server): State<Server>, request: Request) -> Result<
 
 /// Answers a question; synchronous from here on.
 fn one(engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
-    let options = Options { generation: question.last_generation(), ..Options::default() };
+    let options = Options {
+        generation: question.last_generation(),
+        filter: question.filter.as_ref(),
+        ..Options::default()
+    };
     let (outcome, trace) = if question.explain == Some(true) {
         let (outcome, trace) = engine.explain(&question.text, options)?;
         (outcome, Some(trace))

@@ -22,7 +22,7 @@ use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::diff::Diff;
-use crate::kb::merge::{Mode, merge};
+use crate::kb::merge::Mode;
 use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
 use crate::publish::{self, Outcome};
 use crate::release::entries_of;
@@ -108,13 +108,13 @@ async fn import(
     server
         .author(move |server| {
             let shelf = named(server, &kb)?.signed(signature);
-            let incoming = read(&format, &bytes)?;
-            if incoming.entries().is_empty() {
+            let file = Uploaded::new(&format, &bytes)?;
+            if file.read_into(&KnowledgeBase::default(), Mode::Replace)?.entries().is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
             let mut diff = Diff::default();
-            let change = |draft: KnowledgeBase| {
-                let merged = merge(draft.entries(), incoming, mode, "file")?;
+            let mut change = |draft: KnowledgeBase| {
+                let merged = file.read_into(&draft, mode)?;
                 diff = Diff::between(draft.entries(), merged.entries());
                 Ok(merged)
             };
@@ -144,13 +144,26 @@ fn ending(format: &str) -> Result<&str, Problem> {
     Err(Problem::new(Kind::InvalidField, detail).of_field("format"))
 }
 
-/// Reads a file of a format, as the command line would from the disk.
-fn read(format: &str, bytes: &[u8]) -> Result<KnowledgeBase, Problem> {
-    let ending = ending(format)?;
-    let folder = tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
-    let path = folder.path().join(format!("file.{ending}"));
-    std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
-    Ok(formats::read(&path)?)
+/// A file that came with a request, read as the command line reads one from
+/// the disk.
+struct Uploaded {
+    _folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+}
+
+impl Uploaded {
+    fn new(format: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let ending = ending(format)?;
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
+        let path = folder.path().join(format!("file.{ending}"));
+        std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
+        Ok(Self { _folder: folder, path })
+    }
+
+    fn read_into(&self, draft: &KnowledgeBase, mode: Mode) -> crate::error::Result<KnowledgeBase> {
+        formats::read_into(draft, &self.path, &formats::Reading::default(), mode)
+    }
 }
 
 /// In which format the draft is wanted.

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::engine::FilterFault;
 use crate::error::{Error, QuestionError};
 
 /// The kinds of problems. Their `type`s are stable; clients may compare them.
@@ -340,6 +341,16 @@ impl From<Error> for Problem {
                 Self { trace_id: Some(trace_id), ..Self::new(Kind::Internal, detail) }
             }
         }
+    }
+}
+
+impl From<FilterFault> for Problem {
+    fn from(fault: FilterFault) -> Self {
+        let kind = match fault {
+            FilterFault::UnknownKey(_) => Kind::UnknownField,
+            FilterFault::Invalid { .. } => Kind::InvalidField,
+        };
+        Self::new(kind, fault.to_string()).of_field(fault.field())
     }
 }
 

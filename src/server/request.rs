@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Kind, Problem};
 use crate::decide::Generation;
+use crate::engine::Filter;
 
 /// The largest body of `POST /v1/answer`, in bytes.
 pub const ANSWER_BYTES: usize = 64 * 1024;
@@ -39,6 +40,8 @@ pub struct AnswerRequest {
     pub session: Option<String>,
     /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`.
     pub channel: Option<String>,
+    /// Which entries may be found, in all matchers; without it, all.
+    pub filter: Option<Filter>,
     /// The last generation of matchers that may run.
     #[schema(minimum = 1, maximum = 2, default = 2)]
     pub generation: Option<u8>,
@@ -56,7 +59,7 @@ pub struct BatchRequest {
 }
 
 impl AnswerRequest {
-    const FIELDS: [&str; 6] = ["text", "kb", "session", "channel", "generation", "explain"];
+    const FIELDS: [&str; 7] = ["text", "kb", "session", "channel", "filter", "generation", "explain"];
 
     /// Reads a question.
     pub(super) fn read(value: Value) -> Result<Self, Problem> {
@@ -67,6 +70,10 @@ impl AnswerRequest {
             kb: string(&mut fields, "kb")?,
             session: string(&mut fields, "session")?,
             channel: string(&mut fields, "channel")?,
+            filter: match fields.remove("filter") {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(Filter::read(&value)?),
+            },
             generation: match fields.remove("generation") {
                 None | Some(Value::Null) => None,
                 Some(Value::Number(number)) if number.as_u64() == Some(1) => Some(1),

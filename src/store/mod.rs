@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! data/zhida.db                  drafts with their history, records of releases, what is served
+//! data/kbs/NAME/lexicon.jsonl    the words that its authors add, if any
 //! data/kbs/NAME/releases/12/     what was published, never changed again
 //! data/models/NAME/              models that were fetched or adapted
 //! ```
@@ -35,10 +36,12 @@ use diesel::prelude::*;
 
 use self::database::Database;
 use self::database::schema::kbs;
+use crate::disk::write_whole;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::{EntryId, KnowledgeBase};
+use crate::kb::{EntryId, KnowledgeBase, formats};
 use crate::release::{Built, Release};
+use crate::text::AuthoredLexicon;
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -210,6 +213,22 @@ impl Shelf {
         Ok(self.draft_and_revision()?.0)
     }
 
+    /// The words that the authors add to the shipped ones.
+    pub fn lexicon(&self) -> Result<AuthoredLexicon> {
+        formats::read_lexicon(&self.lexicon_path()).map(Option::unwrap_or_default)
+    }
+
+    /// Replaces the authors' words.
+    pub fn save_lexicon(&self, lexicon: &AuthoredLexicon) -> Result<()> {
+        let folder = self.folder();
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
+        write_whole(&self.lexicon_path(), &lexicon.write()?)
+    }
+
+    fn lexicon_path(&self) -> PathBuf {
+        self.folder().join("lexicon.jsonl")
+    }
+
     /// The draft and the last revision in it.
     fn draft_and_revision(&self) -> Result<(KnowledgeBase, i64)> {
         let found = self.store.database.read(|connection| {
@@ -217,7 +236,7 @@ impl Shelf {
             Ok(Some((draft::load(connection, kb.id)?, kb.revision)))
         })?;
         let (entries, revision) = found.flatten().unwrap_or_default();
-        Ok((KnowledgeBase::of_validated(entries), revision))
+        Ok((KnowledgeBase::of_validated(entries).with_lexicon(self.lexicon()?), revision))
     }
 
     /// The revisions of all entries or of one, newest first; with `before`

@@ -3,33 +3,94 @@
 //! The shipped lists are plain text files under `src/text/data`, one item a
 //! line, `#` starts a comment. A knowledge base adds its own words to them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::LazyLock;
+mod authored;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 
-use super::normalize::key_of;
+pub use authored::{AuthoredLexicon, Item, What};
+
+use super::normalize::{Normalizer, key_of, protected_form};
+use super::protect::Protected;
 
 const FILLERS: &str = include_str!("data/fillers.txt");
 const STOP_WORDS: &str = include_str!("data/stop_words.txt");
 const SYNONYMS: &str = include_str!("data/synonyms.txt");
 const WORDS: &str = include_str!("data/words.txt");
 
+/// Where a word that is more than its characters comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WordSource {
+    /// A protected term of the knowledge base.
+    Protected,
+    /// The knowledge base's own lexicon.
+    UserDictionary,
+    /// A keyword of an entry.
+    Keyword,
+    /// The lists that zhida ships.
+    Shipped,
+    /// The general dictionary.
+    Dictionary,
+    /// A run of Latin letters or digits.
+    Letters,
+    /// A character that no word claims.
+    SingleCharacter,
+}
+
 /// The words that segmentation and matching know beyond the dictionary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Lexicon {
-    /// Words that segmentation must keep whole.
+    /// Words that segmentation must keep whole, shipped ones and keywords.
     words: Vec<String>,
+    /// The keywords among them.
+    keywords: HashSet<String>,
+    /// The knowledge base's own words.
+    own_words: BTreeMap<String, OwnWord>,
     /// Every synonym with the word that stands for its group.
     synonyms: HashMap<String, String>,
+    /// The words that stand for groups that the knowledge base has changed.
+    own_groups: HashSet<String>,
     /// Words that say nothing about the matter.
     stop_words: HashSet<String>,
+    /// Those of them that the knowledge base has added.
+    own_stop_words: HashSet<String>,
+    /// Terms that stay as they are, in order.
+    protected: BTreeSet<String>,
+    normalizer: Arc<Normalizer>,
+}
+
+/// How segmentation takes a word of the knowledge base.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct OwnWord {
+    /// `None`: often enough to be kept whole.
+    pub(super) frequency: Option<usize>,
+    pub(super) tag: Option<String>,
+}
+
+/// Finds terms in normalised texts.
+fn protecting<'a>(
+    terms: impl Iterator<Item = &'a str>,
+) -> std::result::Result<Protected, aho_corasick::BuildError> {
+    Protected::new(&terms.map(protected_form).collect::<Vec<_>>())
 }
 
 impl Lexicon {
     /// The lists that zhida ships.
     pub fn shipped() -> Self {
-        let mut lexicon = Self { words: Vec::new(), synonyms: HashMap::new(), stop_words: HashSet::new() };
+        let mut lexicon = Self {
+            words: Vec::new(),
+            keywords: HashSet::new(),
+            own_words: BTreeMap::new(),
+            synonyms: HashMap::new(),
+            own_groups: HashSet::new(),
+            stop_words: HashSet::new(),
+            own_stop_words: HashSet::new(),
+            protected: BTreeSet::new(),
+            normalizer: Arc::default(),
+        };
         lexicon.words.extend(items(WORDS).map(|word| key_of(word).into_owned()));
         lexicon.stop_words.extend(items(STOP_WORDS).map(|word| key_of(word).into_owned()));
         for line in items(SYNONYMS) {
@@ -44,20 +105,117 @@ impl Lexicon {
         lexicon
     }
 
+    /// [`Self::shipped`], made once.
+    fn shipped_once() -> &'static Self {
+        static SHIPPED: LazyLock<Lexicon> = LazyLock::new(Lexicon::shipped);
+        &SHIPPED
+    }
+
     /// The shipped lists and the words of one knowledge base.
     pub fn with_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of(&AuthoredLexicon::default(), words)
+    }
+
+    /// The shipped lists, what a knowledge base's authors add to them, and its
+    /// entries' keywords.
+    pub fn of<'a>(authored: &AuthoredLexicon, keywords: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lexicon = Self::shipped();
-        lexicon.words.extend(
-            words.into_iter().map(|word| key_of(word).into_owned()).filter(|word| word.chars().count() > 1),
-        );
+        // Reading has refused what no automaton holds.
+        let normalizer = Normalizer::new(protecting(authored.protected()).unwrap_or_default());
+        lexicon.protected = authored.protected().map(|term| normalizer.exact_key(term)).collect();
+        for item in authored.items() {
+            lexicon.add(&item.what, &normalizer);
+        }
+        lexicon.normalizer = Arc::new(normalizer);
+        for keyword in keywords {
+            let word = lexicon.normalizer.exact_key(keyword);
+            if word.chars().count() > 1 {
+                lexicon.keywords.insert(word.clone());
+                lexicon.words.push(word);
+            }
+        }
         lexicon.words.sort_unstable();
         lexicon.words.dedup();
         lexicon
     }
 
-    /// Words that segmentation must keep whole.
+    fn add(&mut self, what: &What, normalizer: &Normalizer) {
+        match what {
+            What::Word { word, frequency, tag } => {
+                let own = OwnWord { frequency: *frequency, tag: tag.clone() };
+                self.own_words.insert(normalizer.exact_key(word), own);
+            }
+            What::Synonyms { synonyms, canonical } => {
+                let group: Vec<String> = synonyms.iter().map(|word| normalizer.exact_key(word)).collect();
+                let head = canonical.as_ref().map(|word| normalizer.exact_key(word));
+                self.add_group(&group, head);
+            }
+            What::Stop { stop } => {
+                let word = normalizer.exact_key(stop);
+                self.keep_whole(&word);
+                self.own_stop_words.insert(word.clone());
+                self.stop_words.insert(word);
+            }
+            // Both have been taken where they are needed.
+            What::Protected { .. } | What::Background { .. } => {}
+        }
+    }
+
+    /// A word of the knowledge base that needs no frequency of its own.
+    fn keep_whole(&mut self, word: &str) {
+        if word.chars().count() > 1 {
+            self.own_words.entry(word.to_owned()).or_default();
+        }
+    }
+
+    fn add_group(&mut self, group: &[String], head: Option<String>) {
+        let Some(first) = group.first() else { return };
+        for word in group {
+            self.keep_whole(word);
+        }
+        if group.len() == 1 {
+            let rest: Vec<String> = self.group(first).into_iter().filter(|word| word != first).collect();
+            self.dissolve(first);
+            self.unite(&rest, None);
+            return;
+        }
+        let mut all: Vec<String> = group.to_vec();
+        for word in group {
+            all.extend(self.group(word));
+            self.dissolve(word);
+        }
+        let head = head.unwrap_or_else(|| first.clone());
+        self.unite(&all, Some(head));
+    }
+
+    /// Makes one group of some words that are in none.
+    fn unite(&mut self, words: &[String], head: Option<String>) {
+        let Some(head) = head.or_else(|| words.first().cloned()) else { return };
+        for word in words.iter().filter(|word| **word != head) {
+            self.synonyms.insert(word.clone(), head.clone());
+        }
+        self.own_groups.insert(head);
+    }
+
+    /// Makes the words of a word's group stand for themselves.
+    fn dissolve(&mut self, word: &str) {
+        let head = self.canonical(word).to_owned();
+        self.synonyms.retain(|_, of| *of != head);
+        self.own_groups.remove(&head);
+    }
+
+    /// How texts are normalised before these words are looked for.
+    pub fn normalizer(&self) -> &Normalizer {
+        &self.normalizer
+    }
+
+    /// Words that segmentation must keep whole, but for the knowledge base's own ones.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)
+    }
+
+    pub(super) fn own_words(&self) -> &BTreeMap<String, OwnWord> {
+        &self.own_words
     }
 
     /// The word that stands for a word's group of synonyms, or the word itself.
@@ -65,12 +223,61 @@ impl Lexicon {
         self.synonyms.get(word).map_or(word, String::as_str)
     }
 
-    /// Whether a word says nothing about the matter.
-    pub fn is_stop_word(&self, word: &str) -> bool {
-        self.stop_words.contains(word)
+    /// The words that mean the same as a word, with itself, the one that
+    /// stands for all first; empty when there is no other.
+    pub fn group(&self, word: &str) -> Vec<String> {
+        let head = self.canonical(word);
+        let mut rest: Vec<String> =
+            self.synonyms.iter().filter(|(_, of)| *of == head).map(|(word, _)| word.clone()).collect();
+        if rest.is_empty() {
+            return rest;
+        }
+        rest.sort_unstable();
+        rest.insert(0, head.to_owned());
+        rest
     }
 
-    /// A digest of everything in the lexicon, for a release's fingerprint.
+    /// Whether the authors of the knowledge base have made a word's group.
+    pub fn is_own_group(&self, word: &str) -> bool {
+        self.own_groups.contains(self.canonical(word))
+    }
+
+    /// Whether a word says nothing about the matter. A protected term always does.
+    pub fn is_stop_word(&self, word: &str) -> bool {
+        self.stop_words.contains(word) && !self.protected.contains(word)
+    }
+
+    /// Whether the authors of the knowledge base have said so.
+    pub fn is_own_stop_word(&self, word: &str) -> bool {
+        self.own_stop_words.contains(word)
+    }
+
+    /// Where a piece of a normalised text comes from; `in_dictionary` says
+    /// whether the dictionary has it.
+    pub(super) fn source(&self, piece: &str, in_dictionary: bool) -> WordSource {
+        let mut chars = piece.chars();
+        let single = chars.next().is_some() && chars.next().is_none();
+        if self.protected.contains(piece) {
+            WordSource::Protected
+        } else if self.own_words.get(piece).is_some_and(|own| own.frequency != Some(0)) {
+            WordSource::UserDictionary
+        } else if self.keywords.contains(piece) {
+            WordSource::Keyword
+        } else if self.words.iter().any(|word| word == piece) {
+            WordSource::Shipped
+        } else if piece.is_ascii() {
+            WordSource::Letters
+        } else if single {
+            WordSource::SingleCharacter
+        } else if in_dictionary {
+            WordSource::Dictionary
+        } else {
+            WordSource::Letters
+        }
+    }
+
+    /// A digest of everything in the lexicon that changes how a text is read,
+    /// for a release's fingerprint.
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(FILLERS.as_bytes());
@@ -88,6 +295,13 @@ impl Lexicon {
         }
         for (word, head) in self.synonyms.iter().collect::<BTreeMap<_, _>>() {
             hasher.update(format!("{word}={head}\n").as_bytes());
+        }
+        // Releases from before there were lexicons have nothing of this.
+        for (word, OwnWord { frequency, tag }) in &self.own_words {
+            hasher.update(format!("\0word {word} {frequency:?} {tag:?}\n").as_bytes());
+        }
+        for term in &self.protected {
+            hasher.update(format!("\0protected {term}\n").as_bytes());
         }
         hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

@@ -4,12 +4,14 @@
 //! core, and the terms that the lexical index holds. The same analyzer is used
 //! for indexing and for asking, so both sides always agree.
 
-mod lexicon;
+pub mod anatomy;
+pub mod lexicon;
 mod normalize;
+mod protect;
 mod segment;
 
-pub use lexicon::Lexicon;
-pub use normalize::{Normalized, Step, StepTrace, encoder_text, exact_key};
+pub use lexicon::{AuthoredLexicon, Lexicon};
+pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};
 pub use segment::{Analyzer, Query, Term, Token, grams};
 
 /// The longest question that is looked at, in characters. Longer ones are

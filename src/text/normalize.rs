@@ -4,6 +4,9 @@
 //! change only how a thing is written; the exact matcher compares their result
 //! ([`exact_key`]). The lossy ones drop something that was said, and only the
 //! matchers that score see their result.
+//!
+//! A lexicon's protected terms pass through all of them as they are, but for
+//! width, case and blanks, which customers cannot see on their keyboards.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -12,6 +15,7 @@ use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 use super::lexicon::fillers;
+use super::protect::{Protected, Span, is_mask, unmask};
 
 /// One step of the normalisation, in the order in which it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,49 +107,100 @@ pub struct Normalized {
 }
 
 impl Normalized {
-    /// Normalises a text.
+    /// Normalises a text; nothing is protected.
     pub fn new(text: &str) -> Self {
-        let exact = exact_key(text);
-        let core = settle(&exact, Step::is_lossy);
-        Self { exact, core }
+        Normalizer::default().normalize(text)
+    }
+}
+
+/// Normalises texts and leaves protected terms alone.
+#[derive(Debug, Clone, Default)]
+pub struct Normalizer {
+    protected: Protected,
+}
+
+impl Normalizer {
+    pub(super) fn new(protected: Protected) -> Self {
+        Self { protected }
+    }
+
+    /// Both normal forms of a text.
+    pub fn normalize(&self, text: &str) -> Normalized {
+        let exact = self.exact_key(text);
+        let core = settle(&self.protected, &exact, Step::is_lossy);
+        Normalized { exact, core }
+    }
+
+    /// The form in which two spellings of the same question are equal: all
+    /// lossless steps. Idempotent.
+    pub fn exact_key(&self, text: &str) -> String {
+        settle(&self.protected, text, |step| !step.is_lossy())
+    }
+
+    /// Where protected terms stand in a text that is normal already.
+    pub(super) fn protected(&self, normal: &str) -> Vec<Span> {
+        self.protected.spans(normal)
     }
 
     /// Every step's result, for people.
-    pub fn trace(text: &str) -> Vec<StepTrace> {
+    pub fn trace(&self, text: &str) -> Vec<StepTrace> {
         let mut current = text.to_owned();
+        let mut terms = None;
         Step::ALL
             .iter()
             .map(|step| {
+                hide(&self.protected, *step, &mut current, &mut terms);
                 current = step.apply(&current);
-                StepTrace { step: step.name(), lossy: step.is_lossy(), text: current.clone() }
+                let text = unmask(&current, terms.as_deref().unwrap_or_default());
+                StepTrace { step: step.name(), lossy: step.is_lossy(), text }
             })
             .collect()
     }
 }
 
-/// The form in which two spellings of the same question are equal: all
-/// lossless steps. Idempotent.
+/// Puts protected terms behind masks before the first step that could harm them.
+fn hide(protected: &Protected, step: Step, text: &mut String, terms: &mut Option<Vec<String>>) {
+    if terms.is_some() || protected.is_empty() || matches!(step, Step::Compatibility | Step::Case) {
+        return;
+    }
+    let (masked, found) = protected.mask(&blanks(text));
+    *text = masked;
+    *terms = Some(found);
+}
+
+/// The form in which protected terms are looked for.
+pub(super) fn protected_form(term: &str) -> String {
+    blanks(&Step::Case.apply(&Step::Compatibility.apply(term)))
+}
+
+/// [`Normalizer::exact_key`] with nothing protected.
 pub fn exact_key(text: &str) -> String {
-    settle(text, |step| !step.is_lossy())
+    Normalizer::default().exact_key(text)
 }
 
 /// The form that encoders read: like [`exact_key`] but with its punctuation,
-/// which models have seen in training.
+/// which models have seen in training. Nothing is protected: a release's
+/// vectors do not depend on its lexicon.
 pub fn encoder_text(text: &str) -> String {
-    settle(text, |step| !step.is_lossy() && step != Step::Punctuation)
+    settle(&Protected::default(), text, |step| !step.is_lossy() && step != Step::Punctuation)
 }
 
 /// Runs the chosen steps until nothing changes. One round is nearly always
 /// enough; a second one is needed where a later step makes work for an earlier
 /// one (a conversion table may produce a word that has an entry of its own),
 /// and idempotence is a law that indexing relies on.
-fn settle(text: &str, chosen: impl Fn(Step) -> bool) -> String {
+fn settle(protected: &Protected, text: &str, chosen: impl Fn(Step) -> bool) -> String {
     const ROUNDS: usize = 4;
     let mut current = text.to_owned();
     for _ in 0..ROUNDS {
         let mut next = current.clone();
+        let mut terms = None;
         for step in Step::ALL.into_iter().filter(|&step| chosen(step)) {
+            hide(protected, step, &mut next, &mut terms);
             next = step.apply(&next);
+        }
+        if let Some(terms) = terms {
+            next = unmask(&next, &terms);
         }
         if next == current {
             break;
@@ -254,7 +309,7 @@ fn repeats(text: &str) -> String {
 /// Strips greetings and particles from both ends, as long as something is left.
 fn strip_fillers(text: &str) -> &str {
     const LEFT_AT_LEAST: usize = 2;
-    let long_enough = |rest: &str| rest.chars().count() >= LEFT_AT_LEAST;
+    let long_enough = |rest: &str| rest.chars().count() >= LEFT_AT_LEAST || rest.trim().chars().any(is_mask);
     let mut rest = text;
     while let Some(shorter) = fillers().leading(rest).filter(|r| long_enough(r)) {
         rest = shorter;

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use jieba_rs::Jieba;
 
 use super::MAX_CHARS;
-use super::lexicon::Lexicon;
-use super::normalize::{Normalized, is_han};
+use super::lexicon::{Lexicon, WordSource};
+use super::normalize::{Normalized, StepTrace, is_han};
 use crate::error::{QuestionError, Result};
 
 /// Whether jieba guesses words that are in no dictionary. Measured on
@@ -24,6 +24,14 @@ static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| {
 fn add_words(jieba: &mut Jieba, lexicon: &Lexicon) {
     for word in missing(jieba, lexicon).map(str::to_owned).collect::<Vec<_>>() {
         jieba.add_word(&word, None, None);
+    }
+}
+
+/// The knowledge base's own words are kept whole even where the dictionary has
+/// them and cuts them all the same, or are cut if their authors say so.
+fn add_own_words(jieba: &mut Jieba, lexicon: &Lexicon) {
+    for (word, own) in lexicon.own_words() {
+        jieba.add_word(word, own.frequency, own.tag.as_deref());
     }
 }
 
@@ -91,8 +99,10 @@ impl Analyzer {
     /// An analyzer that knows a lexicon's words.
     pub fn new(lexicon: Lexicon) -> Self {
         let mut jieba = Arc::clone(&DICTIONARY);
-        if missing(&jieba, &lexicon).next().is_some() {
-            add_words(Arc::make_mut(&mut jieba), &lexicon);
+        if missing(&jieba, &lexicon).next().is_some() || !lexicon.own_words().is_empty() {
+            let jieba = Arc::make_mut(&mut jieba);
+            add_words(jieba, &lexicon);
+            add_own_words(jieba, &lexicon);
         }
         Self { jieba, lexicon: Arc::new(lexicon) }
     }
@@ -114,7 +124,22 @@ impl Analyzer {
         if raw.chars().all(|c| c.is_whitespace() || c.is_control()) {
             return Err(QuestionError::Blank.into());
         }
-        Ok(self.analyze(raw, Normalized::new(raw)))
+        Ok(self.analyze(raw, self.normalize(raw)))
+    }
+
+    /// Both normal forms of a text.
+    pub fn normalize(&self, raw: &str) -> Normalized {
+        self.lexicon.normalizer().normalize(raw)
+    }
+
+    /// The form in which two spellings of the same question are equal.
+    pub fn exact_key(&self, raw: &str) -> String {
+        self.lexicon.normalizer().exact_key(raw)
+    }
+
+    /// What every step of the normalisation makes of a text, for people.
+    pub fn trace(&self, raw: &str) -> Vec<StepTrace> {
+        self.lexicon.normalizer().trace(raw)
     }
 
     /// Analyses a text that was normalised before.
@@ -126,19 +151,37 @@ impl Analyzer {
     /// Cuts a normalised text into words; what is no word (spaces, symbols) is skipped.
     pub fn segment(&self, core: &str) -> Vec<Token> {
         let mut tokens = Vec::new();
-        let mut start = 0;
-        for cut in self.jieba.cut(core, HMM) {
-            let piece = cut.word;
-            let at = start;
-            start += piece.len();
-            if !piece.chars().any(char::is_alphanumeric) {
-                continue;
-            }
-            let canonical = self.lexicon.canonical(piece).to_owned();
-            let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);
-            tokens.push(Token { text: piece.to_owned(), start: at, canonical, stop });
+        let mut at = 0;
+        for span in self.lexicon.normalizer().protected(core) {
+            self.cut(core, at..span.start, &mut tokens);
+            tokens.push(self.token(&core[span.clone()], span.start));
+            at = span.end;
         }
+        self.cut(core, at..core.len(), &mut tokens);
         tokens
+    }
+
+    /// Cuts a part of a text in which nothing is protected.
+    fn cut(&self, core: &str, part: std::ops::Range<usize>, tokens: &mut Vec<Token>) {
+        let mut start = part.start;
+        for cut in self.jieba.cut(&core[part], HMM) {
+            let piece = cut.word;
+            if piece.chars().any(char::is_alphanumeric) {
+                tokens.push(self.token(piece, start));
+            }
+            start += piece.len();
+        }
+    }
+
+    fn token(&self, piece: &str, start: usize) -> Token {
+        let canonical = self.lexicon.canonical(piece).to_owned();
+        let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);
+        Token { text: piece.to_owned(), start, canonical, stop }
+    }
+
+    /// Where a word that [`Self::segment`] cut comes from.
+    pub fn source(&self, word: &str) -> WordSource {
+        self.lexicon.source(word, self.jieba.has_word(word))
     }
 }
 

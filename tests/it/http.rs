@@ -176,6 +176,39 @@ async fn an_answer_has_the_contracts_shape() {
 }
 
 #[tokio::test]
+async fn a_filter_narrows_what_may_be_found_and_a_faulty_one_is_refused() {
+    let app = router(server());
+    let question = |filter: Value| json!({"text": "退款多久到账", "filter": filter});
+    for open in [json!(null), json!({}), json!({"topic": ["别的", "退款"]})] {
+        let reply = ask(&app, question(open)).await.json();
+        assert_eq!(reply["answer"]["entry"], "refund-time", "{reply}");
+    }
+    let batch = json!({"items": [
+        question(json!({"tags": ["vip"]})),
+        {"text": "怎么修改收货地址", "channel": "WeChat"},
+        question(json!({"topic": []})),
+    ]});
+    let items = post(&app, "/v1/answer/batch", batch).await.json();
+    assert_eq!(
+        (&items["items"][0]["decision"], &items["items"][0]["reason"]),
+        (&json!("handoff"), &json!("no_match"))
+    );
+    assert_eq!(items["items"][1]["answer"]["text"], "点菜单“我的订单”修改。");
+    assert_eq!(items["items"][2]["field"], "filter.topic");
+    for (filter, slug, field) in [
+        (json!({"colour": ["红"]}), "unknown-field", "filter.colour"),
+        (json!(["vip"]), "invalid-field", "filter"),
+        (json!({"tags": "vip"}), "invalid-field", "filter.tags"),
+        (json!({"tags": [""]}), "invalid-field", "filter.tags"),
+        (json!({"tags": [1]}), "invalid-field", "filter.tags"),
+        (json!({"topic": vec!["x"; 65]}), "invalid-field", "filter.topic"),
+    ] {
+        let problem = ask(&app, question(filter)).await.problem(422, slug);
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn the_channel_chooses_the_wording_and_the_kb_is_heard() {
     let app = router(server());
     let reply =

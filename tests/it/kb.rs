@@ -446,6 +446,7 @@ fn the_check_finds_what_the_entries_show() {
             ("disabled_related", "a"),
             ("duplicate_phrasing", "a"),
             ("expired", "b"),
+            ("expired_related", "a"),
             ("keyword_is_phrasing", "b"),
             ("self_related", "a"),
             ("short_answer", "b"),

@@ -4,16 +4,20 @@
 
 mod adapt;
 mod authoring;
+mod checkup;
 mod corpora;
 mod crash;
 mod eval;
 mod http;
 mod kb;
 mod laws;
+mod lexicon;
 mod live;
 mod model;
 mod release;
 mod scripts;
+mod sheets;
 mod store;
 mod support;
 mod tidy;
+mod views;

@@ -25,8 +25,9 @@ const LEVELS: [(&str, u8); 16] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 18] = [
+const OWNERS: [(&str, &[&str]); 19] = [
     ("jieba_rs", &["text"]),
+    ("aho_corasick", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
     ("tantivy", &["retrieve"]),

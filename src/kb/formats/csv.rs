@@ -2,13 +2,18 @@
 
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::table::{self, Row};
-use super::{FileName, Located, whole};
+use super::table::{Row, Sheet};
+use super::{FileName, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
 /// Reads entries and gathers the faults of single rows.
-pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    name: &FileName,
+    bytes: &[u8],
+    reading: &Reading<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     let text = match decoded(bytes) {
         Ok(text) => text,
         Err(offset) => {
@@ -33,31 +38,37 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
         problems.push(Problem { file: name.to_string(), line, column, field: None, message });
         return Vec::new();
     }
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1)).collect();
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        match record {
-            Ok(record) => {
+    let mut sheet = Sheet::new(name.clone(), reading);
+    let (mut line, mut counted) = (1, 0);
+    let mut record = ::csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(true) => {
                 let from =
                     record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(0));
                 // The reader counts blank lines before a record as its own.
                 let blank = text[from..].bytes().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
-                let line = starts.partition_point(|start| *start <= from + blank);
-                rows.push(Row { line, cells: record.iter().map(str::to_owned).collect() });
+                line += text.as_bytes()[counted..from + blank].iter().filter(|&&byte| byte == b'\n').count();
+                counted = from + blank;
+                let filled = record.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
+                let cells = filled.map(|(index, cell)| (index + 1, cell.to_owned())).collect();
+                sheet.take(&Row { line, cells, spans: Vec::new() });
+                (reading.progress)("rows", counted, text.len());
             }
+            Ok(false) => break,
             Err(e) => {
                 problems.push(whole(name, format!("不是有效的 CSV：{e}")));
                 return Vec::new();
             }
         }
     }
-    table::read(name, &rows, problems)
+    (reading.progress)("rows", text.len(), text.len());
+    sheet.finish(problems)
 }
 
 /// Writes entries under a header, in UTF-8 with the mark by which Excel knows it.
@@ -66,9 +77,9 @@ pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
     let mut writer = ::csv::WriterBuilder::new()
         .terminator(::csv::Terminator::CRLF)
         .from_writer("\u{feff}".as_bytes().to_vec());
-    writer.write_record(table::headings()).map_err(failed)?;
+    writer.write_record(cells::headings()).map_err(failed)?;
     for entry in base.entries() {
-        for row in table::rows(entry, usize::MAX)? {
+        for row in cells::rows(entry, usize::MAX)? {
             writer.write_record(row).map_err(failed)?;
         }
     }

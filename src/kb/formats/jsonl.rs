@@ -3,13 +3,21 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use time::UtcOffset;
+use time::format_description::well_known::Rfc3339;
 
+use super::instant::{self, instant};
 use super::{FIELDS, FileName, Kind, Located, known_fields};
 use crate::error::{Error, Problem};
 use crate::kb::{Entry, EntryId, KnowledgeBase, Rule};
 
 /// Reads entries and gathers the faults of single lines.
-pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    name: &FileName,
+    bytes: &[u8],
+    zone: UtcOffset,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut located = Vec::new();
     for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {
@@ -33,7 +41,7 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
         if text.trim().is_empty() {
             continue;
         }
-        match entry(text) {
+        match entry(text, zone) {
             Ok((entry, columns)) => {
                 located.push(Located { entry, file: name.clone(), line, columns: Arc::new(columns) });
             }
@@ -63,7 +71,7 @@ struct Fault {
 /// Every field's column: where its value begins.
 type Columns = Vec<(String, usize)>;
 
-fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
+fn entry(text: &str, zone: UtcOffset) -> Result<(Entry, Columns), Vec<Fault>> {
     let value: Value = serde_json::from_str(text).map_err(|e| {
         // The parser's "at line 1" would contradict the line in the file.
         let reason = e.to_string();
@@ -98,7 +106,7 @@ fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
             // `null` means "not given" for everything that may be left out.
             (Some(_), None | Some(Value::Null)) => {}
             (Some(field), Some(value)) => {
-                if let Err(message) = sound(field.kind, value) {
+                if let Err(message) = sound(field.kind, value, zone) {
                     fault(place.value_column, &place.name, format!("{} {message}", place.name));
                 }
             }
@@ -120,6 +128,13 @@ fn entry(text: &str) -> Result<(Entry, Columns), Vec<Fault>> {
         object.insert("id".to_owned(), Value::String(EntryId::derived(question).0));
     }
     object.retain(|_, value| !value.is_null());
+    for field in FIELDS.iter().filter(|field| field.kind == Kind::Instant) {
+        let Some(value) = object.get_mut(field.name) else { continue };
+        let moment = value.as_str().and_then(|text| instant(text, zone));
+        if let Some(moment) = moment.and_then(|moment| moment.format(&Rfc3339).ok()) {
+            *value = Value::String(moment);
+        }
+    }
     let entry = serde_json::from_value(Value::Object(object)).map_err(|e| {
         vec![Fault { column: 0, field: None, message: format!("字段的名称或类型不对：{e}") }]
     })?;
@@ -133,7 +148,7 @@ fn is_blank(object: &Map<String, Value>, field: &str) -> bool {
 }
 
 /// Says in Chinese what a field should hold, when it holds something else.
-fn sound(kind: Kind, value: &Value) -> Result<(), String> {
+fn sound(kind: Kind, value: &Value, zone: UtcOffset) -> Result<(), String> {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "真假值",
@@ -159,8 +174,8 @@ fn sound(kind: Kind, value: &Value) -> Result<(), String> {
             _ => unless(false, "按渠道写的答案，如 {\"wechat\":\"…\"}"),
         },
         Kind::Instant => match value.as_str() {
-            Some(text) if is_rfc3339(text) => Ok(()),
-            Some(text) => Err(format!("“{text}”不是有效的时间，应写成 2026-01-31T00:00:00+08:00")),
+            Some(text) if instant(text, zone).is_some() => Ok(()),
+            Some(text) => Err(format!("“{text}”不是有效的时间，应写成 {}", instant::FORMS)),
             None => unless(false, "带引号的时间，如 \"2026-01-31T00:00:00+08:00\""),
         },
         Kind::Rules => {
@@ -174,10 +189,6 @@ fn sound(kind: Kind, value: &Value) -> Result<(), String> {
             }
         }
     }
-}
-
-fn is_rfc3339(text: &str) -> bool {
-    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
 }
 
 /// Where a field stands in its line, in characters from 1.

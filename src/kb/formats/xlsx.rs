@@ -1,17 +1,25 @@
 //! Spreadsheets of Excel and its relatives.
+//!
+//! Cells are read one by one: a sheet with one stray cell at its far end would
+//! fill the memory if it were laid out as a grid.
 
 use std::io::Cursor;
 
-use calamine::{Data, Reader, Xlsx};
+use calamine::{DataRef, Dimensions, Reader as _, Xlsx};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
 
-use super::table::{self, Row};
-use super::{FileName, Located, whole};
+use super::table::{Row, Sheet};
+use super::{FileName, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
 /// Reads the entries of every sheet that names a question's column.
-pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -> Vec<Located> {
+pub(super) fn read(
+    name: &FileName,
+    bytes: &[u8],
+    reading: &Reading<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Located> {
     if bytes.is_empty() {
         return Vec::new();
     }
@@ -26,84 +34,123 @@ pub(super) fn read(name: &FileName, bytes: &[u8], problems: &mut Vec<Problem>) -
         }
     };
     let mut sheets = Vec::new();
-    for sheet in book.sheet_names() {
-        let file: FileName = format!("{name}[{sheet}]").into();
-        let mut faults = Vec::new();
-        match rows(&mut book, &sheet, &file, &mut faults) {
-            Ok(rows) if rows.iter().all(|row| row.cells.iter().all(|cell| cell.trim().is_empty())) => {}
-            Ok(rows) => sheets.push((file, rows, faults)),
+    for title in book.sheet_names() {
+        let file: FileName = format!("{name}[{title}]").into();
+        let mut sheet = Sheet::new(file.clone(), reading);
+        match rows(&mut book, &title, &mut sheet, reading) {
+            Ok(()) if sheet.has_text() => sheets.push(sheet),
+            Ok(()) => {}
             Err(e) => problems.push(whole(&file, format!("这个工作表读不出来：{e}"))),
         }
     }
     // Other sheets hold notes; only when no sheet is a knowledge base does one get blamed.
-    if sheets.iter().any(|(_, rows, _)| table::header(rows).is_some()) {
-        sheets.retain(|(_, rows, _)| table::header(rows).is_some());
+    if sheets.iter().any(Sheet::has_header) {
+        sheets.retain(Sheet::has_header);
     } else {
         sheets.truncate(1);
     }
-    let mut located = Vec::new();
-    for (file, rows, faults) in sheets {
-        problems.extend(faults);
-        located.extend(table::read(&file, &rows, problems));
-    }
-    located
+    sheets.into_iter().flat_map(|sheet| sheet.finish(problems)).collect()
 }
 
-/// The rows of a sheet, merged cells filled downwards.
+/// Hands the rows of a sheet on, merged cells filled downwards.
 fn rows(
     book: &mut Xlsx<Cursor<&[u8]>>,
-    sheet: &str,
-    file: &FileName,
-    faults: &mut Vec<Problem>,
-) -> std::result::Result<Vec<Row>, calamine::XlsxError> {
-    let range = book.worksheet_range(sheet)?;
-    let merged = book.merge_cells_by_sheet_name(sheet)?;
-    let (first_row, first_column) = range.start().unwrap_or_default();
-    let mut rows: Vec<Row> = range
-        .rows()
-        .enumerate()
-        .map(|(index, cells)| {
-            let line = first_row as usize + index + 1;
-            let left = std::iter::repeat_n(String::new(), first_column as usize);
-            let cells = left.chain(cells.iter().enumerate().map(|(cell, data)| {
-                if let Data::Error(error) = data {
-                    let column = first_column as usize + cell + 1;
-                    let message = format!("这一格是 Excel 的错误值 {error}，请改正公式或填入文字");
-                    faults.push(Problem { file: file.to_string(), line, column, field: None, message });
-                }
-                text(data)
-            }));
-            Row { line, cells: cells.collect() }
-        })
-        .collect();
-    for region in merged {
-        // Only down: a title merged over several columns is not said in each of them.
-        let (top, column) = (region.start.0 as usize, region.start.1 as usize);
-        let Some(from) = top.checked_sub(first_row as usize) else { continue };
-        let Some(value) = rows.get(from).and_then(|row| row.cells.get(column)).cloned() else { continue };
-        let to = (region.end.0 as usize).saturating_sub(first_row as usize).min(rows.len().saturating_sub(1));
-        for row in rows.iter_mut().take(to + 1).skip(from + 1) {
-            if let Some(cell) = row.cells.get_mut(column) {
-                cell.clone_from(&value);
+    title: &str,
+    sheet: &mut Sheet<'_>,
+    reading: &Reading<'_>,
+) -> std::result::Result<(), calamine::XlsxError> {
+    let mut merged = Merged::new(book.merge_cells_by_sheet_name(title)?);
+    let mut cells = book.worksheet_cells_reader(title)?;
+    let total = cells.dimensions().end.0 as usize + 1;
+    let mut row = Row { line: 0, cells: Vec::new(), spans: Vec::new() };
+    let mut finish = |row: &mut Row, sheet: &mut Sheet<'_>| {
+        merged.fill(row);
+        sheet.take(row);
+        (reading.progress)("rows", row.line, total.max(row.line));
+        row.cells.clear();
+        row.spans.clear();
+    };
+    while let Some(cell) = cells.next_cell()? {
+        let (line, column) = (cell.get_position().0 as usize + 1, cell.get_position().1 as usize + 1);
+        if line != row.line {
+            if row.line > 0 {
+                finish(&mut row, sheet);
+            }
+            row.line = line;
+        }
+        if let DataRef::Error(error) = cell.get_value() {
+            let message = format!("这一格是 Excel 的错误值 {error}，请改正公式或填入文字");
+            sheet.problem(line, column, None, message);
+        }
+        let text = text(cell.get_value());
+        if !text.trim().is_empty() {
+            row.cells.push((column, text));
+        }
+    }
+    if row.line > 0 {
+        finish(&mut row, sheet);
+    }
+    Ok(())
+}
+
+/// The merged cells of a sheet, while its rows go by.
+struct Merged {
+    /// Regions that have not begun, the next one last.
+    waiting: Vec<Dimensions>,
+    /// Last row, column and text of the regions that reach into later rows.
+    open: Vec<(usize, usize, String)>,
+}
+
+impl Merged {
+    fn new(mut regions: Vec<Dimensions>) -> Self {
+        regions.sort_unstable_by_key(|region| std::cmp::Reverse(region.start));
+        Self { waiting: regions, open: Vec::new() }
+    }
+
+    /// Says in a row what merged cells above say in it. Only down: a title
+    /// merged over several columns is not said in each of them.
+    fn fill(&mut self, row: &mut Row) {
+        self.open.retain(|(last, ..)| *last >= row.line);
+        for (_, column, text) in &self.open {
+            match row.cells.binary_search_by_key(column, |(number, _)| *number) {
+                Ok(at) => row.cells[at].1.clone_from(text),
+                Err(at) => row.cells.insert(at, (*column, text.clone())),
+            }
+        }
+        while let Some(region) = self.waiting.last().filter(|region| region.start.0 < row.line as u32) {
+            let (first, last) = (region.start.0 as usize + 1, region.end.0 as usize + 1);
+            let (column, end) = (region.start.1 as usize + 1, region.end.1 as usize + 1);
+            self.waiting.pop();
+            // A region whose first row is not there has nothing to say.
+            if first != row.line {
+                continue;
+            }
+            if end > column {
+                row.spans.push((column, end));
+            }
+            if let Some((_, text)) = row.cells.iter().find(|(number, _)| *number == column)
+                && last > first
+            {
+                self.open.push((last, column, text.clone()));
             }
         }
     }
-    Ok(rows)
 }
 
 /// A cell as text: numbers without a needless `.0`, dates in ISO order.
-fn text(data: &Data) -> String {
+fn text(data: &DataRef<'_>) -> String {
     match data {
-        Data::Empty | Data::Error(_) => String::new(),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
-        Data::Bool(value) => value.to_string(),
-        Data::Int(value) => value.to_string(),
-        Data::Float(value) => value.to_string(),
-        Data::DateTime(value) if value.is_datetime() => {
+        DataRef::Empty | DataRef::Error(_) => String::new(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::Bool(value) => value.to_string(),
+        DataRef::Int(value) => value.to_string(),
+        DataRef::Float(value) => value.to_string(),
+        DataRef::DateTime(value) if value.is_datetime() => {
             let (year, month, day, hour, minute, second, _) = value.to_ymd_hms_milli();
             format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
         }
-        Data::DateTime(value) => value.as_f64().to_string(),
+        DataRef::DateTime(value) => value.as_f64().to_string(),
     }
 }
 
@@ -118,7 +165,7 @@ pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
     sheet.set_name("knowledge base").map_err(failed)?;
     let heading = Format::new().set_bold();
     let body = Format::new().set_text_wrap().set_align(FormatAlign::Top);
-    for (column, name) in (0u16..).zip(table::headings()) {
+    for (column, name) in (0u16..).zip(cells::headings()) {
         sheet.write_string_with_format(0, column, name, &heading).map_err(failed)?;
         let width = match name {
             "question" | "similar" => 40.0,
@@ -131,7 +178,7 @@ pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
     let mut row = 1;
     for entry in base.entries() {
         // Half of what a cell holds: a character may be two of its units.
-        for cells in table::rows(entry, CELL / 2)? {
+        for cells in cells::rows(entry, CELL / 2)? {
             for (column, cell) in (0u16..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
                 sheet.write_string_with_format(row, column, cell, &body).map_err(failed)?;
             }
