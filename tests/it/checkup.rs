@@ -45,6 +45,7 @@ fn the_same_question_in_other_words_is_a_conflict_or_a_duplicate() {
     for (one, other) in [
         ("怎么修改收货地址", "收货地址如何更改"),
         ("退款多久到账", "退款要多长时间到账啊"),
+        ("怎么开发票", "请问发票怎么开呢"),
         ("注销账号的流程是什么", "账户销户的流程是啥"),
     ] {
         let told = pair([one, "第一个答案。"], [other, "另一个答案。"]);
