@@ -55,10 +55,7 @@ impl Live {
             return Ok(());
         }
         let count = self.shown.release.edits() + edits;
-        let mut edits = Vec::with_capacity(changes.len());
-        for Change { revision, id, entry } in changes {
-            edits.push(self.shown.release.prepare(revision, id, entry)?);
-        }
+        let edits = self.shown.release.prepare(told(changes))?;
         // Somebody may still be reading the spare one; then a copy of the
         // other one is made, which takes longer and is as good.
         let mut next = match self.spare.take().and_then(Arc::into_inner) {
@@ -89,10 +86,13 @@ impl Live {
 /// # Errors
 /// When a change cannot be made.
 pub fn replay(release: &mut Release, changes: Vec<Change>, edits: usize) -> Result<()> {
-    for Change { revision, id, entry } in changes {
-        let edit = release.prepare(revision, id, entry)?;
+    for edit in release.prepare(told(changes))? {
         release.apply(&edit)?;
     }
     release.count_edits(edits);
     Ok(())
+}
+
+fn told(changes: Vec<Change>) -> Vec<(i64, EntryId, Option<Entry>)> {
+    changes.into_iter().map(|Change { revision, id, entry }| (revision, id, entry)).collect()
 }

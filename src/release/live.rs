@@ -71,11 +71,43 @@ impl Places {
 }
 
 impl Release {
-    /// Prepares an edit: everything that takes time.
+    /// Prepares edits, each an entry as it is to be from a revision on:
+    /// everything that takes time. Only phrasings that the entry did not have
+    /// are embedded, many of them on all cores.
     ///
     /// # Errors
     /// When the model fails.
-    pub fn prepare(&self, revision: i64, id: EntryId, entry: Option<Entry>) -> Result<Edit> {
+    pub fn prepare(&self, changes: Vec<(i64, EntryId, Option<Entry>)>) -> Result<Vec<Edit>> {
+        let made;
+        let places = match &self.places {
+            Some(places) => places,
+            None => {
+                made = Places::of(self);
+                &made
+            }
+        };
+        let mut edits: Vec<Edit> = changes
+            .into_iter()
+            .map(|(revision, id, entry)| self.prepared(places, revision, id, entry))
+            .collect();
+        if let Some(encoder) = &self.encoder {
+            let waiting = |phrasing: &&mut Prepared| phrasing.vector.is_none();
+            let all = edits.iter_mut().flat_map(|edit| edit.phrasings.iter_mut());
+            let mut missing: Vec<&mut Prepared> = all.filter(waiting).collect();
+            let texts: Vec<String> = missing.iter().map(|phrasing| phrasing.text.clone()).collect();
+            let vectors = match texts.as_slice() {
+                // The encoder remembers a single one.
+                [text] => vec![encoder.embed(text)?],
+                texts => encoder.embed_all(texts, &|_| ())?,
+            };
+            for (phrasing, vector) in missing.iter_mut().zip(vectors) {
+                phrasing.vector = Some(vector);
+            }
+        }
+        Ok(edits)
+    }
+
+    fn prepared(&self, places: &Places, revision: i64, id: EntryId, entry: Option<Entry>) -> Edit {
         // A switched off entry is not to be found.
         let entry = entry.filter(|entry| entry.enabled);
         let mut phrasings = Vec::new();
@@ -85,23 +117,19 @@ impl Release {
             if !seen.insert(normalized.exact.clone()) {
                 continue;
             }
-            let vector = match (&self.encoder, self.known_vector(&id, text)) {
-                (None, _) => None,
-                (Some(_), Some(known)) => Some(known),
-                (Some(encoder), None) => Some(encoder.embed(text)?),
-            };
             let terms = self.analyzer.analyze(text, normalized.clone()).terms();
+            let vector = self.known_vector(places, &id, text);
             phrasings.push(Prepared { text: text.to_owned(), normalized, terms, vector });
         }
-        Ok(Edit { revision, id, entry, phrasings })
+        Edit { revision, id, entry, phrasings }
     }
 
     /// The vector of a phrasing that the entry has already.
-    fn known_vector(&self, id: &EntryId, text: &str) -> Option<Embedding> {
-        let places = self.places.as_ref()?;
+    fn known_vector(&self, places: &Places, id: &EntryId, text: &str) -> Option<Embedding> {
+        let semantic = self.semantic.as_ref()?;
         let entry = *places.entries.get(id)?;
         let phrasing = places.phrasings[entry].iter().find(|&&place| self.phrasings[place].text == text)?;
-        Some(self.semantic.as_ref()?.vector(*phrasing))
+        Some(semantic.vector(*phrasing))
     }
 
     /// Applies an edit.
