@@ -23,7 +23,7 @@ use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
 use crate::kb::check::{Finding, Severity, check, sort};
 use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, Progress, Release, Teachers};
+use crate::release::{Build, Labelled, Manifest, Progress, Release, Teachers};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
 
 /// Releases with more phrasings are not asked all their own questions by a
@@ -128,7 +128,16 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
             findings: Some(json!({"errors": report.errors, "comparison": report.comparison})),
         })
     };
-    let outcome = shelf.publish_as(Publication { encoder: encoder.clone(), progress, review: &review });
+    let labelled: Vec<Labelled> = queries
+        .iter()
+        .map(|query| Labelled { text: query.text.clone(), right: query.expect.ids().to_vec() })
+        .collect();
+    let outcome = shelf.publish_as(Publication {
+        encoder: encoder.clone(),
+        labelled: &labelled,
+        progress,
+        review: &review,
+    });
     let report = std::mem::take(&mut **report.borrow_mut());
     match outcome {
         Ok(published) => Ok(Outcome::Published(published, report)),

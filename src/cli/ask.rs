@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Common;
 use crate::decide::Generation;
-use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::{Engine, Filter, Options, Reply, Trace};
 use crate::error::{Error, Result};
 
@@ -19,9 +18,9 @@ pub(crate) struct Args {
     /// 1: keywords, rules and BM25 only; 2: and the encoder where they are not sure.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), default_value_t = 2)]
     generation: u8,
-    /// Accept at most this share of wrong answers among those given.
-    #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
-    max_wrong: f64,
+    /// Accept at most this share of wrong answers among those given [default: the knowledge base's goal, or 0.05].
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    max_wrong: Option<f64>,
     /// The channel whose answer is wanted (web, wechat, phone, …).
     #[arg(long)]
     channel: Option<String>,
@@ -41,7 +40,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let release = args.common.release(&args.kb)?;
-    let engine = Engine::new(Arc::new(release), args.max_wrong);
+    let engine = Engine::new(Arc::new(release), args.common.goal(&args.kb, args.max_wrong)?);
     let options = Options {
         generation: if args.generation == 1 { Generation::One } else { Generation::Two },
         filter: args.filter.as_ref(),

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Common, bench, lines, progress, thresholds};
 use crate::decide::Generation;
-use crate::decide::policy::{DEFAULT_MAX_WRONG, GOALS};
+use crate::decide::policy::GOALS;
 use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
@@ -41,9 +41,9 @@ pub(crate) struct Args {
     /// Which generations to run: 1, 2 or both.
     #[arg(long, value_parser = ["1", "2", "both"], default_value = "both")]
     generation: String,
-    /// Accept at most this share of wrong answers among those given.
-    #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
-    max_wrong: f64,
+    /// Accept at most this share of wrong answers among those given [default: the knowledge base's goal, or 0.05].
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    max_wrong: Option<f64>,
     /// The report.json of an earlier run over the same query set: say what flipped, exit 1 on a regression.
     ///
     /// The runs are compared question by question, for each generation that
@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Also ask at other goals, draw what each would give, and propose the one to set.
     #[arg(long)]
     tune: bool,
+    /// Set the proposed goal of the last generation for the knowledge base, which must be a name.
+    #[arg(long, requires = "tune")]
+    write_policy: bool,
     /// Calibrate without this set of the shipped reference; may be given several times.
     ///
     /// The shipped calibration has learned from labelled questions to the
@@ -91,6 +94,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<ExitCode> {
+    if args.write_policy && super::file_named(kb).is_some() {
+        return Err(Error::Refused(format!(
+            "--write-policy: {kb} is a file and keeps no goal; import it and name the knowledge base"
+        )));
+    }
+    let max_wrong = args.common.goal(kb, args.max_wrong)?;
     // Whatever can be wrong without the knowledge base is found before its
     // calibration, which takes its time.
     let baseline = args.baseline.as_deref().map(|path| read_baseline(path, out)).transpose()?;
@@ -101,11 +110,8 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     let queries = dataset::read(queries_file, release.entries())?;
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
-        if (baseline.max_wrong - args.max_wrong).abs() > f64::EPSILON {
-            eprintln!(
-                "zhida: the baseline's goal is {}, this run's is {}",
-                baseline.max_wrong, args.max_wrong
-            );
+        if (baseline.max_wrong - max_wrong).abs() > f64::EPSILON {
+            eprintln!("zhida: the baseline's goal is {}, this run's is {}", baseline.max_wrong, max_wrong);
         }
     }
     let generations: &[Generation] = match args.generation.as_str() {
@@ -116,7 +122,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     if release.encoder().is_none() && generations.contains(&Generation::Two) {
         eprintln!("zhida: no model is loaded; generation 2 does what generation 1 does");
     }
-    let engine = Engine::new(Arc::clone(&release), args.max_wrong);
+    let engine = Engine::new(Arc::clone(&release), max_wrong);
     if let Some(path) = &args.evidence {
         write_whole(path, &evidence(&engine, &queries)?)?;
     }
@@ -155,7 +161,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
         entries: release.entries().len(),
         release: manifest.number.to_string(),
         model: manifest.model.as_ref().map(|model| model.id.clone()),
-        max_wrong: args.max_wrong,
+        max_wrong,
         queries: QuerySet {
             file: queries_file.display().to_string(),
             n: queries.len(),
@@ -175,11 +181,28 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     write(&report, out)?;
     // A reader that closed the pipe has seen enough; the files are written.
     let _ = std::io::stdout().write_all(summary(&report, out).as_bytes());
+    if args.write_policy {
+        write_policy(&args.common, kb, &report)?;
+    }
     let regressed = report.baseline.as_ref().is_some_and(|comparison| comparison.regressed);
     if regressed {
         eprintln!("zhida: a regression against the baseline; see {}", out.join("flips.jsonl").display());
     }
     Ok(if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Sets the goal that was proposed for the last generation that ran.
+fn write_policy(common: &Common, kb: &str, report: &Report) -> Result<()> {
+    let choices = report.generations.last().map(|generation| generation.trade_off.as_slice());
+    let Some(choice) = tune::propose(choices.unwrap_or_default(), report.max_wrong) else {
+        return Err(Error::Refused(format!(
+            "--write-policy: no goal keeps {} among these answers; the goal of {kb} stays as it is",
+            report.max_wrong
+        )));
+    };
+    common.store().shelf(kb)?.set_goal(Some(choice.max_wrong))?;
+    eprintln!("{kb}: the goal is {} from now on", choice.max_wrong);
+    Ok(())
 }
 
 fn read_baseline<'a>(path: &'a Path, out: &Path) -> Result<(&'a Path, Baseline)> {

@@ -105,6 +105,17 @@ enum Command {
         /// The sentence.
         text: String,
     },
+    /// Show or set the goal: at most this share wrong among the answered.
+    Goal {
+        #[command(flatten)]
+        place: Place,
+        /// Go back to the default.
+        #[arg(long, conflicts_with = "max_wrong")]
+        default: bool,
+        /// The share, such as 0.05; what is served keeps it at once.
+        #[arg(value_name = "SHARE", value_parser = super::share)]
+        max_wrong: Option<f64>,
+    },
     /// List the releases.
     Versions {
         #[command(flatten)]
@@ -250,6 +261,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Tokens { source, json, text } => tokens::run(&source.read()?, text, *json),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
         Command::Diff { place, before, after, json } => diff(&place.shelf()?, *before, *after, *json),
+        Command::Goal { place, default, max_wrong } => goal(&place.shelf()?, *default, *max_wrong),
         Command::Queries(args) => queries::run(args),
         Command::Gc(args) => gc::run(args),
         Command::History { place, entry, limit, json } => {
@@ -267,6 +279,17 @@ fn list(store: &Store) -> Result<ExitCode> {
         let current =
             shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
         say!("{name}\t{current}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn goal(shelf: &Shelf, default: bool, max_wrong: Option<f64>) -> Result<ExitCode> {
+    if default || max_wrong.is_some() {
+        shelf.set_goal(max_wrong)?;
+    }
+    match shelf.goal()? {
+        Some(share) => say!("{share}"),
+        None => say!("{DEFAULT_MAX_WRONG}"),
     }
     Ok(ExitCode::SUCCESS)
 }

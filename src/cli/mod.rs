@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::hub::ModelName;
 use crate::encoder::{Encoder, Files, Precision};
 use crate::engine::Filter;
@@ -166,6 +167,15 @@ impl Common {
         }
     }
 
+    /// The goal to keep: the one that is given, the knowledge base's own, or the default.
+    fn goal(&self, kb: &str, given: Option<f64>) -> Result<f64> {
+        let own = match (given, file_named(kb)) {
+            (None, None) => self.store().shelf(kb)?.goal()?,
+            _ => None,
+        };
+        Ok(given.or(own).unwrap_or(DEFAULT_MAX_WRONG))
+    }
+
     /// The release that a `--kb NAME_OR_FILE` means: what is served under the
     /// name, or the file, indexed and calibrated on the spot.
     fn release(&self, kb: &str) -> Result<Release> {
@@ -197,7 +207,7 @@ impl Common {
             base: &base,
             encoder: self.encoder()?,
             previous: None,
-            calibrate_by: Teachers { left_out },
+            calibrate_by: Teachers { left_out, ..Teachers::default() },
             progress: &progress,
         }
         .temporary()

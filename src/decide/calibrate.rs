@@ -12,6 +12,9 @@
 //!   differ from each other, so a phrasing without itself is harder than what
 //!   customers type; the reference holds the regression where customers are.
 //!
+//! Labelled questions of the knowledge base's own customers, where an operator
+//! has attached some, join them and weigh more with their number.
+//!
 //! The evidence is in units that mean the same in every knowledge base, no
 //! weight may turn the wrong way, and a small knowledge base leans on the
 //! reference more.
@@ -66,6 +69,10 @@ const OWN_SHARE: f64 = 0.23;
 
 /// With this many own questions inside, the share is half of [`OWN_SHARE`].
 const HALF_SHARE_AT: f64 = 100.0;
+
+/// With this many labelled questions of its own customers, these get half of
+/// the fit. Measured, see corpora/README.md.
+const HALF_LABELLED_AT: f64 = 100.0;
 
 /// Keeps weights finite where the samples can be told apart perfectly.
 const RIDGE: f64 = 1e-4;
@@ -324,18 +331,24 @@ impl Calibration {
     /// reference. An own question is `None` where it was not asked of this
     /// generation. `inside` of them ask for an entry that is there: where no
     /// entry has a second phrasing there are none, and strangers alone would
-    /// teach nothing but refusal.
+    /// teach nothing but refusal. `labelled` are questions of its customers,
+    /// which tell more than either.
     pub fn fit(
         own: Vec<Option<Sample>>,
         inside: usize,
+        labelled: Vec<Option<Sample>>,
         reference: &Reference,
         generation: Generation,
     ) -> Self {
         let count = inside as f64;
         let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
-        let (mut elsewhere, mut own) = (reference.samples(generation), own);
-        rescale(&mut elsewhere, 1.0 - share);
-        rescale(&mut own, share);
+        let customers = labelled.iter().flatten().count() as f64;
+        let heard = customers / (customers + HALF_LABELLED_AT);
+        let (mut elsewhere, mut own, mut labelled) = (reference.samples(generation), own, labelled);
+        rescale(&mut elsewhere, (1.0 - share) * (1.0 - heard));
+        rescale(&mut own, share * (1.0 - heard));
+        rescale(&mut labelled, heard);
+        own.append(&mut labelled);
         // The part of each question: its set, or its fold behind all sets.
         let sets = reference.rows.iter().map(|row| row.0);
         let folds = own.len().min(FOLDS);
@@ -453,7 +466,7 @@ mod tests {
             features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
             rows: rows(0, false).chain(rows(1, false)).chain(rows(2, true)).collect(),
         };
-        let calibration = Calibration::fit(Vec::new(), 0, &reference, Generation::One);
+        let calibration = Calibration::fit(Vec::new(), 0, Vec::new(), &reference, Generation::One);
         let odd = calibration.outcomes[400..].iter().flatten();
         let sure: Vec<_> = odd.filter(|Outcome(confidence, ..)| confidence.value() > 0.9).collect();
         assert_eq!(sure.len(), 100);

@@ -90,7 +90,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// By what the entries of a release can be told apart, as positions in it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Labels {
     topics: HashMap<String, Vec<usize>>,
     tags: HashMap<String, Vec<usize>>,

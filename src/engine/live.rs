@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::filter::Labels;
 use crate::error::Result;
 use crate::kb::{Entry, EntryId};
 use crate::release::{Edit, Release};
@@ -38,6 +37,13 @@ impl Live {
     /// Takes an engine.
     pub fn new(engine: Engine) -> Self {
         Self { shown: Arc::new(engine), spare: None, missed: Vec::new() }
+    }
+
+    /// Keeps another goal from now on.
+    pub fn set_goal(&mut self, max_wrong: f64) {
+        self.shown = Arc::new(self.shown.with_goal(max_wrong));
+        // The spare one has the goal before; a copy is made when it is needed.
+        (self.spare, self.missed) = (None, Vec::new());
     }
 
     /// The engine that answers now.
@@ -73,7 +79,7 @@ impl Live {
             release.apply(edit)?;
         }
         release.count_edits(count);
-        next.labels = Labels::of(next.release.entries());
+        next.look_at_entries();
         self.spare = Some(std::mem::replace(&mut self.shown, Arc::new(next)));
         self.missed = edits;
         Ok(())

@@ -98,6 +98,8 @@ pub struct Engine {
     two: Policy,
     /// From this confidence on generation 1 answers before the encoder has run.
     exit: Confidence,
+    /// The policies of goals that single entries have, by goal.
+    own: Vec<(f64, [Policy; 2])>,
 }
 
 /// A question on its way through the stages.
@@ -127,8 +129,33 @@ impl Engine {
         let exit = calibrations.two.as_ref().map_or(one.bar, |two| {
             Policy::exit(max_wrong, &calibrations.one.outcomes, &two.calibration.outcomes)
         });
-        let labels = Labels::of(release.entries());
-        Self { release, labels, one, two, exit }
+        let mut engine = Self { release, labels: Labels::default(), one, two, exit, own: Vec::new() };
+        engine.look_at_entries();
+        engine
+    }
+
+    /// The same release under another goal.
+    #[must_use]
+    pub fn with_goal(&self, max_wrong: f64) -> Self {
+        Self::new(Arc::clone(&self.release), max_wrong)
+    }
+
+    /// What depends on the entries, which live edits change.
+    fn look_at_entries(&mut self) {
+        self.labels = Labels::of(self.release.entries());
+        let mut goals: Vec<f64> = self.release.entries().iter().filter_map(|entry| entry.max_wrong).collect();
+        goals.sort_by(f64::total_cmp);
+        goals.dedup();
+        goals.retain(|goal| !self.own.iter().any(|(known, _)| known == goal));
+        let calibrations = self.release.calibrations();
+        for goal in goals {
+            let one = Policy::for_goal(goal, &calibrations.one.outcomes);
+            let two = calibrations
+                .two
+                .as_ref()
+                .map_or(one, |two| Policy::for_goal(goal, &two.calibration.outcomes));
+            self.own.push((goal, [one, two]));
+        }
     }
 
     /// What is published.
@@ -294,6 +321,17 @@ impl Engine {
         Ok(Some(verdict))
     }
 
+    /// The policy that decides on an entry: its own goal's, or the common one.
+    fn policy_for(&self, entry: Option<usize>, generation: Generation) -> &Policy {
+        let goal = entry.and_then(|entry| self.release.entries()[entry].max_wrong);
+        let own = goal.and_then(|goal| self.own.iter().find(|(known, _)| *known == goal));
+        match (own, generation) {
+            (Some((_, [one, _])), Generation::One) => one,
+            (Some((_, [_, two])), Generation::Two) => two,
+            (None, _) => self.policy(generation),
+        }
+    }
+
     fn decide(
         &self,
         ranked: &[Ranked],
@@ -310,7 +348,8 @@ impl Engine {
         let ranked = &ranked[..ranked.len().min(Outcome::CANDIDATES)];
         let scores: Vec<f32> = ranked.iter().map(|item| item.score).collect();
         let confidences = share_out(first, listed, &scores);
-        let (decision, reason, offered) = self.policy(generation).decide(&confidences, listed);
+        let policy = self.policy_for(ranked.first().map(|first| first.entry), generation);
+        let (decision, reason, offered) = policy.decide(&confidences, listed);
         let candidates = ranked
             .iter()
             .zip(confidences)

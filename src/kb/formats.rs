@@ -32,6 +32,8 @@ enum Kind {
     Instant,
     Answers,
     Switch,
+    /// A share between 0 and 1.
+    Share,
 }
 
 /// A field of an entry: a key in JSONL, a column in a table.
@@ -44,7 +46,7 @@ struct Field {
 }
 
 /// All fields, in the order in which they are written.
-const FIELDS: [Field; 13] = [
+const FIELDS: [Field; 14] = [
     Field { name: "id", kind: Kind::Text, headings: &["编号", "知识编号", "条目编号", "知识id"] },
     Field {
         name: "question",
@@ -108,6 +110,9 @@ const FIELDS: [Field; 13] = [
         headings: &["失效时间", "失效日期", "过期时间", "到期时间", "expires"],
     },
     Field { name: "answers", kind: Kind::Answers, headings: &["渠道答案"] },
+    Field {
+        name: "max_wrong", kind: Kind::Share, headings: &["错答上限", "最高错答率", "允许错答率"]
+    },
     Field { name: "related", kind: Kind::Texts, headings: &["相关问题", "关联问题", "推荐问题"] },
     Field {
         name: "enabled",
@@ -432,6 +437,9 @@ fn alone(one: &Located, problems: &mut Vec<Problem>) {
     }
     if entry.tags.iter().any(|tag| exact_key(tag).is_empty()) {
         problems.push(one.problem("tags", "标签里有空白或纯标点，请删除".to_owned()));
+    }
+    if entry.max_wrong.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+        problems.push(one.problem("max_wrong", "错答上限应是 0 到 1 之间的小数，如 0.01".to_owned()));
     }
     if entry.related.iter().any(|id| id.0.trim().is_empty()) {
         problems.push(one.problem("related", "相关问题里有空白的编号，请删除".to_owned()));

@@ -75,6 +75,10 @@ pub struct Entry {
     /// Other answers by channel (`web`, `wechat`, `phone`, …).
     #[serde(default)]
     pub answers: BTreeMap<String, String>,
+    /// A goal of its own: answered only where at most this share would be
+    /// wrong, for answers that must not be given by mistake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wrong: Option<f64>,
     /// Ids of entries worth offering next.
     #[serde(default)]
     pub related: Vec<EntryId>,

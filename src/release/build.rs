@@ -12,7 +12,7 @@ use super::{
 use crate::decide::calibrate::Reference;
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
-use crate::kb::{self, Entry, KnowledgeBase};
+use crate::kb::{self, Entry, EntryId, KnowledgeBase};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::phrasings;
@@ -48,6 +48,18 @@ pub struct Teachers<'a> {
     /// Sets of the shipped reference that must not take part, because the
     /// release is about to be measured on them.
     pub left_out: &'a [String],
+    /// Questions of its own customers.
+    pub labelled: &'a [Labelled],
+}
+
+/// A question of a customer, with the entries that are right; none where the
+/// knowledge base cannot know an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// What the customer typed.
+    pub text: String,
+    /// What is right.
+    pub right: Vec<EntryId>,
 }
 
 /// What making a release took.
@@ -134,6 +146,15 @@ impl Build<'_> {
             strangers = Some(stranger_vectors);
         }
 
+        let labelled: Vec<&str> = self.calibrate_by.labelled.iter().map(|one| one.text.as_str()).collect();
+        let labelled_vectors = match &self.encoder {
+            Some(encoder) => Some(Matrix::new(
+                encoder.dimensions(),
+                &encoder.embed_all(&labelled, &|done| (self.progress)("labelled", done, labelled.len()))?,
+            )),
+            None => None,
+        };
+
         let exact = Exact::new(&entries, &phrasings, analyzer.lexicon().normalizer())
             .map_err(|e| Error::internal("rules", e))?;
         let calibrations = self_ask::calibrate(
@@ -147,6 +168,8 @@ impl Build<'_> {
                 semantic: semantic.as_ref(),
                 strangers: strangers.as_ref(),
                 background: &background,
+                labelled: &labelled_places(self.calibrate_by.labelled, &entries),
+                labelled_vectors: labelled_vectors.as_ref(),
                 reference: &*Reference::without(self.calibrate_by.left_out)?,
                 seen: self.encoder.as_deref().map(Encoder::seen),
             },
@@ -245,4 +268,15 @@ impl Build<'_> {
         let vectors = texts.iter().filter_map(|text| known.get(text).cloned()).collect();
         Ok((vectors, reused))
     }
+}
+
+/// Labelled questions with the places of what is right. What is not published
+/// is no answer: a question that only it would answer is outside now.
+fn labelled_places<'a>(labelled: &'a [Labelled], entries: &[Entry]) -> Vec<(&'a str, Vec<usize>)> {
+    let places: HashMap<&EntryId, usize> =
+        entries.iter().enumerate().map(|(place, entry)| (&entry.id, place)).collect();
+    labelled
+        .iter()
+        .map(|one| (one.text.as_str(), one.right.iter().filter_map(|id| places.get(id).copied()).collect()))
+        .collect()
 }

@@ -40,13 +40,13 @@ const COMPARED: usize = 5;
 
 /// A phrasing is lost to another entry that comes first by at least this much,
 /// in the exponents of the common order …
-const LOST_BY: f32 = 4.5;
+const LOST_BY: f32 = 5.5;
 
 /// … and one alone is worth a finding from this much on: several that are lost
 /// to the same entry show a border that customers cross, one shows it only
 /// when it is far across. In the shipped knowledge bases about one entry in
 /// ten has such a neighbour.
-const LOST_FAR: f32 = 5.5;
+const LOST_FAR: f32 = 6.7;
 
 /// An entry is scattered when all its phrasings are lost by at least this.
 const SCATTERED_BY: f32 = 3.0;

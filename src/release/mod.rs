@@ -11,7 +11,7 @@ pub mod checkup;
 mod live;
 mod self_ask;
 
-pub use build::{Build, Built, Progress, Teachers, background};
+pub use build::{Build, Built, Labelled, Progress, Teachers, background};
 pub use live::Edit;
 
 use std::collections::BTreeMap;

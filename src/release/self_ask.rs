@@ -30,6 +30,10 @@ pub(super) struct Subject<'a> {
     pub semantic: Option<&'a Semantic>,
     pub strangers: Option<&'a Matrix>,
     pub background: &'a [String],
+    /// Questions of its customers with the entries that are right, …
+    pub labelled: &'a [(&'a str, Vec<usize>)],
+    /// … and their vectors.
+    pub labelled_vectors: Option<&'a Matrix>,
     /// Labelled questions to other knowledge bases.
     pub reference: &'a Reference,
     /// What the model was trained on.
@@ -49,6 +53,8 @@ enum Kind {
     SameTrade,
     /// A background question.
     Stranger,
+    /// A question of a customer.
+    Labelled,
 }
 
 /// One question to ask, and what must not be found.
@@ -57,8 +63,8 @@ struct Question<'a> {
     text: Normalized,
     vector: Option<Embedding>,
     except: Except<'static>,
-    /// The right entry; `None` for a stranger.
-    expect: Option<usize>,
+    /// The right entries; none for a stranger.
+    expect: Vec<usize>,
     kind: Kind,
     /// What it counts in each generation's calibration; `None` where it is
     /// not asked: a model is too good at what it was trained on to be judged
@@ -86,9 +92,13 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
         };
         questions.iter().filter(counts).count()
     };
+    // Those of customers stand at the end.
+    let own = questions.iter().filter(|question| question.kind != Kind::Labelled).count();
     let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let fit = |samples: Vec<Option<Sample>>, generation: Generation| {
-        Calibration::fit(samples, inside(usize::from(generation.number()) - 1), subject.reference, generation)
+    let fit = |mut samples: Vec<Option<Sample>>, generation: Generation| {
+        let labelled = samples.split_off(own);
+        let inside = inside(usize::from(generation.number()) - 1);
+        Calibration::fit(samples, inside, labelled, subject.reference, generation)
     };
     let one = fit(one, Generation::One);
     let two = scale.map(|scale| Semantics { calibration: fit(two, Generation::Two), scale });
@@ -113,14 +123,14 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     for phrasing in subject.phrasings {
         phrasings_of[phrasing.entry] += 1;
     }
-    let own = |(index, asked): (usize, Asked), except, expect, kind| {
+    let own = |(index, asked): (usize, Asked), except, expect: Option<usize>, kind| {
         let phrasing = &subject.phrasings[index];
         Question {
             raw: phrasing.text.as_str(),
             text: phrasing.normalized.clone(),
             vector: vector(index),
             except,
-            expect,
+            expect: expect.into_iter().collect(),
             kind,
             weights: asked.map(|asked| asked.then_some(1.0)),
         }
@@ -158,7 +168,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 text,
                 vector: subject.strangers.map(|strangers| strangers.row(index)),
                 except: Except::Nothing,
-                expect: None,
+                expect: Vec::new(),
                 kind: Kind::Stranger,
                 weights: asked.map(|asked| asked.then_some(1.0)),
             })
@@ -183,7 +193,29 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 .for_each(|w| *w = weight);
         }
     }
-    inside.into_iter().chain(near).chain(far).collect()
+    inside.into_iter().chain(near).chain(far).chain(labelled(subject)).collect()
+}
+
+/// The customers' questions that the exact matcher does not settle.
+fn labelled<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
+    let questions = subject.labelled.iter().enumerate().filter_map(|(row, (raw, right))| {
+        let text = subject.analyzer.normalize(raw);
+        if text.core.is_empty() || subject.exact.find(&text, |_| true).is_some() {
+            return None;
+        }
+        // What the model was trained on it understands too well.
+        let seen = subject.seen.is_some_and(|seen| seen.contains(raw));
+        Some(Question {
+            raw,
+            text,
+            vector: subject.labelled_vectors.map(|vectors| vectors.row(row)),
+            except: Except::Nothing,
+            expect: right.clone(),
+            kind: Kind::Labelled,
+            weights: [Some(1.0), (!seen).then_some(1.0)],
+        })
+    });
+    questions.collect()
 }
 
 /// Whether a question is asked for each generation's calibration.
@@ -225,7 +257,7 @@ fn ask(
         let weight = question.weights[usize::from(generation.number()) - 1]?;
         let ranked = rank(lists, &yardstick);
         let evidence = Evidence::gather(lists, &ranked, &yardstick)?;
-        let place = ranked.iter().position(|item| Some(item.entry) == question.expect);
+        let place = ranked.iter().position(|item| question.expect.contains(&item.entry));
         Some(Sample {
             features: evidence.features(generation),
             right: place == Some(0),

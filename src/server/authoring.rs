@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Server> {
         .routes(routes!(diff))
         .routes(routes!(rollback))
         .routes(routes!(history))
+        .routes(routes!(goal, set_goal))
         .routes(routes!(collect))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .merge(files)
@@ -488,6 +489,59 @@ async fn history(
             let revisions = shelf.history(entry.as_ref(), before, limit)?;
             let releases = if entry.is_none() { shelf.servings(limit)? } else { Vec::new() };
             Ok(Json(History { revisions, releases }))
+        })
+        .await
+}
+
+/// The goal of a knowledge base.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Goal {
+    /// At most this share wrong among the answered, between 0 and 1; `null`
+    /// for the server's default.
+    #[schema(example = 0.05)]
+    max_wrong: Option<f64>,
+}
+
+/// The goal that a knowledge base keeps.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/goal",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, body = Goal),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<Goal>, Problem> {
+    server.author(move |server| Ok(Json(Goal { max_wrong: shelf(server, &kb)?.goal()? }))).await
+}
+
+/// Set the goal; what is served keeps it within a second.
+#[utoipa::path(
+    put,
+    path = "/v1/kbs/{kb}/goal",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body = Goal,
+    responses(
+        (status = 200, body = Goal),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn set_goal(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    request: Request,
+) -> Result<Json<Goal>, Problem> {
+    let wanted: Goal = fields(request::json(request, REQUEST_BYTES).await?)?;
+    if wanted.max_wrong.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+        return Err(Problem::new(Kind::InvalidField, "`max_wrong` is a share between 0 and 1, such as 0.05")
+            .of_field("max_wrong"));
+    }
+    server
+        .author(move |server| {
+            shelf(server, &kb)?.set_goal(wanted.max_wrong)?;
+            Ok(Json(wanted))
         })
         .await
 }

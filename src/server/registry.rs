@@ -47,6 +47,8 @@ struct Served {
     live_from: i64,
     /// … up to this one.
     applied: i64,
+    /// The goal that is kept.
+    max_wrong: f64,
 }
 
 /// What is served at one moment.
@@ -304,6 +306,14 @@ impl Registry {
                     (served.live_from, served.applied) = (head.live_from, head.live_from);
                 }
                 if (served.number, served.live_from) == (wanted, head.live_from) {
+                    let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
+                    if served.max_wrong != max_wrong {
+                        served.live.set_goal(max_wrong);
+                        served.max_wrong = max_wrong;
+                        let engine = Some(Arc::clone(served.live.shown()));
+                        self.show(name, &Slot { engine, failure: None });
+                        tracing::info!(kb = name, max_wrong, "keeps another goal");
+                    }
                     if head.live_to > served.applied {
                         self.advance(&shelf, served);
                     } else if known.is_some_and(|slot| slot.failure.is_some()) {
@@ -350,7 +360,8 @@ impl Registry {
         let mut release = self.models.open(shelf, number)?;
         let news = shelf.live_changes(head.live_from)?;
         replay(&mut release, news.changes, news.edits)?;
-        let live = Live::new(Engine::new(Arc::new(release), self.max_wrong));
-        Ok(Served { live, number, live_from: head.live_from, applied: news.last })
+        let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
+        let live = Live::new(Engine::new(Arc::new(release), max_wrong));
+        Ok(Served { live, number, live_from: head.live_from, applied: news.last, max_wrong })
     }
 }

@@ -37,6 +37,7 @@ pub(super) mod schema {
             live_from -> BigInt,
             live_to -> BigInt,
             keep -> Nullable<Integer>,
+            max_wrong -> Nullable<Double>,
         }
     }
     diesel::table! {

@@ -27,6 +27,7 @@ pub(super) struct Kb {
     pub revision: i64,
     pub live_from: i64,
     pub live_to: i64,
+    pub max_wrong: Option<f64>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -135,6 +136,7 @@ fn find_or_create(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> 
         revision: 0,
         live_from: 0,
         live_to: 0,
+        max_wrong: None,
     };
     diesel::insert_into(kbs::table)
         .values((

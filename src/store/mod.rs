@@ -137,7 +137,7 @@ fn kb_folder(root: &Path, name: &str) -> PathBuf {
 }
 
 /// What a knowledge base serves at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The knowledge base.
     pub name: String,
@@ -149,6 +149,8 @@ pub struct Head {
     pub live_from: i64,
     /// … and this is the last one.
     pub live_to: i64,
+    /// Its goal; `None` for the default.
+    pub max_wrong: Option<f64>,
 }
 
 impl Head {
@@ -159,6 +161,7 @@ impl Head {
             revision: row.revision,
             live_from: row.live_from,
             live_to: row.live_to,
+            max_wrong: row.max_wrong,
         }
     }
 }
@@ -178,6 +181,22 @@ impl Shelf {
     #[must_use]
     pub fn signed(self, signature: Signature) -> Self {
         Self { signature, ..self }
+    }
+
+    /// Sets the goal, at most this share wrong among the answered; `None` for the
+    /// default. What is served keeps it from now on, without a publication.
+    pub fn set_goal(&self, max_wrong: Option<f64>) -> Result<()> {
+        self.store.database.write(|connection| {
+            diesel::update(kbs::table.filter(kbs::name.eq(&self.name)))
+                .set(kbs::max_wrong.eq(max_wrong))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    /// The goal; `None` for the default.
+    pub fn goal(&self) -> Result<Option<f64>> {
+        Ok(self.head()?.and_then(|head| head.max_wrong))
     }
 
     /// What is served; `None` when the knowledge base does not exist.

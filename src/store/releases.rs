@@ -20,7 +20,7 @@ use super::{Published, Shelf, kb_folder};
 use crate::disk::sync_folder;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::release::{Build, Manifest, Progress, Teachers};
+use crate::release::{Build, Labelled, Manifest, Progress, Teachers};
 
 /// What is recorded of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -86,6 +86,8 @@ struct Row {
 pub struct Publication<'a> {
     /// The model; `None` for a lexical-only release.
     pub encoder: Option<std::sync::Arc<Encoder>>,
+    /// Questions of its customers that it is calibrated by.
+    pub labelled: &'a [Labelled],
     /// Hears how far it is.
     pub progress: Progress<'a>,
     /// Looks at the finished folder before it is served; with an error it is
@@ -267,7 +269,12 @@ impl Shelf {
         encoder: Option<std::sync::Arc<Encoder>>,
         progress: Progress<'_>,
     ) -> Result<Published> {
-        self.publish_as(Publication { encoder, progress, review: &|_| Ok(Approval::default()) })
+        self.publish_as(Publication {
+            encoder,
+            labelled: &[],
+            progress,
+            review: &|_| Ok(Approval::default()),
+        })
     }
 
     /// As [`Self::publish`], and says more.
@@ -275,7 +282,7 @@ impl Shelf {
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_as(&self, publication: Publication<'_>) -> Result<Published> {
-        let Publication { encoder, progress, review } = publication;
+        let Publication { encoder, labelled, progress, review } = publication;
         let _lock = self.lock()?;
         let (base, revision) = self.draft_and_revision()?;
         if !base.entries().iter().any(|entry| entry.enabled) {
@@ -301,7 +308,7 @@ impl Shelf {
             base: &base,
             encoder,
             previous: previous.as_ref(),
-            calibrate_by: Teachers::default(),
+            calibrate_by: Teachers { labelled, ..Teachers::default() },
             progress,
         };
         let built = build.write(beside.path())?;

@@ -217,7 +217,15 @@ fn a_frequency_decides_what_is_a_word() {
 
 fn release(lexicon: AuthoredLexicon, encoder: Option<Arc<Encoder>>, previous: Option<&Release>) -> Release {
     let base = formats::read_jsonl("small", SMALL_KB.as_bytes()).unwrap().with_lexicon(lexicon);
-    let build = Build { kb: "t", number: 1, base: &base, encoder, previous, progress: &|_, _, _| () };
+    let build = Build {
+        kb: "t",
+        number: 1,
+        base: &base,
+        encoder,
+        previous,
+        calibrate_by: Default::default(),
+        progress: &|_, _, _| (),
+    };
     build.temporary().unwrap()
 }
 
@@ -261,8 +269,15 @@ fn a_stored_question_with_a_protected_term_is_told_from_one_without() {
     );
     let base = formats::read_jsonl("t", entries.as_bytes()).unwrap();
     let base = base.with_lexicon(lines(r#"{"protected":"GO!"}"#));
-    let build =
-        Build { kb: "t", number: 1, base: &base, encoder: None, previous: None, progress: &|_, _, _| () };
+    let build = Build {
+        kb: "t",
+        number: 1,
+        base: &base,
+        encoder: None,
+        previous: None,
+        calibrate_by: Default::default(),
+        progress: &|_, _, _| (),
+    };
     let engine = Engine::new(Arc::new(build.temporary().unwrap()), 0.05);
     let best = |text: &str| {
         let outcome = engine.answer(text, Options::default()).unwrap();
@@ -290,6 +305,7 @@ fn background_strangers_are_asked_and_their_vectors_used_again() {
         base: &base,
         encoder: Some(encoder.clone()),
         previous: Some(&far),
+        calibrate_by: Default::default(),
         progress: &|stage, _, total| assert!(stage != "strangers" || total == 1, "{total} made anew"),
     };
     let folder = tempfile::tempdir().unwrap();

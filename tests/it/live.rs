@@ -33,7 +33,17 @@ fn base(entries: &[Entry]) -> KnowledgeBase {
 }
 
 fn release(base: &KnowledgeBase, encoder: Option<Arc<Encoder>>) -> Release {
-    Build { kb: "t", number: 1, base, encoder, previous: None, progress: &|_, _, _| () }.temporary().unwrap()
+    Build {
+        kb: "t",
+        number: 1,
+        base,
+        encoder,
+        previous: None,
+        calibrate_by: Default::default(),
+        progress: &|_, _, _| (),
+    }
+    .temporary()
+    .unwrap()
 }
 
 fn tiny() -> Arc<Encoder> {

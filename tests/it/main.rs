@@ -8,6 +8,7 @@ mod checkup;
 mod corpora;
 mod crash;
 mod eval;
+mod goals;
 mod http;
 mod kb;
 mod laws;

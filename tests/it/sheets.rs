@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::{Value, json};
 use zhida::error::{Error, Problem};
-use zhida::kb::formats::{self, Merge, Reading};
+use zhida::kb::formats::{self, Reading};
+use zhida::kb::merge::Mode;
 use zhida::kb::{Entry, KnowledgeBase};
 use zhida::store::Store;
 
@@ -335,18 +336,18 @@ fn a_file_replaces_updates_or_adds() {
     )
     .unwrap();
     let merged = |merge| formats::read_into(&base, &path, &Reading::default(), merge).unwrap();
-    let replaced = merged(Merge::Replace);
+    let replaced = merged(Mode::Replace);
     assert_eq!(ids(&replaced), ["invoice", "new"]);
-    let updated = merged(Merge::Update);
+    let updated = merged(Mode::Update);
     assert_eq!(ids(&updated), ["refund-time", "address-change", "invoice", "cod", "new"]);
     assert_eq!(updated.entries()[2].question, "怎么开发票");
-    let added = merged(Merge::Add);
+    let added = merged(Mode::Add);
     assert_eq!(ids(&added), ids(&updated));
     assert_eq!(added.entries()[2], base.entries()[2]);
 
     // What stays and what comes must not claim the same question.
     std::fs::write(&path, "id,question,answer\nother,支持货到付款吗,不支持。\n").unwrap();
-    let found = problems(formats::read_into(&base, &path, &Reading::default(), Merge::Update));
+    let found = problems(formats::read_into(&base, &path, &Reading::default(), Mode::Update));
     assert_eq!((found[0].line, found[0].field.as_deref()), (2, Some("question")), "{}", found[0]);
     assert!(found[0].message.contains("现有草稿 第 4 行的“cod”"), "{}", found[0]);
 }

@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
     let reading = Reading { zone: args.time_zone, ignore: &args.ignore_column, progress: &progress };
     let (mut diff, mut entries, mut phrasings) = (Diff::default(), 0, 0);
-    let change = |before: KnowledgeBase| {
+    let mut change = |before: KnowledgeBase| {
         let base = formats::read_into(&before, &args.file, &reading, args.mode)?;
         if base.entries().is_empty() {
             return Err(Error::Refused(format!(
@@ -65,8 +65,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         (entries, phrasings) = (base.entries().len(), base.phrasing_count());
         Ok(base)
     };
-    let outcome =
-        if args.dry_run { shelf.draft().and_then(change).map(|_| ()) } else { shelf.change_draft(change) };
+    // Before the file is known to be sound, nothing is created.
+    let outcome = if args.dry_run {
+        shelf.draft().and_then(change).map(|_| ())
+    } else if shelf.head()?.is_none() {
+        change(KnowledgeBase::default()).and_then(|base| shelf.save_draft(&base))
+    } else {
+        shelf.change_draft(change)
+    };
     drop(bars);
     match outcome {
         Ok(()) => {}

@@ -163,6 +163,16 @@ fn answers_cell(texts: &BTreeMap<String, String>) -> Result<String> {
     if lossless { Ok(plain) } else { json(texts) }
 }
 
+/// A share as a number or in percent.
+pub(super) fn share(cell: &str) -> Option<f64> {
+    let cell = cell.trim();
+    let value = match cell.strip_suffix(['%', '％']) {
+        Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
+        None => cell.parse().ok()?,
+    };
+    (value > 0.0 && value < 1.0).then_some(value)
+}
+
 pub(super) fn switch(cell: &str) -> Option<bool> {
     match cell.trim().to_lowercase().as_str() {
         "true" | "1" | "yes" | "y" | "是" | "启用" | "开" | "√" => Some(true),
@@ -203,6 +213,7 @@ pub(super) fn rows(entry: &Entry, limit: usize) -> Result<Vec<Vec<String>>> {
         ("valid_from", instant(entry.valid_from)?),
         ("valid_until", instant(entry.valid_until)?),
         ("answers", answers_cell(&entry.answers)?),
+        ("max_wrong", entry.max_wrong.map(|share| share.to_string()).unwrap_or_default()),
         ("enabled", entry.enabled.to_string()),
     ] {
         columns.insert(field, vec![text]);

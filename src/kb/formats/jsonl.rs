@@ -163,6 +163,7 @@ fn sound(kind: Kind, value: &Value, zone: UtcOffset) -> Result<(), String> {
     match kind {
         Kind::Text => unless(value.is_string(), "带引号的文字"),
         Kind::Switch => unless(value.is_boolean(), " true 或 false（不带引号）"),
+        Kind::Share => unless(value.is_number(), " 0 到 1 之间的小数（不带引号），如 0.01"),
         Kind::Texts => match value {
             Value::Array(items) if items.iter().all(Value::is_string) => Ok(()),
             Value::Array(_) => Err("列表里的每一项都应是带引号的文字".to_owned()),

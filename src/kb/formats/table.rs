@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::cells::{answers, list, rules, shortened, switch, unguarded};
+use super::cells::{answers, list, rules, share, shortened, switch, unguarded};
 use super::instant::{self, instant};
 use super::{FIELDS, FileName, Kind, Located, Reading};
 use crate::error::Problem;
@@ -81,6 +81,7 @@ struct Group {
     answers: BTreeMap<String, String>,
     valid_from: Option<OffsetDateTime>,
     valid_until: Option<OffsetDateTime>,
+    max_wrong: Option<f64>,
     enabled: Option<bool>,
     faulty: bool,
 }
@@ -316,6 +317,7 @@ impl Group {
             valid_from: self.valid_from,
             valid_until: self.valid_until,
             answers: self.answers,
+            max_wrong: self.max_wrong,
             related: self.related.into_iter().map(EntryId).collect(),
             enabled: self.enabled.unwrap_or(true),
         }
@@ -379,6 +381,14 @@ impl Group {
             }
             "valid_from" => return set(&mut self.valid_from),
             "valid_until" => return set(&mut self.valid_until),
+            "max_wrong" => {
+                let share = share(cell).ok_or_else(|| {
+                    format!("“{}”应写成 0 到 1 之间的小数，如 0.01，或百分数，如 1%", cell.trim())
+                })?;
+                if self.max_wrong.replace(share).is_some_and(|old| old != share) {
+                    return Err(differs());
+                }
+            }
             "enabled" => {
                 let on = switch(cell)
                     .ok_or_else(|| format!("“{}”应写成 true/false、是/否 或 1/0", cell.trim()))?;

@@ -1,0 +1,157 @@
+//! Whose goal is kept, and what is it learned from?
+
+use std::sync::Arc;
+
+use zhida::decide::policy::DEFAULT_MAX_WRONG;
+use zhida::decide::{Decision, Generation, Reason};
+use zhida::engine::{Engine, Options};
+use zhida::eval::dataset::{self, LabelledQuery};
+use zhida::kb::{KnowledgeBase, formats};
+use zhida::release::{Build, Labelled, Release, Teachers};
+
+use crate::support::{SMALL_KB, repository, run, stderr, stdout, zhida};
+
+/// A lexical-only release.
+fn release(base: &KnowledgeBase, labelled: &[Labelled]) -> Arc<Release> {
+    let build = Build {
+        kb: "t",
+        number: 1,
+        base,
+        encoder: None,
+        previous: None,
+        calibrate_by: Teachers { labelled, ..Teachers::default() },
+        progress: &|_, _, _| (),
+    };
+    Arc::new(build.temporary().unwrap())
+}
+
+fn corpus(name: &str) -> (KnowledgeBase, Vec<LabelledQuery>) {
+    let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+    let queries =
+        dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
+    (base, queries)
+}
+
+const FIRST: Options<'_> =
+    Options { generation: Generation::One, filter: None, now: time::macros::datetime!(2026-01-01 0:00 UTC) };
+
+#[test]
+fn an_entry_keeps_a_goal_of_its_own() {
+    let (base, queries) = corpus("shop");
+    let before = Engine::new(release(&base, &[]), 0.3);
+    let confident = |engine: &Engine, text: &str| {
+        let outcome = engine.answer(text, FIRST).unwrap();
+        (outcome.reason == Reason::Confident).then(|| outcome.best().unwrap().entry)
+    };
+    let answered: Vec<(&str, usize)> = queries
+        .iter()
+        .filter_map(|query| Some((query.text.as_str(), confident(&before, &query.text)?)))
+        .collect();
+    assert!(answered.len() > 10, "{answered:?}");
+    let strict = before.release().entries()[answered[0].1].id.clone();
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("strict.jsonl");
+    let lines: String = base
+        .entries()
+        .iter()
+        .map(|entry| {
+            let mut value = serde_json::to_value(entry).unwrap();
+            if entry.id == strict {
+                value["max_wrong"] = 0.000_1.into();
+            }
+            format!("{value}\n")
+        })
+        .collect();
+    std::fs::write(&path, lines).unwrap();
+    let after = Engine::new(release(&formats::read(&path).unwrap(), &[]), 0.3);
+    for (text, entry) in answered {
+        let own = after.release().entries()[entry].id == strict;
+        assert_eq!(confident(&after, text), (!own).then_some(entry), "{text}");
+        if own {
+            assert_ne!(after.answer(text, FIRST).unwrap().decision, Decision::Answer);
+        }
+    }
+    // Its own words are still its own words.
+    let entry = after.release().entries().iter().find(|entry| entry.id == strict).unwrap();
+    assert_eq!(after.answer(&entry.question, FIRST).unwrap().reason, Reason::ExactQuestion);
+}
+
+#[test]
+fn labelled_questions_teach_the_calibration() {
+    let (base, queries) = corpus("bank");
+    let labelled = |right: &dyn Fn(&LabelledQuery) -> bool| -> Vec<Labelled> {
+        let ids = |query: &LabelledQuery| if right(query) { query.expect.ids().to_vec() } else { Vec::new() };
+        queries.iter().map(|query| Labelled { text: query.text.clone(), right: ids(query) }).collect()
+    };
+    let mean = |labelled: &[Labelled]| {
+        let engine = Engine::new(release(&base, labelled), DEFAULT_MAX_WRONG);
+        let confidences = queries
+            .iter()
+            .filter_map(|query| engine.answer(&query.text, FIRST).ok())
+            .filter(|outcome| outcome.reason != Reason::Keyword && outcome.reason != Reason::Rule)
+            .map(|outcome| outcome.confidence().value());
+        let all: Vec<f64> = confidences.collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    };
+    let (alone, right, never) = (mean(&[]), mean(&labelled(&|_| true)), mean(&labelled(&|_| false)));
+    assert!(never < 0.5 * alone, "{never} {alone}: whoever is always wrong learns it");
+    // What is right of 480 questions is known: 65 % of two thirds.
+    assert!((right - 0.42).abs() < (alone - 0.42).abs() + 0.01, "{right} {alone}");
+}
+
+#[test]
+fn a_knowledge_base_keeps_its_goal_and_tuning_may_set_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.jsonl"), SMALL_KB).unwrap();
+    let queries = concat!(
+        r#"{"text":"我的退款啥时候能到账呀","expect":"refund-time"}"#,
+        "\n",
+        r#"{"text":"退款多久到账","expect":"refund-time"}"#,
+        "\n",
+        r#"{"text":"今天天气怎么样","expect":null}"#,
+        "\n",
+    );
+    std::fs::write(folder.path().join("queries.jsonl"), queries).unwrap();
+    let call = |args: &[&str]| {
+        let output = run(zhida().current_dir(folder.path()).env_remove("ZHIDA_MODEL").args(args));
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    call(&["kb", "import", "--kb", "small", "small.jsonl"]);
+    call(&["kb", "publish", "--kb", "small", "--model", "none"]);
+    let kept = || {
+        let reply = call(&["ask", "--kb", "small", "--model", "none", "--json", "--explain", "发票怎么弄"]);
+        let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
+        reply["explain"]["generation1"]["max_wrong"].as_f64().unwrap()
+    };
+    assert_eq!((call(&["kb", "goal", "--kb", "small"]).trim(), kept()), ("0.05", 0.05));
+    assert_eq!(call(&["kb", "goal", "--kb", "small", "0.2"]).trim(), "0.2");
+    assert_eq!(kept(), 0.2);
+
+    let eval =
+        ["eval", "--kb", "small", "--model", "none", "--queries", "queries.jsonl", "--out", "out", "--tune"];
+    call(&eval);
+    assert_eq!(kept(), 0.2, "tuning alone sets nothing");
+    let output = call(&[&eval[..], &["--write-policy"]].concat());
+    assert!(output.contains("set the goal to"), "{output}");
+    let set: f64 = call(&["kb", "goal", "--kb", "small"]).trim().parse().unwrap();
+    assert!(set != 0.2 && kept() == set, "{set}");
+    call(&["kb", "goal", "--kb", "small", "--default"]);
+    assert_eq!(kept(), 0.05);
+
+    let file = [
+        "eval",
+        "--kb",
+        "small.jsonl",
+        "--queries",
+        "queries.jsonl",
+        "--out",
+        "out",
+        "--tune",
+        "--write-policy",
+    ];
+    let output = run(zhida().current_dir(folder.path()).args(file));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is a file and keeps no goal"), "{}", stderr(&output));
+}
