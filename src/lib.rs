@@ -16,9 +16,11 @@
 //! 4. [`retrieve::exact`]: a stored question settles the matter;
 //!    [`decide::handoff`]: whoever asks for a person gets one, without a search.
 //! 5. [`retrieve::exact`] again: a bare keyword or a rule of an entry settles it.
-//! 6. [`retrieve::lexical`]: BM25 over words, characters and pairs. When
-//!    generation 1's calibrated confidence reaches its bar, it answers, and
-//!    the encoder does not run.
+//! 6. [`retrieve::lexical`]: BM25 over words, characters and pairs;
+//!    [`retrieve::wording`]: what else an entry says. When generation 1's
+//!    calibrated confidence is so high that answering first costs no precision
+//!    ([`decide::policy::Policy::exit`]), it answers, and the encoder does not
+//!    run.
 //! 7. Generation 2, the fallback: [`encoder`] turns the question into a vector,
 //!    [`retrieve::semantic`] compares it with every phrasing.
 //! 8. [`decide::evidence`] puts all lists into one order and gathers what

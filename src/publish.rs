@@ -21,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::eval::compare::{Change, Deed, Flip, changes};
 use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
-use crate::kb::check::{Finding, Severity, check, sort};
+use crate::kb::KnowledgeBase;
+use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::release::checkup::checkup;
 use crate::release::{Build, Labelled, Manifest, Progress, Release, Teachers};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
@@ -236,27 +237,46 @@ pub fn stop_if(asked: &AtomicBool) {
     }
 }
 
-/// Asks a draft everything that `kb check` asks: what its entries show, and
-/// what it finds when it is asked its own questions.
+/// The release that publishing some entries would make, in a temporary folder.
 ///
 /// # Errors
 /// When the release for it cannot be made.
-pub fn examine(shelf: &Shelf, encoder: Option<Arc<Encoder>>, progress: Progress<'_>) -> Result<Vec<Finding>> {
+pub fn index(
+    shelf: &Shelf,
+    base: &KnowledgeBase,
+    encoder: Option<Arc<Encoder>>,
+    progress: Progress<'_>,
+) -> Result<Release> {
+    // Its vectors save time; that it cannot be opened is no matter here.
+    let previous = shelf.open_current(encoder.clone()).ok();
+    let build = Build {
+        kb: shelf.name(),
+        number: 0,
+        base,
+        encoder,
+        previous: previous.as_ref(),
+        calibrate_by: Teachers::default(),
+        progress,
+    };
+    build.temporary()
+}
+
+/// Asks a draft everything that `kb check` asks: what its entries show, those
+/// that expire within so many days among it, and what it finds when it is
+/// asked its own questions.
+///
+/// # Errors
+/// When the release for it cannot be made.
+pub fn examine(
+    shelf: &Shelf,
+    encoder: Option<Arc<Encoder>>,
+    expiry_days: u16,
+    progress: Progress<'_>,
+) -> Result<Vec<Finding>> {
     let base = shelf.draft()?;
-    let mut findings = check(&base, time::OffsetDateTime::now_utc());
+    let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
     if base.entries().iter().any(|entry| entry.enabled) {
-        // Its vectors save time; that it cannot be opened is no matter here.
-        let previous = shelf.open_current(encoder.clone()).ok();
-        let build = Build {
-            kb: shelf.name(),
-            number: 0,
-            base: &base,
-            encoder,
-            previous: previous.as_ref(),
-            calibrate_by: Teachers::default(),
-            progress,
-        };
-        findings.extend(checkup(&build.temporary()?, progress)?);
+        findings.extend(checkup(&index(shelf, &base, encoder, progress)?, progress)?);
     }
     sort(&mut findings);
     Ok(findings)

@@ -99,7 +99,6 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
             "--write-policy: {kb} is a file and keeps no goal; import it and name the knowledge base"
         )));
     }
-    let max_wrong = args.common.goal(kb, args.max_wrong)?;
     // Whatever can be wrong without the knowledge base is found before its
     // calibration, which takes its time.
     let baseline = args.baseline.as_deref().map(|path| read_baseline(path, out)).transpose()?;
@@ -107,6 +106,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     tempfile::tempfile_in(out).map_err(|e| Error::io("write into", out, e))?;
 
     let release = Arc::new(args.common.release_without(kb, &args.leave_out)?);
+    let max_wrong = args.common.goal(kb, args.max_wrong)?;
     let queries = dataset::read(queries_file, release.entries())?;
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;

@@ -22,12 +22,11 @@ use super::{Common, file_named, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, check_ahead, sort};
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, KnowledgeBase, formats};
 use crate::publish::{self, Outcome};
-use crate::release::checkup::checkup;
-use crate::release::{Build, Manifest, Progress, Release, Teachers, entries_of};
+use crate::release::{Manifest, entries_of};
 use crate::store::{Shelf, Store};
 
 #[derive(Debug, clap::Args)]
@@ -304,11 +303,11 @@ fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
 fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: bool) -> Result<ExitCode> {
     let shelf = common.store().shelf(kb)?;
     let base = shelf.draft()?;
-    let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
-    if base.entries().iter().any(|entry| entry.enabled) {
-        findings.extend(by_asking(common, &shelf, &base)?);
-    }
-    sort(&mut findings);
+    let bars = progress::Bars::new();
+    let findings = publish::examine(&shelf, common.encoder()?, expiry_days, &|stage, done, total| {
+        bars.show(stage, done, total);
+    })?;
+    drop(bars);
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
     if as_json {
@@ -324,30 +323,6 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
     Ok(if errors > 0 || strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Indexes the draft in a temporary folder and asks it its own questions.
-fn by_asking(common: &Common, shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<Finding>> {
-    let bars = progress::Bars::new();
-    let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
-    checkup(&indexed(common, shelf, base, &progress)?, &progress)
-}
-
-/// The release that publishing a draft would make, in a temporary folder.
-fn indexed(common: &Common, shelf: &Shelf, base: &KnowledgeBase, progress: Progress<'_>) -> Result<Release> {
-    let encoder = common.encoder()?;
-    // Its vectors save time; that it cannot be opened is no matter here.
-    let previous = shelf.open_current(encoder.clone()).ok();
-    let build = Build {
-        kb: shelf.name(),
-        number: 0,
-        base,
-        encoder,
-        previous: previous.as_ref(),
-        calibrate_by: Teachers::default(),
-        progress,
-    };
-    build.temporary()
 }
 
 fn in_words(finding: &Finding) -> String {

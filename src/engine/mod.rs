@@ -12,7 +12,7 @@ mod trace;
 
 pub use filter::{Filter, FilterFault};
 pub use live::{Change, Live, replay};
-pub use reply::{Answer, Explanation, HandoffReply, Reply, Suggestion};
+pub use reply::{Answer, Explanation, HandoffReply, Kept, Reply, Suggestion};
 pub use rule_test::{RuleTest, TestedClaim};
 pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
 

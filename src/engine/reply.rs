@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Engine, Outcome, Trace};
 use crate::decide::Decision;
+use crate::decide::policy::Policy;
 
 /// The reply of `POST /v1/answer` and of `zhida ask --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -28,6 +29,8 @@ pub struct Reply {
     pub model: Option<String>,
     /// The generation that decided, 1 or 2.
     pub generation: u8,
+    /// The goal that the decision keeps.
+    pub goal: Kept,
     /// Time from text to decision, in microseconds.
     pub took_us: u64,
     /// Names this reply in the logs.
@@ -35,6 +38,30 @@ pub struct Reply {
     /// What every stage saw; only on request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
+}
+
+/// A goal, and what keeping it gave on the calibration questions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Kept {
+    /// The goal: at most this share wrong among the answered.
+    pub max_wrong: f64,
+    /// The confidence from which on it is answered.
+    pub bar: f64,
+    /// The share wrong among the answered.
+    pub expected_wrong_rate: f64,
+    /// Its upper confidence bound (one-sided 90 %).
+    pub wrong_rate_bound: f64,
+}
+
+impl From<&Policy> for Kept {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            max_wrong: policy.max_wrong,
+            bar: policy.bar.value(),
+            expected_wrong_rate: policy.expected.wrong_rate,
+            wrong_rate_bound: policy.expected.wrong_rate_bound,
+        }
+    }
 }
 
 /// An authored answer, verbatim.
@@ -122,6 +149,7 @@ impl Reply {
             release: release.label(),
             model: manifest.model.as_ref().map(|model| model.id.clone()),
             generation: outcome.generation.number(),
+            goal: engine.policy_for(outcome.best().map(|best| best.entry), outcome.generation).into(),
             took_us: outcome.micros,
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
             explain,

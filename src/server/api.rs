@@ -18,7 +18,7 @@ use super::error::{Kind, Problem};
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::{Server, authoring, entries, jobs};
 use crate::decide::Generation;
-use crate::engine::{Engine, Options, Reply};
+use crate::engine::{Engine, Kept, Options, Reply};
 use crate::error::Error;
 
 #[derive(utoipa::OpenApi)]
@@ -192,18 +192,21 @@ pub(super) struct KnowledgeBase {
     /// Whether requests without `kb` mean this one.
     default: bool,
     /// What the decisions keep.
-    goal: Goal,
+    goal: Goals,
 }
 
 /// What the decisions of a knowledge base keep.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Goal {
+pub(super) struct Goals {
     /// The largest share wrong among the answers given.
     max_wrong: f64,
     /// Generation 1 answers from this confidence on.
     bar_generation1: f64,
     /// Generation 2 does; `null` in lexical-only mode.
     bar_generation2: Option<f64>,
+    /// What keeping it gave on the calibration questions, by the last
+    /// generation that there is.
+    kept: Kept,
 }
 
 /// All knowledge bases that are served.
@@ -236,10 +239,11 @@ async fn kbs(State(server): State<Server>) -> Json<KnowledgeBases> {
                     .format(&time::format_description::well_known::Rfc3339)
                     .unwrap_or_default(),
                 default: default.as_deref() == Some(name),
-                goal: Goal {
+                goal: Goals {
                     max_wrong: one.max_wrong,
                     bar_generation1: one.bar.value(),
                     bar_generation2: two.map(|two| two.bar.value()),
+                    kept: two.unwrap_or(one).into(),
                 },
             }
         })

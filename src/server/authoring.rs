@@ -21,6 +21,7 @@ use super::signed::signature;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::error::Error;
 use crate::eval::dataset;
+use crate::kb::check::EXPIRY_NOTICE;
 use crate::kb::diff::Diff;
 use crate::kb::merge::Mode;
 use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
@@ -244,7 +245,8 @@ async fn check(
             let shelf = shelf(server, &kb)?;
             let registry = std::sync::Arc::clone(server.registry());
             server.jobs().start("check", &kb, move |progress| {
-                let findings = publish::examine(&shelf, registry.models().for_building()?, progress)?;
+                let findings =
+                    publish::examine(&shelf, registry.models().for_building()?, EXPIRY_NOTICE, progress)?;
                 Ok(json!({"findings": findings}))
             })
         })
@@ -496,7 +498,7 @@ async fn history(
 /// The goal of a knowledge base.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Goal {
+struct GoalSetting {
     /// At most this share wrong among the answered, between 0 and 1; `null`
     /// for the server's default.
     #[schema(example = 0.05)]
@@ -509,12 +511,12 @@ struct Goal {
     path = "/v1/kbs/{kb}/goal",
     params(("kb" = String, Path, description = "The knowledge base.")),
     responses(
-        (status = 200, body = Goal),
+        (status = 200, body = GoalSetting),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<Goal>, Problem> {
-    server.author(move |server| Ok(Json(Goal { max_wrong: shelf(server, &kb)?.goal()? }))).await
+async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<GoalSetting>, Problem> {
+    server.author(move |server| Ok(Json(GoalSetting { max_wrong: shelf(server, &kb)?.goal()? }))).await
 }
 
 /// Set the goal; what is served keeps it within a second.
@@ -522,9 +524,9 @@ async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Js
     put,
     path = "/v1/kbs/{kb}/goal",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body = Goal,
+    request_body = GoalSetting,
     responses(
-        (status = 200, body = Goal),
+        (status = 200, body = GoalSetting),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -532,8 +534,8 @@ async fn set_goal(
     State(server): State<Server>,
     Path(kb): Path<String>,
     request: Request,
-) -> Result<Json<Goal>, Problem> {
-    let wanted: Goal = fields(request::json(request, REQUEST_BYTES).await?)?;
+) -> Result<Json<GoalSetting>, Problem> {
+    let wanted: GoalSetting = fields(request::json(request, REQUEST_BYTES).await?)?;
     if wanted.max_wrong.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
         return Err(Problem::new(Kind::InvalidField, "`max_wrong` is a share between 0 and 1, such as 0.05")
             .of_field("max_wrong"));

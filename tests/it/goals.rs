@@ -155,3 +155,49 @@ fn a_knowledge_base_keeps_its_goal_and_tuning_may_set_it() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("is a file and keeps no goal"), "{}", stderr(&output));
 }
+
+#[tokio::test]
+async fn a_goal_set_over_http_is_kept_and_named() {
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+    use zhida::server::{Registry, Server, router};
+    use zhida::store::Store;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.jsonl");
+    std::fs::write(&path, SMALL_KB).unwrap();
+    let store = Store::at(folder.path().join("data"));
+    let shelf = store.shelf_to_create("small").unwrap();
+    shelf.save_draft(&formats::read(&path).unwrap()).unwrap();
+    shelf.publish(None, &|_, _, _| ()).unwrap();
+    let registry = Arc::new(Registry::new(store, None, 0.05, "small"));
+    registry.open_all().unwrap();
+    let app = router(Server::new(Arc::clone(&registry), crate::http::admission()));
+    let call = async |method: &str, path: &str, body: Value| -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    };
+    let goal = async || {
+        registry.refresh();
+        call("POST", "/v1/answer", json!({"text": "发票怎么弄"})).await.1["goal"].clone()
+    };
+    assert_eq!(goal().await["max_wrong"], 0.05);
+    let (status, set) = call("PUT", "/v1/kbs/small/goal", json!({"max_wrong": 0.2})).await;
+    assert_eq!((status, &set["max_wrong"]), (200, &json!(0.2)));
+    let kept = goal().await;
+    assert_eq!(kept["max_wrong"], 0.2);
+    assert!(kept["wrong_rate_bound"].as_f64().unwrap() <= 0.2, "{kept}");
+    assert_eq!(call("GET", "/v1/kbs", Value::Null).await.1["items"][0]["goal"]["kept"], kept);
+    let (status, problem) = call("PUT", "/v1/kbs/small/goal", json!({"max_wrong": 5})).await;
+    assert_eq!((status, &problem["field"]), (422, &json!("max_wrong")), "{problem}");
+    assert_eq!(call("PUT", "/v1/kbs/small/goal", json!({"max_wrong": null})).await.0, 200);
+    assert_eq!(goal().await["max_wrong"], 0.05);
+    assert_eq!(call("GET", "/v1/kbs/small/goal", Value::Null).await.1["max_wrong"], Value::Null);
+}

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::super::{Common, file_named, progress};
-use super::indexed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::{Engine, Filter, Options, RuleTest, TestedClaim};
 use crate::error::{Error, Result};
 use crate::kb::Rule;
+use crate::publish;
 use crate::retrieve::exact::Match;
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ fn release(args: &Args) -> Result<crate::release::Release> {
         )));
     }
     let bars = progress::Bars::new();
-    indexed(&args.common, &shelf, &base, &|stage, done, total| bars.show(stage, done, total))
+    publish::index(&shelf, &base, args.common.encoder()?, &|stage, done, total| bars.show(stage, done, total))
 }
 
 fn print(test: &RuleTest) {

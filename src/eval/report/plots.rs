@@ -3,6 +3,7 @@
 //! Every plot is SVG text without scripts, fonts or outside resources.
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::{GenerationReport, Report};
@@ -26,6 +27,8 @@ fn colour(generation: &GenerationReport) -> RGBColor {
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
 fn svg(
     draw: impl FnOnce(&Canvas<'_>) -> std::result::Result<(), Box<dyn std::error::Error>>,
 ) -> Result<String> {
@@ -38,6 +41,17 @@ fn svg(
     Ok(text)
 }
 
+/// Two axes with room for their names.
+fn chart<'a, 'b>(
+    canvas: &'a Canvas<'b>,
+    x: std::ops::Range<f64>,
+    y: std::ops::Range<f64>,
+) -> std::result::Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
+    let mut builder = ChartBuilder::on(canvas);
+    builder.margin(14).margin_right(32).x_label_area_size(46).y_label_area_size(58);
+    Ok(builder.build_cartesian_2d(x, y)?)
+}
+
 /// The share wrong among the answered against the coverage, one curve per
 /// generation; a dot marks where the policy stands, a line the goal.
 pub fn risk(report: &Report) -> Result<String> {
@@ -45,12 +59,7 @@ pub fn risk(report: &Report) -> Result<String> {
     let highest = curves.iter().flat_map(|(_, curve)| curve).map(|point| point.risk).fold(0.0, f64::max);
     let top = highest.max(report.max_wrong * 2.0).clamp(0.1, 1.0);
     svg(|canvas| {
-        let mut chart = ChartBuilder::on(canvas)
-            .margin(14)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
-            .build_cartesian_2d(0.0..1.0, 0.0..top)?;
+        let mut chart = chart(canvas, 0.0..1.0, 0.0..top)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -100,12 +109,7 @@ pub fn trade_off(report: &Report) -> Result<String> {
     let shares = |choice: &Choice| [choice.coverage, choice.wrong_rate].map(|s| s.map_or(0.0, |s| s.value));
     let top = choices().flat_map(shares).fold(end, f64::max).min(1.0);
     svg(|canvas| {
-        let mut chart = ChartBuilder::on(canvas)
-            .margin(14)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
-            .build_cartesian_2d(0.0..end, 0.0..top)?;
+        let mut chart = chart(canvas, 0.0..end, 0.0..top)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -147,12 +151,7 @@ pub fn trade_off(report: &Report) -> Result<String> {
 /// diagonal. A dot's area grows with its questions.
 pub fn calibration(report: &Report) -> Result<String> {
     svg(|canvas| {
-        let mut chart = ChartBuilder::on(canvas)
-            .margin(14)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
-            .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
+        let mut chart = chart(canvas, 0.0..1.0, 0.0..1.0)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -210,12 +209,7 @@ pub fn histogram(generation: &GenerationReport) -> Result<String> {
     let bars =
         [("inside, right entry first", RIGHT), ("inside, wrong entry first", CONFUSED), ("outside", OUTSIDE)];
     svg(|canvas| {
-        let mut chart = ChartBuilder::on(canvas)
-            .margin(14)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
-            .build_cartesian_2d(0.0..1.0, 0.0..top * 1.05)?;
+        let mut chart = chart(canvas, 0.0..1.0, 0.0..top * 1.05)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -255,12 +249,7 @@ pub fn latency(report: &Report) -> Result<String> {
     let slowest = report.generations.iter().flat_map(|g| &g.predictions).map(|p| p.micros).max().unwrap_or(1);
     let end = (slowest.max(10) as f64).log10().ceil();
     svg(|canvas| {
-        let mut chart = ChartBuilder::on(canvas)
-            .margin(14)
-            .margin_right(32)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
-            .build_cartesian_2d(0.0..end, 0.0..1.0)?;
+        let mut chart = chart(canvas, 0.0..end, 0.0..1.0)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)

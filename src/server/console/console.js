@@ -105,7 +105,7 @@ async function loadKnowledgeBases(wanted) {
   const show = () => {
     const item = items.find((one) => one.kb === select.value);
     byId("served").textContent = item
-      ? `第 ${item.release} 版 · ${item.phrasings} 个问法 · 模型 ${item.model || "无（仅关键词）"} · 目标：错答不超过 ${percent(item.goal.max_wrong)}`
+      ? `第 ${item.release} 版 · ${item.phrasings} 个问法 · 模型 ${item.model || "无（仅关键词）"} · 目标：错答不超过 ${percent(item.goal.max_wrong)}（校准时 ${percent(item.goal.kept.expected_wrong_rate)}，置信上界 ${percent(item.goal.kept.wrong_rate_bound)}）`
       : "";
   };
   select.onchange = show;
