@@ -147,6 +147,7 @@ fn known_fields() -> String {
 type FileName = Arc<str>;
 
 /// An entry as read, with where it stood.
+#[derive(Clone)]
 struct Located {
     entry: Entry,
     file: FileName,
@@ -196,18 +197,54 @@ pub fn read_with(path: &Path, reading: &Reading<'_>) -> Result<KnowledgeBase> {
     assemble(located, problems)
 }
 
+/// What a file brings, with the places of everything in it.
+#[derive(Clone)]
+pub struct Incoming {
+    located: Vec<Located>,
+    problems: Vec<Problem>,
+}
+
+impl Incoming {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::Refused`] when its ending
+    /// is unknown; what is wrong with its content is told by [`Self::into_base`].
+    pub fn read(path: &Path, reading: &Reading<'_>) -> Result<Self> {
+        let (located, problems) = located(path, reading)?;
+        Ok(Self { located, problems })
+    }
+
+    /// Brings it into a knowledge base that is there already.
+    ///
+    /// # Errors
+    /// Like [`read`]; what the file and the entries that stay contradict each
+    /// other in is a fault too.
+    pub fn into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<KnowledgeBase> {
+        let Self { located, problems } = self;
+        merged(base, located, problems, mode)
+    }
+}
+
 /// Reads a file into a knowledge base that is there already.
 ///
 /// # Errors
-/// Like [`read`]; what the file and the entries that stay contradict each
-/// other in is a fault too.
+/// Those of [`Incoming::read`] and [`Incoming::into_base`].
 pub fn read_into(
     base: &KnowledgeBase,
     path: &Path,
     reading: &Reading<'_>,
     mode: Mode,
 ) -> Result<KnowledgeBase> {
-    let (located, mut problems) = located(path, reading)?;
+    Incoming::read(path, reading)?.into_base(base, mode)
+}
+
+fn merged(
+    base: &KnowledgeBase,
+    located: Vec<Located>,
+    mut problems: Vec<Problem>,
+    mode: Mode,
+) -> Result<KnowledgeBase> {
     if mode == Mode::Replace {
         return assemble(located, problems).map(|read| read.with_lexicon(base.lexicon.clone()));
     }

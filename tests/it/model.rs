@@ -1189,7 +1189,7 @@ fn eval_names_the_file_and_every_bad_line() {
     );
     fails(b"a\tb\t1\n\xff\tb\t0\n", &["pairs.tsv:2", "UTF-8"]);
     fails(b"a\tb\t1\nc\td\t1\n", &["pairs.tsv", "different labels"]);
-    fails(b"", &["pairs.tsv", "two pairs"]);
+    fails(b"", &["pairs.tsv", "没有句子对"]);
     let output = run(place.model("http://unused").args(["eval", "--pairs", "/no/such.tsv"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("/no/such.tsv"));

@@ -167,7 +167,7 @@ fn a_file_adds_updates_or_replaces() {
             args.push("--dry-run");
         }
         let report = desk.json(&args);
-        ["added", "changed", "removed"].map(|kind| report[kind].as_array().expect("a list").len())
+        ["added", "changed", "removed"].map(|kind| report["diff"][kind].as_array().expect("a list").len())
     };
     let before = desk.store().shelf("t").expect("there").draft().expect("readable");
     assert_eq!(import("replace", true), [1, 1, 3]);

@@ -11,7 +11,7 @@ use super::{Place, print_diff};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Reading};
+use crate::kb::formats::{self, Incoming, Reading};
 use crate::kb::merge::Mode;
 use crate::store::Store;
 
@@ -53,8 +53,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
     let reading = Reading { zone: args.time_zone, ignore: &args.ignore_column, progress: &progress };
     let (mut diff, mut entries, mut phrasings) = (Diff::default(), 0, 0);
+    let incoming = Incoming::read(&args.file, &reading)?;
     let mut change = |before: KnowledgeBase| {
-        let base = formats::read_into(&before, &args.file, &reading, args.mode)?;
+        let base = incoming.clone().into_base(&before, args.mode)?;
         if base.entries().is_empty() {
             return Err(Error::Refused(format!(
                 "{}: 文件里没有条目（the file holds no entry）; the draft of {kb} stays as it is",
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let outcome = if args.dry_run {
         shelf.draft().and_then(change).map(|_| ())
     } else if shelf.head()?.is_none() {
-        change(KnowledgeBase::default()).and_then(|base| shelf.save_draft(&base))
+        change(KnowledgeBase::default()).and_then(|_| shelf.change_draft(change))
     } else {
         shelf.change_draft(change)
     };
