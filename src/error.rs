@@ -64,11 +64,11 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 
-    /// The caller must look at the entry again: somebody else changed it.
-    #[error("entry {entry:?} {}", now_at(*.current))]
+    /// The caller must look again: somebody else changed it.
+    #[error("{what} {}", now_at(*.current))]
     Stale {
-        /// The entry's id.
-        entry: String,
+        /// What was to be changed, in words: an entry, the lexicon.
+        what: String,
         /// The revision that holds it now; `None` when it is not there.
         current: Option<i64>,
     },
@@ -180,6 +180,11 @@ impl Error {
     /// An input/output failure with the path and the verb that failed.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { action, path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// An entry that somebody else has changed.
+    pub fn stale(entry: impl fmt::Display, current: Option<i64>) -> Self {
+        Self::Stale { what: format!("entry {:?}", entry.to_string()), current }
     }
 
     /// A failure that no user can mend.

@@ -7,7 +7,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,9 +25,11 @@ use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
 use crate::kb::KnowledgeBase;
 use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
+use crate::kb::diff::Diff;
 use crate::release::checkup::checkup;
-use crate::release::{Build, Labelled, Manifest, Progress, Release, Teachers};
+use crate::release::{Build, Labelled, Manifest, Progress, Release, Teachers, base_of};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
+use crate::text::lexicon::LexiconChanges;
 
 /// Releases with more phrasings are not asked all their own questions by a
 /// publication: that grows with the square of them, and at this number takes
@@ -38,8 +42,8 @@ pub struct Request<'a> {
     pub models: &'a Models,
     /// The model of the new release; `None` for a lexical-only one.
     pub encoder: Option<Arc<Encoder>>,
-    /// The goal under which labelled questions are compared.
-    pub max_wrong: f64,
+    /// The goal of knowledge bases that have none of their own.
+    pub default_goal: f64,
     /// Publish in spite of errors and regressions.
     pub forced: bool,
     /// Hears how far it is.
@@ -93,7 +97,7 @@ impl Report {
 /// As [`Shelf::publish`]; what authors must mend is no error here but
 /// [`Outcome::Refused`].
 pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
-    let Request { models, encoder, max_wrong, forced, progress } = request;
+    let Request { models, encoder, default_goal, forced, progress } = request;
     let mut report = Report {
         errors: errors(check(&shelf.draft()?, time::OffsetDateTime::now_utc())),
         ..Report::default()
@@ -101,7 +105,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
-    let queries = queries(shelf)?;
+    let (queries, max_wrong) = (queries(shelf)?, shelf.goal_or(default_goal)?);
     let report = RefCell::new(&mut report);
     let review = |folder: &Path| {
         let mut report = report.borrow_mut();
@@ -211,6 +215,91 @@ pub fn compare(
     Ok(comparison)
 }
 
+/// One side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What is being worked on.
+    Draft,
+    /// What was published under this number.
+    Release(u32),
+}
+
+impl FromStr for Side {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "draft" {
+            return Ok(Self::Draft);
+        }
+        text.parse().map(Self::Release).map_err(|_| "a release is a number, or `draft`".to_owned())
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Draft => f.write_str("draft"),
+            Self::Release(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// What differs between two states of a knowledge base.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The earlier state.
+    pub from: String,
+    /// The later one.
+    pub to: String,
+    /// Its entries.
+    #[serde(flatten)]
+    pub entries: Diff,
+    /// The words that its authors add.
+    pub lexicon: LexiconChanges,
+    /// What the attached questions say of two releases; `None` without any,
+    /// or when a side is the draft, which has no index.
+    pub queries: Option<Comparison>,
+}
+
+/// Compares two states of a knowledge base; questions are asked under its
+/// goal, or the default one.
+///
+/// # Errors
+/// [`Error::Unknown`] when there is no such release, and when one does not open.
+pub fn difference(
+    shelf: &Shelf,
+    models: &Models,
+    (before, after): (Side, Side),
+    default_goal: f64,
+) -> Result<Difference> {
+    let known = shelf.versions()?;
+    let base = |side: Side| match side {
+        Side::Draft => shelf.draft(),
+        Side::Release(number) if known.contains(&number) => base_of(&shelf.release_folder(number)),
+        Side::Release(number) => Err(Error::Unknown {
+            what: "release",
+            name: number.to_string(),
+            known: known.iter().map(u32::to_string).collect(),
+        }),
+    };
+    let (old, new) = (base(before)?, base(after)?);
+    let asked = queries(shelf)?;
+    let compared = match (before, after) {
+        (Side::Release(before), Side::Release(after)) if !asked.is_empty() => {
+            let (before, after) = (models.open(shelf, before)?, models.open(shelf, after)?);
+            Some(compare(before, after, &asked, shelf.goal_or(default_goal)?, &|_, _, _| ())?)
+        }
+        _ => None,
+    };
+    Ok(Difference {
+        from: before.to_string(),
+        to: after.to_string(),
+        entries: Diff::between(old.entries(), new.entries()),
+        lexicon: old.lexicon().changes(new.lexicon()),
+        queries: compared,
+    })
+}
+
 /// What is thrown through work that was told to stop. Work deep inside reports
 /// its progress and nothing else, so the report is where it is stopped;
 /// unwinding removes what was half made.
@@ -259,6 +348,27 @@ pub fn index(
         progress,
     };
     build.temporary()
+}
+
+/// The engine that publishing a draft would make, under its goal or the default one.
+///
+/// # Errors
+/// When nothing of it is enabled, or the release for it cannot be made.
+pub fn engine_of_draft(
+    shelf: &Shelf,
+    encoder: Option<Arc<Encoder>>,
+    default_goal: f64,
+    progress: Progress<'_>,
+) -> Result<Engine> {
+    let base = shelf.draft()?;
+    if !base.entries().iter().any(|entry| entry.enabled) {
+        return Err(Error::Refused(format!(
+            "knowledge base {} has no enabled entry; there is nothing to test",
+            shelf.name()
+        )));
+    }
+    let release = index(shelf, &base, encoder, progress)?;
+    Ok(Engine::new(Arc::new(release), shelf.goal_or(default_goal)?))
 }
 
 /// Asks a draft everything that `kb check` asks: what its entries show, those

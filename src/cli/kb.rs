@@ -24,10 +24,10 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity};
 use crate::kb::diff::Diff;
-use crate::kb::{Entry, KnowledgeBase, formats};
-use crate::publish::{self, Outcome};
-use crate::release::{Manifest, entries_of};
-use crate::store::{Shelf, Store};
+use crate::kb::{KnowledgeBase, formats};
+use crate::publish::{self, Outcome, Side};
+use crate::release::Manifest;
+use crate::store::{Models, Shelf, Store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -86,8 +86,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Show, import or export the words that a knowledge base adds: user
-    /// dictionary, synonyms, stop words, protected terms, background questions.
+    /// Show or change the words that a knowledge base adds: user dictionary,
+    /// synonyms, stop words, protected terms, background questions.
     Lexicon {
         #[command(flatten)]
         place: Place,
@@ -210,33 +210,6 @@ impl Source {
     }
 }
 
-/// One side of a comparison.
-#[derive(Debug, Clone, Copy)]
-enum Side {
-    Draft,
-    Release(u32),
-}
-
-impl std::str::FromStr for Side {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == "draft" {
-            return Ok(Self::Draft);
-        }
-        text.parse().map(Self::Release).map_err(|_| "a release is a number, or `draft`".to_owned())
-    }
-}
-
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Draft => f.write_str("draft"),
-            Self::Release(number) => write!(f, "{number}"),
-        }
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::List(data) => list(&Store::at(&data.data)),
@@ -255,7 +228,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Entry(args) => entry::run(args),
         Command::Export { place, out } => export(&place.shelf()?, out),
         Command::Lexicon { place, action } => {
-            lexicon::run(&place.shelf()?, action.as_ref().unwrap_or(&lexicon::Action::Show))
+            lexicon::run(place.shelf()?, action.as_ref().unwrap_or(&lexicon::Action::Show))
         }
         Command::Tokens { source, json, text } => tokens::run(&source.read()?, text, *json),
         Command::Versions { place, json } => versions(&place.shelf()?, *json),
@@ -286,10 +259,7 @@ fn goal(shelf: &Shelf, default: bool, max_wrong: Option<f64>) -> Result<ExitCode
     if default || max_wrong.is_some() {
         shelf.set_goal(max_wrong)?;
     }
-    match shelf.goal()? {
-        Some(share) => say!("{share}"),
-        None => say!("{DEFAULT_MAX_WRONG}"),
-    }
+    say!("{}", shelf.goal_or(DEFAULT_MAX_WRONG)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -352,7 +322,7 @@ fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<Ex
             publish::Request {
                 models: &models,
                 encoder: encoder.clone(),
-                max_wrong: DEFAULT_MAX_WRONG,
+                default_goal: DEFAULT_MAX_WRONG,
                 forced: force,
                 progress: &|stage, done, total| {
                     interrupt.stop_if_asked();
@@ -460,38 +430,24 @@ fn moment(instant: time::OffsetDateTime) -> Result<String> {
 }
 
 fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitCode> {
-    let known = shelf.versions()?;
-    let entries = |side: Side| -> Result<Vec<Entry>> {
-        match side {
-            Side::Draft => Ok(shelf.draft()?.entries().to_vec()),
-            Side::Release(number) if known.contains(&number) => entries_of(&shelf.release_folder(number)),
-            Side::Release(number) => Err(Error::Unknown {
-                what: "release",
-                name: number.to_string(),
-                known: known.iter().map(u32::to_string).collect(),
-            }),
-        }
-    };
-    let found = Diff::between(&entries(before)?, &entries(after)?);
+    let models = Models::named(shelf.store());
+    let found = publish::difference(shelf, &models, (before, after), DEFAULT_MAX_WRONG)?;
     if as_json {
-        let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
-        report["from"] = json!(before.to_string());
-        report["to"] = json!(after.to_string());
-        report["queries"] = json!(queries::between(shelf, before, after)?);
-        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("diff", e))?);
+        say!("{}", serde_json::to_string_pretty(&found).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    print_diff(&found, usize::MAX);
-    if let Some(comparison) = queries::between(shelf, before, after)? {
-        queries::tell(&comparison);
+    print_diff(&found.entries, usize::MAX);
+    lexicon::print_changes(&found.lexicon);
+    if let Some(comparison) = &found.queries {
+        queries::tell(comparison);
     }
+    let Diff { added, removed, changed, unchanged } = &found.entries;
     eprintln!(
-        "{}: {} added, {} removed, {} changed, {} unchanged from {before} to {after}",
+        "{}: {} added, {} removed, {} changed, {unchanged} unchanged from {before} to {after}",
         shelf.name(),
-        found.added.len(),
-        found.removed.len(),
-        found.changed.len(),
-        found.unchanged
+        added.len(),
+        removed.len(),
+        changed.len(),
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -169,11 +169,11 @@ impl Common {
 
     /// The goal to keep: the one that is given, the knowledge base's own, or the default.
     fn goal(&self, kb: &str, given: Option<f64>) -> Result<f64> {
-        let own = match (given, file_named(kb)) {
-            (None, None) => self.store().shelf(kb)?.goal()?,
-            _ => None,
-        };
-        Ok(given.or(own).unwrap_or(DEFAULT_MAX_WRONG))
+        match (given, file_named(kb)) {
+            (Some(given), _) => Ok(given),
+            (None, Some(_)) => Ok(DEFAULT_MAX_WRONG),
+            (None, None) => self.store().shelf(kb)?.goal_or(DEFAULT_MAX_WRONG),
+        }
     }
 
     /// The release that a `--kb NAME_OR_FILE` means: what is served under the

@@ -13,7 +13,7 @@ use crate::kb::Rule;
 use crate::retrieve::exact::Match;
 
 /// What rules do to a text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RuleTest {
     /// As it was typed.
     pub text: String,
@@ -37,7 +37,7 @@ pub struct RuleTest {
 }
 
 /// What an entry has to say to a text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TestedClaim {
     /// The entry's id.
     pub entry: String,

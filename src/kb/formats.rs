@@ -185,16 +185,7 @@ impl Located {
 /// [`Error::Corpus`] with every fault found; [`Error::Io`] when the file
 /// cannot be read; [`Error::Refused`] when the ending is unknown.
 pub fn read(path: &Path) -> Result<KnowledgeBase> {
-    read_with(path, &Reading::default())
-}
-
-/// Reads a knowledge base like [`read`], in another way.
-///
-/// # Errors
-/// Like [`read`].
-pub fn read_with(path: &Path, reading: &Reading<'_>) -> Result<KnowledgeBase> {
-    let (located, problems) = located(path, reading)?;
-    assemble(located, problems)
+    Incoming::read(path, &Reading::default())?.into_base(&KnowledgeBase::default(), Mode::Replace)
 }
 
 /// What a file brings, with the places of everything in it.
@@ -211,8 +202,35 @@ impl Incoming {
     /// [`Error::Io`] when it cannot be read, [`Error::Refused`] when its ending
     /// is unknown; what is wrong with its content is told by [`Self::into_base`].
     pub fn read(path: &Path, reading: &Reading<'_>) -> Result<Self> {
-        let (located, problems) = located(path, reading)?;
+        ending(path)?;
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        Self::of_bytes(path, &bytes, reading)
+    }
+
+    /// Reads a file that did not come from the disk; its name says the format.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the ending is unknown.
+    pub fn of_bytes(path: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Self> {
+        let name: FileName = path.display().to_string().into();
+        let mut problems = Vec::new();
+        let mut located = match ending(path)? {
+            Ending::Xlsx => xlsx::read(&name, bytes, reading, &mut problems),
+            Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
+                let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
+                problems.push(whole(&name, message.to_owned()));
+                Vec::new()
+            }
+            Ending::Csv => csv::read(&name, bytes, reading, &mut problems),
+            Ending::Jsonl => jsonl::read(&name, bytes, reading.zone, &mut problems),
+        };
+        trim(&mut located);
         Ok(Self { located, problems })
+    }
+
+    /// Whether it brings nothing, not even a fault.
+    pub fn is_empty(&self) -> bool {
+        self.located.is_empty() && self.problems.is_empty()
     }
 
     /// Brings it into a knowledge base that is there already.
@@ -221,78 +239,36 @@ impl Incoming {
     /// Like [`read`]; what the file and the entries that stay contradict each
     /// other in is a fault too.
     pub fn into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<KnowledgeBase> {
-        let Self { located, problems } = self;
-        merged(base, located, problems, mode)
-    }
-}
-
-/// Reads a file into a knowledge base that is there already.
-///
-/// # Errors
-/// Those of [`Incoming::read`] and [`Incoming::into_base`].
-pub fn read_into(
-    base: &KnowledgeBase,
-    path: &Path,
-    reading: &Reading<'_>,
-    mode: Mode,
-) -> Result<KnowledgeBase> {
-    Incoming::read(path, reading)?.into_base(base, mode)
-}
-
-fn merged(
-    base: &KnowledgeBase,
-    located: Vec<Located>,
-    mut problems: Vec<Problem>,
-    mode: Mode,
-) -> Result<KnowledgeBase> {
-    if mode == Mode::Replace {
-        return assemble(located, problems).map(|read| read.with_lexicon(base.lexicon.clone()));
-    }
-    check(&located, &mut problems);
-    if !problems.is_empty() {
-        return Err(faulty(problems));
-    }
-    let file: FileName = "现有草稿".into();
-    let columns = Arc::new(Vec::new());
-    let mut all: Vec<Located> = base
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            let (entry, file, columns) = (entry.clone(), file.clone(), columns.clone());
-            Located { entry, file, line: index + 1, columns }
-        })
-        .collect();
-    let places: HashMap<EntryId, usize> =
-        all.iter().enumerate().map(|(at, one)| (one.entry.id.clone(), at)).collect();
-    for one in located {
-        match places.get(&one.entry.id) {
-            Some(&at) if mode == Mode::Update => all[at] = one,
-            Some(_) => {}
-            None => all.push(one),
+        let Self { located, mut problems } = self;
+        if mode == Mode::Replace {
+            return assemble(located, problems).map(|read| read.with_lexicon(base.lexicon.clone()));
         }
-    }
-    assemble(all, problems).map(|merged| merged.with_lexicon(base.lexicon.clone()))
-}
-
-/// The entries of a file with their places, and what is wrong with the rest.
-fn located(path: &Path, reading: &Reading<'_>) -> Result<(Vec<Located>, Vec<Problem>)> {
-    let ending = ending(path)?;
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let name: FileName = path.display().to_string().into();
-    let mut problems = Vec::new();
-    let mut located = match ending {
-        Ending::Xlsx => xlsx::read(&name, &bytes, reading, &mut problems),
-        Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
-            let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
-            problems.push(whole(&name, message.to_owned()));
-            Vec::new()
+        check(&located, &mut problems);
+        if !problems.is_empty() {
+            return Err(faulty(problems));
         }
-        Ending::Csv => csv::read(&name, &bytes, reading, &mut problems),
-        Ending::Jsonl => jsonl::read(&name, &bytes, reading.zone, &mut problems),
-    };
-    trim(&mut located);
-    Ok((located, problems))
+        let file: FileName = "现有草稿".into();
+        let columns = Arc::new(Vec::new());
+        let mut all: Vec<Located> = base
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| {
+                let (entry, file, columns) = (entry.clone(), file.clone(), columns.clone());
+                Located { entry, file, line: index + 1, columns }
+            })
+            .collect();
+        let places: HashMap<EntryId, usize> =
+            all.iter().enumerate().map(|(at, one)| (one.entry.id.clone(), at)).collect();
+        for one in located {
+            match places.get(&one.entry.id) {
+                Some(&at) if mode == Mode::Update => all[at] = one,
+                Some(_) => {}
+                None => all.push(one),
+            }
+        }
+        assemble(all, problems).map(|merged| merged.with_lexicon(base.lexicon.clone()))
+    }
 }
 
 /// The first bytes of an XLSX file.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// All texts are compared after [`crate::text::exact_key`], so width, case,
 /// traditional characters and punctuation do not matter. Regular expressions
 /// run on the same text and are linear-time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Rule {
     /// The whole question reads like this.

@@ -25,7 +25,7 @@ use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{Known, Scale};
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
-use crate::kb::{self, Entry};
+use crate::kb::{self, Entry, KnowledgeBase};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::semantic::Semantic;
@@ -342,9 +342,13 @@ fn lexicon_of(folder: &Path, manifest: &Manifest) -> Result<AuthoredLexicon> {
     AuthoredLexicon::read(&path.display().to_string(), &bytes).map_err(|e| Error::release(folder, e))
 }
 
-/// The entries of a release's folder, without opening the rest.
-pub fn entries_of(folder: &Path) -> Result<Vec<Entry>> {
-    read_entries(&folder.join(ENTRIES))
+/// What a release was made of, without opening the rest of its folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn base_of(folder: &Path) -> Result<KnowledgeBase> {
+    let lexicon = lexicon_of(folder, &Manifest::read(folder)?)?;
+    Ok(KnowledgeBase::of_validated(read_entries(&folder.join(ENTRIES))?).with_lexicon(lexicon))
 }
 
 fn read_entries(path: &Path) -> Result<Vec<Entry>> {

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Bytes};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,15 +18,14 @@ use super::entries::{encoded, shelf};
 use super::error::{Kind, Problem};
 use super::request::{self, fields};
 use super::signed::signature;
-use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::check::EXPIRY_NOTICE;
 use crate::kb::diff::Diff;
+use crate::kb::formats::{self, Incoming, Reading};
 use crate::kb::merge::Mode;
-use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
-use crate::publish::{self, Outcome};
-use crate::release::entries_of;
+use crate::kb::{EntryId, KnowledgeBase};
+use crate::publish::{self, Difference, Outcome, Side};
 use crate::store::{Collected, Record, Revision, Served, Shelf};
 
 /// The largest file to import, in bytes.
@@ -72,6 +71,11 @@ struct ImportQuery {
     /// Say what would change, and change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// The zone of dates and times that come without one, as an offset from
+    /// UTC such as `+08:00`, which it is without this.
+    time_zone: Option<String>,
+    /// Headings of columns that hold nothing of the knowledge base, one a line.
+    ignore_columns: Option<String>,
 }
 
 /// What an import changes in the draft.
@@ -104,19 +108,26 @@ async fn import(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
-    let ImportQuery { format, mode, dry_run } = asked(query)?;
+    let ImportQuery { format, mode, dry_run, time_zone, ignore_columns } = asked(query)?;
+    let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
+        formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
+    })?;
+    let ignored: Vec<String> =
+        ignore_columns.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
     let signature = signature(&headers)?;
     let bytes = request::bytes(request, IMPORT_BYTES).await?;
     server
         .author(move |server| {
             let shelf = named(server, &kb)?.signed(signature);
-            let file = Uploaded::new(&format, &bytes)?;
-            if file.read_into(&KnowledgeBase::default(), Mode::Replace)?.entries().is_empty() {
+            let name = format!("import.{}", ending(&format)?);
+            let reading = Reading { zone, ignore: &ignored, ..Reading::default() };
+            let file = Incoming::of_bytes(std::path::Path::new(&name), &bytes, &reading)?;
+            if file.is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
             let mut diff = Diff::default();
-            let mut change = |draft: KnowledgeBase| {
-                let merged = file.read_into(&draft, mode)?;
+            let change = |draft: KnowledgeBase| {
+                let merged = file.into_base(&draft, mode)?;
                 diff = Diff::between(draft.entries(), merged.entries());
                 Ok(merged)
             };
@@ -144,28 +155,6 @@ fn ending(format: &str) -> Result<&str, Problem> {
     }
     let detail = format!("`format` is jsonl, csv or xlsx, got {format:?}");
     Err(Problem::new(Kind::InvalidField, detail).of_field("format"))
-}
-
-/// A file that came with a request, read as the command line reads one from
-/// the disk.
-struct Uploaded {
-    _folder: tempfile::TempDir,
-    path: std::path::PathBuf,
-}
-
-impl Uploaded {
-    fn new(format: &str, bytes: &[u8]) -> Result<Self, Problem> {
-        let ending = ending(format)?;
-        let folder =
-            tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
-        let path = folder.path().join(format!("file.{ending}"));
-        std::fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
-        Ok(Self { _folder: folder, path })
-    }
-
-    fn read_into(&self, draft: &KnowledgeBase, mode: Mode) -> crate::error::Result<KnowledgeBase> {
-        formats::read_into(draft, &self.path, &formats::Reading::default(), mode)
-    }
 }
 
 /// In which format the draft is wanted.
@@ -225,7 +214,7 @@ async fn export(
     post,
     path = "/v1/kbs/{kb}/check",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({})),
+    request_body(content = Object, example = json!({"expiry_days": 30})),
     responses(
         (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -238,15 +227,21 @@ async fn check(
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Wanted {}
-    let Wanted {} = fields(request::json(request, REQUEST_BYTES).await?)?;
+    struct Wanted {
+        #[serde(default = "notice")]
+        expiry_days: u16,
+    }
+    fn notice() -> u16 {
+        EXPIRY_NOTICE
+    }
+    let Wanted { expiry_days } = fields(request::json(request, REQUEST_BYTES).await?)?;
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?;
             let registry = std::sync::Arc::clone(server.registry());
             server.jobs().start("check", &kb, move |progress| {
-                let findings =
-                    publish::examine(&shelf, registry.models().for_building()?, EXPIRY_NOTICE, progress)?;
+                let encoder = registry.models().for_building()?;
+                let findings = publish::examine(&shelf, encoder, expiry_days, progress)?;
                 Ok(json!({"findings": findings}))
             })
         })
@@ -322,7 +317,7 @@ async fn publish_draft(
                 let request = publish::Request {
                     models: registry.models(),
                     encoder: registry.models().for_building()?,
-                    max_wrong: DEFAULT_MAX_WRONG,
+                    default_goal: registry.default_goal(),
                     forced: force,
                     progress,
                 };
@@ -354,14 +349,14 @@ struct DiffQuery {
     to: String,
 }
 
-/// Compare two releases, or one with the draft: entries, and the labelled
-/// questions whose outcome is another one.
+/// Compare two releases, or one with the draft: entries, lexicon, and the
+/// labelled questions whose outcome is another one.
 #[utoipa::path(
     get,
     path = "/v1/kbs/{kb}/diff",
     params(("kb" = String, Path, description = "The knowledge base."), DiffQuery),
     responses(
-        (status = 200, description = "As `zhida kb diff --json`.", body = Object),
+        (status = 200, description = "As `zhida kb diff --json`; `lexicon` holds the lines that differ.", body = Object),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -369,43 +364,24 @@ async fn diff(
     State(server): State<Server>,
     Path(kb): Path<String>,
     query: Result<Query<DiffQuery>, Refusal>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Difference>, Problem> {
     let DiffQuery { from, to } = asked(query)?;
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?;
             let known = shelf.versions()?;
-            let number = |name: &str, text: &str| match text.parse::<u32>() {
-                _ if text == "draft" => Ok(None),
-                Ok(number) if known.contains(&number) => Ok(Some(number)),
+            let side = |name: &str, text: &str| match text.parse::<Side>() {
+                Ok(Side::Draft) => Ok(Side::Draft),
+                Ok(Side::Release(number)) if known.contains(&number) => Ok(Side::Release(number)),
                 _ => {
                     let detail = format!("`{name}` is a release or `draft`, got {text:?}");
                     let known = known.iter().map(u32::to_string).collect();
                     Err(Problem { known, ..Problem::new(Kind::UnknownRelease, detail).of_field(name) })
                 }
             };
-            let entries = |side: Option<u32>| -> crate::error::Result<Vec<Entry>> {
-                match side {
-                    None => Ok(shelf.draft()?.entries().to_vec()),
-                    Some(number) => entries_of(&shelf.release_folder(number)),
-                }
-            };
-            let (before, after) = (number("from", &from)?, number("to", &to)?);
-            let found = Diff::between(&entries(before)?, &entries(after)?);
-            let queries = publish::queries(&shelf)?;
-            let compared = match (before, after) {
-                (Some(before), Some(after)) if !queries.is_empty() => {
-                    let models = server.registry().models();
-                    let (before, after) = (models.open(&shelf, before)?, models.open(&shelf, after)?);
-                    Some(publish::compare(before, after, &queries, DEFAULT_MAX_WRONG, &|_, _, _| ())?)
-                }
-                _ => None,
-            };
-            let mut report = serde_json::to_value(&found).map_err(|e| Error::internal("diff", e))?;
-            report["from"] = json!(from);
-            report["to"] = json!(to);
-            report["queries"] = json!(compared);
-            Ok(Json(report))
+            let sides = (side("from", &from)?, side("to", &to)?);
+            let registry = server.registry();
+            Ok(Json(publish::difference(&shelf, registry.models(), sides, registry.default_goal())?))
         })
         .await
 }

@@ -88,7 +88,7 @@ pub(super) struct EntryItem {
     author: String,
 }
 
-fn etag(revision: i64) -> String {
+pub(super) fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
@@ -320,13 +320,8 @@ async fn patch(
             let entry = entry_of(value, Some(&id.0))?;
             // What was patched is what was read, whatever the client expects.
             let seen = Expected::Revisions(vec![stored.revision]);
-            let fits = match &expected {
-                Expected::Revisions(revisions) => revisions.contains(&stored.revision),
-                Expected::Absent => false,
-                Expected::Present | Expected::Anything => true,
-            };
-            if !fits {
-                return Err(Error::Stale { entry: id.0, current: Some(stored.revision) }.into());
+            if !expected.allows(Some(stored.revision)) {
+                return Err(Error::stale(&id, Some(stored.revision)).into());
             }
             let edited = shelf.edit(&id, Edit::Put(entry), &seen, live)?;
             Ok(replied(server, &kb, edited, StatusCode::OK))
@@ -403,8 +398,8 @@ fn replied(server: &Server, kb: &str, edited: Edited, status: StatusCode) -> Res
     response
 }
 
-fn needs_condition(current: i64) -> Problem {
-    let detail = "send `If-Match` with the ETag of the entry that you saw, so that nobody's edit is lost";
+pub(super) fn needs_condition(current: i64) -> Problem {
+    let detail = "send `If-Match` with the ETag of what you saw, so that nobody's edit is lost";
     Problem { current: Some(etag(current)), ..Problem::new(Kind::PreconditionRequired, detail) }
 }
 
@@ -437,7 +432,7 @@ fn tags(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<Tags>, P
 }
 
 /// The condition of an edit; `None` when the client names none.
-fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
     match (tags(headers, header::IF_MATCH)?, tags(headers, header::IF_NONE_MATCH)?) {
         (Some(Tags::Any), None) => Ok(Some(Expected::Present)),
         (Some(Tags::These(revisions)), None) => Ok(Some(Expected::Revisions(revisions))),

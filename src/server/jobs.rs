@@ -64,7 +64,7 @@ enum Outcome {
 pub(super) struct Job {
     /// Its name.
     id: String,
-    /// `publish` or `check`.
+    /// `publish`, `check` or `rule-test`.
     kind: &'static str,
     /// The knowledge base.
     kb: String,

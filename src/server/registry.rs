@@ -149,6 +149,11 @@ impl Registry {
         self.was_ready.load(Ordering::Acquire) && self.view.load().engines().next().is_some()
     }
 
+    /// The goal of knowledge bases that have none of their own.
+    pub fn default_goal(&self) -> f64 {
+        self.max_wrong
+    }
+
     /// The engine for a knowledge base; without a name the default one's, or
     /// the only one's.
     pub fn engine(&self, kb: Option<&str>) -> std::result::Result<Arc<Engine>, Problem> {

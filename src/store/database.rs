@@ -70,6 +70,25 @@ pub(super) mod schema {
         }
     }
     diesel::table! {
+        lexicon (kb, position) {
+            kb -> Integer,
+            position -> BigInt,
+            revision -> BigInt,
+        }
+    }
+    diesel::table! {
+        lexicon_revisions (kb, number) {
+            kb -> Integer,
+            number -> BigInt,
+            action -> Text,
+            before -> Nullable<Text>,
+            content -> Nullable<Text>,
+            at -> Text,
+            author -> Text,
+            reason -> Nullable<Text>,
+        }
+    }
+    diesel::table! {
         claims (kb, kind, text) {
             kb -> Integer,
             kind -> Text,
@@ -102,6 +121,7 @@ pub(super) mod schema {
         }
     }
     diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
+    diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
 }
 
 /// The database of a data directory.

@@ -75,6 +75,11 @@ impl Action {
         }
     }
 
+    /// What a record means by a name.
+    pub(super) fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|action| action.name() == name).unwrap_or(Self::Change)
+    }
+
     /// What leads from one state of an entry to another one.
     pub(super) fn between(before: Option<&Entry>, after: Option<&Entry>) -> Self {
         match (before, after) {
@@ -92,14 +97,14 @@ impl Action {
     }
 }
 
-/// One change of one entry.
+/// One change of one entry, or of one line of the lexicon.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Revision {
     /// Counts up from 1 within a knowledge base.
     pub number: i64,
-    /// The entry's id.
-    #[schema(value_type = String)]
-    pub entry: EntryId,
+    /// The entry's id; `null` for a line of the lexicon.
+    #[schema(value_type = Option<String>)]
+    pub entry: Option<EntryId>,
     /// What was done.
     pub action: Action,
     /// When, RFC 3339 in UTC.
@@ -110,10 +115,10 @@ pub struct Revision {
     pub reason: Option<String>,
     /// Whether customers got it at once, without a publication.
     pub live: bool,
-    /// The entry before; `null` when it is new.
+    /// The entry or the line before; `null` when it is new.
     #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
-    /// The entry afterwards; `null` when it was removed.
+    /// The entry or the line afterwards; `null` when it was removed.
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
 }
@@ -121,6 +126,18 @@ pub struct Revision {
 /// The row of a knowledge base, if it exists.
 pub(super) fn find(connection: &mut SqliteConnection, name: &str) -> Outcome<Option<Kb>> {
     Ok(kbs::table.filter(kbs::name.eq(name)).select(Kb::as_select()).first(connection).optional()?)
+}
+
+/// The row of a knowledge base.
+///
+/// # Errors
+/// When it does not exist.
+pub(super) fn known(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> {
+    if let Some(kb) = find(connection, name)? {
+        return Ok(kb);
+    }
+    let known = kbs::table.order(kbs::name).select(kbs::name).load(connection)?;
+    Err(Error::Unknown { what: "knowledge base", name: name.to_owned(), known }.into())
 }
 
 /// The row of a knowledge base, which is made if it does not exist.
@@ -321,7 +338,7 @@ pub(super) fn disclaim(connection: &mut SqliteConnection, kb: i32, entry: &str) 
     Ok(())
 }
 
-/// The revisions of a knowledge base or of one of its entries, newest first.
+/// The revisions of all entries or of one, newest first.
 pub(super) fn history(
     connection: &mut SqliteConnection,
     kb: i32,
@@ -353,11 +370,10 @@ pub(super) fn history(
                     .flatten(),
             };
             let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
-            let action = Action::ALL.into_iter().find(|action| action.name() == row.action);
             Ok(Revision {
                 number: row.number,
-                entry: EntryId(row.entry),
-                action: action.unwrap_or(Action::Change),
+                entry: Some(EntryId(row.entry)),
+                action: Action::named(&row.action),
                 at: row.at,
                 author: row.author,
                 reason: row.reason,

@@ -31,6 +31,18 @@ pub enum Expected {
     Revisions(Vec<i64>),
 }
 
+impl Expected {
+    /// Whether a state is the expected one; `None` when it is not there.
+    pub fn allows(&self, current: Option<i64>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Present => current.is_some(),
+            Self::Absent => current.is_none(),
+            Self::Revisions(seen) => current.is_some_and(|revision| seen.contains(&revision)),
+        }
+    }
+}
+
 /// What becomes of an entry.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made once per edit and moved once")]
@@ -177,20 +189,11 @@ impl Shelf {
     /// keywords; [`Error::NoEntry`] when it is not there to be changed.
     pub fn edit(&self, id: &EntryId, edit: Edit, expected: &Expected, live: bool) -> Result<Edited> {
         self.store.database.write(|connection| {
-            let Some(kb) = draft::find(connection, &self.name)? else {
-                let known = kbs::table.order(kbs::name).select(kbs::name).load(connection)?;
-                return Err(Error::Unknown { what: "knowledge base", name: self.name.clone(), known }.into());
-            };
+            let kb = draft::known(connection, &self.name)?;
             let known = stored(connection, kb.id, id)?;
             let current = known.as_ref().map(|(stored, _)| stored.revision);
-            let as_expected = match expected {
-                Expected::Anything => true,
-                Expected::Present => current.is_some(),
-                Expected::Absent => current.is_none(),
-                Expected::Revisions(seen) => current.is_some_and(|revision| seen.contains(&revision)),
-            };
-            if !as_expected {
-                return Err(Error::Stale { entry: id.0.clone(), current }.into());
+            if !expected.allows(current) {
+                return Err(Error::stale(id, current).into());
             }
             let before = known.as_ref().map(|(stored, _)| &stored.entry);
             let after = match (edit, before) {

@@ -1,10 +1,9 @@
 //! What must survive?
 //!
 //! ```text
-//! data/zhida.db                  drafts with their history, records of releases, what is served
-//! data/kbs/NAME/lexicon.jsonl    the words that its authors add, if any
-//! data/kbs/NAME/releases/12/     what was published, never changed again
-//! data/models/NAME/              models that were fetched or adapted
+//! data/zhida.db                drafts with their words and history, records of releases, what is served
+//! data/kbs/NAME/releases/12/   what was published, never changed again
+//! data/models/NAME/            models that were fetched or adapted
 //! ```
 //!
 //! A [`Store`] is the data directory, a [`Shelf`] one knowledge base in it.
@@ -21,6 +20,7 @@ mod models;
 mod queries;
 mod releases;
 mod signature;
+mod words;
 
 pub use collect::Collected;
 pub use draft::{Action, Revision};
@@ -28,6 +28,7 @@ pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use models::Models;
 pub use releases::{Approval, Publication, Record, Served};
 pub use signature::Signature;
+pub use words::Words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,12 +37,10 @@ use diesel::prelude::*;
 
 use self::database::Database;
 use self::database::schema::kbs;
-use crate::disk::write_whole;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::kb::{EntryId, KnowledgeBase, formats};
+use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Built, Release};
-use crate::text::AuthoredLexicon;
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -194,6 +193,11 @@ impl Shelf {
         })
     }
 
+    /// The goal, or another one when it has none.
+    pub fn goal_or(&self, default: f64) -> Result<f64> {
+        Ok(self.goal()?.unwrap_or(default))
+    }
+
     /// The goal; `None` for the default.
     pub fn goal(&self) -> Result<Option<f64>> {
         Ok(self.head()?.and_then(|head| head.max_wrong))
@@ -232,34 +236,19 @@ impl Shelf {
         Ok(self.draft_and_revision()?.0)
     }
 
-    /// The words that the authors add to the shipped ones.
-    pub fn lexicon(&self) -> Result<AuthoredLexicon> {
-        formats::read_lexicon(&self.lexicon_path()).map(Option::unwrap_or_default)
-    }
-
-    /// Replaces the authors' words.
-    pub fn save_lexicon(&self, lexicon: &AuthoredLexicon) -> Result<()> {
-        let folder = self.folder();
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
-        write_whole(&self.lexicon_path(), &lexicon.write()?)
-    }
-
-    fn lexicon_path(&self) -> PathBuf {
-        self.folder().join("lexicon.jsonl")
-    }
-
     /// The draft and the last revision in it.
     fn draft_and_revision(&self) -> Result<(KnowledgeBase, i64)> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok(None) };
-            Ok(Some((draft::load(connection, kb.id)?, kb.revision)))
+            let entries = draft::load(connection, kb.id)?;
+            let base = KnowledgeBase::of_validated(entries).with_lexicon(words::load(connection, kb.id)?);
+            Ok(Some((base, kb.revision)))
         })?;
-        let (entries, revision) = found.flatten().unwrap_or_default();
-        Ok((KnowledgeBase::of_validated(entries).with_lexicon(self.lexicon()?), revision))
+        Ok(found.flatten().unwrap_or_default())
     }
 
-    /// The revisions of all entries or of one, newest first; with `before`
-    /// only those with a lower number.
+    /// The revisions of everything in the draft or of one entry, newest first;
+    /// with `before` only those with a lower number.
     pub fn history(
         &self,
         entry: Option<&EntryId>,
@@ -268,7 +257,13 @@ impl Shelf {
     ) -> Result<Vec<Revision>> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
-            draft::history(connection, kb.id, entry, before, limit)
+            let mut revisions = draft::history(connection, kb.id, entry, before, limit)?;
+            if entry.is_none() {
+                revisions.extend(words::history(connection, kb.id, before, limit)?);
+                revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+                revisions.truncate(limit);
+            }
+            Ok(revisions)
         })?;
         Ok(found.unwrap_or_default())
     }

@@ -5,7 +5,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 
 use super::database::schema::queries;
 use super::{Shelf, draft};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 impl Shelf {
     /// Attaches a query set, one JSON object an item; an empty one takes it away.
@@ -14,14 +14,7 @@ impl Shelf {
     /// When the knowledge base does not exist.
     pub fn save_queries(&self, lines: &[String]) -> Result<()> {
         self.store.database.write(|connection| {
-            let Some(kb) = draft::find(connection, &self.name)? else {
-                return Err(Error::Unknown {
-                    what: "knowledge base",
-                    name: self.name.clone(),
-                    known: Vec::new(),
-                }
-                .into());
-            };
+            let kb = draft::known(connection, &self.name)?;
             diesel::delete(queries::table.filter(queries::kb.eq(kb.id))).execute(connection)?;
             for (position, line) in (1i64..).zip(lines) {
                 diesel::insert_into(queries::table)

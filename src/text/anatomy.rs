@@ -11,7 +11,7 @@ use super::{Analyzer, StepTrace};
 use crate::error::Result;
 
 /// A sentence taken apart.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Anatomy {
     /// As it was typed.
     pub text: String,
@@ -26,7 +26,7 @@ pub struct Anatomy {
 }
 
 /// A word with its reasons.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Word {
     /// As it stands in the core.
     pub text: String,

@@ -180,6 +180,116 @@ async fn labelled_questions_are_attached_and_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_are_changed_and_tried_over_http() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = app(folder.path());
+    let path = "/v1/kbs/demo/lexicon";
+    let lexicon = |method: Method, tag: Option<&str>, text: &str| {
+        let request = Request::builder()
+            .method(method.clone())
+            .uri(path)
+            .header(
+                header::CONTENT_TYPE,
+                if method == Method::PUT { "application/x-ndjson" } else { "application/json" },
+            )
+            .header("zhida-author", "韩梅梅");
+        let request = if let Some(tag) = tag { request.header(header::IF_MATCH, tag) } else { request };
+        let request = request.body(Body::from(text.to_owned())).expect("a request");
+        let app = app.clone();
+        async move { send(&app, request).await }
+    };
+    let tag = |got: &Got| got.headers["etag"].to_str().expect("text").to_owned();
+
+    let empty = get(&app, path).await;
+    assert_eq!((empty.text().as_str(), tag(&empty).as_str()), ("", "\"0\""));
+    let lines = "{\"synonyms\":[\"发票\",\"凭条\"]}\n{\"stop\":\"麻烦\"}\n";
+    let problem = lexicon(Method::PUT, None, lines).await.problem(428, "precondition-required");
+    assert_eq!(problem["current"], "\"0\"");
+    let got = lexicon(Method::PUT, Some("\"0\""), lines).await;
+    assert_eq!(got.json()["added"].as_array().map(Vec::len), Some(2));
+    let first = tag(&got);
+    assert_eq!(get(&app, path).await.text(), lines);
+    lexicon(Method::PUT, Some("\"0\""), "").await.problem(412, "stale-entry");
+    let faulty = lexicon(Method::PUT, Some(&first), "{\"stop\":\"麻烦\"}\n{\"stop\":\"\"}").await;
+    assert_eq!(faulty.problem(422, "invalid-entry")["problems"][0]["line"], 2);
+
+    let edit = json!({"put": [{"word": "蓝票卡"}], "remove": [{"stop": "麻烦"}]}).to_string();
+    let got = lexicon(Method::PATCH, None, &edit).await;
+    assert_ne!(tag(&got), first);
+    assert_eq!(got.json()["removed"], json!([{"stop": "麻烦"}]));
+    let gone = lexicon(Method::PATCH, None, &edit).await.problem(422, "invalid-entry");
+    assert_eq!(gone["problems"][0]["file"], "remove");
+    lexicon(Method::PATCH, Some(&first), "{}").await.problem(412, "stale-entry");
+    lexicon(Method::PATCH, None, "{\"add\":[]}").await.problem(422, "invalid-field");
+    let history = get(&app, "/v1/kbs/demo/history?limit=3").await.json();
+    assert_eq!(
+        (&history["revisions"][0]["author"], &history["revisions"][0]["entry"]),
+        (&json!("韩梅梅"), &Value::Null)
+    );
+
+    // They are tried before they are served, and compared.
+    let cut = post(&app, "/v1/kbs/demo/tokens", json!({"text": "凭条"})).await.json();
+    assert_eq!(
+        (&cut["words"][0]["canonical"], &cut["words"][0]["own_group"]),
+        (&json!("发票"), &json!(true))
+    );
+    post(&app, "/v1/kbs/demo/tokens", json!({"text": " "})).await.problem(422, "blank-text");
+    let diff = get(&app, "/v1/kbs/demo/diff?from=1&to=draft").await.json();
+    assert_eq!(diff["lexicon"]["added"].as_array().map(Vec::len), Some(2), "{diff}");
+    assert_eq!((&diff["from"], &diff["unchanged"]), (&json!("1"), &json!(4)));
+    let job = ended(&app, &post(&app, "/v1/kbs/demo/releases", json!({})).await).await;
+    assert_eq!(job["result"]["release"], 2, "{job}");
+    let diff = get(&app, "/v1/kbs/demo/diff?from=2&to=draft").await.json();
+    assert_eq!(diff["lexicon"]["unchanged"], 2, "{diff}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_are_tried_over_http() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = app(folder.path());
+    let path = "/v1/kbs/demo/rule-test";
+    let rule = json!({"id": "gold", "question": "金卡有什么用", "answer": "打九折。",
+        "rules": [{"contains": ["金卡"], "without": ["注销"]}]});
+    let texts = json!({"texts": ["我的金卡呢", "注销金卡"]});
+    // An edit that customers do not get yet is tried in the draft.
+    let created = post(&app, "/v1/kbs/demo/entries?draft=true", rule).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
+    let served = post(&app, path, texts.clone()).await.json();
+    assert_eq!(served["items"][0]["claims"], json!([]), "{served}");
+    let job = ended(&app, &post(&app, &format!("{path}?draft=true"), texts.clone()).await).await;
+    let items = &job["result"]["items"];
+    assert_eq!((&items[0]["entry"], &items[0]["reason"]), (&json!("gold"), &json!("rule")), "{job}");
+    assert_eq!(items[1]["claims"][0]["silenced_by"], "注销", "{job}");
+    let filtered = json!({"texts": ["我的金卡呢"], "filter": {"topic": ["没有"]}});
+    let job = ended(&app, &post(&app, &format!("{path}?draft=true"), filtered).await).await;
+    assert_eq!(job["result"]["items"][0]["claims"][0]["eligible"], false, "{job}");
+    post(&app, path, json!({"texts": []})).await.problem(422, "invalid-field");
+    post(&app, path, json!({"texts": ["好"], "filter": {"colour": ["x"]}}))
+        .await
+        .problem(422, "invalid-field");
+    let codes = get(&app, "/v1/check-codes").await.json();
+    assert!(codes.as_array().is_some_and(|codes| codes.len() > 20 && codes[0]["meaning"].is_string()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_read_as_the_request_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = app(folder.path());
+    let table = "编号,标准问题,答案,生效时间,内部备注\na,活动什么时候,看首页公告。,2026年11月1日,别外传\n";
+    let place = "/v1/kbs/demo/import?format=csv&time_zone=-05:00";
+    let got = put_file(&app, Method::POST, place, table).await.problem(422, "invalid-entry");
+    assert_eq!(got["problems"][0]["file"], "import.csv");
+    let ignoring = format!("{place}&ignore_columns=%E5%86%85%E9%83%A8%E5%A4%87%E6%B3%A8");
+    assert_eq!(put_file(&app, Method::POST, &ignoring, table).await.status, StatusCode::OK);
+    let entry = get(&app, "/v1/kbs/demo/entries/a").await.json();
+    assert_eq!(entry["valid_from"], "2026-11-01T00:00:00-05:00");
+    let wrong = "/v1/kbs/demo/import?format=csv&time_zone=soon";
+    put_file(&app, Method::POST, wrong, table).await.problem(422, "invalid-field");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_cancelled_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
@@ -230,6 +340,11 @@ async fn the_description_has_every_path() {
         ("/v1/kbs/{kb}/history", &["get"]),
         ("/v1/kbs/{kb}/gc", &["post"]),
         ("/v1/kbs/{kb}/queries", &["get", "put", "delete"]),
+        ("/v1/kbs/{kb}/goal", &["get", "put"]),
+        ("/v1/kbs/{kb}/lexicon", &["get", "put", "patch"]),
+        ("/v1/kbs/{kb}/tokens", &["post"]),
+        ("/v1/kbs/{kb}/rule-test", &["post"]),
+        ("/v1/check-codes", &["get"]),
         ("/v1/jobs", &["get"]),
         ("/v1/jobs/{id}", &["get", "delete"]),
     ] {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use zhida::kb::EntryId;
-use zhida::release::entries_of;
+use zhida::release::base_of;
 
 use crate::http::Running;
 use crate::store::Desk;
@@ -201,8 +201,8 @@ impl World {
         let (label, version) = match edits.changes.last().and_then(|change| change.entry.as_ref()) {
             Some(entry) => (format!("{current}+{}", edits.edits), version_of(&json!(entry.answer))),
             None => {
-                let entries = entries_of(&shelf.release_folder(current)).expect("readable");
-                let entry = entries.iter().find(|entry| entry.id.0 == ENTRY).expect("there");
+                let base = base_of(&shelf.release_folder(current)).expect("readable");
+                let entry = base.entries().iter().find(|entry| entry.id.0 == ENTRY).expect("there");
                 (current.to_string(), version_of(&json!(entry.answer)))
             }
         };

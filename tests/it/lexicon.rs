@@ -72,6 +72,32 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
+fn lines_are_put_in_and_taken_out_by_what_they_begin_with() {
+    let (before, none) = (words(), AuthoredLexicon::default());
+    let put = lines("{\"synonyms\":[\"返款\",\"退款\",\"回款\"],\"note\":\"财务\"}\n{\"stop\":\"劳驾\"}\n");
+    let after = before.edited(&put, &lines(r#"{"stop":"麻烦"}"#)).unwrap();
+    assert_eq!(after.items().len(), 11, "one more, one changed, one less");
+    assert_eq!(after.items()[2], put.items()[0], "in the place of the one before");
+    let changes = before.changes(&after);
+    assert_eq!(
+        (changes.added.as_slice(), changes.removed.as_slice(), changes.changed.len(), changes.unchanged),
+        (&put.items()[1..], &before.items()[5..6], 1, 9)
+    );
+    assert_eq!(after.edited(&put, &none).unwrap(), after, "said twice is said once");
+    // What is not there, and what contradicts the rest, is told; nothing happens.
+    for (put, remove, part) in [
+        ("", r#"{"stop":"没有的词"}"#, "无法删除"),
+        (r#"{"synonyms":["另一组","退款"]}"#, "", "合并"),
+        (r#"{"stop":"请问"}"#, "", "保护词"),
+    ] {
+        match before.edited(&lines(put), &lines(remove)) {
+            Err(Error::Corpus(found)) => assert!(found[0].message.contains(part), "{}", found[0]),
+            other => panic!("{put} {remove}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn every_fault_names_its_line_and_field() {
     for (line, field, part) in [
         (r#"{"word":"好"}"#, "word", "只有一个字"),
@@ -363,6 +389,34 @@ fn words_are_imported_shown_published_and_served_without_a_restart() {
     sound(&data, &["lexicon", "export", "--out", &out.display().to_string()]);
     assert_eq!(std::fs::read_to_string(&out).unwrap(), words);
 
+    // Single lines, with their history.
+    let more = [
+        "lexicon",
+        "put",
+        "--reason",
+        "客服反馈",
+        r#"{"stop":"麻烦","note":"客套"}"#,
+        r#"{"word":"蓝票卡"}"#,
+    ];
+    assert!(stderr(&kb(&data, &more)).contains("1 added, 0 removed, 1 changed, 1 unchanged"));
+    sound(&data, &["lexicon", "remove", r#"{"word":"蓝票卡"}"#, r#"{"stop":"麻烦"}"#]);
+    sound(&data, &["lexicon", "put", r#"{"stop":"麻烦"}"#]);
+    let missing = kb(&data, &["lexicon", "remove", r#"{"word":"蓝票卡"}"#]);
+    assert!(stderr(&missing).contains("remove:1 [word]"), "{}", stderr(&missing));
+    let history: Value = serde_json::from_str(&sound(&data, &["history", "--json"])).unwrap();
+    let told: Vec<(&str, bool)> = history["revisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["action"].as_str().unwrap(), one["entry"].is_null()))
+        .collect();
+    let expected = [("add", true), ("remove", true), ("remove", true), ("add", true), ("change", true)];
+    assert_eq!(told[..5], expected);
+    assert_eq!(told[7], ("add", false), "then come the entries");
+    assert_eq!(history["revisions"][4]["reason"], "客服反馈");
+    assert_eq!(history["revisions"][4]["before"], json!({"stop": "麻烦"}));
+    assert!(sound(&data, &["history"]).contains("[词表] 停用词 麻烦  （客套）（客服反馈）"));
+
     let bad = kb(&data, &["lexicon", "import", &file("bad.jsonl", "{\"stop\":\"\"}\n")]);
     assert_eq!(bad.status.code(), Some(1));
     assert!(stderr(&bad).contains("bad.jsonl:1 [stop]"), "{}", stderr(&bad));
@@ -378,6 +432,10 @@ fn words_are_imported_shown_published_and_served_without_a_restart() {
     assert_eq!(sound(&data, &["publish"]), "2\n");
     registry.refresh();
     assert_eq!(found().as_deref(), Some("invoice"));
+    let diff: Value = serde_json::from_str(&sound(&data, &["diff", "--json", "1", "2"])).unwrap();
+    assert_eq!(diff["unchanged"], 4);
+    assert_eq!(diff["lexicon"]["added"][1], json!({"stop": "麻烦"}));
+    assert!(sound(&data, &["diff", "1", "draft"]).contains("+ 词表 停用词 麻烦"));
     sound(&data, &["rollback", "1"]);
     registry.refresh();
     assert_eq!(found(), None, "the words go back with their release");

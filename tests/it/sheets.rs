@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::{Value, json};
 use zhida::error::{Error, Problem};
-use zhida::kb::formats::{self, Reading};
+use zhida::kb::formats::{self, Incoming, Reading};
 use zhida::kb::merge::Mode;
 use zhida::kb::{Entry, KnowledgeBase};
 use zhida::store::Store;
@@ -244,7 +244,9 @@ fn a_workbook_of_people_is_read_as_they_mean_it() {
     let seen = std::cell::RefCell::new(Vec::new());
     let progress =
         |stage: &'static str, done: usize, total: usize| seen.borrow_mut().push((stage, done, total));
-    let base = formats::read_with(&path, &Reading { progress: &progress, ..Reading::default() }).unwrap();
+    let base = Incoming::read(&path, &Reading { progress: &progress, ..Reading::default() })
+        .and_then(|file| file.into_base(&KnowledgeBase::default(), Mode::Replace))
+        .unwrap();
     expect_department(&base);
     let seen = seen.into_inner();
     assert!(!seen.is_empty() && seen.iter().all(|(stage, done, total)| *stage == "rows" && done <= total));
@@ -335,7 +337,8 @@ fn a_file_replaces_updates_or_adds() {
         "id,question,answer\ninvoice,怎么开发票,新的答案写在这里。\nnew,几点开门,九点开门。\n",
     )
     .unwrap();
-    let merged = |merge| formats::read_into(&base, &path, &Reading::default(), merge).unwrap();
+    let read_into = |mode| Incoming::read(&path, &Reading::default())?.into_base(&base, mode);
+    let merged = |mode| read_into(mode).unwrap();
     let replaced = merged(Mode::Replace);
     assert_eq!(ids(&replaced), ["invoice", "new"]);
     let updated = merged(Mode::Update);
@@ -347,7 +350,7 @@ fn a_file_replaces_updates_or_adds() {
 
     // What stays and what comes must not claim the same question.
     std::fs::write(&path, "id,question,answer\nother,支持货到付款吗,不支持。\n").unwrap();
-    let found = problems(formats::read_into(&base, &path, &Reading::default(), Mode::Update));
+    let found = problems(read_into(Mode::Update));
     assert_eq!((found[0].line, found[0].field.as_deref()), (2, Some("question")), "{}", found[0]);
     assert!(found[0].message.contains("现有草稿 第 4 行的“cod”"), "{}", found[0]);
 }

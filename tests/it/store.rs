@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use zhida::kb::{EntryId, KnowledgeBase, formats};
 use zhida::store::{Action, Signature, Store};
+use zhida::text::AuthoredLexicon;
 
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};
 
@@ -252,9 +253,12 @@ fn first_layout(desk: &Desk, releases: u32, current: u32) {
 fn a_directory_of_the_first_layout_moves_in_whole() {
     let desk = Desk::new();
     first_layout(&desk, 3, 2);
+    let words = desk.data().join("kbs/t/lexicon.jsonl");
+    std::fs::write(&words, "{\"stop\":\"麻烦\"}\n").expect("written");
     assert_eq!(desk.sound(&["kb", "list"]), "t\trelease 2\n");
     let shelf = desk.store().shelf("t").expect("there");
-    assert_eq!(shelf.draft().expect("readable"), base(SMALL_KB));
+    let lexicon = AuthoredLexicon::read("w", "{\"stop\":\"麻烦\"}".as_bytes()).expect("sound");
+    assert_eq!(shelf.draft().expect("readable"), base(SMALL_KB).with_lexicon(lexicon));
     assert_eq!(shelf.versions().expect("readable"), [1, 2, 3]);
     assert_eq!(shelf.current().expect("readable"), Some(2));
     assert_eq!(shelf.history(Some(&EntryId("cod".into())), None, 9).expect("readable").len(), 1);
@@ -262,6 +266,11 @@ fn a_directory_of_the_first_layout_moves_in_whole() {
     let folder = desk.data().join("kbs/t");
     assert_eq!(std::fs::read_to_string(folder.join("draft.jsonl.moved")).expect("kept"), SMALL_KB);
     assert!(!folder.join("draft.jsonl").exists() && folder.join("current.moved").exists());
+    assert_eq!(desk.sound(&["kb", "lexicon", "--kb", "t"]), "停用词 麻烦\n");
+    assert!(!words.exists());
+    // A file that comes later has nothing to say: the database holds the words.
+    std::fs::write(&words, "{\"stop\":\"劳驾\"}\n").expect("written");
+    assert_eq!(desk.sound(&["kb", "lexicon", "--kb", "t"]), "停用词 麻烦\n");
     let reply = desk.json(&["ask", "--kb", "t", "--json", "退款多久到账"]);
     assert!(reply["answer"]["text"].as_str().is_some_and(|text| text.contains("1 到 5")), "{reply}");
     desk.sound(&["kb", "rollback", "--kb", "t", "3"]);

@@ -10,7 +10,8 @@ use zhida::decide::{Decision, Generation, Reason};
 use zhida::encoder::Encoder;
 use zhida::engine::{Engine, Filter, Options};
 use zhida::kb::check::check_ahead;
-use zhida::kb::formats::Reading;
+use zhida::kb::formats::{Incoming, Reading};
+use zhida::kb::merge::Mode;
 use zhida::kb::{KnowledgeBase, formats};
 use zhida::release::Build;
 use zhida::retrieve::{Except, exact::Match};
@@ -200,11 +201,9 @@ fn a_time_without_a_zone_is_in_the_zone_of_the_import() {
             ("+08:00", "2026-11-01T00:00:00+08:00", "2026-11-11T20:30:00+08:00"),
             ("-05:00", "2026-11-01T00:00:00-05:00", "2026-11-11T20:30:00-05:00"),
         ] {
-            let base = formats::read_with(
-                &path,
-                &Reading { zone: formats::zone(zone).unwrap(), ..Reading::default() },
-            )
-            .unwrap();
+            let reading = Reading { zone: formats::zone(zone).unwrap(), ..Reading::default() };
+            let file = Incoming::read(&path, &reading).unwrap();
+            let base = file.into_base(&KnowledgeBase::default(), Mode::Replace).unwrap();
             let entry = &base.entries()[0];
             assert_eq!(entry.valid_from, Some(at(from)), "{name} {zone}");
             assert_eq!(entry.valid_until, Some(at(until)), "{name} {zone}");

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::lexicon;
 use crate::error::{Error, Result};
 use crate::kb::EntryId;
 use crate::store::{Revision, Served, Shelf};
+use crate::text::lexicon::Item;
 
 /// Prints the history, newest first.
 pub(crate) fn run(shelf: &Shelf, entry: Option<&str>, limit: usize, as_json: bool) -> Result<ExitCode> {
@@ -34,18 +36,23 @@ pub(crate) fn run(shelf: &Shelf, entry: Option<&str>, limit: usize, as_json: boo
 }
 
 fn revision(one: &Revision) -> String {
-    let question = |side: &Option<Value>| {
-        side.as_ref().and_then(|entry| entry["question"].as_str()).unwrap_or_default().to_owned()
+    let side = one.after.as_ref().or(one.before.as_ref());
+    let subject = match &one.entry {
+        Some(id) => {
+            format!("[{id}] {}", side.and_then(|entry| entry["question"].as_str()).unwrap_or_default())
+        }
+        None => {
+            let line = side.and_then(|line| serde_json::from_value::<Item>(line.clone()).ok());
+            format!("[词表] {}", line.as_ref().map(lexicon::in_words).unwrap_or_default())
+        }
     };
-    let asked = if one.after.is_some() { question(&one.after) } else { question(&one.before) };
     let mut line = format!(
-        "#{}\t{}\t{}\t{}{}\t[{}] {asked}{}",
+        "#{}\t{}\t{}\t{}{}\t{subject}{}",
         one.number,
         one.at,
         one.author,
         one.action.name(),
         if one.live { " (live)" } else { "" },
-        one.entry,
         because(one.reason.as_deref())
     );
     if let (Some(Value::Object(before)), Some(Value::Object(after))) = (&one.before, &one.after) {

@@ -1,21 +1,40 @@
 //! `zhida kb lexicon`: which words does a knowledge base add?
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::signed::Signed;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::store::Shelf;
+use crate::store::{Expected, Shelf};
 use crate::text::AuthoredLexicon;
-use crate::text::lexicon::{Item, What};
+use crate::text::lexicon::{Item, LexiconChanges, LineChange, What};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Action {
     /// Print the lexicon for people.
     Show,
+    /// Put lines in, each in the place of the one of its kind that begins with
+    /// the same word; all count from the next release on.
+    Put {
+        #[command(flatten)]
+        signed: Signed,
+        /// A line as in a file, such as {"synonyms":["退货","退掉"]}.
+        #[arg(required = true, value_name = "JSON")]
+        lines: Vec<String>,
+    },
+    /// Take lines out, named by their kind and first word: {"stop":"麻烦"}.
+    Remove {
+        #[command(flatten)]
+        signed: Signed,
+        /// A line as in a file.
+        #[arg(required = true, value_name = "JSON")]
+        lines: Vec<String>,
+    },
     /// Replace the lexicon by a file; it counts from the next release on.
     Import {
+        #[command(flatten)]
+        signed: Signed,
         /// Say what would change, and change nothing.
         #[arg(long)]
         dry_run: bool,
@@ -30,10 +49,19 @@ pub(super) enum Action {
     },
 }
 
-pub(super) fn run(shelf: &Shelf, action: &Action) -> Result<ExitCode> {
+pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
+    let given = |name: &str, lines: &[String]| AuthoredLexicon::read(name, lines.join("\n").as_bytes());
     match action {
         Action::Show => show(&shelf.lexicon()?),
-        Action::Import { dry_run, file } => return import(shelf, file, *dry_run),
+        Action::Put { signed, lines } => {
+            let put = given("put", lines)?;
+            change(shelf, signed, |before| before.edited(&put, &AuthoredLexicon::default()))?;
+        }
+        Action::Remove { signed, lines } => {
+            let remove = given("remove", lines)?;
+            change(shelf, signed, |before| before.edited(&AuthoredLexicon::default(), &remove))?;
+        }
+        Action::Import { signed, dry_run, file } => import(shelf, signed, file, *dry_run)?,
         Action::Export { out } => {
             let lexicon = shelf.lexicon()?;
             write_whole(out, &lexicon.write()?)?;
@@ -43,35 +71,57 @@ pub(super) fn run(shelf: &Shelf, action: &Action) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(shelf: &Shelf, file: &Path, dry_run: bool) -> Result<ExitCode> {
+fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<()> {
     let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
     let lexicon = AuthoredLexicon::read(&file.display().to_string(), &bytes)?;
-    // A lexicon that was damaged by hand is replaced like any other.
-    let before = shelf.lexicon().unwrap_or_default();
-    let lines = |lexicon: &AuthoredLexicon| lexicon.items().iter().cloned().collect::<HashSet<Item>>();
-    let (old, new) = (lines(&before), lines(&lexicon));
-    for item in before.items().iter().filter(|item| !new.contains(*item)) {
-        eprintln!("- {}", in_words(item));
-    }
-    for item in lexicon.items().iter().filter(|item| !old.contains(*item)) {
-        eprintln!("+ {}", in_words(item));
-    }
     if !dry_run {
-        shelf.save_lexicon(&lexicon)?;
+        return change(shelf, signed, |_| Ok(lexicon));
     }
+    tell(&shelf, &shelf.lexicon()?.changes(&lexicon), " (dry run: nothing was written)");
+    Ok(())
+}
+
+fn change(
+    shelf: Shelf,
+    signed: &Signed,
+    change: impl FnOnce(&AuthoredLexicon) -> Result<AuthoredLexicon>,
+) -> Result<()> {
+    let shelf = shelf.signed(signed.signature()?);
+    let (changes, _) = shelf.change_lexicon(&Expected::Anything, change)?;
+    let then = format!("; it counts from the next `zhida kb publish --kb {}` on", shelf.name());
+    tell(&shelf, &changes, &then);
+    Ok(())
+}
+
+fn tell(shelf: &Shelf, changes: &LexiconChanges, then: &str) {
+    for line in in_lines(changes) {
+        eprintln!("{line}");
+    }
+    let LexiconChanges { added, removed, changed, unchanged } = changes;
     eprintln!(
-        "{}: {} added, {} removed, {} unchanged{}",
+        "{}: {} added, {} removed, {} changed, {unchanged} unchanged{then}",
         shelf.name(),
-        new.difference(&old).count(),
-        old.difference(&new).count(),
-        new.intersection(&old).count(),
-        if dry_run {
-            " (dry run: nothing was written)".to_owned()
-        } else {
-            format!("; it counts from the next `zhida kb publish --kb {}` on", shelf.name())
-        }
+        added.len(),
+        removed.len(),
+        changed.len(),
     );
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what differs between two lexicons.
+pub(super) fn print_changes(changes: &LexiconChanges) {
+    for line in in_lines(changes) {
+        say!("{line}");
+    }
+}
+
+fn in_lines(changes: &LexiconChanges) -> Vec<String> {
+    let removed = changes.removed.iter().map(|item| format!("- 词表 {}", in_words(item)));
+    let added = changes.added.iter().map(|item| format!("+ 词表 {}", in_words(item)));
+    let changed = changes
+        .changed
+        .iter()
+        .map(|LineChange { before, after }| format!("~ 词表 {} → {}", in_words(before), in_words(after)));
+    removed.chain(added).chain(changed).collect()
 }
 
 fn show(lexicon: &AuthoredLexicon) {
@@ -89,7 +139,8 @@ fn show(lexicon: &AuthoredLexicon) {
     );
 }
 
-fn in_words(item: &Item) -> String {
+/// A line of a lexicon for people.
+pub(super) fn in_words(item: &Item) -> String {
     let (_, name) = item.what.name();
     let mut text = match &item.what {
         What::Word { word, frequency, tag } => {

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Place, Side};
-use crate::decide::policy::DEFAULT_MAX_WRONG;
+use super::Place;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
-use crate::publish::{self, Comparison};
-use crate::store::{Models, Shelf};
+use crate::publish::Comparison;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,19 +45,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         lines.len()
     );
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the labelled questions say of two releases; `None` without any, or
-/// when a side is the draft, which has no index.
-pub(crate) fn between(shelf: &Shelf, before: Side, after: Side) -> Result<Option<Comparison>> {
-    let (Side::Release(before), Side::Release(after)) = (before, after) else { return Ok(None) };
-    let queries = publish::queries(shelf)?;
-    if queries.is_empty() {
-        return Ok(None);
-    }
-    let models = Models::named(shelf.store());
-    let (before, after) = (models.open(shelf, before)?, models.open(shelf, after)?);
-    publish::compare(before, after, &queries, DEFAULT_MAX_WRONG, &|_, _, _| ()).map(Some)
 }
 
 /// Prints what flipped, and how it adds up.

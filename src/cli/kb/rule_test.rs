@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         }
         (None, text) => text.iter().cloned().collect(),
     };
-    let engine = Engine::new(Arc::new(release(args)?), DEFAULT_MAX_WRONG);
+    let engine = engine(args)?;
     for text in texts {
         let options = Options { filter: args.filter.as_ref(), ..Options::default() };
         let test = engine.rule_test(&text, options)?;
@@ -54,20 +54,15 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn release(args: &Args) -> Result<crate::release::Release> {
+fn engine(args: &Args) -> Result<Engine> {
     if file_named(&args.kb).is_some() {
-        return args.common.release(&args.kb);
+        return Ok(Engine::new(Arc::new(args.common.release(&args.kb)?), DEFAULT_MAX_WRONG));
     }
     let shelf = args.common.store().shelf(&args.kb)?;
-    let base = shelf.draft()?;
-    if !base.entries().iter().any(|entry| entry.enabled) {
-        return Err(Error::Refused(format!(
-            "knowledge base {} has no enabled entry; there is no rule",
-            args.kb
-        )));
-    }
     let bars = progress::Bars::new();
-    publish::index(&shelf, &base, args.common.encoder()?, &|stage, done, total| bars.show(stage, done, total))
+    publish::engine_of_draft(&shelf, args.common.encoder()?, DEFAULT_MAX_WRONG, &|stage, done, total| {
+        bars.show(stage, done, total);
+    })
 }
 
 fn print(test: &RuleTest) {

@@ -17,7 +17,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Lexicon, Normalizer, protecting};
@@ -25,7 +25,8 @@ use crate::error::{Error, Problem, Result};
 use crate::text::MAX_CHARS;
 
 /// One line of a lexicon.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = LexiconLine, example = json!({"synonyms": ["退货", "退掉"], "note": "老顾客这么叫"}))]
 pub struct Item {
     /// What it says.
     #[serde(flatten)]
@@ -36,7 +37,8 @@ pub struct Item {
 }
 
 /// What a line of a lexicon says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = LexiconWhat)]
 #[serde(untagged)]
 pub enum What {
     /// Segmentation keeps a word whole.
@@ -87,6 +89,22 @@ impl What {
             Self::Background { .. } => ("background", "无关问题"),
         }
     }
+
+    /// What it speaks of, in the authors' order.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::Word { word: text, .. }
+            | Self::Stop { stop: text }
+            | Self::Protected { protected: text }
+            | Self::Background { background: text } => std::slice::from_ref(text),
+            Self::Synonyms { synonyms, .. } => synonyms,
+        }
+    }
+
+    /// What the line goes by in its lexicon: its kind and the first thing it speaks of.
+    pub fn key(&self) -> (&'static str, &str) {
+        (self.name().0, self.texts().first().map_or("", String::as_str))
+    }
 }
 
 /// The keys of which every line has exactly one.
@@ -127,6 +145,64 @@ impl AuthoredLexicon {
         Ok(Self { items: items.into_iter().map(|(_, item)| item).collect() })
     }
 
+    /// Lines that were validated before: those of a record.
+    pub(crate) fn of_validated(items: Vec<Item>) -> Self {
+        Self { items }
+    }
+
+    /// The lexicon with some lines put in, each in the place of the one that
+    /// goes by the same [key](What::key), and others taken out by their keys.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] with every fault: a line to take out that is not
+    /// there, and what the lines contradict each other in afterwards.
+    pub fn edited(&self, put: &Self, remove: &Self) -> Result<Self> {
+        let mut items = self.items.clone();
+        let mut missing = Vec::new();
+        for (index, line) in remove.items.iter().enumerate() {
+            let before = items.len();
+            items.retain(|item| item.what.key() != line.what.key());
+            if items.len() == before {
+                let (kind, name) = line.what.name();
+                missing.push(Problem {
+                    file: "remove".to_owned(),
+                    line: index + 1,
+                    column: 0,
+                    field: Some(kind.to_owned()),
+                    message: format!("词表里没有{name}“{}”，无法删除；请先查看词表", line.what.key().1),
+                });
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::Corpus(missing));
+        }
+        for line in &put.items {
+            match items.iter_mut().find(|item| item.what.key() == line.what.key()) {
+                Some(known) => known.clone_from(line),
+                None => items.push(line.clone()),
+            }
+        }
+        Self::read("lexicon", &Self { items }.write()?)
+    }
+
+    /// What leads from one lexicon to another.
+    pub fn changes(&self, after: &Self) -> LexiconChanges {
+        let old: HashMap<_, &Item> = self.items.iter().map(|item| (item.what.key(), item)).collect();
+        let new: HashSet<_> = after.items.iter().map(|item| item.what.key()).collect();
+        let gone = self.items.iter().filter(|item| !new.contains(&item.what.key()));
+        let mut changes = LexiconChanges { removed: gone.cloned().collect(), ..LexiconChanges::default() };
+        for item in &after.items {
+            match old.get(&item.what.key()) {
+                None => changes.added.push(item.clone()),
+                Some(&before) if before == item => changes.unchanged += 1,
+                Some(&before) => {
+                    changes.changed.push(LineChange { before: before.clone(), after: item.clone() });
+                }
+            }
+        }
+        changes
+    }
+
     /// The file that [`Self::read`] reads.
     ///
     /// # Errors
@@ -165,6 +241,28 @@ impl AuthoredLexicon {
             _ => None,
         })
     }
+}
+
+/// What leads from one lexicon to another, line by line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+pub struct LexiconChanges {
+    /// Lines that only the later one has, in its order.
+    pub added: Vec<Item>,
+    /// Lines that only the earlier one has, in its order.
+    pub removed: Vec<Item>,
+    /// Lines that both have and that differ, in the later order.
+    pub changed: Vec<LineChange>,
+    /// Lines that are the same in both.
+    pub unchanged: usize,
+}
+
+/// A line of a lexicon before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LineChange {
+    /// In the earlier lexicon.
+    pub before: Item,
+    /// In the later one.
+    pub after: Item,
 }
 
 struct Reader<'a> {
@@ -317,14 +415,7 @@ impl Reader<'_> {
         let mut group_of: HashMap<String, usize> = HashMap::new();
         for (line, item) in items {
             let (kind, name) = item.what.name();
-            let texts: &[String] = match &item.what {
-                What::Word { word: text, .. }
-                | What::Stop { stop: text }
-                | What::Protected { protected: text }
-                | What::Background { background: text } => std::slice::from_ref(text),
-                What::Synonyms { synonyms, .. } => synonyms,
-            };
-            for text in texts {
+            for text in item.what.texts() {
                 let key = normalizer.exact_key(text);
                 if let Err(message) = sound(&item.what, text, &key, whole.contains(&key)) {
                     self.problem(*line, 0, Some(kind), message);

@@ -1,0 +1,274 @@
+//! Which words does a knowledge base add, and what do its words and rules do?
+//!
+//! The lexicon's `ETag` is its last revision. Who replaces all of it names the
+//! one they saw; single lines are put in and taken out by what they begin
+//! with, and need no condition. Both count from the next release on.
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::entries::{etag, expected, needs_condition, shelf};
+use super::error::{Kind, Problem};
+use super::request::{self, fields};
+use super::signed::signature;
+use crate::engine::{Engine, Filter, Options, RuleTest};
+use crate::error::Error;
+use crate::kb::check::CODES;
+use crate::publish;
+use crate::store::Expected;
+use crate::text::AuthoredLexicon;
+use crate::text::anatomy::Anatomy;
+use crate::text::lexicon::{Item, LexiconChanges};
+
+/// The largest lexicon, in bytes.
+const LEXICON_BYTES: usize = 8 << 20;
+/// The largest of the other bodies, in bytes.
+const REQUEST_BYTES: usize = 64 << 10;
+/// Sentences that are tested at a time.
+const TEXTS: usize = 64;
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    let lexicon = OpenApiRouter::new()
+        .routes(routes!(lexicon, replace, edit))
+        .layer(DefaultBodyLimit::max(LEXICON_BYTES));
+    OpenApiRouter::new()
+        .routes(routes!(tokens))
+        .routes(routes!(rule_test))
+        .routes(routes!(check_codes))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .merge(lexicon)
+}
+
+/// Show the lexicon of the draft as JSONL, with its `ETag`.
+#[utoipa::path(
+    get,
+    path = "/v1/kbs/{kb}/lexicon",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, description = "One line a word, group or question, as in a file.", body = String, content_type = "application/x-ndjson"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn lexicon(State(server): State<Server>, Path(kb): Path<String>) -> Result<Response, Problem> {
+    server
+        .author(move |server| {
+            let words = shelf(server, &kb)?.words()?;
+            let headers = [
+                (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
+                (header::ETAG, etag(words.revision)),
+            ];
+            Ok((headers, words.lexicon.write()?).into_response())
+        })
+        .await
+}
+
+/// Put a lexicon (JSONL) in the place of the one that `If-Match` names.
+#[utoipa::path(
+    put,
+    path = "/v1/kbs/{kb}/lexicon",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A line has a fault; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn replace(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let expected = expected(&headers)?;
+    let bytes = request::bytes(request, LEXICON_BYTES).await?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let Some(expected) = expected else { return Err(needs_condition(shelf.words()?.revision)) };
+            let lexicon = AuthoredLexicon::read("lexicon", &bytes)?;
+            Ok(changed(shelf.change_lexicon(&expected, |_| Ok(lexicon))?))
+        })
+        .await
+}
+
+/// Lines to put in and to take out.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LexiconEdit {
+    /// Each takes the place of the line of its kind that begins with the same
+    /// word, or is added.
+    #[serde(default)]
+    #[schema(value_type = Vec<Item>)]
+    put: Vec<Value>,
+    /// Lines named by their kind and first word, such as `{"stop": "麻烦"}`.
+    #[serde(default)]
+    #[schema(value_type = Vec<Item>)]
+    remove: Vec<Value>,
+}
+
+/// Put lines into the lexicon and take lines out, all of it or nothing.
+#[utoipa::path(
+    patch,
+    path = "/v1/kbs/{kb}/lexicon",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = LexiconEdit, example = json!({"put": [{"synonyms": ["退货", "退掉"]}], "remove": [{"stop": "麻烦"}]})),
+    responses(
+        (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
+        (status = 412, description = "`If-Match` was sent, and somebody else was faster.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A line has a fault, or is not there to be taken out.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn edit(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let signature = signature(&headers)?;
+    let expected = expected(&headers)?.unwrap_or(Expected::Anything);
+    let LexiconEdit { put, remove } = fields(request::json(request, LEXICON_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let (put, remove) = (read("put", &put)?, read("remove", &remove)?);
+            Ok(changed(shelf.change_lexicon(&expected, |before| before.edited(&put, &remove))?))
+        })
+        .await
+}
+
+/// Reads lines as those of a file are read.
+fn read(name: &str, lines: &[Value]) -> crate::error::Result<AuthoredLexicon> {
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    AuthoredLexicon::read(name, lines.join("\n").as_bytes())
+}
+
+fn changed((changes, revision): (LexiconChanges, i64)) -> Response {
+    ([(header::ETAG, etag(revision))], Json(changes)).into_response()
+}
+
+/// Show how a sentence is cut into words with the lexicon of the draft, and why.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/tokens",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"text": "拾光卡plus怎么退"})),
+    responses(
+        (status = 200, body = Anatomy),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn tokens(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    request: Request,
+) -> Result<Json<Anatomy>, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        text: String,
+    }
+    let Wanted { text } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server.author(move |server| Ok(Json(Anatomy::of(&shelf(server, &kb)?.draft()?.analyzer(), &text)?))).await
+}
+
+/// Which state is tested.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TestQuery {
+    /// Test the draft, which has to be indexed first: the reply is a job.
+    #[serde(default)]
+    draft: bool,
+}
+
+/// What rules do to some sentences.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct RuleTests {
+    /// One for each sentence, in their order.
+    items: Vec<RuleTest>,
+}
+
+/// Show which questions, keywords and rules claim a sentence, what silences
+/// them, in which order they win, and what the engine then does.
+///
+/// Asks what is served, live edits included; with `draft=true` the draft.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/rule-test",
+    params(("kb" = String, Path, description = "The knowledge base."), TestQuery),
+    request_body(content = Object, example = json!({"texts": ["多久能到账"], "filter": {"topic": ["售后"]}})),
+    responses(
+        (status = 200, body = RuleTests),
+        (status = 202, description = "With `draft=true`: `Location` is the job's address.", body = super::jobs::Job),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn rule_test(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<TestQuery>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        texts: Vec<String>,
+        filter: Option<Value>,
+    }
+    let Query(TestQuery { draft }) = query.map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))?;
+    let Wanted { texts, filter } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    if texts.is_empty() || texts.len() > TEXTS {
+        let detail = format!("`texts` holds 1 to {TEXTS} sentences, got {}", texts.len());
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("texts"));
+    }
+    let filter = filter.as_ref().map(Filter::read).transpose()?;
+    let test = move |engine: &Engine| -> crate::error::Result<RuleTests> {
+        let options = Options { filter: filter.as_ref(), ..Options::default() };
+        let items = texts.iter().map(|text| engine.rule_test(text, options)).collect::<Result<_, _>>()?;
+        Ok(RuleTests { items })
+    };
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?;
+            let registry = std::sync::Arc::clone(server.registry());
+            if !draft {
+                let engine = registry.engine(Some(&kb))?;
+                return Ok(Json(test(&engine)?).into_response());
+            }
+            server.jobs().start("rule-test", &kb, move |progress| {
+                let engine = publish::engine_of_draft(
+                    &shelf,
+                    registry.models().for_building()?,
+                    registry.default_goal(),
+                    progress,
+                )?;
+                serde_json::to_value(test(&engine)?).map_err(|e| Error::internal("rule-test", e).into())
+            })
+        })
+        .await
+}
+
+/// A kind of finding.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Code {
+    /// As in findings.
+    code: &'static str,
+    /// What it means, for authors.
+    meaning: &'static str,
+}
+
+/// List the kinds of findings of a check.
+#[utoipa::path(get, path = "/v1/check-codes", responses((status = 200, body = Vec<Code>)))]
+async fn check_codes() -> Json<Vec<Code>> {
+    Json(CODES.iter().map(|&(code, meaning)| Code { code, meaning }).collect())
+}
