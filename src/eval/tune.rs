@@ -5,8 +5,6 @@
 //! asks them all at several goals, [`propose`] picks the goal to *set* so that
 //! the goal that is *wanted* is kept on them.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::dataset::LabelledQuery;
@@ -16,7 +14,6 @@ use crate::decide::policy::GOALS;
 use crate::decide::{Decision, Generation};
 use crate::engine::{Engine, Options};
 use crate::error::Result;
-use crate::release::Release;
 
 /// What one goal gives.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,13 +55,13 @@ fn share(hits: usize, n: usize) -> Option<Share> {
     Estimate::share(hits, n).map(|e| Share { value: e.value, interval: [e.low, e.high] })
 }
 
-/// Asks every question at each of [`GOALS`]. `progress` hears how many are
-/// done, of all goals together.
+/// Asks an engine every question at each of [`GOALS`]. `progress` hears how
+/// many are done, of all goals together.
 ///
 /// # Errors
 /// What the engine fails with.
 pub fn trade_off(
-    release: &Arc<Release>,
+    engine: &Engine,
     queries: &[LabelledQuery],
     generation: Generation,
     progress: &(dyn Fn(usize) + Sync),
@@ -74,7 +71,7 @@ pub fn trade_off(
         .iter()
         .enumerate()
         .map(|(index, &max_wrong)| {
-            let engine = Engine::new(Arc::clone(release), max_wrong);
+            let engine = engine.with_goal(max_wrong);
             let before = index * queries.len();
             let predictions = run::predict(&engine, queries, options, &|done| progress(before + done))?;
             let count = |wanted: Verdict| predictions.iter().filter(|p| Verdict::of(p) == wanted).count();
