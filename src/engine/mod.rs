@@ -5,6 +5,7 @@
 //! ([`Live`] makes those of edits).
 
 mod filter;
+mod goals;
 mod live;
 mod reply;
 mod rule_test;
@@ -25,11 +26,12 @@ use crate::decide::policy::{Policies, Policy, Rankings};
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
-use crate::release::{Release, Semantics};
+use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
 use crate::text::Query;
 use filter::Labels;
+use goals::Goals;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +101,8 @@ pub struct Engine {
     policies: Policies,
     /// From this confidence on generation 1 answers before the encoder has run.
     exit: Confidence,
-    /// The policies of goals that single entries have, by goal.
-    own: Vec<(f64, Policies)>,
+    /// The goals that single entries have.
+    own: Goals,
 }
 
 /// A question on its way through the stages.
@@ -125,10 +127,9 @@ impl Engine {
         let two = calibrations.two.as_ref().map(|two| two.calibration.outcomes.as_slice());
         let rankings = Arc::new(Rankings::new(&calibrations.one.outcomes, two));
         let (policies, exit) = (rankings.policies(max_wrong), rankings.exit(max_wrong));
-        let mut engine =
-            Self { release, labels: Labels::default(), rankings, policies, exit, own: Vec::new() };
-        engine.look_at_entries();
-        engine
+        let labels = Labels::of(release.entries());
+        let own = Goals::of(release.entries(), &rankings);
+        Self { release, labels, rankings, policies, exit, own }
     }
 
     /// The same release under another goal.
@@ -138,16 +139,31 @@ impl Engine {
         Self { policies, exit, ..self.clone() }
     }
 
-    /// What depends on the entries, which live edits change.
-    fn look_at_entries(&mut self) {
-        self.labels = Labels::of(self.release.entries());
-        let mut goals: Vec<f64> = self.release.entries().iter().filter_map(|entry| entry.max_wrong).collect();
-        goals.sort_by(f64::total_cmp);
-        goals.dedup();
-        goals.retain(|goal| !self.own.iter().any(|(known, _)| known == goal));
-        for goal in goals {
-            self.own.push((goal, self.rankings.policies(goal)));
+    /// Applies an edit to an engine that nobody reads yet.
+    ///
+    /// # Errors
+    /// When the edit cannot be made; then the engine is of no use any more.
+    fn apply(&mut self, edit: &Edit) -> Result<()> {
+        let release = Arc::make_mut(&mut self.release);
+        let mut before = None;
+        if let Some(at) = release.position(edit.id()) {
+            let entry = &release.entries()[at];
+            self.labels.remove(at, entry);
+            before = entry.max_wrong;
         }
+        release.apply(edit)?;
+        if let Some(at) = release.position(edit.id()) {
+            let entry = &release.entries()[at];
+            self.labels.add(at, entry);
+            if let Some(goal) = entry.max_wrong {
+                self.own.add(goal, &self.rankings);
+            }
+        }
+        // Last, so that a goal that the entry keeps is not drawn anew.
+        if let Some(goal) = before {
+            self.own.remove(goal);
+        }
+        Ok(())
     }
 
     /// What is published.
@@ -313,8 +329,8 @@ impl Engine {
     /// The policy that decides on an entry: its own goal's, or the common one.
     fn policy_for(&self, entry: Option<usize>, generation: Generation) -> &Policy {
         let goal = entry.and_then(|entry| self.release.entries()[entry].max_wrong);
-        let own = goal.and_then(|goal| self.own.iter().find(|(known, _)| *known == goal));
-        own.map_or(&self.policies, |(_, policies)| policies).of(generation)
+        let own = goal.and_then(|goal| self.own.policies(goal));
+        own.unwrap_or(&self.policies).of(generation)
     }
 
     fn decide(
