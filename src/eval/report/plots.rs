@@ -8,8 +8,8 @@ use plotters::prelude::*;
 
 use super::{GenerationReport, Report};
 use crate::error::{Error, Result};
-use crate::eval::metrics::{BINS, best_is_right, bin_of, reliability, risk_coverage};
-use crate::eval::tune::{Choice, Share};
+use crate::eval::metrics::{BINS, Estimate, best_is_right, bin_of, reliability, risk_coverage};
+use crate::eval::tune::Choice;
 
 const SIZE: (u32, u32) = (560, 380);
 const FONT: (&str, i32) = ("sans-serif", 13);
@@ -122,7 +122,7 @@ pub fn trade_off(report: &Report) -> Result<String> {
             .draw_series(LineSeries::new([(0.0, 0.0), (end.min(top), end.min(top))], GOAL.stroke_width(1)))?;
         for generation in &report.generations {
             let colour = colour(generation);
-            let points = |of: fn(&Choice) -> Option<Share>| {
+            let points = |of: fn(&Choice) -> Option<Estimate>| {
                 generation.trade_off.iter().filter_map(move |c| of(c).map(|s| (c.max_wrong, s.value)))
             };
             chart
