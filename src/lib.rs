@@ -19,7 +19,7 @@
 //! 6. [`retrieve::lexical`]: BM25 over words, characters and pairs;
 //!    [`retrieve::wording`]: what else an entry says. When generation 1's
 //!    calibrated confidence is so high that answering first costs no precision
-//!    ([`decide::policy::Policy::exit`]), it answers, and the encoder does not
+//!    ([`decide::policy::Rankings::exit`]), it answers, and the encoder does not
 //!    run.
 //! 7. Generation 2, the fallback: [`encoder`] turns the question into a vector,
 //!    [`retrieve::semantic`] compares it with every phrasing.

@@ -144,7 +144,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
             let bars = progress::Bars::new();
             let total = GOALS.len() * queries.len();
             run.trade_off =
-                tune::trade_off(&release, &queries, generation, &|done| bars.show("goals", done, total))?;
+                tune::trade_off(&engine, &queries, generation, &|done| bars.show("goals", done, total))?;
         }
         runs.push(run);
     }

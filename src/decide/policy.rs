@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::{LISTED, Outcome};
-use super::{Confidence, Decision, Reason};
+use super::{Confidence, Decision, Generation, Reason};
 
 /// The goal of an operator and the bar that keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,26 @@ pub struct Policy {
     /// The share answered and the upper bound of the share wrong among them,
     /// on the calibration questions.
     pub expected: Expected,
+}
+
+/// The policies of both generations under one goal; without an encoder they
+/// are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policies {
+    /// Generation 1's.
+    pub one: Policy,
+    /// Generation 2's.
+    pub two: Policy,
+}
+
+impl Policies {
+    /// That of a generation.
+    pub fn of(&self, generation: Generation) -> &Policy {
+        match generation {
+            Generation::One => &self.one,
+            Generation::Two => &self.two,
+        }
+    }
 }
 
 /// What a bar gives on the calibration questions.
@@ -57,68 +77,16 @@ impl Policy {
     /// chance is no better. The test of one bar is the score test (Wilson 1927)
     /// on the effective number of questions; bars with too few to pass are
     /// skipped.
-    pub fn for_goal(max_wrong: f64, outcomes: &[Option<Outcome>]) -> Self {
-        let total: f64 = outcomes.iter().flatten().map(|Outcome(_, _, weight)| weight).sum();
-        let mut order: Vec<&Outcome> = outcomes.iter().flatten().collect();
-        order.sort_by(|a, b| b.0.value().total_cmp(&a.0.value()));
+    pub fn for_goal(max_wrong: f64, ranking: &Ranking) -> Self {
         let mut policy = Self { max_wrong, bar: Confidence::CERTAIN, expected: Expected::default() };
-        let mut tally = Tally::default();
-        for same in order.chunk_by(|a, b| a.0 == b.0) {
-            same.iter().for_each(|outcome| tally.add(outcome));
-            let bound = tally.bound();
-            if bound <= max_wrong {
-                policy.bar = same[0].0;
-                policy.expected = Expected {
-                    answer_rate: tally.answered / total,
-                    wrong_rate: tally.rate(),
-                    wrong_rate_bound: bound,
-                };
+        for &(bar, expected) in &ranking.bars {
+            if expected.wrong_rate_bound <= max_wrong {
+                (policy.bar, policy.expected) = (bar, expected);
             } else if policy.bar < Confidence::CERTAIN {
                 break;
             }
         }
         policy
-    }
-
-    /// The confidence from which on generation 1 may answer before the encoder
-    /// has run: the lowest one, not below its own bar, at which answering first
-    /// makes no larger share wrong than leaving everything to generation 2. Two
-    /// bars that keep a goal each do not keep it
-    /// together: what only the first is sure of is wrong more often.
-    ///
-    /// A looser goal never has the higher value, so that no question is answered
-    /// under a strict goal and handed off under a loose one.
-    ///
-    /// Both lists of outcomes speak of the same questions, in one order.
-    pub fn exit(max_wrong: f64, one: &[Option<Outcome>], two: &[Option<Outcome>]) -> Confidence {
-        let looser = GOALS.iter().copied().filter(|&goal| goal > max_wrong);
-        let exits = std::iter::once(max_wrong).chain(looser).map(|goal| {
-            let (first, second) = (Self::for_goal(goal, one), Self::for_goal(goal, two));
-            first.exit_before(&second, one, two).value()
-        });
-        Confidence::new(exits.fold(0.0, f64::max))
-    }
-
-    fn exit_before(&self, two: &Self, one: &[Option<Outcome>], outcomes: &[Option<Outcome>]) -> Confidence {
-        let both = || one.iter().zip(outcomes).filter_map(|(one, two)| Some((one.as_ref()?, two.as_ref()?)));
-        let mut tally = Tally::default();
-        both().filter(|(_, o)| o.0 >= two.bar).for_each(|(_, o)| tally.add(o));
-        let alone = tally.rate();
-        let mut order: Vec<(&Outcome, &Outcome)> = both().filter(|(o, _)| o.0 >= self.bar).collect();
-        order.sort_by(|a, b| b.0.0.value().total_cmp(&a.0.0.value()));
-        let mut exit = Confidence::CERTAIN;
-        for same in order.chunk_by(|a, b| a.0.0 == b.0.0) {
-            for (first, second) in same {
-                if second.0 >= two.bar {
-                    tally.remove(second);
-                }
-                tally.add(first);
-            }
-            if tally.rate() <= alone {
-                exit = same[0].0.0;
-            }
-        }
-        exit
     }
 
     /// Decides by the candidates' confidences, best first, and the probability
@@ -148,6 +116,103 @@ impl Policy {
         } else {
             (Decision::Handoff, Reason::NoMatch, offered)
         }
+    }
+}
+
+/// Every bar that a generation's calibration questions can tell apart, the
+/// strictest first, with what it gives. No goal changes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranking {
+    bars: Vec<(Confidence, Expected)>,
+}
+
+impl Ranking {
+    /// Sorts the calibration questions by their confidence.
+    pub fn new(outcomes: &[Option<Outcome>]) -> Self {
+        let total: f64 = outcomes.iter().flatten().map(|Outcome(_, _, weight)| weight).sum();
+        let mut order: Vec<&Outcome> = outcomes.iter().flatten().collect();
+        order.sort_by(|a, b| b.0.value().total_cmp(&a.0.value()));
+        let mut tally = Tally::default();
+        let bars = order.chunk_by(|a, b| a.0 == b.0).map(|same| {
+            same.iter().for_each(|outcome| tally.add(outcome));
+            let expected = Expected {
+                answer_rate: tally.answered / total,
+                wrong_rate: tally.rate(),
+                wrong_rate_bound: tally.bound(),
+            };
+            (same[0].0, expected)
+        });
+        Self { bars: bars.collect() }
+    }
+}
+
+/// The calibration questions of both generations, sorted once: what follows
+/// from a goal comes of looking through them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rankings {
+    one: Ranking,
+    /// `None` without an encoder.
+    two: Option<Ranking>,
+    /// What both generations made of a question, in the order of the questions …
+    both: Vec<(Outcome, Outcome)>,
+    /// … and by generation 1's confidence, the highest first.
+    falling: Vec<(Outcome, Outcome)>,
+}
+
+impl Rankings {
+    /// Sorts the calibration questions. Both lists speak of the same ones, in
+    /// one order; there is no second one without an encoder.
+    pub fn new(one: &[Option<Outcome>], two: Option<&[Option<Outcome>]>) -> Self {
+        let pairs = one.iter().zip(two.unwrap_or_default());
+        let both: Vec<(Outcome, Outcome)> = pairs.filter_map(|(&one, &two)| Some((one?, two?))).collect();
+        let mut falling = both.clone();
+        falling.sort_by(|a, b| b.0.0.value().total_cmp(&a.0.0.value()));
+        Self { one: Ranking::new(one), two: two.map(Ranking::new), both, falling }
+    }
+
+    /// The policies that keep a goal.
+    pub fn policies(&self, max_wrong: f64) -> Policies {
+        let one = Policy::for_goal(max_wrong, &self.one);
+        Policies { one, two: self.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, two)) }
+    }
+
+    /// The confidence from which on generation 1 may answer before the encoder
+    /// has run: the lowest one, not below its own bar, at which answering first
+    /// makes no larger share wrong than leaving everything to generation 2. Two
+    /// bars that keep a goal each do not keep it together: what only the first
+    /// is sure of is wrong more often.
+    ///
+    /// A looser goal never has the higher value, so that no question is answered
+    /// under a strict goal and handed off under a loose one.
+    pub fn exit(&self, max_wrong: f64) -> Confidence {
+        if self.two.is_none() {
+            return self.policies(max_wrong).one.bar;
+        }
+        let looser = GOALS.iter().copied().filter(|&goal| goal > max_wrong);
+        let exits = std::iter::once(max_wrong).chain(looser).map(|goal| self.exit_under(goal).value());
+        Confidence::new(exits.fold(0.0, f64::max))
+    }
+
+    /// The same, and a looser goal may have the higher value.
+    fn exit_under(&self, max_wrong: f64) -> Confidence {
+        let Policies { one, two } = self.policies(max_wrong);
+        let mut tally = Tally::default();
+        self.both.iter().filter(|(_, o)| o.0 >= two.bar).for_each(|(_, o)| tally.add(o));
+        let alone = tally.rate();
+        let sure = self.falling.partition_point(|(o, _)| o.0 >= one.bar);
+        let mut exit = Confidence::CERTAIN;
+        for same in self.falling[..sure].chunk_by(|a, b| a.0.0 == b.0.0) {
+            for (first, second) in same {
+                if second.0 >= two.bar {
+                    tally.remove(second);
+                }
+                tally.add(first);
+            }
+            if tally.rate() <= alone {
+                exit = same[0].0.0;
+            }
+        }
+        exit
     }
 }
 
@@ -205,10 +270,11 @@ mod tests {
         let outcomes: Vec<_> = (0..1120)
             .map(|index| outcome(0.99 - f64::from(index) * 1e-4, !(100..120).contains(&index)))
             .collect();
-        let policy = Policy::for_goal(0.05, &outcomes);
+        let policy = Policy::for_goal(0.05, &Ranking::new(&outcomes));
         assert!((0.979..=0.981).contains(&policy.bar.value()), "{policy:?}");
         assert!(policy.expected.wrong_rate <= policy.expected.wrong_rate_bound);
-        assert_eq!(Policy::for_goal(0.05, &outcomes[..5]).bar, Confidence::CERTAIN, "five tell nothing");
+        let five = Policy::for_goal(0.05, &Ranking::new(&outcomes[..5]));
+        assert_eq!(five.bar, Confidence::CERTAIN, "five tell nothing");
     }
 
     #[test]
@@ -224,10 +290,11 @@ mod tests {
             one.push(outcome(0.20, false));
             two.push(outcome(0.96, index % 50 != 0));
         }
-        let exit = Policy::exit(0.05, &one, &two);
+        let rankings = Rankings::new(&one, Some(&two));
+        let exit = rankings.exit(0.05);
         assert!((0.86..=0.95).contains(&exit.value()), "{exit:?}");
         for (strict, loose) in [(0.01, 0.05), (0.05, 0.1), (0.1, 0.3)] {
-            assert!(Policy::exit(strict, &one, &two) >= Policy::exit(loose, &one, &two));
+            assert!(rankings.exit(strict) >= rankings.exit(loose));
         }
     }
 }

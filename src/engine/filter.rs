@@ -90,7 +90,10 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// By what the entries of a release can be told apart, as positions in it.
-#[derive(Clone, Default)]
+///
+/// Positions stand in ascending order: every question reads many of them, an
+/// edit moves one.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Labels {
     topics: HashMap<String, Vec<usize>>,
     tags: HashMap<String, Vec<usize>>,
@@ -100,19 +103,36 @@ pub(super) struct Labels {
 
 impl Labels {
     pub(super) fn of(entries: &[Entry]) -> Self {
-        let mut labels = Self { topics: HashMap::new(), tags: HashMap::new(), timed: Vec::new() };
-        for (index, entry) in entries.iter().enumerate() {
-            if let Some(topic) = &entry.topic {
-                labels.topics.entry(exact_key(topic)).or_default().push(index);
-            }
-            for tag in &entry.tags {
-                labels.tags.entry(exact_key(tag)).or_default().push(index);
-            }
-            if entry.valid_from.is_some() || entry.valid_until.is_some() {
-                labels.timed.push(index);
-            }
+        let mut labels = Self::default();
+        // What is switched off is a place that a live edit left free.
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
+            labels.add(at, entry);
         }
         labels
+    }
+
+    /// Puts an entry at a place that has none.
+    pub(super) fn add(&mut self, at: usize, entry: &Entry) {
+        if let Some(topic) = &entry.topic {
+            insert(self.topics.entry(exact_key(topic)).or_default(), at);
+        }
+        for tag in &entry.tags {
+            insert(self.tags.entry(exact_key(tag)).or_default(), at);
+        }
+        if entry.valid_from.is_some() || entry.valid_until.is_some() {
+            insert(&mut self.timed, at);
+        }
+    }
+
+    /// Takes away the entry at a place.
+    pub(super) fn remove(&mut self, at: usize, entry: &Entry) {
+        if let Some(topic) = &entry.topic {
+            forget(&mut self.topics, topic, at);
+        }
+        for tag in &entry.tags {
+            forget(&mut self.tags, tag, at);
+        }
+        take(&mut self.timed, at);
     }
 
     /// Which entries may not be found; `None` when all may.
@@ -139,5 +159,94 @@ impl Labels {
             }
         }
         hidden
+    }
+}
+
+/// An entry may have a tag twice, in two ways of writing.
+fn insert(places: &mut Vec<usize>, at: usize) {
+    if let Err(index) = places.binary_search(&at) {
+        places.insert(index, at);
+    }
+}
+
+fn take(places: &mut Vec<usize>, at: usize) {
+    if let Ok(index) = places.binary_search(&at) {
+        places.remove(index);
+    }
+}
+
+fn forget(known: &mut HashMap<String, Vec<usize>>, label: &str, at: usize) {
+    let key = exact_key(label);
+    if let Some(places) = known.get_mut(&key) {
+        take(places, at);
+        if places.is_empty() {
+            known.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random and are the same every time (Knuth's MMIX).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.0 >> 33).unwrap() % n
+        }
+
+        fn entry(&mut self) -> Entry {
+            let mut entry: Entry =
+                serde_json::from_str(r#"{"id":"a","question":"问","answer":"答"}"#).unwrap();
+            entry.topic = [None, Some("售后"), Some("付款"), Some("付 款")][self.below(4)].map(str::to_owned);
+            let tags = ["vip", "VIP", "ＶＩＰ", "新客"];
+            entry.tags = (0..self.below(4)).map(|_| tags[self.below(tags.len())].to_owned()).collect();
+            entry.valid_from = (self.below(3) == 0).then_some(OffsetDateTime::UNIX_EPOCH);
+            entry.valid_until = (self.below(3) == 0).then_some(OffsetDateTime::UNIX_EPOCH);
+            entry
+        }
+    }
+
+    #[test]
+    fn labels_after_edits_are_those_of_the_entries() {
+        let mut dice = Dice(1);
+        let mut entries: Vec<Entry> = (0..5).map(|_| dice.entry()).collect();
+        let mut labels = Labels::of(&entries);
+        let mut free = Vec::new();
+        for step in 0..600 {
+            let taken: Vec<usize> = (0..entries.len()).filter(|&at| entries[at].enabled).collect();
+            // As many entries come as go, so that places become free and are taken again.
+            match (dice.below(3), taken.is_empty()) {
+                (0, _) | (_, true) => {
+                    let (at, entry) = (free.pop().unwrap_or(entries.len()), dice.entry());
+                    labels.add(at, &entry);
+                    if at == entries.len() {
+                        entries.push(entry);
+                    } else {
+                        entries[at] = entry;
+                    }
+                }
+                (1, false) => {
+                    let at = taken[dice.below(taken.len())];
+                    labels.remove(at, &entries[at]);
+                    entries[at].enabled = false;
+                    free.push(at);
+                }
+                _ => {
+                    let at = taken[dice.below(taken.len())];
+                    labels.remove(at, &entries[at]);
+                    entries[at] = dice.entry();
+                    labels.add(at, &entries[at]);
+                }
+            }
+            assert_eq!(labels, Labels::of(&entries), "step {step}");
+        }
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.enabled) {
+            labels.remove(at, entry);
+        }
+        assert_eq!(labels, Labels::default(), "labels that no entry has are gone");
     }
 }

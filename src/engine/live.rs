@@ -66,20 +66,17 @@ impl Live {
         // other one is made, which takes longer and is as good.
         let mut next = match self.spare.take().and_then(Arc::into_inner) {
             Some(mut engine) => {
-                let release = Arc::make_mut(&mut engine.release);
                 for edit in &self.missed {
-                    release.apply(edit)?;
+                    engine.apply(edit)?;
                 }
                 engine
             }
             None => Engine::clone(&self.shown),
         };
-        let release = Arc::make_mut(&mut next.release);
         for edit in &edits {
-            release.apply(edit)?;
+            next.apply(edit)?;
         }
-        release.count_edits(count);
-        next.look_at_entries();
+        Arc::make_mut(&mut next.release).count_edits(count);
         self.spare = Some(std::mem::replace(&mut self.shown, Arc::new(next)));
         self.missed = edits;
         Ok(())

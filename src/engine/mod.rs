@@ -5,6 +5,7 @@
 //! ([`Live`] makes those of edits).
 
 mod filter;
+mod goals;
 mod live;
 mod reply;
 mod rule_test;
@@ -21,15 +22,16 @@ use std::time::Instant;
 
 use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Ranked, Yardstick, rank};
-use crate::decide::policy::Policy;
+use crate::decide::policy::{Policies, Policy, Rankings};
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
-use crate::release::{Release, Semantics};
+use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
 use crate::text::Query;
 use filter::Labels;
+use goals::Goals;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +96,13 @@ impl Outcome {
 pub struct Engine {
     release: Arc<Release>,
     labels: Labels,
-    one: Policy,
-    two: Policy,
+    /// What any goal's policies are drawn from. Live edits leave it alone.
+    rankings: Arc<Rankings>,
+    policies: Policies,
     /// From this confidence on generation 1 answers before the encoder has run.
     exit: Confidence,
-    /// The policies of goals that single entries have, by goal.
-    own: Vec<(f64, [Policy; 2])>,
+    /// The goals that single entries have.
+    own: Goals,
 }
 
 /// A question on its way through the stages.
@@ -121,41 +124,46 @@ impl Engine {
     /// An engine over a release that keeps `max_wrong` among its answers.
     pub fn new(release: Arc<Release>, max_wrong: f64) -> Self {
         let calibrations = release.calibrations();
-        let one = Policy::for_goal(max_wrong, &calibrations.one.outcomes);
-        let two = calibrations
-            .two
-            .as_ref()
-            .map_or(one, |two| Policy::for_goal(max_wrong, &two.calibration.outcomes));
-        let exit = calibrations.two.as_ref().map_or(one.bar, |two| {
-            Policy::exit(max_wrong, &calibrations.one.outcomes, &two.calibration.outcomes)
-        });
-        let mut engine = Self { release, labels: Labels::default(), one, two, exit, own: Vec::new() };
-        engine.look_at_entries();
-        engine
+        let two = calibrations.two.as_ref().map(|two| two.calibration.outcomes.as_slice());
+        let rankings = Arc::new(Rankings::new(&calibrations.one.outcomes, two));
+        let (policies, exit) = (rankings.policies(max_wrong), rankings.exit(max_wrong));
+        let labels = Labels::of(release.entries());
+        let own = Goals::of(release.entries(), &rankings);
+        Self { release, labels, rankings, policies, exit, own }
     }
 
     /// The same release under another goal.
     #[must_use]
     pub fn with_goal(&self, max_wrong: f64) -> Self {
-        Self::new(Arc::clone(&self.release), max_wrong)
+        let (policies, exit) = (self.rankings.policies(max_wrong), self.rankings.exit(max_wrong));
+        Self { policies, exit, ..self.clone() }
     }
 
-    /// What depends on the entries, which live edits change.
-    fn look_at_entries(&mut self) {
-        self.labels = Labels::of(self.release.entries());
-        let mut goals: Vec<f64> = self.release.entries().iter().filter_map(|entry| entry.max_wrong).collect();
-        goals.sort_by(f64::total_cmp);
-        goals.dedup();
-        goals.retain(|goal| !self.own.iter().any(|(known, _)| known == goal));
-        let calibrations = self.release.calibrations();
-        for goal in goals {
-            let one = Policy::for_goal(goal, &calibrations.one.outcomes);
-            let two = calibrations
-                .two
-                .as_ref()
-                .map_or(one, |two| Policy::for_goal(goal, &two.calibration.outcomes));
-            self.own.push((goal, [one, two]));
+    /// Applies an edit to an engine that nobody reads yet.
+    ///
+    /// # Errors
+    /// When the edit cannot be made; then the engine is of no use any more.
+    fn apply(&mut self, edit: &Edit) -> Result<()> {
+        let release = Arc::make_mut(&mut self.release);
+        let mut before = None;
+        if let Some(at) = release.position(edit.id()) {
+            let entry = &release.entries()[at];
+            self.labels.remove(at, entry);
+            before = entry.max_wrong;
         }
+        release.apply(edit)?;
+        if let Some(at) = release.position(edit.id()) {
+            let entry = &release.entries()[at];
+            self.labels.add(at, entry);
+            if let Some(goal) = entry.max_wrong {
+                self.own.add(goal, &self.rankings);
+            }
+        }
+        // Last, so that a goal that the entry keeps is not drawn anew.
+        if let Some(goal) = before {
+            self.own.remove(goal);
+        }
+        Ok(())
     }
 
     /// What is published.
@@ -165,10 +173,7 @@ impl Engine {
 
     /// The goal of a generation and the bar that keeps it.
     pub fn policy(&self, generation: Generation) -> &Policy {
-        match generation {
-            Generation::One => &self.one,
-            Generation::Two => &self.two,
-        }
+        self.policies.of(generation)
     }
 
     /// Answers a question.
@@ -256,7 +261,7 @@ impl Engine {
         let calibrations = self.release.calibrations();
         let one = self.decide(&lexical.ranked, lexical.evidence, &calibrations.one, Generation::One);
         if let Some(trace) = trace.as_deref_mut() {
-            trace.generation1.fill(&self.release, &one, lexical.evidence, &self.one);
+            trace.generation1.fill(&self.release, &one, lexical.evidence, &self.policies.one);
             trace.exit = self.exit.value();
         }
         let two = calibrations.two.as_ref().filter(|_| options.generation == Generation::Two);
@@ -316,7 +321,7 @@ impl Engine {
             trace.scale = Some(semantics.scale);
             trace.stages.push(encoded);
             trace.stages.push(mark.stage("semantic"));
-            trace.generation2.fill(release, &verdict, evidence, &self.two);
+            trace.generation2.fill(release, &verdict, evidence, &self.policies.two);
         }
         Ok(Some(verdict))
     }
@@ -324,12 +329,8 @@ impl Engine {
     /// The policy that decides on an entry: its own goal's, or the common one.
     fn policy_for(&self, entry: Option<usize>, generation: Generation) -> &Policy {
         let goal = entry.and_then(|entry| self.release.entries()[entry].max_wrong);
-        let own = goal.and_then(|goal| self.own.iter().find(|(known, _)| *known == goal));
-        match (own, generation) {
-            (Some((_, [one, _])), Generation::One) => one,
-            (Some((_, [_, two])), Generation::Two) => two,
-            (None, _) => self.policy(generation),
-        }
+        let own = goal.and_then(|goal| self.own.policies(goal));
+        own.unwrap_or(&self.policies).of(generation)
     }
 
     fn decide(

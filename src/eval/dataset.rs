@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Problem, Result};
+use super::lines::Lines;
+use crate::error::Result;
 use crate::kb::{Entry, EntryId};
 
 /// A labelled question.
@@ -64,11 +65,10 @@ impl Expect {
 /// Reads a query set and checks it against the entries it is asked of.
 ///
 /// # Errors
-/// [`Error::Corpus`] with every line that is no query or expects an entry
-/// that is not there.
+/// [`crate::error::Error::Corpus`] with every line that is no query or expects
+/// an entry that is not there.
 pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    read_bytes(&path.display().to_string(), &bytes, entries)
+    checked(Lines::read(path)?, entries)
 }
 
 /// As [`read`], from what a file called `name` holds.
@@ -76,36 +76,25 @@ pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
 /// # Errors
 /// As [`read`].
 pub fn read_bytes(name: &str, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    let name = name.to_owned();
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    checked(Lines::of(name, bytes), entries)
+}
+
+fn checked(mut lines: Lines, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
     let known: HashSet<&EntryId> = entries.iter().map(|entry| &entry.id).collect();
-    let (mut queries, mut problems) = (Vec::new(), Vec::new());
-    for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if raw.trim_ascii().is_empty() {
-            continue;
-        }
-        let mut problem = |column: usize, field: Option<&str>, message: String| {
-            let field = field.map(str::to_owned);
-            problems.push(Problem { file: name.clone(), line: index + 1, column, field, message });
-        };
-        match serde_json::from_slice::<LabelledQuery>(raw) {
-            Err(e) => problem(e.column(), None, format!("不是有效的测试问题：{e}")),
+    let mut queries = Vec::new();
+    for (number, text) in std::mem::take(&mut lines.texts) {
+        match serde_json::from_str::<LabelledQuery>(&text) {
+            Err(e) => lines.problem_at(number, e.column(), None, format!("不是有效的测试问题：{e}")),
             Ok(query) => {
                 for id in query.expect.ids().iter().filter(|id| !known.contains(id)) {
-                    problem(0, Some("expect"), format!("知识库里没有编号为“{id}”的条目"));
+                    lines.problem_at(number, 0, Some("expect"), format!("知识库里没有编号为“{id}”的条目"));
                 }
                 queries.push(query);
             }
         }
     }
-    if problems.is_empty() && queries.is_empty() {
-        problems.push(Problem {
-            file: name,
-            line: 0,
-            column: 0,
-            field: None,
-            message: "文件里没有测试问题".to_owned(),
-        });
+    if queries.is_empty() && lines.are_good() {
+        lines.problem(0, "文件里没有测试问题".to_owned());
     }
-    if problems.is_empty() { Ok(queries) } else { Err(Error::Corpus(problems)) }
+    lines.finish(queries)
 }

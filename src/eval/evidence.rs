@@ -9,9 +9,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::dataset::Expect;
+use super::lines::Lines;
 use crate::decide::Decision;
 use crate::decide::evidence::Evidence;
-use crate::error::{Error, Problem, Result};
+use crate::error::Result;
 use crate::kb::EntryId;
 
 /// A question with what is right and what every stage saw.
@@ -86,21 +87,7 @@ fn decision<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Op
 /// Reads a file of evidence.
 ///
 /// # Errors
-/// [`Error::Corpus`] naming the first line that is none.
+/// [`crate::error::Error::Corpus`] naming the first line that is none.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    text.lines()
-        .enumerate()
-        .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|e| {
-                Error::Corpus(vec![Problem {
-                    file: path.display().to_string(),
-                    line: index + 1,
-                    column: e.column(),
-                    field: None,
-                    message: format!("不是 `zhida eval --evidence` 写出的内容：{e}"),
-                }])
-            })
-        })
-        .collect()
+    Lines::read(path)?.json("不是 `zhida eval --evidence` 写出的内容")
 }

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use super::dataset::Expect;
 use super::run::Prediction;
@@ -76,6 +76,9 @@ impl Verdict {
 }
 
 /// A number with its 95 % interval.
+///
+/// On its own it is `{"value": …, "interval": [low, high]}` in JSON;
+/// [`Metrics`] keep values and intervals apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The number.
@@ -102,6 +105,15 @@ impl Estimate {
         let low = ((middle - spread) / scale).clamp(0.0, value);
         let high = ((middle + spread) / scale).clamp(value, 1.0);
         Some(Self { value, low, high, n })
+    }
+}
+
+impl Serialize for Estimate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut told = serializer.serialize_struct("Estimate", 2)?;
+        told.serialize_field("value", &self.value)?;
+        told.serialize_field("interval", &[self.low, self.high])?;
+        told.end()
     }
 }
 

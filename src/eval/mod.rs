@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compare;
 pub mod dataset;
 pub mod evidence;
+pub(crate) mod lines;
 pub mod metrics;
 pub mod published;
 pub mod report;

@@ -17,7 +17,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::dataset::{Expect, LabelledQuery};
-use crate::error::{Error, Problem, Result};
+use super::lines::Lines;
+use crate::error::Result;
 use crate::kb::EntryId;
 
 /// Two sentences and how alike they are.
@@ -64,8 +65,8 @@ const LABEL: [&str; 5] = ["label", "score", "similarity", "gold_label", "标签"
 /// Reads labelled pairs in any of the forms above.
 ///
 /// # Errors
-/// [`Error::Corpus`] with every line that is no labelled pair, or when there
-/// is none at all.
+/// [`crate::error::Error::Corpus`] with every line that is no labelled pair, or
+/// when there is none at all.
 pub fn pairs(path: &Path) -> Result<Vec<Pair>> {
     let mut lines = Lines::read(path)?;
     let form = lines.texts.first().map_or(Form::Tabs, |(_, line)| Form::of(line));
@@ -84,7 +85,7 @@ pub fn pairs(path: &Path) -> Result<Vec<Pair>> {
             match record {
                 Ok(record) => {
                     let number = line(record.position()).unwrap_or(0);
-                    lines.add(&mut pairs, index, number, &record.iter().collect::<Vec<_>>());
+                    add(&mut lines, &mut pairs, index, number, &record.iter().collect::<Vec<_>>());
                 }
                 Err(e) => lines.problem(line(e.position()).unwrap_or(0), format!("不是有效的 CSV：{e}")),
             }
@@ -96,69 +97,36 @@ pub fn pairs(path: &Path) -> Result<Vec<Pair>> {
                     Ok(pair) => pairs.push(pair),
                     Err(message) => lines.problem(number, message),
                 },
-                Form::Bars => lines.add(&mut pairs, index, number, &line.split("||").collect::<Vec<_>>()),
-                _ => lines.add(&mut pairs, index, number, &line.split('\t').collect::<Vec<_>>()),
+                Form::Bars => {
+                    add(&mut lines, &mut pairs, index, number, &line.split("||").collect::<Vec<_>>())
+                }
+                _ => add(&mut lines, &mut pairs, index, number, &line.split('\t').collect::<Vec<_>>()),
             }
         }
     }
-    if pairs.is_empty() && lines.problems.is_empty() {
+    if pairs.is_empty() && lines.are_good() {
         lines.problem(0, "文件里没有句子对".to_owned());
     }
     lines.finish(pairs)
 }
 
-/// The lines of a file, and what is wrong with them.
-struct Lines {
-    file: String,
-    /// Number and text of each line that is not blank.
-    texts: Vec<(usize, String)>,
-    problems: Vec<Problem>,
-}
-
-impl Lines {
-    fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-        let mut lines = Self { file: path.display().to_string(), texts: Vec::new(), problems: Vec::new() };
-        for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {
-            let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-            if raw.trim_ascii().is_empty() {
-                continue;
-            }
-            match std::str::from_utf8(raw) {
-                Ok(text) => lines.texts.push((index + 1, text.to_owned())),
-                Err(_) => lines.problem(index + 1, "不是有效的 UTF-8 文本；请先转换编码".to_owned()),
-            }
+/// Adds the pair in a row; the first row may be a header.
+fn add(lines: &mut Lines, pairs: &mut Vec<Pair>, index: usize, number: usize, columns: &[&str]) {
+    let (first, second, label) = match *columns {
+        [first, second, label] | [_, first, second, label] => (first, second, label),
+        _ => {
+            return lines.problem(
+                number,
+                format!("有 {} 列；应为 3 列（句子一、句子二、标签），或在前面多一列编号", columns.len()),
+            );
         }
-        Ok(lines)
-    }
-
-    fn problem(&mut self, line: usize, message: String) {
-        self.problems.push(Problem { file: self.file.clone(), line, column: 0, field: None, message });
-    }
-
-    /// Adds the pair in a row; the first row may be a header.
-    fn add(&mut self, pairs: &mut Vec<Pair>, index: usize, number: usize, columns: &[&str]) {
-        let (first, second, label) = match *columns {
-            [first, second, label] | [_, first, second, label] => (first, second, label),
-            _ => {
-                return self.problem(
-                    number,
-                    format!("有 {} 列；应为 3 列（句子一、句子二、标签），或在前面多一列编号", columns.len()),
-                );
-            }
-        };
-        match label.trim().parse::<f64>() {
-            Ok(label) if label.is_finite() => {
-                pairs.push(Pair { first: first.to_owned(), second: second.to_owned(), label });
-            }
-            _ if index == 0 && is_header(first, second, label) => {}
-            _ => self.problem(number, format!("标签 {label:?} 不是数字；应为 0、1 或分值")),
+    };
+    match label.trim().parse::<f64>() {
+        Ok(label) if label.is_finite() => {
+            pairs.push(Pair { first: first.to_owned(), second: second.to_owned(), label });
         }
-    }
-
-    fn finish<T>(self, value: T) -> Result<T> {
-        if self.problems.is_empty() { Ok(value) } else { Err(Error::Corpus(self.problems)) }
+        _ if index == 0 && is_header(first, second, label) => {}
+        _ => lines.problem(number, format!("标签 {label:?} 不是数字；应为 0、1 或分值")),
     }
 }
 
@@ -205,7 +173,7 @@ pub struct Standard {
 /// Reads qa_match's `std_data`: domain, id and question, with tabs between.
 ///
 /// # Errors
-/// [`Error::Corpus`] with every line of another form.
+/// [`crate::error::Error::Corpus`] with every line of another form.
 pub fn standards(path: &Path) -> Result<Vec<Standard>> {
     let mut lines = Lines::read(path)?;
     let mut standards = Vec::new();
@@ -230,7 +198,7 @@ pub fn standards(path: &Path) -> Result<Vec<Standard>> {
 /// question that several answers are offered for.
 ///
 /// # Errors
-/// [`Error::Corpus`] with every line of another form.
+/// [`crate::error::Error::Corpus`] with every line of another form.
 pub fn qa_match(path: &Path) -> Result<Vec<LabelledQuery>> {
     let mut lines = Lines::read(path)?;
     let mut queries = Vec::new();
@@ -257,6 +225,7 @@ pub fn qa_match(path: &Path) -> Result<Vec<LabelledQuery>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn read(text: &str) -> Result<Vec<Pair>> {
         let file = tempfile::NamedTempFile::new().unwrap();

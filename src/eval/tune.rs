@@ -5,18 +5,15 @@
 //! asks them all at several goals, [`propose`] picks the goal to *set* so that
 //! the goal that is *wanted* is kept on them.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::dataset::LabelledQuery;
-use super::metrics::{Estimate, Verdict};
+use super::metrics::{Estimate, Metrics};
 use super::run;
+use crate::decide::Generation;
 use crate::decide::policy::GOALS;
-use crate::decide::{Decision, Generation};
 use crate::engine::{Engine, Options};
 use crate::error::Result;
-use crate::release::Release;
 
 /// What one goal gives.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,43 +25,24 @@ pub struct Choice {
     /// Questions answered.
     pub answered: usize,
     /// Answered / all.
-    pub answer_rate: Option<Share>,
+    pub answer_rate: Option<Estimate>,
     /// Wrong / answered.
-    pub wrong_rate: Option<Share>,
+    pub wrong_rate: Option<Estimate>,
     /// Answered right / inside.
-    pub coverage: Option<Share>,
+    pub coverage: Option<Estimate>,
     /// Answered / outside.
-    pub false_answer_rate: Option<Share>,
+    pub false_answer_rate: Option<Estimate>,
     /// Asked back / all.
-    pub clarify_rate: Option<Share>,
+    pub clarify_rate: Option<Estimate>,
 }
 
-/// A share with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Share {
-    /// The share.
-    pub value: f64,
-    /// Its interval (Wilson).
-    pub interval: [f64; 2],
-}
-
-impl From<Share> for Estimate {
-    fn from(Share { value, interval: [low, high] }: Share) -> Self {
-        Self { value, low, high, n: 0 }
-    }
-}
-
-fn share(hits: usize, n: usize) -> Option<Share> {
-    Estimate::share(hits, n).map(|e| Share { value: e.value, interval: [e.low, e.high] })
-}
-
-/// Asks every question at each of [`GOALS`]. `progress` hears how many are
-/// done, of all goals together.
+/// Asks an engine every question at each of [`GOALS`]. `progress` hears how
+/// many are done, of all goals together.
 ///
 /// # Errors
 /// What the engine fails with.
 pub fn trade_off(
-    release: &Arc<Release>,
+    engine: &Engine,
     queries: &[LabelledQuery],
     generation: Generation,
     progress: &(dyn Fn(usize) + Sync),
@@ -74,25 +52,19 @@ pub fn trade_off(
         .iter()
         .enumerate()
         .map(|(index, &max_wrong)| {
-            let engine = Engine::new(Arc::clone(release), max_wrong);
+            let engine = engine.with_goal(max_wrong);
             let before = index * queries.len();
             let predictions = run::predict(&engine, queries, options, &|done| progress(before + done))?;
-            let count = |wanted: Verdict| predictions.iter().filter(|p| Verdict::of(p) == wanted).count();
-            let (right, wrong) = (count(Verdict::Right), count(Verdict::Wrong));
-            let inside = queries.iter().filter(|query| query.expect.is_inside()).count();
-            let falsely = predictions
-                .iter()
-                .filter(|p| p.decision == Decision::Answer && !p.expect.is_inside())
-                .count();
+            let metrics = Metrics::of(&predictions);
             Ok(Choice {
                 max_wrong,
                 bar: engine.policy(generation).bar.value(),
-                answered: right + wrong,
-                answer_rate: share(right + wrong, queries.len()),
-                wrong_rate: share(wrong, right + wrong),
-                coverage: share(right, inside),
-                false_answer_rate: share(falsely, queries.len() - inside),
-                clarify_rate: share(count(Verdict::Clarify), queries.len()),
+                answered: metrics.answered,
+                answer_rate: metrics.answer_rate,
+                wrong_rate: metrics.wrong_rate,
+                coverage: metrics.coverage,
+                false_answer_rate: metrics.false_answer_rate,
+                clarify_rate: metrics.clarify_rate,
             })
         })
         .collect()
@@ -117,11 +89,11 @@ mod tests {
             max_wrong,
             bar: 0.9,
             answered: right + wrong,
-            answer_rate: share(right + wrong, 100),
-            wrong_rate: share(wrong, right + wrong),
-            coverage: share(right, 70),
-            false_answer_rate: share(0, 30),
-            clarify_rate: share(0, 100),
+            answer_rate: Estimate::share(right + wrong, 100),
+            wrong_rate: Estimate::share(wrong, right + wrong),
+            coverage: Estimate::share(right, 70),
+            false_answer_rate: Estimate::share(0, 30),
+            clarify_rate: Estimate::share(0, 100),
         }
     }
 

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use crate::decide::Generation;
 use crate::decide::calibrate::{Judged, LISTED, Reference, Row};
 use crate::decide::evidence::FEATURES;
-use crate::error::{Error, Problem, Result};
+use crate::error::Result;
 use crate::eval::dataset::Expect;
 use crate::eval::evidence::{self, Line, Scored, Seen, Verdict};
+use crate::eval::lines::Lines;
 use crate::kb::EntryId;
 
 /// Questions taken from each set, evenly spaced: sets count alike, whatever
@@ -36,21 +37,7 @@ pub struct AlsoRight {
 
 /// Reads pairs that somebody read again, one JSON object a line.
 pub fn also_right(path: &Path) -> Result<HashSet<AlsoRight>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    let parsed = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    parsed
-        .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|e: serde_json::Error| {
-                Error::Corpus(vec![Problem {
-                    file: path.display().to_string(),
-                    line: index + 1,
-                    column: e.column(),
-                    field: None,
-                    message: format!("应为 {{\"text\":…,\"entry\":…}}：{e}"),
-                }])
-            })
-        })
-        .collect()
+    Ok(Lines::read(path)?.json(r#"应为 {"text":…,"entry":…}"#)?.into_iter().collect())
 }
 
 /// Gathers the reference from evidence files, one per labelled query set. A

@@ -27,6 +27,13 @@ pub struct Edit {
     phrasings: Vec<Prepared>,
 }
 
+impl Edit {
+    /// The entry that it is about.
+    pub fn id(&self) -> &EntryId {
+        &self.id
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Prepared {
     text: String,
@@ -253,9 +260,14 @@ impl Release {
 
     /// The entry with an id, unless it is not to be found.
     pub fn entry(&self, id: &EntryId) -> Option<&Entry> {
+        self.position(id).map(|at| &self.entries[at])
+    }
+
+    /// The position of the entry with an id, unless it is not to be found.
+    pub fn position(&self, id: &EntryId) -> Option<usize> {
         match &self.places {
-            Some(places) => places.entries.get(id).map(|&at| &self.entries[at]),
-            None => self.entries.iter().find(|entry| entry.id == *id),
+            Some(places) => places.entries.get(id).copied(),
+            None => self.entries.iter().position(|entry| entry.id == *id),
         }
     }
 

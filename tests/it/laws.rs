@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use zhida::decide::{Confidence, Decision, Generation, Reason, policy::Policy};
+use zhida::decide::policy::{Policy, Ranking};
+use zhida::decide::{Confidence, Decision, Generation, Reason};
 use zhida::encoder::Encoder;
 use zhida::engine::{Engine, Options};
 use zhida::retrieve::{Except, semantic};
@@ -244,10 +245,10 @@ fn candidates_share_one_probability() {
 #[test]
 fn the_bar_keeps_its_goal_on_the_calibration_questions() {
     let release = corpus("shop");
-    let outcomes = &release.calibrations().two.as_ref().unwrap().calibration.outcomes;
+    let ranking = Ranking::new(&release.calibrations().two.as_ref().unwrap().calibration.outcomes);
     let mut last = 0.0;
     for max_wrong in [0.3, 0.1, 0.05, 0.02] {
-        let policy = Policy::for_goal(max_wrong, outcomes);
+        let policy = Policy::for_goal(max_wrong, &ranking);
         assert!(policy.expected.wrong_rate_bound <= max_wrong);
         assert!(policy.expected.wrong_rate <= policy.expected.wrong_rate_bound);
         assert!(policy.bar.value() >= last, "a stricter goal has a higher bar");

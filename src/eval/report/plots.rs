@@ -8,8 +8,8 @@ use plotters::prelude::*;
 
 use super::{GenerationReport, Report};
 use crate::error::{Error, Result};
-use crate::eval::metrics::{BINS, best_is_right, bin_of, reliability, risk_coverage};
-use crate::eval::tune::{Choice, Share};
+use crate::eval::metrics::{BINS, Estimate, best_is_right, bin_of, reliability, risk_coverage};
+use crate::eval::tune::Choice;
 
 const SIZE: (u32, u32) = (560, 380);
 const FONT: (&str, i32) = ("sans-serif", 13);
@@ -52,6 +52,22 @@ fn chart<'a, 'b>(
     Ok(builder.build_cartesian_2d(x, y)?)
 }
 
+/// What the colours mean, on a ground that the curves may shine through.
+fn legend<'a, 'b: 'a>(
+    chart: &mut Chart<'a, 'b>,
+    position: SeriesLabelPosition,
+    ground: impl Into<ShapeStyle>,
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .label_font(FONT)
+        .background_style(ground)
+        .border_style(GRID)
+        .draw()?;
+    Ok(())
+}
+
 /// The share wrong among the answered against the coverage, one curve per
 /// generation; a dot marks where the policy stands, a line the goal.
 pub fn risk(report: &Report) -> Result<String> {
@@ -91,14 +107,7 @@ pub fn risk(report: &Report) -> Result<String> {
                 )])?;
             }
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(FONT)
-            .background_style(WHITE)
-            .border_style(GRID)
-            .draw()?;
-        Ok(())
+        legend(&mut chart, SeriesLabelPosition::UpperLeft, WHITE)
     })
 }
 
@@ -122,7 +131,7 @@ pub fn trade_off(report: &Report) -> Result<String> {
             .draw_series(LineSeries::new([(0.0, 0.0), (end.min(top), end.min(top))], GOAL.stroke_width(1)))?;
         for generation in &report.generations {
             let colour = colour(generation);
-            let points = |of: fn(&Choice) -> Option<Share>| {
+            let points = |of: fn(&Choice) -> Option<Estimate>| {
                 generation.trade_off.iter().filter_map(move |c| of(c).map(|s| (c.max_wrong, s.value)))
             };
             chart
@@ -136,14 +145,7 @@ pub fn trade_off(report: &Report) -> Result<String> {
                 colour.stroke_width(2),
             ))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(FONT)
-            .background_style(WHITE)
-            .border_style(GRID)
-            .draw()?;
-        Ok(())
+        legend(&mut chart, SeriesLabelPosition::UpperLeft, WHITE)
     })
 }
 
@@ -177,14 +179,7 @@ pub fn calibration(report: &Report) -> Result<String> {
                 Circle::new((bin.confidence, bin.right), radius, colour.mix(0.55).filled())
             }))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(FONT)
-            .background_style(WHITE)
-            .border_style(GRID)
-            .draw()?;
-        Ok(())
+        legend(&mut chart, SeriesLabelPosition::UpperLeft, WHITE)
     })
 }
 
@@ -232,14 +227,7 @@ pub fn histogram(generation: &GenerationReport) -> Result<String> {
                 .label(name)
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperMiddle)
-            .label_font(FONT)
-            .background_style(WHITE.mix(0.8))
-            .border_style(GRID)
-            .draw()?;
-        Ok(())
+        legend(&mut chart, SeriesLabelPosition::UpperMiddle, WHITE.mix(0.8))
     })
 }
 
@@ -278,13 +266,6 @@ pub fn latency(report: &Report) -> Result<String> {
                 .label(format!("generation {}", generation.number))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(FONT)
-            .background_style(WHITE)
-            .border_style(GRID)
-            .draw()?;
-        Ok(())
+        legend(&mut chart, SeriesLabelPosition::UpperLeft, WHITE)
     })
 }

@@ -147,16 +147,15 @@ pub fn trade_off(report: &Report) -> Option<Table> {
         let proposed = tune::propose(&generation.trade_off, report.max_wrong);
         for choice in &generation.trade_off {
             let star = if proposed == Some(choice) { " *" } else { "" };
-            let share = |share: Option<tune::Share>| percent(share.map(Estimate::from));
             rows.push(vec![
                 generation.number.to_string(),
                 format!("{}{star}", choice.max_wrong),
                 format!("{:.3}", choice.bar),
-                share(choice.answer_rate),
-                share(choice.wrong_rate),
-                share(choice.coverage),
-                share(choice.false_answer_rate),
-                share(choice.clarify_rate),
+                percent(choice.answer_rate),
+                percent(choice.wrong_rate),
+                percent(choice.coverage),
+                percent(choice.false_answer_rate),
+                percent(choice.clarify_rate),
             ]);
         }
     }
@@ -173,7 +172,7 @@ pub fn proposals(report: &Report) -> Vec<String> {
                 "generation {n}: no goal keeps {wanted:.1} % wrong among these answers; the closest is the strictest"
             ),
             Some(choice) => {
-                let high = choice.wrong_rate.map_or(0.0, |rate| rate.interval[1] * 100.0);
+                let high = choice.wrong_rate.map_or(0.0, |rate| rate.high * 100.0);
                 let sure =
                     if high <= wanted { "beyond chance" } else { "but so few answers could hide more" };
                 format!(
@@ -181,7 +180,7 @@ pub fn proposals(report: &Report) -> Vec<String> {
                     choice.max_wrong,
                     choice.answered,
                     report.queries.n,
-                    percent(choice.wrong_rate.map(Estimate::from)),
+                    percent(choice.wrong_rate),
                 )
             }
         }
