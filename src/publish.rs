@@ -6,7 +6,7 @@
 //! somebody forces it and says why; then both are recorded with the release.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -23,17 +23,17 @@ use crate::error::{Error, Result};
 use crate::eval::compare::{Change, Deed, Flip, changes};
 use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
-use crate::kb::KnowledgeBase;
 use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::Diff;
-use crate::release::checkup::checkup;
-use crate::release::{Build, Labelled, Manifest, Progress, Release, Teachers, base_of};
+use crate::kb::{Entry, EntryId, KnowledgeBase};
+use crate::release::checkup::{checkup, checkup_of};
+use crate::release::{Build, Labelled, Progress, Release, Teachers, base_of};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
 use crate::text::lexicon::LexiconChanges;
 
-/// Releases with more phrasings are not asked all their own questions by a
-/// publication: that grows with the square of them, and at this number takes
-/// as long as the publication itself. `kb check` asks any number.
+/// When more phrasings than these belong to entries that differ from what is
+/// served, a publication does not ask them: at this number it takes as long as
+/// the publication itself. `kb check` asks any number.
 const ASKED: usize = 2_000;
 
 /// How to publish.
@@ -55,6 +55,12 @@ pub struct Request<'a> {
 pub struct Report {
     /// What customers would suffer from for certain.
     pub errors: Vec<Finding>,
+    /// What authors should look at in the entries that differ from what is
+    /// served; it is published all the same.
+    pub warnings: Vec<Finding>,
+    /// How many phrasings of these entries were asked; `None` when they are
+    /// too many for a publication.
+    pub asked: Option<usize>,
     /// What the labelled questions say; `None` without any, or with nothing to compare with.
     pub comparison: Option<Comparison>,
 }
@@ -86,6 +92,19 @@ pub enum Outcome {
 }
 
 impl Report {
+    /// Takes what is worth telling of a publication.
+    fn take(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            match finding.severity {
+                Severity::Error => self.errors.push(finding),
+                Severity::Warning => self.warnings.push(finding),
+                Severity::Info => {}
+            }
+        }
+        sort(&mut self.errors);
+        sort(&mut self.warnings);
+    }
+
     fn is_clean(&self) -> bool {
         self.errors.is_empty() && !self.comparison.as_ref().is_some_and(|comparison| comparison.regressed)
     }
@@ -98,10 +117,8 @@ impl Report {
 /// [`Outcome::Refused`].
 pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     let Request { models, encoder, default_goal, forced, progress } = request;
-    let mut report = Report {
-        errors: errors(check(&shelf.draft()?, time::OffsetDateTime::now_utc())),
-        ..Report::default()
-    };
+    let mut report = Report::default();
+    report.take(check(&shelf.draft()?, time::OffsetDateTime::now_utc()));
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
@@ -109,12 +126,16 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     let report = RefCell::new(&mut report);
     let review = |folder: &Path| {
         let mut report = report.borrow_mut();
-        let is_small = Manifest::read(folder)?.phrasings <= ASKED;
-        if is_small || !queries.is_empty() {
+        let base = base_of(folder)?;
+        let news = news(shelf, &base)?;
+        let of_news = || base.entries().iter().zip(&news).filter(|(_, new)| **new).map(|(entry, _)| entry);
+        let count = of_news().map(|entry| 1 + entry.similar.len()).sum();
+        report.asked = (count <= ASKED).then_some(count);
+        // Opening a large release takes its time.
+        if !queries.is_empty() || (1..=ASKED).contains(&count) {
             let release = Release::open(folder, encoder.clone())?;
-            if is_small {
-                report.errors.extend(errors(checkup(&release, progress)?));
-                sort(&mut report.errors);
+            if report.asked.is_some() {
+                report.take(checkup_of(&release, &news, progress)?);
             }
             if !queries.is_empty()
                 && let Some(served) = served(shelf, models)?
@@ -122,6 +143,8 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
                 report.comparison = Some(compare(served, release, &queries, max_wrong, progress)?);
             }
         }
+        let ids: HashSet<&EntryId> = of_news().map(|entry| &entry.id).collect();
+        report.warnings.retain(|finding| finding.entries.iter().any(|id| ids.contains(id)));
         if report.is_clean() {
             return Ok(Approval::default());
         }
@@ -151,9 +174,17 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     }
 }
 
-fn errors(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.retain(|finding| finding.severity == Severity::Error);
-    findings
+/// Which entries of a release differ from what is served; all of them when
+/// nothing is, or when words have changed.
+fn news(shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<bool>> {
+    let entries = base.entries();
+    // A release that no longer opens cannot be compared with.
+    let served = shelf.current()?.and_then(|number| base_of(&shelf.release_folder(number)).ok());
+    let Some(served) = served.filter(|served| served.lexicon() == base.lexicon()) else {
+        return Ok(vec![true; entries.len()]);
+    };
+    let known: HashMap<&EntryId, &Entry> = served.entries().iter().map(|entry| (&entry.id, entry)).collect();
+    Ok(entries.iter().map(|entry| known.get(&entry.id) != Some(&entry)).collect())
 }
 
 /// What is served now; `None` when there is nothing, or nothing that opens.

@@ -167,6 +167,9 @@ enum Command {
     },
 }
 
+/// Warnings that a publication prints; `kb check` prints all.
+const WARNED: usize = 20;
+
 /// Where the data is.
 #[derive(Debug, clap::Args)]
 struct Data {
@@ -337,8 +340,14 @@ fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<Ex
     };
     drop(bars);
     let (Outcome::Published(_, report) | Outcome::Refused(report)) = &outcome;
-    for finding in &report.errors {
+    for finding in report.errors.iter().chain(report.warnings.iter().take(WARNED)) {
         eprintln!("{}", in_words(finding));
+    }
+    if report.warnings.len() > WARNED {
+        eprintln!("…… 另有 {} 个警告，见 zhida kb check --kb {kb}", report.warnings.len() - WARNED);
+    }
+    if matches!(outcome, Outcome::Published(..)) && report.asked.is_none() {
+        eprintln!("改动的问法太多，发布时没有逐条自测；请运行 zhida kb check --kb {kb}");
     }
     let regressed = report.comparison.as_ref().is_some_and(|comparison| {
         queries::tell(comparison);

@@ -227,8 +227,10 @@ impl Engine {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
         }
         if let Some(trace) = trace.as_deref_mut() {
-            let hidden = hidden.iter().flatten().filter(|&&hidden| hidden).count();
-            trace.eligible = self.release.entries().len() - hidden;
+            // What is switched off is a place that a live edit left free.
+            let may = |at: usize| !hidden.as_ref().is_some_and(|hidden| hidden[at]);
+            let entries = self.release.entries().iter().enumerate();
+            trace.eligible = entries.filter(|(at, entry)| entry.enabled && may(*at)).count();
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
             trace.stages.push(mark.stage("exact"));
         }

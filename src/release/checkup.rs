@@ -112,21 +112,31 @@ struct Alike {
 /// # Errors
 /// When a search fails, which is a defect of the release.
 pub fn checkup(release: &Release, progress: Progress<'_>) -> Result<Vec<Finding>> {
+    checkup_of(release, &vec![true; release.entries().len()], progress)
+}
+
+/// The same for some of the entries, those that `chosen` holds `true` for:
+/// only their phrasings are asked, of all entries.
+///
+/// # Errors
+/// Like [`checkup`].
+pub fn checkup_of(release: &Release, chosen: &[bool], progress: Progress<'_>) -> Result<Vec<Finding>> {
     let phrasings = release.phrasings();
+    let indices: Vec<usize> = (0..phrasings.len()).filter(|&index| chosen[phrasings[index].entry]).collect();
     let done = AtomicUsize::new(0);
-    let asked: Vec<Asked> = (0..phrasings.len())
-        .into_par_iter()
-        .map(|index| {
+    let asked: Vec<Asked> = indices
+        .par_iter()
+        .map(|&index| {
             let asked = ask(release, index);
             let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_multiple_of(64) || count == phrasings.len() {
-                progress("checkup", count, phrasings.len());
+            if count.is_multiple_of(64) || count == indices.len() {
+                progress("checkup", count, indices.len());
             }
             asked
         })
         .collect::<Result<_>>()?;
-    let view =
-        View { entries: release.entries(), phrasings, normalizer: release.analyzer().lexicon().normalizer() };
+    let normalizer = release.analyzer().lexicon().normalizer();
+    let view = View { entries: release.entries(), chosen, phrasings, normalizer };
     let mut findings = Vec::new();
     view.not_found(&asked, &mut findings);
     view.confusable(&asked, &mut findings);
@@ -230,6 +240,8 @@ fn letters_of(words: &BTreeSet<String>) -> Vec<char> {
 /// What findings are made from.
 struct View<'a> {
     entries: &'a [Entry],
+    /// Which of them are looked at.
+    chosen: &'a [bool],
     phrasings: &'a [Phrasing],
     normalizer: &'a Normalizer,
 }
@@ -402,7 +414,8 @@ impl View<'_> {
                 let only = Entry { keywords: Vec::new(), rules: vec![rule.clone()], ..entry.clone() };
                 let matcher =
                     Exact::new(&[only], &[], self.normalizer).map_err(|e| Error::internal("rules", e))?;
-                for phrasing in self.phrasings.iter().filter(|phrasing| phrasing.entry != index) {
+                let concerns = |entry: usize| entry != index && (self.chosen[index] || self.chosen[entry]);
+                for phrasing in self.phrasings.iter().filter(|phrasing| concerns(phrasing.entry)) {
                     if matcher.find(&phrasing.normalized, |_| true).is_none()
                         || !named.insert(phrasing.text.as_str())
                     {

@@ -180,6 +180,36 @@ async fn labelled_questions_are_attached_and_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_warns_of_what_has_changed_and_of_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = app(folder.path());
+    put_file(&app, Method::POST, "/v1/kbs/demo/import?format=jsonl", SMALL_KB).await;
+    let report = async |app: &Router| {
+        let job = ended(app, &post(app, "/v1/kbs/demo/releases", json!({})).await).await;
+        assert_eq!(job["result"]["published"], true, "{job}");
+        job["result"]["report"].clone()
+    };
+    assert_eq!(report(&app).await["asked"], 11, "all of them are new");
+    assert_eq!(report(&app).await["asked"], 0, "none of them is");
+    let copy = json!({"id": "copy", "question": "电子发票怎么开", "answer": "联系客服。"});
+    assert_eq!(post(&app, "/v1/kbs/demo/entries", copy).await.status, StatusCode::CREATED);
+    let told = report(&app).await;
+    assert_eq!(told["asked"], 1, "a live edit was not asked yet: {told}");
+    let warnings = told["warnings"].as_array().expect("a list");
+    let conflict = warnings.iter().find(|finding| finding["code"] == "conflict").expect("{told}");
+    assert_eq!(conflict["entries"], json!(["invoice", "copy"]));
+    assert_eq!(report(&app).await["warnings"], json!([]), "it was told once");
+    // Other words change every entry.
+    let words = json!({"put": [{"stop": "麻烦"}]}).to_string();
+    let request = Request::builder().method(Method::PATCH).uri("/v1/kbs/demo/lexicon");
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(words));
+    assert_eq!(send(&app, request.expect("a request")).await.status, StatusCode::OK);
+    let told = report(&app).await;
+    assert_eq!(told["asked"], 12, "{told}");
+    assert_ne!(told["warnings"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn words_are_changed_and_tried_over_http() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
