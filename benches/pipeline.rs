@@ -91,15 +91,8 @@ fn queries() -> Vec<String> {
 fn pipeline(c: &mut Criterion) {
     let base = large_base();
     assert_eq!(base.phrasing_count(), PHRASINGS);
-    let build = Build {
-        kb: "bench",
-        number: 1,
-        base: &base,
-        encoder: Some(Arc::new(Encoder::built_in().unwrap())),
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let encoder = Some(Arc::new(Encoder::built_in().unwrap()));
+    let build = Build { encoder, ..Build::of("bench", &base) };
     let release: Arc<Release> = Arc::new(build.temporary().unwrap());
     // A bar that nothing reaches: every question goes through all stages.
     let engine = Engine::new(release.clone(), 1e-9);

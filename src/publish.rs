@@ -27,7 +27,7 @@ use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
-use crate::release::{Build, Labelled, Progress, Release, Teachers, base_of};
+use crate::release::{Build, Labelled, Progress, Release, base_of};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
 use crate::text::lexicon::LexiconChanges;
 
@@ -369,16 +369,7 @@ pub fn index(
 ) -> Result<Release> {
     // Its vectors save time; that it cannot be opened is no matter here.
     let previous = shelf.open_current(encoder.clone()).ok();
-    let build = Build {
-        kb: shelf.name(),
-        number: 0,
-        base,
-        encoder,
-        previous: previous.as_ref(),
-        calibrate_by: Teachers::default(),
-        progress,
-    };
-    build.temporary()
+    Build { encoder, previous: previous.as_ref(), progress, ..Build::of(shelf.name(), base) }.temporary()
 }
 
 /// The engine that publishing a draft would make, under its goal or the default one.

@@ -201,16 +201,9 @@ impl Common {
         let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let bars = progress::Bars::new();
         let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
-        Build {
-            kb: &name,
-            number: 0,
-            base: &base,
-            encoder: self.encoder()?,
-            previous: None,
-            calibrate_by: Teachers { left_out, ..Teachers::default() },
-            progress: &progress,
-        }
-        .temporary()
+        let calibrate_by = Teachers { left_out, ..Teachers::default() };
+        Build { encoder: self.encoder()?, calibrate_by, progress: &progress, ..Build::of(&name, &base) }
+            .temporary()
     }
 }
 

@@ -41,6 +41,22 @@ pub struct Build<'a> {
     pub progress: Progress<'a>,
 }
 
+impl<'a> Build<'a> {
+    /// A lexical-only release without a number, made from nothing but its
+    /// entries and words.
+    pub fn of(kb: &'a str, base: &'a KnowledgeBase) -> Self {
+        Self {
+            kb,
+            number: 0,
+            base,
+            encoder: None,
+            previous: None,
+            calibrate_by: Teachers::default(),
+            progress: &|_, _, _| (),
+        }
+    }
+}
+
 /// What a release is calibrated by, besides its own questions and the shipped
 /// strangers.
 #[derive(Debug, Clone, Copy, Default)]

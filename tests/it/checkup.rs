@@ -17,15 +17,7 @@ fn read(lines: &[&str]) -> KnowledgeBase {
 
 /// What asking shows, without a model.
 fn asked(base: &KnowledgeBase) -> Vec<Finding> {
-    let build = Build {
-        kb: "t",
-        number: 1,
-        base,
-        encoder: None,
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let build = Build { number: 1, ..Build::of("t", base) };
     checkup(&build.temporary().unwrap(), &|_, _, _| ()).unwrap()
 }
 

@@ -14,13 +14,9 @@ use crate::support::{SMALL_KB, repository, run, stderr, stdout, zhida};
 /// A lexical-only release.
 fn release(base: &KnowledgeBase, labelled: &[Labelled]) -> Arc<Release> {
     let build = Build {
-        kb: "t",
         number: 1,
-        base,
-        encoder: None,
-        previous: None,
         calibrate_by: Teachers { labelled, ..Teachers::default() },
-        progress: &|_, _, _| (),
+        ..Build::of("t", base)
     };
     Arc::new(build.temporary().unwrap())
 }

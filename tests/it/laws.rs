@@ -265,15 +265,7 @@ fn an_entry_outside_its_time_is_no_answer() {
         "\n",
     );
     let base = zhida::kb::formats::read_jsonl("test", lines.as_bytes()).unwrap();
-    let build = zhida::release::Build {
-        kb: "t",
-        number: 1,
-        base: &base,
-        encoder: None,
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let build = zhida::release::Build { number: 1, ..zhida::release::Build::of("t", &base) };
     let engine = Engine::new(Arc::new(build.temporary().unwrap()), 0.05);
     let at = |text: &str| {
         time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap()

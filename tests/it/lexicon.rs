@@ -243,15 +243,7 @@ fn a_frequency_decides_what_is_a_word() {
 
 fn release(lexicon: AuthoredLexicon, encoder: Option<Arc<Encoder>>, previous: Option<&Release>) -> Release {
     let base = formats::read_jsonl("small", SMALL_KB.as_bytes()).unwrap().with_lexicon(lexicon);
-    let build = Build {
-        kb: "t",
-        number: 1,
-        base: &base,
-        encoder,
-        previous,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let build = Build { number: 1, encoder, previous, ..Build::of("t", &base) };
     build.temporary().unwrap()
 }
 
@@ -295,15 +287,7 @@ fn a_stored_question_with_a_protected_term_is_told_from_one_without() {
     );
     let base = formats::read_jsonl("t", entries.as_bytes()).unwrap();
     let base = base.with_lexicon(lines(r#"{"protected":"GO!"}"#));
-    let build = Build {
-        kb: "t",
-        number: 1,
-        base: &base,
-        encoder: None,
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let build = Build { number: 1, ..Build::of("t", &base) };
     let engine = Engine::new(Arc::new(build.temporary().unwrap()), 0.05);
     let best = |text: &str| {
         let outcome = engine.answer(text, Options::default()).unwrap();
@@ -326,13 +310,11 @@ fn background_strangers_are_asked_and_their_vectors_used_again() {
     let base = formats::read_jsonl("small", SMALL_KB.as_bytes()).unwrap();
     let base = base.with_lexicon(lines(&json!({ "background": other }).to_string()));
     let build = Build {
-        kb: "t",
         number: 2,
-        base: &base,
         encoder: Some(encoder.clone()),
         previous: Some(&far),
-        calibrate_by: Default::default(),
         progress: &|stage, _, total| assert!(stage != "strangers" || total == 1, "{total} made anew"),
+        ..Build::of("t", &base)
     };
     let folder = tempfile::tempdir().unwrap();
     build.write(folder.path()).unwrap();

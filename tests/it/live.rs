@@ -33,17 +33,7 @@ fn base(entries: &[Entry]) -> KnowledgeBase {
 }
 
 fn release(base: &KnowledgeBase, encoder: Option<Arc<Encoder>>) -> Release {
-    Build {
-        kb: "t",
-        number: 1,
-        base,
-        encoder,
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    }
-    .temporary()
-    .unwrap()
+    Build { number: 1, encoder, ..Build::of("t", base) }.temporary().unwrap()
 }
 
 fn tiny() -> Arc<Encoder> {

@@ -54,15 +54,7 @@ pub fn corpus(name: &str) -> std::sync::Arc<zhida::release::Release> {
         .entry(name.to_owned())
         .or_insert_with(|| {
             let base = zhida::kb::formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
-            let build = Build {
-                kb: name,
-                number: 1,
-                base: &base,
-                encoder: Some(ENCODER.clone()),
-                previous: None,
-                calibrate_by: Default::default(),
-                progress: &|_, _, _| (),
-            };
+            let build = Build { number: 1, encoder: Some(ENCODER.clone()), ..Build::of(name, &base) };
             Arc::new(build.temporary().unwrap())
         })
         .clone()

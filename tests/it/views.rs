@@ -25,15 +25,7 @@ fn read(text: &str) -> KnowledgeBase {
 
 fn engine(text: &str, encoder: Option<Arc<Encoder>>) -> Engine {
     let base = read(text);
-    let build = Build {
-        kb: "t",
-        number: 1,
-        base: &base,
-        encoder,
-        previous: None,
-        calibrate_by: Default::default(),
-        progress: &|_, _, _| (),
-    };
+    let build = Build { number: 1, encoder, ..Build::of("t", &base) };
     Engine::new(Arc::new(build.temporary().unwrap()), 0.05)
 }
 
