@@ -140,8 +140,11 @@ async fn edit(
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?.signed(signature);
-            let (put, remove) = (read("put", &put)?, read("remove", &remove)?);
-            Ok(changed(shelf.change_lexicon(&expected, |before| before.edited(&put, &remove))?))
+            let edit = || -> crate::error::Result<_> {
+                let (put, remove) = (read("put", &put)?, read("remove", &remove)?);
+                shelf.change_lexicon(&expected, |before| before.edited(&put, &remove))
+            };
+            Ok(changed(edit().map_err(in_the_body)?))
         })
         .await
 }
@@ -150,6 +153,17 @@ async fn edit(
 fn read(name: &str, lines: &[Value]) -> crate::error::Result<AuthoredLexicon> {
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     AuthoredLexicon::read(name, lines.join("\n").as_bytes())
+}
+
+/// The body is no file: its places are fields.
+fn in_the_body(error: Error) -> Error {
+    let Error::Corpus(mut problems) = error else { return error };
+    for problem in problems.iter_mut().filter(|problem| ["put", "remove"].contains(&problem.file.as_str())) {
+        let field = problem.field.take().map_or_else(String::new, |field| format!(".{field}"));
+        problem.field = Some(format!("{}[{}]{field}", problem.file, problem.line.saturating_sub(1)));
+        problem.line = 0;
+    }
+    Error::Corpus(problems)
 }
 
 fn changed((changes, revision): (LexiconChanges, i64)) -> Response {
