@@ -9,6 +9,7 @@ mod csv;
 mod instant;
 mod jsonl;
 mod table;
+mod words;
 mod xlsx;
 
 use std::collections::HashMap;
@@ -202,30 +203,28 @@ impl Incoming {
     /// [`Error::Io`] when it cannot be read, [`Error::Refused`] when its ending
     /// is unknown; what is wrong with its content is told by [`Self::into_base`].
     pub fn read(path: &Path, reading: &Reading<'_>) -> Result<Self> {
-        ending(path)?;
+        let format = Format::of(path)?;
         let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-        Self::of_bytes(path, &bytes, reading)
+        Ok(Self::of_bytes(&path.display().to_string(), format, &bytes, reading))
     }
 
-    /// Reads a file that did not come from the disk; its name says the format.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the ending is unknown.
-    pub fn of_bytes(path: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Self> {
-        let name: FileName = path.display().to_string().into();
+    /// Reads a file that did not come from the disk; `name` is what problems
+    /// call it.
+    pub fn of_bytes(name: &str, format: Format, bytes: &[u8], reading: &Reading<'_>) -> Self {
+        let name: FileName = name.into();
         let mut problems = Vec::new();
-        let mut located = match ending(path)? {
-            Ending::Xlsx => xlsx::read(&name, bytes, reading, &mut problems),
-            Ending::Csv | Ending::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
+        let mut located = match format {
+            Format::Xlsx => xlsx::read(&name, bytes, reading, &mut problems),
+            Format::Csv | Format::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
                 let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
                 problems.push(whole(&name, message.to_owned()));
                 Vec::new()
             }
-            Ending::Csv => csv::read(&name, bytes, reading, &mut problems),
-            Ending::Jsonl => jsonl::read(&name, bytes, reading.zone, &mut problems),
+            Format::Csv => csv::read(&name, bytes, reading, &mut problems),
+            Format::Jsonl => jsonl::read(&name, bytes, reading.zone, &mut problems),
         };
         trim(&mut located);
-        Ok(Self { located, problems })
+        Self { located, problems }
     }
 
     /// Whether it brings nothing, not even a fault.
@@ -294,29 +293,71 @@ pub fn read_jsonl(name: &str, bytes: &[u8]) -> Result<KnowledgeBase> {
 /// [`Error::Io`] when it cannot be written; [`Error::Refused`] when the ending
 /// is unknown or a text does not fit into a cell of the format.
 pub fn write(base: &KnowledgeBase, path: &Path) -> Result<()> {
-    let bytes = match ending(path)? {
-        Ending::Jsonl => jsonl::write(base)?,
-        Ending::Csv => csv::write(base)?,
-        Ending::Xlsx => xlsx::write(base)?,
-    };
-    crate::disk::write_whole(path, &bytes)
+    crate::disk::write_whole(path, &written(base, Format::of(path)?)?)
 }
 
-enum Ending {
+/// A knowledge base as the content of a file.
+///
+/// # Errors
+/// [`Error::Refused`] when a text does not fit into a cell of the format.
+pub fn written(base: &KnowledgeBase, format: Format) -> Result<Vec<u8>> {
+    match format {
+        Format::Jsonl => jsonl::write(base),
+        Format::Csv => csv::write(base),
+        Format::Xlsx => xlsx::write(base),
+    }
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One JSON object a line.
+    #[default]
     Jsonl,
+    /// Values between commas, semicolons or tabs.
     Csv,
+    /// A workbook of Excel.
     Xlsx,
 }
 
-fn ending(path: &Path) -> Result<Ending> {
-    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("jsonl" | "ndjson") => Ok(Ending::Jsonl),
-        Some("csv" | "tsv") => Ok(Ending::Csv),
-        Some("xlsx") => Ok(Ending::Xlsx),
-        _ => Err(Error::Refused(format!(
-            "{}: the file's ending must be .jsonl, .csv, .tsv or .xlsx",
-            path.display()
-        ))),
+impl Format {
+    /// That of a file, by its ending.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is unknown.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
+            Some("csv" | "tsv") => Ok(Self::Csv),
+            Some("xlsx") => Ok(Self::Xlsx),
+            _ => Err(Error::Refused(format!(
+                "{}: the file's ending must be .jsonl, .csv, .tsv or .xlsx",
+                path.display()
+            ))),
+        }
+    }
+
+    /// The one that goes by a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Jsonl, Self::Csv, Self::Xlsx].into_iter().find(|format| format.name() == name)
+    }
+
+    /// Its name, which is also the ending of its files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jsonl => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        }
     }
 }
 
@@ -339,10 +380,27 @@ pub fn lexicon_beside(path: &Path) -> Result<AuthoredLexicon> {
 /// Like [`lexicon_beside`].
 pub fn read_lexicon(path: &Path) -> Result<Option<AuthoredLexicon>> {
     match std::fs::read(path) {
-        Ok(bytes) => AuthoredLexicon::read(&path.display().to_string(), &bytes).map(Some),
+        Ok(bytes) => lexicon_of_bytes(&path.display().to_string(), Format::of(path)?, &bytes).map(Some),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read", path, e)),
     }
+}
+
+/// The lexicon in a file that did not come from the disk; `name` is what
+/// problems call it.
+///
+/// # Errors
+/// [`Error::Corpus`] with every fault found.
+pub fn lexicon_of_bytes(name: &str, format: Format, bytes: &[u8]) -> Result<AuthoredLexicon> {
+    words::read(name, format, bytes, &Reading::default())
+}
+
+/// A lexicon as the content of a file.
+///
+/// # Errors
+/// [`Error::Refused`] when a text does not fit into a cell of the format.
+pub fn written_lexicon(lexicon: &AuthoredLexicon, format: Format) -> Result<Vec<u8>> {
+    words::write(lexicon, format)
 }
 
 /// A problem of a file as a whole.

@@ -4,10 +4,11 @@
 //! history, collection of old releases, labelled questions. Single entries are
 //! in `entries`.
 
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, body::Bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,13 +17,13 @@ use utoipa_axum::routes;
 use super::Server;
 use super::entries::{encoded, shelf};
 use super::error::{Kind, Problem};
-use super::request::{self, fields};
+use super::request::{self, asked, fields};
 use super::signed::signature;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::check::EXPIRY_NOTICE;
 use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Incoming, Reading};
+use crate::kb::formats::{self, Format, Incoming, Reading};
 use crate::kb::merge::Mode;
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::publish::{self, Difference, Outcome, Side};
@@ -49,12 +50,6 @@ pub(super) fn routes() -> OpenApiRouter<Server> {
         .routes(routes!(collect))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .merge(files)
-}
-
-type Refusal = axum::extract::rejection::QueryRejection;
-
-fn asked<T>(query: Result<Query<T>, Refusal>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))
 }
 
 /// How a file is imported.
@@ -104,7 +99,7 @@ struct Imported {
 async fn import(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ImportQuery>, Refusal>,
+    query: Result<Query<ImportQuery>, QueryRejection>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
@@ -119,9 +114,8 @@ async fn import(
     server
         .author(move |server| {
             let shelf = named(server, &kb)?.signed(signature);
-            let name = format!("import.{}", ending(&format)?);
             let reading = Reading { zone, ignore: &ignored, ..Reading::default() };
-            let file = Incoming::of_bytes(std::path::Path::new(&name), &bytes, &reading)?;
+            let file = Incoming::of_bytes("import", format_named(&format)?, &bytes, &reading);
             if file.is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
@@ -149,12 +143,11 @@ fn named(server: &Server, kb: &str) -> Result<Shelf, Problem> {
     })
 }
 
-fn ending(format: &str) -> Result<&str, Problem> {
-    if ["jsonl", "csv", "xlsx"].contains(&format) {
-        return Ok(format);
-    }
-    let detail = format!("`format` is jsonl, csv or xlsx, got {format:?}");
-    Err(Problem::new(Kind::InvalidField, detail).of_field("format"))
+pub(super) fn format_named(name: &str) -> Result<Format, Problem> {
+    Format::named(name).ok_or_else(|| {
+        let detail = format!("`format` is jsonl, csv or xlsx, got {name:?}");
+        Problem::new(Kind::InvalidField, detail).of_field("format")
+    })
 }
 
 /// In which format the draft is wanted.
@@ -179,32 +172,21 @@ struct ExportQuery {
 async fn export(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ExportQuery>, Refusal>,
+    query: Result<Query<ExportQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let ExportQuery { format } = asked(query)?;
     server
         .author(move |server| {
             let base = shelf(server, &kb)?.draft()?;
-            let ending = ending(&format)?;
-            let folder =
-                tempfile::tempdir().map_err(|e| Error::io("create a folder in", std::env::temp_dir(), e))?;
-            let path = folder.path().join(format!("file.{ending}"));
-            formats::write(&base, &path).map_err(|e| match e {
+            let format = format_named(&format)?;
+            let bytes = formats::written(&base, format).map_err(|e| match e {
                 Error::Refused(text) => Problem::new(Kind::InvalidEntry, text),
                 other => other.into(),
             })?;
-            let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-            let kind = match ending {
-                "csv" => "text/csv; charset=utf-8",
-                "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-                _ => "application/x-ndjson",
-            };
-            let name = format!("attachment; filename*=UTF-8''{}.{ending}", encoded(&kb));
-            Ok((
-                [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name.as_str())],
-                Bytes::from(bytes),
-            )
-                .into_response())
+            let name = format!("attachment; filename*=UTF-8''{}.{}", encoded(&kb), format.name());
+            let headers =
+                [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, name.as_str())];
+            Ok((headers, bytes).into_response())
         })
         .await
 }
@@ -363,7 +345,7 @@ struct DiffQuery {
 async fn diff(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<DiffQuery>, Refusal>,
+    query: Result<Query<DiffQuery>, QueryRejection>,
 ) -> Result<Json<Difference>, Problem> {
     let DiffQuery { from, to } = asked(query)?;
     server
@@ -456,7 +438,7 @@ struct History {
 async fn history(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<HistoryQuery>, Refusal>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<History>, Problem> {
     let HistoryQuery { entry, before, limit } = asked(query)?;
     let limit = limit.unwrap_or(100).clamp(1, 1_000);

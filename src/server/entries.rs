@@ -5,6 +5,7 @@
 //! they get 412 and nothing happens. The reply comes when the next question
 //! sees the edit.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::Server;
 use super::error::{Kind, Problem};
-use super::request::json;
+use super::request::{asked, json};
 use super::signed::signature;
 use crate::error::Error;
 use crate::kb::{Entry, EntryId, formats};
@@ -105,9 +106,9 @@ pub(super) fn etag(revision: i64) -> String {
 async fn list(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<EntryPage>, Problem> {
-    let Query(query) = query.map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))?;
+    let query = asked(query)?;
     let limit = query.limit.unwrap_or(50);
     if !(1..=PAGE).contains(&limit) {
         let detail = format!("`limit` is 1 to {PAGE}, got {limit}");

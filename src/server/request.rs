@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, Query, Request};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
@@ -165,6 +166,11 @@ async fn arrived(request: Request, limit: usize, patience: Duration) -> Result<B
             Err(Problem::new(Kind::SlowBody, detail))
         }
     }
+}
+
+/// What stands behind the question mark.
+pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))
 }
 
 /// The fields of a JSON object, all of them known.

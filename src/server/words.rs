@@ -5,6 +5,7 @@
 //! with, and need no condition. Both count from the next release on.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -14,13 +15,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
+use super::authoring::format_named;
 use super::entries::{etag, expected, needs_condition, shelf};
 use super::error::{Kind, Problem};
-use super::request::{self, fields};
+use super::request::{self, asked, fields};
 use super::signed::signature;
 use crate::engine::{Engine, Filter, Options, RuleTest};
 use crate::error::Error;
 use crate::kb::check::CODES;
+use crate::kb::formats::{self, Format};
 use crate::publish;
 use crate::store::Expected;
 use crate::text::AuthoredLexicon;
@@ -46,34 +49,55 @@ pub(super) fn routes() -> OpenApiRouter<Server> {
         .merge(lexicon)
 }
 
-/// Show the lexicon of the draft as JSONL, with its `ETag`.
+/// How the lexicon is written.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LexiconQuery {
+    /// `jsonl`, which it is without this, `csv` or `xlsx`.
+    format: Option<String>,
+}
+
+type Asked = Result<Query<LexiconQuery>, QueryRejection>;
+
+fn format_of(query: Asked) -> Result<Format, Problem> {
+    let LexiconQuery { format } = asked(query)?;
+    format.map_or(Ok(Format::default()), |name| format_named(&name))
+}
+
+/// Show the lexicon of the draft, with its `ETag`.
 #[utoipa::path(
     get,
     path = "/v1/kbs/{kb}/lexicon",
-    params(("kb" = String, Path, description = "The knowledge base.")),
+    params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
     responses(
         (status = 200, description = "One line a word, group or question, as in a file.", body = String, content_type = "application/x-ndjson"),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn lexicon(State(server): State<Server>, Path(kb): Path<String>) -> Result<Response, Problem> {
+async fn lexicon(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Asked,
+) -> Result<Response, Problem> {
+    let format = format_of(query)?;
     server
         .author(move |server| {
             let words = shelf(server, &kb)?.words()?;
             let headers = [
-                (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
+                (header::CONTENT_TYPE, format.media_type().to_owned()),
                 (header::ETAG, etag(words.revision)),
             ];
-            Ok((headers, words.lexicon.write()?).into_response())
+            Ok((headers, formats::written_lexicon(&words.lexicon, format)?).into_response())
         })
         .await
 }
 
-/// Put a lexicon (JSONL) in the place of the one that `If-Match` names.
+/// Put a lexicon in the place of the one that `If-Match` names.
 #[utoipa::path(
     put,
     path = "/v1/kbs/{kb}/lexicon",
-    params(("kb" = String, Path, description = "The knowledge base.")),
+    params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
@@ -85,9 +109,11 @@ async fn lexicon(State(server): State<Server>, Path(kb): Path<String>) -> Result
 async fn replace(
     State(server): State<Server>,
     Path(kb): Path<String>,
+    query: Asked,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
+    let format = format_of(query)?;
     let signature = signature(&headers)?;
     let expected = expected(&headers)?;
     let bytes = request::bytes(request, LEXICON_BYTES).await?;
@@ -95,7 +121,7 @@ async fn replace(
         .author(move |server| {
             let shelf = shelf(server, &kb)?.signed(signature);
             let Some(expected) = expected else { return Err(needs_condition(shelf.words()?.revision)) };
-            let lexicon = AuthoredLexicon::read("lexicon", &bytes)?;
+            let lexicon = formats::lexicon_of_bytes("lexicon", format, &bytes)?;
             Ok(changed(shelf.change_lexicon(&expected, |_| Ok(lexicon))?))
         })
         .await
@@ -230,7 +256,7 @@ struct RuleTests {
 async fn rule_test(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<TestQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<TestQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
@@ -239,7 +265,7 @@ async fn rule_test(
         texts: Vec<String>,
         filter: Option<Value>,
     }
-    let Query(TestQuery { draft }) = query.map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))?;
+    let TestQuery { draft } = asked(query)?;
     let Wanted { texts, filter } = fields(request::json(request, REQUEST_BYTES).await?)?;
     if texts.is_empty() || texts.len() > TEXTS {
         let detail = format!("`texts` holds 1 to {TEXTS} sentences, got {}", texts.len());

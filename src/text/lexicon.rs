@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 
-pub use authored::{AuthoredLexicon, Item, LexiconChanges, LineChange, What};
+pub use authored::{AuthoredLexicon, Item, LexiconChanges, LineChange, MOST_FREQUENT, What};
 
 use super::normalize::{Normalizer, key_of, protected_form};
 use super::protect::Protected;

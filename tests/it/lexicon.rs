@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 use zhida::encoder::{Encoder, Matrix};
 use zhida::engine::{Engine, Options};
 use zhida::error::{Error, Problem};
-use zhida::kb::formats;
+use zhida::kb::formats::{self, Format};
 use zhida::release::{Build, Release};
 use zhida::retrieve::Except;
 use zhida::server::Registry;
@@ -95,6 +96,87 @@ fn lines_are_put_in_and_taken_out_by_what_they_begin_with() {
             other => panic!("{put} {remove}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_spreadsheet_holds_the_same_words() {
+    let nasty = concat!(
+        r#"{"background":"=1+1 等于几"}"#,
+        "\n",
+        r#"{"background":"甲|乙 哪个好","note":"-有备注"}"#,
+        "\n",
+        r#"{"word":"二十四节气","frequency":0}"#,
+        "\n"
+    );
+    let lexicon = lines(&[WORDS, nasty].concat());
+    for format in [Format::Jsonl, Format::Csv, Format::Xlsx] {
+        let bytes = formats::written_lexicon(&lexicon, format).unwrap();
+        assert_eq!(formats::lexicon_of_bytes("words", format, &bytes).unwrap(), lexicon, "{format:?}");
+    }
+    // As people write it: a title, other headings, several words in one cell,
+    // a kind merged over its rows, and a sheet with notes.
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet().set_name("词表").unwrap();
+    sheet.write_string(0, 0, "客服中心词表").unwrap();
+    for (column, heading) in (0u16..).zip(["类型（必填）", "词语", "标准词", "词频", "备注"]) {
+        sheet.write_string(1, column, heading).unwrap();
+    }
+    sheet.merge_range(2, 0, 3, 0, "停用词", &Default::default()).unwrap();
+    sheet.write_string(2, 1, "麻烦|劳驾").unwrap();
+    sheet.write_string(3, 1, "帮我").unwrap();
+    sheet.write_string(5, 0, "近义词").unwrap();
+    sheet.write_string(5, 1, "返款\n退款").unwrap();
+    sheet.write_string(5, 2, "退款").unwrap();
+    sheet.write_string(6, 0, "用户词").unwrap();
+    sheet.write_string(6, 1, "拾光卡plus").unwrap();
+    sheet.write_number(6, 3, 5000).unwrap();
+    book.add_worksheet().set_name("说明").unwrap().write_string(0, 0, "每周一更新").unwrap();
+    let bytes = book.save_to_buffer().unwrap();
+    let expected = concat!(
+        r#"{"stop":"麻烦"}"#,
+        "\n",
+        r#"{"stop":"劳驾"}"#,
+        "\n",
+        r#"{"stop":"帮我"}"#,
+        "\n",
+        r#"{"synonyms":["返款","退款"],"canonical":"退款"}"#,
+        "\n",
+        r#"{"word":"拾光卡plus","frequency":5000}"#,
+        "\n"
+    );
+    assert_eq!(formats::lexicon_of_bytes("w.xlsx", Format::Xlsx, &bytes).unwrap(), lines(expected));
+    for empty in ["", "\n\n", "类型,词\n"] {
+        assert!(
+            formats::lexicon_of_bytes("w", Format::Csv, empty.as_bytes()).unwrap().is_empty(),
+            "{empty:?}"
+        );
+    }
+}
+
+#[test]
+fn faults_of_a_spreadsheet_name_their_cells() {
+    let found = |text: &str| match formats::lexicon_of_bytes("w.csv", Format::Csv, text.as_bytes()) {
+        Err(Error::Corpus(problems)) => problems,
+        other => panic!("{text}: {other:?}"),
+    };
+    for (row, line, column, part) in [
+        ("外号,小蓝券,,,", 2, 1, "没有“外号”这个类型"),
+        (",小蓝券,,,", 2, 1, "没有写类型"),
+        ("用户词,,,,", 2, 2, "没有写词"),
+        ("用户词,小蓝券,,很多,", 2, 4, "整数"),
+        ("停用词,麻烦,麻烦,,", 2, 3, "只用于同义词"),
+        ("停用词,麻烦,,3,", 2, 4, "只用于用户词"),
+        ("停用词,麻烦,,,,多出来的", 2, 6, "没有表头"),
+        ("同义词,返款|退款,打款,,", 2, 0, "不在"),
+        ("停用词,麻烦,,,\n停用词,麻烦,,,", 3, 0, "第 2 行已经有了"),
+    ] {
+        let problems = found(&format!("类型,词,标准词,词频,备注\n{row}\n"));
+        assert_eq!(problems.len(), 1, "{row}: {problems:?}");
+        assert_eq!((problems[0].line, problems[0].column), (line, column), "{row}: {}", problems[0]);
+        assert!(problems[0].message.contains(part), "{row}: {}", problems[0]);
+    }
+    assert!(found("词,标准词\n麻烦,\n")[0].message.contains("找不到表头"));
+    assert!(found("类型,词,权重\n停用词,麻烦,\n")[0].message.contains("没有“权重”这一列"));
 }
 
 #[test]
@@ -367,6 +449,10 @@ fn words_are_imported_shown_published_and_served_without_a_restart() {
         sound(&data, &["lexicon", "show"]),
         "同义词 发票 凭条 → 发票  （老顾客这么叫）\n停用词 麻烦\n"
     );
+    let table = desk.path().join("out.csv").display().to_string();
+    sound(&data, &["lexicon", "export", "--out", &table]);
+    let again = kb(&data, &["lexicon", "import", &table]);
+    assert!(stderr(&again).contains("0 added, 0 removed, 0 changed, 2 unchanged"), "{}", stderr(&again));
     let out = desk.path().join("out.jsonl");
     sound(&data, &["lexicon", "export", "--out", &out.display().to_string()]);
     assert_eq!(std::fs::read_to_string(&out).unwrap(), words);

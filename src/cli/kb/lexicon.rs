@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::signed::Signed;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
+use crate::kb::formats::{self, Format};
 use crate::store::{Expected, Shelf};
 use crate::text::AuthoredLexicon;
 use crate::text::lexicon::{Item, LexiconChanges, LineChange, What};
@@ -38,12 +39,12 @@ pub(super) enum Action {
         /// Say what would change, and change nothing.
         #[arg(long)]
         dry_run: bool,
-        /// A .jsonl file.
+        /// A .jsonl, .csv, .tsv or .xlsx file.
         file: PathBuf,
     },
     /// Write the lexicon to a file.
     Export {
-        /// The file (.jsonl).
+        /// The file; its ending (.jsonl, .csv, .xlsx) says the format.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -64,7 +65,7 @@ pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
         Action::Import { signed, dry_run, file } => import(shelf, signed, file, *dry_run)?,
         Action::Export { out } => {
             let lexicon = shelf.lexicon()?;
-            write_whole(out, &lexicon.write()?)?;
+            write_whole(out, &formats::written_lexicon(&lexicon, Format::of(out)?)?)?;
             eprintln!("{}: {} lines written to {}", shelf.name(), lexicon.items().len(), out.display());
         }
     }
@@ -72,8 +73,9 @@ pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
 }
 
 fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<()> {
+    let format = Format::of(file)?;
     let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
-    let lexicon = AuthoredLexicon::read(&file.display().to_string(), &bytes)?;
+    let lexicon = formats::lexicon_of_bytes(&file.display().to_string(), format, &bytes)?;
     if !dry_run {
         return change(shelf, signed, |_| Ok(lexicon));
     }

@@ -27,7 +27,7 @@ fn begins_a_formula(text: &str) -> bool {
 
 /// A cell that a spreadsheet shows as text: an apostrophe goes before what
 /// would be a formula, and before what looks like the result of doing that.
-fn guarded(text: &str) -> String {
+pub(super) fn guarded(text: &str) -> String {
     if begins_a_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -66,6 +66,12 @@ fn without_number(item: &str, expected: usize) -> Option<&str> {
     (!text.is_empty() && !is_decimal).then_some(text)
 }
 
+/// The cell that holds a list.
+pub(super) fn listed(items: &[String]) -> Result<String> {
+    let plain = items.join("|");
+    if list(&plain) == items { Ok(plain) } else { json(&items) }
+}
+
 /// The cells that hold a list: as few as the limit of a cell allows.
 fn list_cells(items: &[String], limit: usize) -> Result<Vec<String>> {
     // Quotes, commas, escapes and the guard: a list in JSON is longer than its texts.
@@ -80,8 +86,7 @@ fn list_cells(items: &[String], limit: usize) -> Result<Vec<String>> {
             taken += 1;
         }
         let (now, later) = rest.split_at(taken);
-        let plain = now.join("|");
-        cells.push(if list(&plain) == now { plain } else { json(&now)? });
+        cells.push(listed(now)?);
         rest = later;
     }
     Ok(cells)

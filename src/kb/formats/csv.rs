@@ -2,7 +2,7 @@
 
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::table::{Row, Sheet};
+use super::table::{Row, Sheet, Table};
 use super::{FileName, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
@@ -14,6 +14,18 @@ pub(super) fn read(
     reading: &Reading<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Located> {
+    let mut sheet = Sheet::new(name.clone(), reading);
+    if rows(name, bytes, reading, &mut sheet, problems) { sheet.finish(problems) } else { Vec::new() }
+}
+
+/// Hands the rows on; whether there are any, and they could be read.
+pub(super) fn rows(
+    name: &FileName,
+    bytes: &[u8],
+    reading: &Reading<'_>,
+    table: &mut impl Table,
+    problems: &mut Vec<Problem>,
+) -> bool {
     let text = match decoded(bytes) {
         Ok(text) => text,
         Err(offset) => {
@@ -24,11 +36,11 @@ pub(super) fn read(
                 "这里不是有效的文字：文件既不是完好的 UTF-8，也不是 GB18030（GBK），请用 UTF-8 编码重新保存"
                     .to_owned();
             problems.push(Problem { file: name.to_string(), line, column, field: None, message });
-            return Vec::new();
+            return false;
         }
     };
     if text.trim().is_empty() {
-        return Vec::new();
+        return false;
     }
     let delimiter = delimiter(&text);
     if let Some(offset) = open_quote(text.as_bytes(), delimiter) {
@@ -36,14 +48,13 @@ pub(super) fn read(
         let column = text[..offset].rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let message = "这里的引号一直到文件末尾都没有结束；格子里的引号要写成两个（\"\"）".to_owned();
         problems.push(Problem { file: name.to_string(), line, column, field: None, message });
-        return Vec::new();
+        return false;
     }
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(text.as_bytes());
-    let mut sheet = Sheet::new(name.clone(), reading);
     let (mut line, mut counted) = (1, 0);
     let mut record = ::csv::StringRecord::new();
     loop {
@@ -57,31 +68,38 @@ pub(super) fn read(
                 counted = from + blank;
                 let filled = record.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
                 let cells = filled.map(|(index, cell)| (index + 1, cell.to_owned())).collect();
-                sheet.take(&Row { line, cells, spans: Vec::new() });
+                table.take(&Row { line, cells, spans: Vec::new() });
                 (reading.progress)("rows", counted, text.len());
             }
             Ok(false) => break,
             Err(e) => {
                 problems.push(whole(name, format!("不是有效的 CSV：{e}")));
-                return Vec::new();
+                return false;
             }
         }
     }
     (reading.progress)("rows", text.len(), text.len());
-    sheet.finish(problems)
+    true
 }
 
-/// Writes entries under a header, in UTF-8 with the mark by which Excel knows it.
+/// Writes entries under a header.
 pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
+    let mut rows = Vec::new();
+    for entry in base.entries() {
+        rows.extend(cells::rows(entry, usize::MAX)?);
+    }
+    written(&cells::headings(), rows)
+}
+
+/// Rows under a header, in UTF-8 with the mark by which Excel knows it.
+pub(super) fn written(headings: &[&str], rows: Vec<Vec<String>>) -> Result<Vec<u8>> {
     let failed = |e: ::csv::Error| Error::internal("export", e);
     let mut writer = ::csv::WriterBuilder::new()
         .terminator(::csv::Terminator::CRLF)
         .from_writer("\u{feff}".as_bytes().to_vec());
-    writer.write_record(cells::headings()).map_err(failed)?;
-    for entry in base.entries() {
-        for row in cells::rows(entry, usize::MAX)? {
-            writer.write_record(row).map_err(failed)?;
-        }
+    writer.write_record(headings).map_err(failed)?;
+    for row in rows {
+        writer.write_record(row).map_err(failed)?;
     }
     writer.into_inner().map_err(|e| Error::internal("export", e))
 }

@@ -24,6 +24,21 @@ pub(super) struct Row {
     pub spans: Vec<(usize, usize)>,
 }
 
+/// What takes the rows of a sheet, one after the other.
+pub(super) trait Table {
+    /// Takes the next row.
+    fn take(&mut self, row: &Row);
+
+    /// Complains of a cell.
+    fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String);
+
+    /// Whether it has had a row with anything in it.
+    fn has_text(&self) -> bool;
+
+    /// Whether a header was found: other sheets are notes.
+    fn has_header(&self) -> bool;
+}
+
 /// Rows in front of the header that may hold a title.
 const TITLES: usize = 5;
 
@@ -37,7 +52,7 @@ fn field_named(heading: &str) -> Option<&'static str> {
 }
 
 /// A heading without what templates write around it: “* 标准问题（必填）”.
-fn plain(heading: &str) -> String {
+pub(super) fn plain(heading: &str) -> String {
     const REMARKS: [&str; 10] =
         ["必填", "选填", "可选", "非必", "required", "optional", "换行", "分隔", "格式", "例"];
     let mut text: String = heading.trim().to_lowercase();
@@ -132,19 +147,18 @@ impl<'a> Sheet<'a> {
             by_id: HashMap::new(),
         }
     }
+}
 
-    /// Whether it has had a row with anything in it.
-    pub(super) fn has_text(&self) -> bool {
+impl Table for Sheet<'_> {
+    fn has_text(&self) -> bool {
         self.first.is_some()
     }
 
-    /// Whether a header was found: other sheets are notes.
-    pub(super) fn has_header(&self) -> bool {
+    fn has_header(&self) -> bool {
         !self.columns.is_empty()
     }
 
-    /// Takes the next row.
-    pub(super) fn take(&mut self, row: &Row) {
+    fn take(&mut self, row: &Row) {
         if row.cells.is_empty() {
             return;
         }
@@ -161,13 +175,14 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Complains of a cell.
-    pub(super) fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
+    fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
         let message = if column > 0 { format!("（{} 列）{message}", letters(column)) } else { message };
         let (file, field) = (self.file.to_string(), field.map(str::to_owned));
         self.problems.push(Problem { file, line, column, field, message });
     }
+}
 
+impl Sheet<'_> {
     fn column(&self, field: &str) -> usize {
         let is = |column: &&(usize, Column)| matches!(column.1, Column::Field(name) if name == field);
         self.columns.iter().find(is).map_or(0, |(number, _)| *number)

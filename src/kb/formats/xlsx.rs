@@ -8,7 +8,7 @@ use std::io::Cursor;
 use calamine::{DataRef, Dimensions, Reader as _, Xlsx};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
 
-use super::table::{Row, Sheet};
+use super::table::{Row, Sheet, Table};
 use super::{FileName, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
@@ -20,6 +20,18 @@ pub(super) fn read(
     reading: &Reading<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Located> {
+    let sheets = tables(name, bytes, reading, |file| Sheet::new(file, reading), problems);
+    sheets.into_iter().flat_map(|sheet| sheet.finish(problems)).collect()
+}
+
+/// What the sheets of a workbook hold: those with a header, or else the first one.
+pub(super) fn tables<T: Table>(
+    name: &FileName,
+    bytes: &[u8],
+    reading: &Reading<'_>,
+    new: impl Fn(FileName) -> T,
+    problems: &mut Vec<Problem>,
+) -> Vec<T> {
     if bytes.is_empty() {
         return Vec::new();
     }
@@ -36,34 +48,34 @@ pub(super) fn read(
     let mut sheets = Vec::new();
     for title in book.sheet_names() {
         let file: FileName = format!("{name}[{title}]").into();
-        let mut sheet = Sheet::new(file.clone(), reading);
+        let mut sheet = new(file.clone());
         match rows(&mut book, &title, &mut sheet, reading) {
             Ok(()) if sheet.has_text() => sheets.push(sheet),
             Ok(()) => {}
             Err(e) => problems.push(whole(&file, format!("这个工作表读不出来：{e}"))),
         }
     }
-    // Other sheets hold notes; only when no sheet is a knowledge base does one get blamed.
-    if sheets.iter().any(Sheet::has_header) {
-        sheets.retain(Sheet::has_header);
+    // Other sheets hold notes; only when no sheet is what is looked for does one get blamed.
+    if sheets.iter().any(T::has_header) {
+        sheets.retain(T::has_header);
     } else {
         sheets.truncate(1);
     }
-    sheets.into_iter().flat_map(|sheet| sheet.finish(problems)).collect()
+    sheets
 }
 
 /// Hands the rows of a sheet on, merged cells filled downwards.
 fn rows(
     book: &mut Xlsx<Cursor<&[u8]>>,
     title: &str,
-    sheet: &mut Sheet<'_>,
+    sheet: &mut impl Table,
     reading: &Reading<'_>,
 ) -> std::result::Result<(), calamine::XlsxError> {
     let mut merged = Merged::new(book.merge_cells_by_sheet_name(title)?);
     let mut cells = book.worksheet_cells_reader(title)?;
     let total = cells.dimensions().end.0 as usize + 1;
     let mut row = Row { line: 0, cells: Vec::new(), spans: Vec::new() };
-    let mut finish = |row: &mut Row, sheet: &mut Sheet<'_>| {
+    let mut finish = |row: &mut Row, sheet: &mut dyn Table| {
         merged.fill(row);
         sheet.take(row);
         (reading.progress)("rows", row.line, total.max(row.line));
@@ -159,30 +171,40 @@ const CELL: usize = 32_767;
 
 /// Writes entries under a header.
 pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
+    let mut rows = Vec::new();
+    for entry in base.entries() {
+        // Half of what a cell holds: a character may be two of its units.
+        rows.extend(cells::rows(entry, CELL / 2)?);
+    }
+    let widths = cells::headings().map(|name| match name {
+        "question" | "similar" => 40.0,
+        "answer" => 60.0,
+        _ => 18.0,
+    });
+    written("knowledge base", &cells::headings(), &widths, rows)
+}
+
+/// A workbook with one sheet: rows under a header, the columns so wide.
+pub(super) fn written(
+    title: &str,
+    headings: &[&str],
+    widths: &[f64],
+    rows: Vec<Vec<String>>,
+) -> Result<Vec<u8>> {
     let failed = |e: rust_xlsxwriter::XlsxError| Error::internal("export", e);
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
-    sheet.set_name("knowledge base").map_err(failed)?;
+    sheet.set_name(title).map_err(failed)?;
     let heading = Format::new().set_bold();
     let body = Format::new().set_text_wrap().set_align(FormatAlign::Top);
-    for (column, name) in (0u16..).zip(cells::headings()) {
-        sheet.write_string_with_format(0, column, name, &heading).map_err(failed)?;
-        let width = match name {
-            "question" | "similar" => 40.0,
-            "answer" => 60.0,
-            _ => 18.0,
-        };
-        sheet.set_column_width(column, width).map_err(failed)?;
+    for (column, (name, width)) in (0u16..).zip(headings.iter().zip(widths)) {
+        sheet.write_string_with_format(0, column, *name, &heading).map_err(failed)?;
+        sheet.set_column_width(column, *width).map_err(failed)?;
     }
     sheet.set_freeze_panes(1, 0).map_err(failed)?;
-    let mut row = 1;
-    for entry in base.entries() {
-        // Half of what a cell holds: a character may be two of its units.
-        for cells in cells::rows(entry, CELL / 2)? {
-            for (column, cell) in (0u16..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-                sheet.write_string_with_format(row, column, cell, &body).map_err(failed)?;
-            }
-            row += 1;
+    for (line, row) in (1u32..).zip(rows) {
+        for (column, cell) in (0u16..).zip(row).filter(|(_, cell)| !cell.is_empty()) {
+            sheet.write_string_with_format(line, column, cell, &body).map_err(failed)?;
         }
     }
     book.save_to_buffer().map_err(failed)

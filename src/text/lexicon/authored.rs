@@ -114,7 +114,7 @@ const KINDS: [&str; 5] = ["word", "synonyms", "stop", "protected", "background"]
 const FORMS: &str = "{\"word\":\"…\"}、{\"synonyms\":[\"…\",\"…\"]}、{\"stop\":\"…\"}、{\"protected\":\"…\"} 或 {\"background\":\"…\"}";
 
 /// The largest frequency; the whole dictionary counts 60 million.
-const MOST_FREQUENT: u64 = 1_000_000_000;
+pub const MOST_FREQUENT: u64 = 1_000_000_000;
 
 /// What the authors of a knowledge base add to the shipped lexicon: sound,
 /// in their order.
@@ -137,12 +137,16 @@ impl AuthoredLexicon {
                 items.push((index + 1, item));
             }
         }
-        reader.together(&items);
-        if !reader.problems.is_empty() {
-            reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-            return Err(Error::Corpus(reader.problems));
-        }
-        Ok(Self { items: items.into_iter().map(|(_, item)| item).collect() })
+        reader.finish(items)
+    }
+
+    /// Lines that were read from something else than JSONL, each with its
+    /// number there, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// Like [`Self::read`].
+    pub fn of_lines(name: &str, items: Vec<(usize, Item)>, problems: Vec<Problem>) -> Result<Self> {
+        Reader { name, problems }.finish(items)
     }
 
     /// Lines that were validated before: those of a record.
@@ -391,6 +395,15 @@ impl Reader<'_> {
             self.problem(line, 0, Some("frequency"), message);
         }
         read
+    }
+
+    fn finish(mut self, items: Vec<(usize, Item)>) -> Result<AuthoredLexicon> {
+        self.together(&items);
+        if !self.problems.is_empty() {
+            self.problems.sort_by_key(|problem| (problem.line, problem.column));
+            return Err(Error::Corpus(self.problems));
+        }
+        Ok(AuthoredLexicon { items: items.into_iter().map(|(_, item)| item).collect() })
     }
 
     /// Checks what holds between the lines.
