@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::{Candidate, Except};
-use crate::text::Query;
+use crate::text::{Query, StepTrace};
 use filter::Labels;
 use goals::Goals;
 
@@ -189,6 +189,9 @@ impl Engine {
     /// same, and says what each one saw.
     pub fn explain(&self, text: &str, options: Options<'_>) -> Result<(Outcome, Trace)> {
         let mut trace = Trace { steps: self.release.analyzer().trace(text), ..Trace::default() };
+        if let Some(text) = self.release.hear(text) {
+            trace.steps.push(StepTrace { step: "pinyin", lossy: true, text });
+        }
         let outcome = self.run(text, options, Some(&mut trace))?;
         trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());
         Ok((outcome, trace))
@@ -198,7 +201,7 @@ impl Engine {
     /// under a trace, and cannot change the decision.
     fn run(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
         let start = Instant::now();
-        let query = self.release.analyzer().query(text)?;
+        let query = self.release.query(text)?;
         let mut mark = Clock { last: start };
         if let Some(trace) = trace.as_deref_mut() {
             trace.exact_key.clone_from(&query.text.exact);

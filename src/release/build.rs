@@ -162,7 +162,14 @@ impl Build<'_> {
             strangers = Some(stranger_vectors);
         }
 
-        let labelled: Vec<&str> = self.calibrate_by.labelled.iter().map(|one| one.text.as_str()).collect();
+        // Asked as customers are: what they typed as its sound is heard.
+        let sounds = super::sounds(&phrasings);
+        let hear = |one: &Labelled| {
+            let heard = super::hear(&sounds, lexical.statistics(), &analyzer, &one.text);
+            Labelled { text: heard.unwrap_or_else(|| one.text.clone()), right: one.right.clone() }
+        };
+        let heard: Vec<Labelled> = self.calibrate_by.labelled.iter().map(hear).collect();
+        let labelled: Vec<&str> = heard.iter().map(|one| one.text.as_str()).collect();
         let labelled_vectors = match &self.encoder {
             Some(encoder) => Some(Matrix::new(
                 encoder.dimensions(),
@@ -184,7 +191,7 @@ impl Build<'_> {
                 semantic: semantic.as_ref(),
                 strangers: strangers.as_ref(),
                 background: &background,
-                labelled: &labelled_places(self.calibrate_by.labelled, &entries),
+                labelled: &labelled_places(&heard, &entries),
                 labelled_vectors: labelled_vectors.as_ref(),
                 reference: &*Reference::without(self.calibrate_by.left_out)?,
                 seen: self.encoder.as_deref().map(Encoder::seen),

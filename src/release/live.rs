@@ -189,6 +189,7 @@ impl Release {
                 Phrasing { entry: at, text: prepared.text.clone(), normalized: prepared.normalized.clone() };
             self.lexical.add(place, &phrasing, &prepared.terms);
             self.wording.add_phrasing(place, at, &phrasing.normalized);
+            std::sync::Arc::make_mut(&mut self.sounds).learn(&phrasing.normalized.core);
             if let (Some(semantic), Some(vector)) = (&mut self.semantic, &prepared.vector) {
                 semantic.add(place, at, vector);
             }

@@ -27,11 +27,11 @@ use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::{self, Entry, KnowledgeBase};
 use crate::retrieve::exact::Exact;
-use crate::retrieve::lexical::Lexical;
+use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon};
+use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 2;
@@ -127,6 +127,7 @@ pub struct Release {
     exact: Exact,
     lexical: Lexical,
     wording: Wording,
+    sounds: Arc<Sounds>,
     semantic: Option<Semantic>,
     folder: PathBuf,
     calibrations: Arc<Calibrations>,
@@ -196,6 +197,7 @@ impl Release {
             .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
         let wording = Wording::new(&entries, &phrasings);
+        let sounds = Arc::new(sounds(&phrasings));
         let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
         let mut semantic = None;
         if encoder.is_some() {
@@ -217,6 +219,7 @@ impl Release {
             exact,
             lexical,
             wording,
+            sounds,
             semantic,
             folder: folder.to_path_buf(),
             calibrations: Arc::new(calibrations),
@@ -252,6 +255,24 @@ impl Release {
     /// The analyzer that the release was made with.
     pub fn analyzer(&self) -> &Analyzer {
         &self.analyzer
+    }
+
+    /// What a customer means: the message with what was typed as its sound read
+    /// in the words of the phrasings; `None` when it means what it says.
+    pub fn hear(&self, raw: &str) -> Option<String> {
+        hear(&self.sounds, self.lexical.statistics(), &self.analyzer, raw)
+    }
+
+    /// Analyses a customer's message.
+    ///
+    /// # Errors
+    /// Like [`Analyzer::query`].
+    pub fn query(&self, raw: &str) -> Result<Query> {
+        let typed = self.analyzer.query(raw)?;
+        Ok(match self.hear(raw) {
+            Some(heard) => self.analyzer.heard(typed, &heard),
+            None => typed,
+        })
     }
 
     /// The matcher for whole questions and rules.
@@ -330,6 +351,19 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The sounds of some phrasings.
+fn sounds(phrasings: &[Phrasing]) -> Sounds {
+    let mut sounds = Sounds::default();
+    phrasings.iter().for_each(|phrasing| sounds.learn(&phrasing.normalized.core));
+    sounds
+}
+
+/// [`Release::hear`] before there is a release.
+fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str) -> Option<String> {
+    let count = |text: &str| statistics.count(text);
+    sounds.restore(raw, &count, |word| count(word) > 0 || analyzer.knows(word))
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

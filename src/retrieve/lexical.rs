@@ -104,6 +104,11 @@ impl Statistics {
         self.phrasings = self.phrasings.saturating_sub(1);
     }
 
+    /// In how many phrasings a character, a pair or a Latin word stands.
+    pub fn count(&self, gram: &str) -> u32 {
+        self.frequency.get(gram).copied().unwrap_or(0)
+    }
+
     /// What the statistics would be without some phrasings.
     pub fn without<'a>(&'a self, hidden: impl Iterator<Item = &'a Phrasing>) -> Visible<'a> {
         let mut frequency: HashMap<String, u32> = HashMap::new();

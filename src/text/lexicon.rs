@@ -341,6 +341,6 @@ pub(super) fn fillers() -> &'static Fillers {
     &PARSED
 }
 
-fn items(file: &'static str) -> impl Iterator<Item = &'static str> {
+pub(super) fn items(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
 }

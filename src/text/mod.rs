@@ -9,10 +9,12 @@ pub mod lexicon;
 mod normalize;
 mod protect;
 mod segment;
+mod sound;
 
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};
 pub use segment::{Analyzer, Query, Term, Token, grams};
+pub use sound::Sounds;
 
 /// The longest question that is looked at, in characters. Longer ones are
 /// refused: a chat message is never that long, and cutting one silently would

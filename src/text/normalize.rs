@@ -216,7 +216,7 @@ static CONVERTER: LazyLock<Option<ferrous_opencc::OpenCC>> = LazyLock::new(|| {
     ferrous_opencc::OpenCC::from_config(ferrous_opencc::config::BuiltinConfig::T2s).ok()
 });
 
-fn simplify(text: &str) -> String {
+pub(super) fn simplify(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }

@@ -127,6 +127,13 @@ impl Analyzer {
         Ok(self.analyze(raw, self.normalize(raw)))
     }
 
+    /// A message of which was heard what it means: that is what is scored, and
+    /// what was typed is what is compared.
+    pub fn heard(&self, typed: Query, heard: &str) -> Query {
+        let core = self.normalize(heard).core;
+        self.analyze(heard, Normalized { exact: typed.text.exact, core })
+    }
+
     /// Both normal forms of a text.
     pub fn normalize(&self, raw: &str) -> Normalized {
         self.lexicon.normalizer().normalize(raw)
@@ -177,6 +184,11 @@ impl Analyzer {
         let canonical = self.lexicon.canonical(piece).to_owned();
         let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);
         Token { text: piece.to_owned(), start, canonical, stop }
+    }
+
+    /// Whether a word is more to it than its letters.
+    pub fn knows(&self, word: &str) -> bool {
+        !matches!(self.source(word), WordSource::Letters | WordSource::SingleCharacter)
     }
 
     /// Where a word that [`Self::segment`] cut comes from.

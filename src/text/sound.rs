@@ -1,0 +1,321 @@
+//! Which Chinese does a customer mean who types its sound?
+//!
+//! Customers who are in a hurry, or whose keyboard is not set to Chinese,
+//! type "zenme tuikuan" for 怎么退款 and "yhq在哪ling" for 优惠券在哪领: pinyin without
+//! tones, or the first letters of the syllables. What they mean is read off
+//! the words that the knowledge base itself uses, as an input method reads it
+//! off a language: the most likely characters under a model of pairs of
+//! neighbours (Viterbi 1967), counted in the phrasings. A word that the
+//! knowledge base does not use is left as it was typed, for no entry could be
+//! found by it.
+//!
+//! Everything here is a guess, so only the scoring matchers get to see it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
+
+use pinyin::ToPinyinMulti;
+
+use super::lexicon::items;
+use super::normalize::{is_han, simplify};
+
+const LATIN: &str = include_str!("data/latin.txt");
+
+/// Latin words that are meant as they are.
+static EVERYDAY: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| items(LATIN).flat_map(str::split_whitespace).collect());
+
+/// Readings of a character that are looked at; further ones are rare.
+const READINGS: usize = 2;
+/// The longest syllable (“zhuang”), in letters.
+const SYLLABLE: usize = 6;
+/// How many first letters are read as a word: more of them fit too many.
+const LETTERS: std::ops::RangeInclusive<usize> = 2..=4;
+/// First letters stand for characters that belong together: one of two
+/// neighbours has the other one beside it at least this often.
+const COHESION: f64 = 0.15;
+/// The count at which a pair of neighbours says as much as the character alone.
+const BACKOFF: f64 = 2.0;
+/// Paths that are kept at every letter.
+const BEAM: usize = 60;
+
+/// The characters of a knowledge base by their sound.
+#[derive(Debug, Clone, Default)]
+pub struct Sounds {
+    syllables: HashMap<String, Vec<char>>,
+    initials: HashMap<char, Vec<char>>,
+    known: HashSet<char>,
+    /// How often any of them occurs.
+    total: f64,
+}
+
+/// How often the knowledge base uses a character, a pair of neighbours, or a
+/// Latin word.
+pub type Count<'a> = &'a dyn Fn(&str) -> u32;
+
+/// The best way so far to read letters up to a place.
+#[derive(Clone)]
+struct Path {
+    score: f64,
+    text: String,
+    /// How many of its pairs of neighbours the knowledge base has.
+    seen: usize,
+}
+
+impl Sounds {
+    /// Learns the characters of a text.
+    pub fn learn(&mut self, text: &str) {
+        for c in text.chars().filter(|&c| is_han(c)) {
+            self.total += 1.0;
+            if !self.known.insert(c) {
+                continue;
+            }
+            let Some(readings) = c.to_pinyin_multi() else { continue };
+            for reading in readings.into_iter().take(READINGS) {
+                let syllable = reading.plain().replace('ü', "v");
+                let Some(initial) = syllable.chars().next() else { continue };
+                add(self.initials.entry(initial).or_default(), c);
+                add(self.syllables.entry(syllable).or_default(), c);
+            }
+        }
+    }
+
+    /// The text with its pinyin read as Chinese; `None` when there is none.
+    /// `is_word` says which Latin words the knowledge base knows.
+    pub fn restore(&self, raw: &str, count: Count<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
+        if !raw.chars().any(|c| narrow(c).is_ascii_lowercase()) {
+            return None;
+        }
+        let text = simplify(&raw.chars().map(narrow).collect::<String>());
+        let has_chinese = text.chars().any(is_han);
+        let (mut out, mut restored, mut at) = (String::new(), false, 0);
+        for (start, end) in runs(&text) {
+            out.push_str(&text[at..start]);
+            at = end;
+            let run = &text[start..end];
+            let lower = run.to_ascii_lowercase();
+            let before = out.trim_end().chars().next_back().filter(|&c| is_han(c));
+            let after = text[end..].trim_start().chars().next().filter(|&c| is_han(c));
+            // A capital letter begins a sentence, or a name.
+            let is_name = run.chars().skip(usize::from(start == 0)).any(|c| c.is_ascii_uppercase());
+            let touches =
+                |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || "@._-/&;:{}()<>=\"'\\".contains(c));
+            let is_code = touches(text[..start].chars().next_back()) || touches(text[end..].chars().next());
+            let keeps = run.len() < 2 || is_name || is_code || is_word(&lower);
+            let heard = if keeps {
+                None
+            } else if EVERYDAY.contains(lower.as_str()) {
+                // “怎么ban” is pinyin, “how can i” is not.
+                let beside = before.is_some() || after.is_some();
+                self.syllables(&lower, before, after, count).filter(|_| beside)
+            } else {
+                let heard = self.syllables(&lower, before, after, count);
+                let heard = heard.or_else(|| self.letters(&lower, before, after, count));
+                if heard.is_none() && !has_chinese {
+                    // Another language.
+                    return None;
+                }
+                heard
+            };
+            restored |= heard.is_some();
+            out.push_str(heard.as_deref().unwrap_or(run));
+        }
+        out.push_str(&text[at..]);
+        restored.then_some(out)
+    }
+
+    /// Reads letters as whole syllables.
+    fn syllables(
+        &self,
+        run: &str,
+        before: Option<char>,
+        after: Option<char>,
+        count: Count<'_>,
+    ) -> Option<String> {
+        let edges = |at: usize, _: Option<char>| {
+            let ends = (at + 1..=run.len().min(at + SYLLABLE)).rev();
+            ends.filter_map(|end| self.syllables.get(&run[at..end]).map(|chars| (end, chars.clone())))
+                .collect()
+        };
+        let path = self.decode(run.len(), before, after, count, &edges)?;
+        // Characters that never stand beside each other here are no words of it.
+        (path.text.chars().count() == 1 || path.seen > 0).then_some(path.text)
+    }
+
+    /// Reads letters as the first ones of syllables.
+    fn letters(
+        &self,
+        run: &str,
+        before: Option<char>,
+        after: Option<char>,
+        count: Count<'_>,
+    ) -> Option<String> {
+        if !LETTERS.contains(&run.len()) {
+            return None;
+        }
+        let edges = |at: usize, last: Option<char>| {
+            let letter = run[at..].chars().next().unwrap_or_default();
+            let chars = self.initials.get(&letter).map(Vec::as_slice).unwrap_or_default();
+            let fits = |&&c: &&char| at == 0 || last.is_some_and(|last| cohesion(last, c, count) >= COHESION);
+            vec![(at + 1, chars.iter().filter(fits).copied().collect())]
+        };
+        self.decode(run.len(), before, after, count, &edges).map(|path| path.text)
+    }
+
+    /// The likeliest characters for some letters; `edges` says which ones may
+    /// follow at a place, and where each of them ends.
+    fn decode(
+        &self,
+        length: usize,
+        before: Option<char>,
+        after: Option<char>,
+        count: Count<'_>,
+        edges: &dyn Fn(usize, Option<char>) -> Vec<(usize, Vec<char>)>,
+    ) -> Option<Path> {
+        let mut paths: Vec<BTreeMap<Option<char>, Path>> = vec![BTreeMap::new(); length + 1];
+        paths[0].insert(before, Path { score: 0.0, text: String::new(), seen: 0 });
+        for at in 0..length {
+            let mut here: Vec<(Option<char>, Path)> = std::mem::take(&mut paths[at]).into_iter().collect();
+            here.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+            for (last, path) in here.into_iter().take(BEAM) {
+                for (end, chars) in edges(at, last) {
+                    for c in chars {
+                        let (score, seen) = self.step(last, c, count);
+                        let score = path.score + score;
+                        let known = paths[end].get(&Some(c));
+                        if known.is_none_or(|known| score > known.score) {
+                            let text = format!("{}{c}", path.text);
+                            let next = Path { score, text, seen: path.seen + usize::from(seen) };
+                            paths[end].insert(Some(c), next);
+                        }
+                    }
+                }
+            }
+        }
+        let finished = std::mem::take(&mut paths[length]).into_iter().map(|(last, mut path)| {
+            if let (Some(after), Some(_)) = (after, last) {
+                let (score, seen) = self.step(last, after, count);
+                path.score += score;
+                path.seen += usize::from(seen);
+            }
+            path
+        });
+        finished.max_by(|a, b| a.score.total_cmp(&b.score))
+    }
+
+    /// The log-probability of a character after another one, and whether the
+    /// knowledge base has the two beside each other.
+    fn step(&self, last: Option<char>, c: char, count: Count<'_>) -> (f64, bool) {
+        let alone = (f64::from(count(&c.to_string())) + 0.01) / (self.total + 1.0);
+        let Some(last) = last else { return (alone.ln(), false) };
+        let pair = f64::from(count(&format!("{last}{c}")));
+        let of = f64::from(count(&last.to_string()));
+        (((pair + BACKOFF * alone) / (of + BACKOFF)).ln(), pair > 0.0)
+    }
+}
+
+/// How tightly two neighbours belong together: the share of the rarer one's
+/// occurrences that are beside the other.
+fn cohesion(a: char, b: char, count: Count<'_>) -> f64 {
+    let pair = f64::from(count(&format!("{a}{b}")));
+    let rarer = count(&a.to_string()).min(count(&b.to_string()));
+    if rarer == 0 { 0.0 } else { pair / f64::from(rarer) }
+}
+
+fn add(chars: &mut Vec<char>, c: char) {
+    if !chars.contains(&c) {
+        chars.push(c);
+    }
+}
+
+/// A letter of full width as one of half width.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        _ => c,
+    }
+}
+
+/// Where Latin letters stand together.
+fn runs(text: &str) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (at, _) in text.char_indices().filter(|(_, c)| c.is_ascii_alphabetic()) {
+        match runs.last_mut() {
+            Some((_, end)) if *end == at => *end = at + 1,
+            _ => runs.push((at, at + 1)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::grams;
+
+    const PHRASINGS: [&str; 12] = [
+        "怎么退款",
+        "退款多久到账",
+        "优惠券在哪里领取",
+        "优惠券怎么领",
+        "验证码收不到",
+        "怎么开发票",
+        "发票开错了怎么办",
+        "转人工客服",
+        "怎么取消订单",
+        "app怎么升级",
+        "女装尺码怎么选",
+        "挂号费多少钱",
+    ];
+
+    fn heard(text: &str) -> Option<String> {
+        let mut counts: HashMap<String, u32> = HashMap::new();
+        let mut sounds = Sounds::default();
+        for phrasing in PHRASINGS {
+            sounds.learn(phrasing);
+            for gram in grams(phrasing).into_iter().collect::<HashSet<_>>() {
+                *counts.entry(gram).or_default() += 1;
+            }
+        }
+        let count = |text: &str| counts.get(text).copied().unwrap_or(0);
+        sounds.restore(text, &count, |word| count(word) > 0)
+    }
+
+    #[test]
+    fn pinyin_is_read_in_the_words_of_the_knowledge_base() {
+        for (typed, meant) in [
+            ("zenme tuikuan", "怎么 退款"),
+            ("Zenme tuikuan", "怎么 退款"),
+            ("ｔｕｉｋｕａｎ多久到账", "退款多久到账"),
+            ("yhq在哪ling啊", "优惠券在哪领啊"),
+            ("yzm收不到", "验证码收不到"),
+            ("zhuan人工kf", "转人工客服"),
+            ("怎么qx订单", "怎么取消订单"),
+            ("nvzhuang怎么選", "女装怎么选"),
+            ("app怎么shengji", "app怎么升级"),
+            ("怎么ban", "怎么办"),
+        ] {
+            assert_eq!(heard(typed).as_deref(), Some(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pinyin_stays() {
+        for text in [
+            "怎么退款",
+            "app打不开",
+            "how can i return it",
+            "tuikuan please help me out",
+            "ETC扣错钱了",
+            "卡bug了",
+            "订单号tk12345",
+            "yhq@qq.com",
+            "HR说要盖章",
+            "大写A",
+            "qwertyuiop",
+            "",
+        ] {
+            assert_eq!(heard(text), None, "{text}");
+        }
+    }
+}
