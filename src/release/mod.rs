@@ -31,7 +31,7 @@ use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds};
+use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 2;
@@ -257,8 +257,9 @@ impl Release {
         &self.analyzer
     }
 
-    /// What a customer means: the message with what was typed as its sound read
-    /// in the words of the phrasings; `None` when it means what it says.
+    /// What a customer means: the message with pinyin and with characters of the
+    /// wrong word but the right sound read in the words of the phrasings;
+    /// `None` when it means what it says.
     pub fn hear(&self, raw: &str) -> Option<String> {
         hear(&self.sounds, self.lexical.statistics(), &self.analyzer, raw)
     }
@@ -363,7 +364,10 @@ fn sounds(phrasings: &[Phrasing]) -> Sounds {
 /// [`Release::hear`] before there is a release.
 fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str) -> Option<String> {
     let count = |text: &str| statistics.count(text);
-    sounds.restore(raw, &count, |word| count(word) > 0 || analyzer.knows(word))
+    let usage = Usage { phrasings: statistics.phrasings(), count: &count };
+    let restored = sounds.restore(raw, usage, |word| count(word) > 0 || analyzer.knows(word));
+    let text = restored.as_deref().unwrap_or(raw);
+    sounds.correct(text, usage, |text| analyzer.doubtful(text)).or(restored)
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

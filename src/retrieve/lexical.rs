@@ -104,6 +104,11 @@ impl Statistics {
         self.phrasings = self.phrasings.saturating_sub(1);
     }
 
+    /// How many phrasings there are.
+    pub fn phrasings(&self) -> usize {
+        self.phrasings
+    }
+
     /// In how many phrasings a character, a pair or a Latin word stands.
     pub fn count(&self, gram: &str) -> u32 {
         self.frequency.get(gram).copied().unwrap_or(0)

@@ -14,7 +14,7 @@ mod sound;
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};
 pub use segment::{Analyzer, Query, Term, Token, grams};
-pub use sound::Sounds;
+pub use sound::{Sounds, Usage};
 
 /// The longest question that is looked at, in characters. Longer ones are
 /// refused: a chat message is never that long, and cutting one silently would

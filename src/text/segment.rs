@@ -13,6 +13,10 @@ use crate::error::{QuestionError, Result};
 /// `faq/dev` (see corpora/README.md): guessing helped no set.
 const HMM: bool = false;
 
+/// From this frequency in the dictionary on, a character is a common word by
+/// itself (把, 给, 要).
+const COMMON: usize = 5_000;
+
 /// The dictionary is read-only and takes a third of a second to build, so all
 /// analyzers without words of their own share one.
 static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| {
@@ -184,6 +188,22 @@ impl Analyzer {
         let canonical = self.lexicon.canonical(piece).to_owned();
         let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);
         Token { text: piece.to_owned(), start, canonical, stop }
+    }
+
+    /// Which characters of a text are neither part of a word that is known nor
+    /// a common word themselves.
+    pub fn doubtful(&self, text: &str) -> Vec<bool> {
+        let mut doubtful = Vec::with_capacity(text.len() / 3);
+        // What jieba guesses to be a word shows which characters belong
+        // together; a guess is no word that is known.
+        for cut in self.jieba.cut(text, true) {
+            let piece = cut.word;
+            let is_one = piece.chars().nth(1).is_none();
+            let known =
+                if is_one { self.jieba.suggest_freq(piece) > COMMON } else { self.jieba.has_word(piece) };
+            doubtful.extend(piece.chars().map(|c| is_han(c) && !known));
+        }
+        doubtful
     }
 
     /// Whether a word is more to it than its letters.

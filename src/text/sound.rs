@@ -1,4 +1,5 @@
-//! Which Chinese does a customer mean who types its sound?
+//! Which Chinese does a customer mean who types its sound, or another word of
+//! the same sound?
 //!
 //! Customers who are in a hurry, or whose keyboard is not set to Chinese,
 //! type "zenme tuikuan" for 怎么退款 and "yhq在哪ling" for 优惠券在哪领: pinyin without
@@ -8,6 +9,11 @@
 //! neighbours (Viterbi 1967), counted in the phrasings. A word that the
 //! knowledge base does not use is left as it was typed, for no entry could be
 //! found by it.
+//!
+//! An input method also gives the wrong characters of the right sound: 头诉 for
+//! 投诉. A character that is no part of a word, no common word by itself and
+//! beside neighbours that it never has here gives way to one of its sound that
+//! makes a word of the knowledge base with a neighbour.
 //!
 //! Everything here is a guess, so only the scoring matchers get to see it.
 
@@ -36,6 +42,13 @@ const LETTERS: std::ops::RangeInclusive<usize> = 2..=4;
 const COHESION: f64 = 0.15;
 /// The count at which a pair of neighbours says as much as the character alone.
 const BACKOFF: f64 = 2.0;
+/// A wrong character gives way only to one that is beside a neighbour in at
+/// least so many phrasings, …
+const PAIRS: u32 = 2;
+/// … and in this share of the rarer one's.
+const WORD: f64 = 0.4;
+/// Characters of a usual phrasing.
+const LENGTH: f64 = 10.0;
 /// Paths that are kept at every letter.
 const BEAM: usize = 60;
 
@@ -45,13 +58,27 @@ pub struct Sounds {
     syllables: HashMap<String, Vec<char>>,
     initials: HashMap<char, Vec<char>>,
     known: HashSet<char>,
-    /// How often any of them occurs.
-    total: f64,
 }
 
-/// How often the knowledge base uses a character, a pair of neighbours, or a
-/// Latin word.
-pub type Count<'a> = &'a dyn Fn(&str) -> u32;
+/// How a knowledge base writes.
+#[derive(Clone, Copy)]
+pub struct Usage<'a> {
+    /// How many phrasings it has.
+    pub phrasings: usize,
+    /// In how many of them a character, a pair of neighbours or a Latin word
+    /// stands.
+    pub count: &'a dyn Fn(&str) -> u32,
+}
+
+impl Usage<'_> {
+    fn of(&self, c: char) -> u32 {
+        (self.count)(c.encode_utf8(&mut [0; 4]))
+    }
+
+    fn of_pair(&self, a: char, b: char) -> u32 {
+        (self.count)(&format!("{a}{b}"))
+    }
+}
 
 /// The best way so far to read letters up to a place.
 #[derive(Clone)]
@@ -66,13 +93,10 @@ impl Sounds {
     /// Learns the characters of a text.
     pub fn learn(&mut self, text: &str) {
         for c in text.chars().filter(|&c| is_han(c)) {
-            self.total += 1.0;
             if !self.known.insert(c) {
                 continue;
             }
-            let Some(readings) = c.to_pinyin_multi() else { continue };
-            for reading in readings.into_iter().take(READINGS) {
-                let syllable = reading.plain().replace('ü', "v");
+            for syllable in readings(c) {
                 let Some(initial) = syllable.chars().next() else { continue };
                 add(self.initials.entry(initial).or_default(), c);
                 add(self.syllables.entry(syllable).or_default(), c);
@@ -82,7 +106,7 @@ impl Sounds {
 
     /// The text with its pinyin read as Chinese; `None` when there is none.
     /// `is_word` says which Latin words the knowledge base knows.
-    pub fn restore(&self, raw: &str, count: Count<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
+    pub fn restore(&self, raw: &str, usage: Usage<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
         if !raw.chars().any(|c| narrow(c).is_ascii_lowercase()) {
             return None;
         }
@@ -107,10 +131,10 @@ impl Sounds {
             } else if EVERYDAY.contains(lower.as_str()) {
                 // “怎么ban” is pinyin, “how can i” is not.
                 let beside = before.is_some() || after.is_some();
-                self.syllables(&lower, before, after, count).filter(|_| beside)
+                self.syllables(&lower, before, after, usage).filter(|_| beside)
             } else {
-                let heard = self.syllables(&lower, before, after, count);
-                let heard = heard.or_else(|| self.letters(&lower, before, after, count));
+                let heard = self.syllables(&lower, before, after, usage);
+                let heard = heard.or_else(|| self.letters(&lower, before, after, usage));
                 if heard.is_none() && !has_chinese {
                     // Another language.
                     return None;
@@ -124,20 +148,62 @@ impl Sounds {
         restored.then_some(out)
     }
 
+    /// The text with characters of the same sound put right; `None` when there
+    /// is nothing to put right. `doubtful` says which characters of the text
+    /// are neither part of a word nor a common word themselves.
+    pub fn correct(
+        &self,
+        text: &str,
+        usage: Usage<'_>,
+        doubtful: impl FnOnce(&str) -> Vec<bool>,
+    ) -> Option<String> {
+        let text = simplify(text);
+        let doubtful = doubtful(&text);
+        let mut chars: Vec<char> = text.chars().collect();
+        let mut corrected = false;
+        let pair = |a: Option<char>, b: Option<char>| a.zip(b).map_or(0, |(a, b)| usage.of_pair(a, b));
+        for at in 0..chars.len() {
+            let (before, after) = (at.checked_sub(1).map(|at| chars[at]), chars.get(at + 1).copied());
+            let seen =
+                |c: char| usize::from(pair(before, Some(c)) > 0) + usize::from(pair(Some(c), after) > 0);
+            if !doubtful.get(at).copied().unwrap_or_default() || seen(chars[at]) > 0 {
+                continue;
+            }
+            let makes_word = |a: Option<char>, b: Option<char>| match a.zip(b) {
+                Some((a, b)) if pair(Some(a), Some(b)) >= PAIRS => cohesion(a, b, usage),
+                _ => 0.0,
+            };
+            let likely = |&c: &char| {
+                let tight = makes_word(before, Some(c)).max(makes_word(Some(c), after));
+                (tight >= WORD).then(|| (seen(c), tight, c))
+            };
+            let alike = readings(chars[at]).filter_map(|syllable| self.syllables.get(&syllable)).flatten();
+            let best = alike
+                .filter(|&&c| usage.of(c) > 0)
+                .filter_map(likely)
+                .max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+            if let Some((_, _, c)) = best {
+                chars[at] = c;
+                corrected = true;
+            }
+        }
+        corrected.then(|| chars.into_iter().collect())
+    }
+
     /// Reads letters as whole syllables.
     fn syllables(
         &self,
         run: &str,
         before: Option<char>,
         after: Option<char>,
-        count: Count<'_>,
+        usage: Usage<'_>,
     ) -> Option<String> {
         let edges = |at: usize, _: Option<char>| {
             let ends = (at + 1..=run.len().min(at + SYLLABLE)).rev();
             ends.filter_map(|end| self.syllables.get(&run[at..end]).map(|chars| (end, chars.clone())))
                 .collect()
         };
-        let path = self.decode(run.len(), before, after, count, &edges)?;
+        let path = self.decode(run.len(), before, after, usage, &edges)?;
         // Characters that never stand beside each other here are no words of it.
         (path.text.chars().count() == 1 || path.seen > 0).then_some(path.text)
     }
@@ -148,7 +214,7 @@ impl Sounds {
         run: &str,
         before: Option<char>,
         after: Option<char>,
-        count: Count<'_>,
+        usage: Usage<'_>,
     ) -> Option<String> {
         if !LETTERS.contains(&run.len()) {
             return None;
@@ -156,10 +222,10 @@ impl Sounds {
         let edges = |at: usize, last: Option<char>| {
             let letter = run[at..].chars().next().unwrap_or_default();
             let chars = self.initials.get(&letter).map(Vec::as_slice).unwrap_or_default();
-            let fits = |&&c: &&char| at == 0 || last.is_some_and(|last| cohesion(last, c, count) >= COHESION);
+            let fits = |&&c: &&char| at == 0 || last.is_some_and(|last| cohesion(last, c, usage) >= COHESION);
             vec![(at + 1, chars.iter().filter(fits).copied().collect())]
         };
-        self.decode(run.len(), before, after, count, &edges).map(|path| path.text)
+        self.decode(run.len(), before, after, usage, &edges).map(|path| path.text)
     }
 
     /// The likeliest characters for some letters; `edges` says which ones may
@@ -169,7 +235,7 @@ impl Sounds {
         length: usize,
         before: Option<char>,
         after: Option<char>,
-        count: Count<'_>,
+        usage: Usage<'_>,
         edges: &dyn Fn(usize, Option<char>) -> Vec<(usize, Vec<char>)>,
     ) -> Option<Path> {
         let mut paths: Vec<BTreeMap<Option<char>, Path>> = vec![BTreeMap::new(); length + 1];
@@ -179,8 +245,9 @@ impl Sounds {
             here.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
             for (last, path) in here.into_iter().take(BEAM) {
                 for (end, chars) in edges(at, last) {
-                    for c in chars {
-                        let (score, seen) = self.step(last, c, count);
+                    // A live edit may have taken the last phrasing with a character away.
+                    for c in chars.into_iter().filter(|&c| usage.of(c) > 0) {
+                        let (score, seen) = step(last, c, usage);
                         let score = path.score + score;
                         let known = paths[end].get(&Some(c));
                         if known.is_none_or(|known| score > known.score) {
@@ -194,7 +261,7 @@ impl Sounds {
         }
         let finished = std::mem::take(&mut paths[length]).into_iter().map(|(last, mut path)| {
             if let (Some(after), Some(_)) = (after, last) {
-                let (score, seen) = self.step(last, after, count);
+                let (score, seen) = step(last, after, usage);
                 path.score += score;
                 path.seen += usize::from(seen);
             }
@@ -202,24 +269,28 @@ impl Sounds {
         });
         finished.max_by(|a, b| a.score.total_cmp(&b.score))
     }
+}
 
-    /// The log-probability of a character after another one, and whether the
-    /// knowledge base has the two beside each other.
-    fn step(&self, last: Option<char>, c: char, count: Count<'_>) -> (f64, bool) {
-        let alone = (f64::from(count(&c.to_string())) + 0.01) / (self.total + 1.0);
-        let Some(last) = last else { return (alone.ln(), false) };
-        let pair = f64::from(count(&format!("{last}{c}")));
-        let of = f64::from(count(&last.to_string()));
-        (((pair + BACKOFF * alone) / (of + BACKOFF)).ln(), pair > 0.0)
-    }
+/// The log-probability of a character after another one, and whether the
+/// knowledge base has the two beside each other.
+fn step(last: Option<char>, c: char, usage: Usage<'_>) -> (f64, bool) {
+    let alone = (f64::from(usage.of(c)) + 0.01) / (LENGTH * usage.phrasings as f64 + 1.0);
+    let Some(last) = last else { return (alone.ln(), false) };
+    let (pair, of) = (f64::from(usage.of_pair(last, c)), f64::from(usage.of(last)));
+    (((pair + BACKOFF * alone) / (of + BACKOFF)).ln(), pair > 0.0)
 }
 
 /// How tightly two neighbours belong together: the share of the rarer one's
 /// occurrences that are beside the other.
-fn cohesion(a: char, b: char, count: Count<'_>) -> f64 {
-    let pair = f64::from(count(&format!("{a}{b}")));
-    let rarer = count(&a.to_string()).min(count(&b.to_string()));
-    if rarer == 0 { 0.0 } else { pair / f64::from(rarer) }
+fn cohesion(a: char, b: char, usage: Usage<'_>) -> f64 {
+    let rarer = usage.of(a).min(usage.of(b));
+    if rarer == 0 { 0.0 } else { f64::from(usage.of_pair(a, b)) / f64::from(rarer) }
+}
+
+/// How a character is read, as customers type it.
+fn readings(c: char) -> impl Iterator<Item = String> {
+    let readings = c.to_pinyin_multi().into_iter().flatten();
+    readings.take(READINGS).map(|reading| reading.plain().replace('ü', "v"))
 }
 
 fn add(chars: &mut Vec<char>, c: char) {
@@ -268,7 +339,7 @@ mod tests {
         "挂号费多少钱",
     ];
 
-    fn heard(text: &str) -> Option<String> {
+    fn small() -> (Sounds, HashMap<String, u32>) {
         let mut counts: HashMap<String, u32> = HashMap::new();
         let mut sounds = Sounds::default();
         for phrasing in PHRASINGS {
@@ -277,8 +348,13 @@ mod tests {
                 *counts.entry(gram).or_default() += 1;
             }
         }
+        (sounds, counts)
+    }
+
+    fn heard(text: &str) -> Option<String> {
+        let (sounds, counts) = small();
         let count = |text: &str| counts.get(text).copied().unwrap_or(0);
-        sounds.restore(text, &count, |word| count(word) > 0)
+        sounds.restore(text, Usage { phrasings: PHRASINGS.len(), count: &count }, |word| count(word) > 0)
     }
 
     #[test]
@@ -296,6 +372,26 @@ mod tests {
             ("怎么ban", "怎么办"),
         ] {
             assert_eq!(heard(typed).as_deref(), Some(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn characters_of_the_same_sound_are_put_right() {
+        let analyzer = crate::text::Analyzer::new(crate::text::Lexicon::shipped());
+        let (sounds, counts) = small();
+        let count = |text: &str| counts.get(text).copied().unwrap_or(0);
+        let usage = Usage { phrasings: PHRASINGS.len(), count: &count };
+        for (typed, meant) in [
+            ("怎么推款", Some("怎么退款")),
+            ("优会券怎么领", Some("优惠券怎么领")),
+            ("發飘开错了", Some("发票开错了")),
+            ("怎么退款", None),
+            // Words are what they are, and so are common characters.
+            ("推荐一款手机", None),
+            ("会不会打不开", None),
+        ] {
+            let heard = sounds.correct(typed, usage, |text| analyzer.doubtful(text));
+            assert_eq!(heard.as_deref(), meant, "{typed}");
         }
     }
 

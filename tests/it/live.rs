@@ -124,6 +124,10 @@ fn an_edited_release_finds_what_a_published_one_finds() {
         .flat_map(|entry| entry.phrasings().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     questions.extend(["活动报名", "我想退货怎么弄啊", "今天天气怎么样", "发票"].map(str::to_owned));
+    for text in ["zenme tuihuo", "huodong在哪baoming", "我要推货", "yhq怎么ling", "发飘什么时候开"]
+    {
+        assert_eq!(edited.hear(text), published.hear(text), "{text}");
+    }
     for text in &questions {
         let (ours, theirs) = (found(edited, text), found(&published, text));
         // The list ends somewhere, and equal scores may end it differently.

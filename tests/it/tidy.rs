@@ -25,9 +25,10 @@ const LEVELS: [(&str, u8); 16] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 19] = [
+const OWNERS: [(&str, &[&str]); 20] = [
     ("jieba_rs", &["text"]),
     ("aho_corasick", &["text"]),
+    ("pinyin", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
     ("tantivy", &["retrieve"]),
