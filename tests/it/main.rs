@@ -18,6 +18,7 @@ mod model;
 mod release;
 mod scripts;
 mod sheets;
+mod sound;
 mod store;
 mod support;
 mod tidy;
