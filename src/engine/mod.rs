@@ -190,7 +190,7 @@ impl Engine {
     pub fn explain(&self, text: &str, options: Options<'_>) -> Result<(Outcome, Trace)> {
         let mut trace = Trace { steps: self.release.analyzer().trace(text), ..Trace::default() };
         if let Some(text) = self.release.hear(text) {
-            trace.steps.push(StepTrace { step: "heard", lossy: true, text });
+            trace.steps.push(StepTrace::heard(text));
         }
         let outcome = self.run(text, options, Some(&mut trace))?;
         trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());

@@ -370,6 +370,14 @@ fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str
     sounds.correct(text, usage, |text| analyzer.doubtful(text)).or(restored)
 }
 
+/// What a customer of a knowledge base that is not published means, as
+/// [`Release::hear`] will say.
+pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<String> {
+    let entries: Vec<Entry> = base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
+    let phrasings = phrasings(&entries, analyzer);
+    hear(&sounds(&phrasings), &Statistics::new(&phrasings), analyzer, raw)
+}
+
 /// The lexicon of a release's folder; releases without a file of it have none.
 fn lexicon_of(folder: &Path, manifest: &Manifest) -> Result<AuthoredLexicon> {
     if !manifest.files.contains_key(LEXICON) {

@@ -75,7 +75,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    fn new(phrasings: &[Phrasing]) -> Self {
+    /// Counts what stands in some phrasings.
+    pub fn new(phrasings: &[Phrasing]) -> Self {
         let mut frequency: HashMap<String, u32> = HashMap::new();
         for phrasing in phrasings {
             for gram in distinct_grams(phrasing) {

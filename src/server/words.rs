@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::kb::check::CODES;
 use crate::kb::formats::{self, Format};
 use crate::publish;
+use crate::release::hear_in;
 use crate::store::Expected;
 use crate::text::AuthoredLexicon;
 use crate::text::anatomy::Anatomy;
@@ -218,7 +219,14 @@ async fn tokens(
         text: String,
     }
     let Wanted { text } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server.author(move |server| Ok(Json(Anatomy::of(&shelf(server, &kb)?.draft()?.analyzer(), &text)?))).await
+    server
+        .author(move |server| {
+            let base = shelf(server, &kb)?.draft()?;
+            let analyzer = base.analyzer();
+            let heard = hear_in(&base, &analyzer, &text);
+            Ok(Json(Anatomy::of(&analyzer, &text, heard)?))
+        })
+        .await
 }
 
 /// Which state is tested.

@@ -48,16 +48,20 @@ pub struct Word {
 }
 
 impl Anatomy {
-    /// Takes a sentence apart.
+    /// Takes a sentence apart, and what was heard in it, if that is something else.
     ///
     /// # Errors
     /// When it is blank or too long.
-    pub fn of(analyzer: &Analyzer, text: &str) -> Result<Self> {
-        let query = analyzer.query(text)?;
+    pub fn of(analyzer: &Analyzer, text: &str, heard: Option<String>) -> Result<Self> {
+        let mut query = analyzer.query(text)?;
         let lexicon = analyzer.lexicon();
         let mut before = text.to_owned();
         let mut steps = analyzer.trace(text);
         steps.retain(|step| std::mem::replace(&mut before, step.text.clone()) != step.text);
+        if let Some(text) = heard {
+            query = analyzer.heard(query, &text);
+            steps.push(StepTrace::heard(text));
+        }
         let core = query.text.core;
         let words = query
             .tokens

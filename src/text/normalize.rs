@@ -96,6 +96,13 @@ pub struct StepTrace {
     pub text: String,
 }
 
+impl StepTrace {
+    /// What was heard in a text, after all other steps.
+    pub fn heard(text: String) -> Self {
+        Self { step: "heard", lossy: true, text }
+    }
+}
+
 /// A text in both its normal forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Normalized {

@@ -282,7 +282,7 @@ fn the_laws_of_normalising_hold_with_protected_terms() {
 #[test]
 fn a_sentence_says_why_it_is_cut_so() {
     let analyzer = analyzer();
-    let anatomy = Anatomy::of(&analyzer, "麻煩看下拾光卡PLUS的GO!券和優惠碼能退錢吗").unwrap();
+    let anatomy = Anatomy::of(&analyzer, "麻煩看下拾光卡PLUS的GO!券和優惠碼能退錢吗", None).unwrap();
     let steps: Vec<&str> = anatomy.steps.iter().map(|step| step.step).collect();
     assert_eq!(steps, ["lower_case", "simplified"]);
     let word = |text: &str| {
@@ -497,6 +497,9 @@ fn words_are_imported_shown_published_and_served_without_a_restart() {
     assert_eq!(found(), None);
     let cut: Value = serde_json::from_str(&sound(&data, &["tokens", "--json", "凭条"])).unwrap();
     assert_eq!(cut["words"][0]["canonical"], "发票");
+    let cut: Value = serde_json::from_str(&sound(&data, &["tokens", "--json", "zenme kai fapiao"])).unwrap();
+    assert_eq!(cut["steps"][0]["step"], "heard");
+    assert_eq!((&cut["exact"], &cut["core"]), (&json!("zenme kai fapiao"), &json!("怎么开发票")));
     assert_eq!(sound(&data, &["publish"]), "2\n");
     registry.refresh();
     assert_eq!(found().as_deref(), Some("invoice"));

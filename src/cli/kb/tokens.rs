@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use crate::error::{Error, Result};
 use crate::kb::KnowledgeBase;
+use crate::release::hear_in;
 use crate::text::anatomy::{Anatomy, Word};
 use crate::text::lexicon::WordSource;
 
 pub(super) fn run(base: &KnowledgeBase, text: &str, as_json: bool) -> Result<ExitCode> {
-    let anatomy = Anatomy::of(&base.analyzer(), text)?;
+    let analyzer = base.analyzer();
+    let anatomy = Anatomy::of(&analyzer, text, hear_in(base, &analyzer, text))?;
     if as_json {
         say!("{}", serde_json::to_string_pretty(&anatomy).map_err(|e| Error::internal("tokens", e))?);
         return Ok(ExitCode::SUCCESS);
@@ -40,6 +42,7 @@ fn step_in_words(step: &str) -> &str {
         "emoji" => "去表情",
         "repeats" => "去重复字",
         "fillers" => "去客套话",
+        "heard" => "按读音还原",
         other => other,
     }
 }
