@@ -365,9 +365,8 @@ fn sounds(phrasings: &[Phrasing]) -> Sounds {
 fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str) -> Option<String> {
     let count = |text: &str| statistics.count(text);
     let usage = Usage { phrasings: statistics.phrasings(), count: &count };
-    let restored = sounds.restore(raw, usage, |word| count(word) > 0 || analyzer.knows(word));
-    let text = restored.as_deref().unwrap_or(raw);
-    sounds.correct(text, usage, |text| analyzer.doubtful(text)).or(restored)
+    let is_word = |word: &str| count(word) > 0 || analyzer.knows(word);
+    sounds.hear(raw, usage, is_word, |text| analyzer.doubtful(text))
 }
 
 /// What a customer of a knowledge base that is not published means, as

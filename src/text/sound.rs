@@ -47,6 +47,11 @@ const BACKOFF: f64 = 2.0;
 const PAIRS: u32 = 2;
 /// … and in this share of the rarer one's.
 const WORD: f64 = 0.4;
+/// Longer messages mean what they say: they hold enough words that are right,
+/// and reading them takes time.
+const LONGEST: usize = 200;
+/// Letters in a row that may be pinyin.
+const RUN: usize = 40;
 /// Characters of a usual phrasing.
 const LENGTH: f64 = 10.0;
 /// Paths that are kept at every letter.
@@ -104,9 +109,26 @@ impl Sounds {
         }
     }
 
+    /// What a message means; `None` when that is what it says. `is_word` says
+    /// which Latin words the knowledge base knows, `doubtful` which characters
+    /// of a text are neither part of a word nor a common word themselves.
+    pub fn hear(
+        &self,
+        raw: &str,
+        usage: Usage<'_>,
+        is_word: impl Fn(&str) -> bool,
+        doubtful: impl FnOnce(&str) -> Vec<bool>,
+    ) -> Option<String> {
+        if raw.chars().count() > LONGEST {
+            return None;
+        }
+        let restored = self.restore(raw, usage, is_word);
+        let text = restored.as_deref().unwrap_or(raw);
+        self.correct(text, usage, doubtful).or(restored)
+    }
+
     /// The text with its pinyin read as Chinese; `None` when there is none.
-    /// `is_word` says which Latin words the knowledge base knows.
-    pub fn restore(&self, raw: &str, usage: Usage<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
+    fn restore(&self, raw: &str, usage: Usage<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
         if !raw.chars().any(|c| narrow(c).is_ascii_lowercase()) {
             return None;
         }
@@ -125,7 +147,7 @@ impl Sounds {
             let touches =
                 |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || "@._-/&;:{}()<>=\"'\\".contains(c));
             let is_code = touches(text[..start].chars().next_back()) || touches(text[end..].chars().next());
-            let keeps = run.len() < 2 || is_name || is_code || is_word(&lower);
+            let keeps = !(2..=RUN).contains(&run.len()) || is_name || is_code || is_word(&lower);
             let heard = if keeps {
                 None
             } else if EVERYDAY.contains(lower.as_str()) {
@@ -149,9 +171,8 @@ impl Sounds {
     }
 
     /// The text with characters of the same sound put right; `None` when there
-    /// is nothing to put right. `doubtful` says which characters of the text
-    /// are neither part of a word nor a common word themselves.
-    pub fn correct(
+    /// is nothing to put right.
+    fn correct(
         &self,
         text: &str,
         usage: Usage<'_>,
