@@ -151,9 +151,10 @@ impl Sounds {
             let heard = if keeps {
                 None
             } else if EVERYDAY.contains(lower.as_str()) {
-                // “怎么ban” is pinyin, “how can i” is not.
+                // “怎么ban” is pinyin; “how can i” and “emo了” are not.
                 let beside = before.is_some() || after.is_some();
-                self.syllables(&lower, before, after, usage).filter(|_| beside)
+                let heard = self.syllables(&lower, before, after, usage);
+                heard.filter(|heard| beside && heard.chars().nth(1).is_none())
             } else {
                 let heard = self.syllables(&lower, before, after, usage);
                 let heard = heard.or_else(|| self.letters(&lower, before, after, usage));
