@@ -451,12 +451,16 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         queries::tell(comparison);
     }
     let Diff { added, removed, changed, unchanged } = &found.entries;
+    let words = &found.lexicon;
     eprintln!(
-        "{}: {} added, {} removed, {} changed, {unchanged} unchanged from {before} to {after}",
+        "{}: {} added, {} removed, {} changed, {unchanged} unchanged from {before} to {after}; lexicon: {} added, {} removed, {} changed",
         shelf.name(),
         added.len(),
         removed.len(),
         changed.len(),
+        words.added.len(),
+        words.removed.len(),
+        words.changed.len(),
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -163,7 +163,7 @@ impl Build<'_> {
         }
 
         // Asked as customers are: what they typed as its sound is heard.
-        let sounds = super::sounds(&phrasings);
+        let sounds = super::sounds(&entries, &phrasings, lexicon);
         let hear = |one: &Labelled| {
             let heard = super::hear(&sounds, lexical.statistics(), &analyzer, &one.text);
             Labelled { text: heard.unwrap_or_else(|| one.text.clone()), right: one.right.clone() }

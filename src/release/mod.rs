@@ -31,7 +31,7 @@ use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage};
+use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, exact_key};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 2;
@@ -197,7 +197,7 @@ impl Release {
             .map_err(|e| Error::release(folder, format!("a rule is no regular expression: {e}")))?;
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
         let wording = Wording::new(&entries, &phrasings);
-        let sounds = Arc::new(sounds(&phrasings));
+        let sounds = Arc::new(sounds(&entries, &phrasings, &lexicon));
         let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
         let mut semantic = None;
         if encoder.is_some() {
@@ -354,10 +354,13 @@ impl Manifest {
     }
 }
 
-/// The sounds of some phrasings.
-fn sounds(phrasings: &[Phrasing]) -> Sounds {
+/// The sounds of a knowledge base: of its phrasings, of its keywords, and of
+/// the words that its authors add.
+fn sounds(entries: &[Entry], phrasings: &[Phrasing], lexicon: &AuthoredLexicon) -> Sounds {
     let mut sounds = Sounds::default();
     phrasings.iter().for_each(|phrasing| sounds.learn(&phrasing.normalized.core));
+    let keywords = entries.iter().flat_map(|entry| &entry.keywords);
+    keywords.chain(lexicon.words()).for_each(|word| sounds.teach(&exact_key(word)));
     sounds
 }
 
@@ -365,8 +368,8 @@ fn sounds(phrasings: &[Phrasing]) -> Sounds {
 fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str) -> Option<String> {
     let count = |text: &str| statistics.count(text);
     let usage = Usage { phrasings: statistics.phrasings(), count: &count };
-    let is_word = |word: &str| count(word) > 0 || analyzer.knows(word);
-    sounds.hear(raw, usage, is_word, |text| analyzer.doubtful(text))
+    let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
+    sounds.hear(raw, usage, &is_word, |text| analyzer.doubtful(text))
 }
 
 /// What a customer of a knowledge base that is not published means, as
@@ -374,7 +377,8 @@ fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str
 pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<String> {
     let entries: Vec<Entry> = base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
     let phrasings = phrasings(&entries, analyzer);
-    hear(&sounds(&phrasings), &Statistics::new(&phrasings), analyzer, raw)
+    let sounds = sounds(&entries, &phrasings, base.lexicon());
+    hear(&sounds, &Statistics::new(&phrasings), analyzer, raw)
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

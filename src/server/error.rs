@@ -120,11 +120,9 @@ impl Kind {
             }
             Self::SlowBody => (S::REQUEST_TIMEOUT, "/problems/slow-body", "The body did not arrive in time"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "/problems/body-too-large", "The body is too large"),
-            Self::WrongContentType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "/problems/wrong-content-type",
-                "The body must be application/json",
-            ),
+            Self::WrongContentType => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-content-type", "The content type does not fit")
+            }
             Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
             Self::TextTooLong => {
                 (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long")
@@ -145,11 +143,9 @@ impl Kind {
             Self::QuestionTaken => {
                 (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
             }
-            Self::StaleEntry => {
-                (S::PRECONDITION_FAILED, "/problems/stale-entry", "Somebody else changed the entry")
-            }
+            Self::StaleEntry => (S::PRECONDITION_FAILED, "/problems/stale-entry", "Somebody else was faster"),
             Self::InvalidEntry => {
-                (S::UNPROCESSABLE_ENTITY, "/problems/invalid-entry", "The entry has a fault")
+                (S::UNPROCESSABLE_ENTITY, "/problems/invalid-entry", "The content has a fault")
             }
             Self::PreconditionRequired => {
                 (S::PRECONDITION_REQUIRED, "/problems/precondition-required", "If-Match is missing")

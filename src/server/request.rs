@@ -175,6 +175,10 @@ pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
 
 /// The fields of a JSON object, all of them known.
 pub(super) fn fields<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    if !value.is_object() {
+        let detail = format!("expected a JSON object, got {}", kind_of(&value));
+        return Err(Problem::new(Kind::InvalidField, detail));
+    }
     serde_json::from_value(value).map_err(|e| Problem::new(Kind::InvalidField, e.to_string()))
 }
 

@@ -99,7 +99,7 @@ async fn lexicon(
     put,
     path = "/v1/kbs/{kb}/lexicon",
     params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
@@ -123,6 +123,10 @@ async fn replace(
             let shelf = shelf(server, &kb)?.signed(signature);
             let Some(expected) = expected else { return Err(needs_condition(shelf.words()?.revision)) };
             let lexicon = formats::lexicon_of_bytes("lexicon", format, &bytes)?;
+            if lexicon.is_empty() {
+                let detail = "文件里没有词，词表没有变；要删去几行请用 PATCH 的 remove";
+                return Err(Problem::new(Kind::InvalidEntry, detail));
+            }
             Ok(changed(shelf.change_lexicon(&expected, |_| Ok(lexicon))?))
         })
         .await

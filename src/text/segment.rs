@@ -15,7 +15,7 @@ const HMM: bool = false;
 
 /// From this frequency in the dictionary on, a character is a common word by
 /// itself (把, 给, 要).
-const COMMON: usize = 10_000;
+const COMMON: usize = 2_000;
 
 /// The dictionary is read-only and takes a third of a second to build, so all
 /// analyzers without words of their own share one.

@@ -24,6 +24,7 @@ use pinyin::ToPinyinMulti;
 
 use super::lexicon::items;
 use super::normalize::{is_han, simplify};
+use super::segment::grams;
 
 const LATIN: &str = include_str!("data/latin.txt");
 
@@ -31,8 +32,11 @@ const LATIN: &str = include_str!("data/latin.txt");
 static EVERYDAY: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| items(LATIN).flat_map(str::split_whitespace).collect());
 
-/// Readings of a character that are looked at; further ones are rare.
-const READINGS: usize = 2;
+/// Characters of which two readings are usual; of all others the first one in
+/// the data is meant, and the rest are those of names and of old texts.
+const TWO_READINGS: &str = "了还长行重都地着率便调乐觉降谁单传血称模弄露折没会系差";
+/// Characters that ask and join: no word that is worth first letters has them.
+const FUNCTION: &str = "几么怎吗呢吧啊了的地得有没不是能可以在到和与就都也还要会多少什哪谁这那我你他她它";
 /// The longest syllable (“zhuang”), in letters.
 const SYLLABLE: usize = 6;
 /// How many first letters are read as a word: more of them fit too many.
@@ -42,11 +46,13 @@ const LETTERS: std::ops::RangeInclusive<usize> = 2..=4;
 const COHESION: f64 = 0.15;
 /// The count at which a pair of neighbours says as much as the character alone.
 const BACKOFF: f64 = 2.0;
-/// A wrong character gives way only to one that is beside a neighbour in at
-/// least so many phrasings, …
+/// Two characters make a word of the knowledge base when they are beside each
+/// other in at least so many phrasings, …
 const PAIRS: u32 = 2;
 /// … and in this share of the rarer one's.
 const WORD: f64 = 0.4;
+/// The same where two letters stand for a word that no dictionary knows.
+const SURE_WORD: f64 = 0.6;
 /// Longer messages mean what they say: they hold enough words that are right,
 /// and reading them takes time.
 const LONGEST: usize = 200;
@@ -63,6 +69,9 @@ pub struct Sounds {
     syllables: HashMap<String, Vec<char>>,
     initials: HashMap<char, Vec<char>>,
     known: HashSet<char>,
+    /// How often the characters and pairs of keywords and of the authors' own
+    /// words count beside the phrasings.
+    taught: HashMap<String, u32>,
 }
 
 /// How a knowledge base writes.
@@ -109,26 +118,38 @@ impl Sounds {
         }
     }
 
+    /// Learns a word that may stand in no phrasing: a keyword, or one of the
+    /// authors' own.
+    pub fn teach(&mut self, word: &str) {
+        self.learn(word);
+        for gram in grams(word) {
+            // Often enough to be a word.
+            self.taught.entry(gram).and_modify(|count| *count += 1).or_insert(PAIRS + 1);
+        }
+    }
+
     /// What a message means; `None` when that is what it says. `is_word` says
-    /// which Latin words the knowledge base knows, `doubtful` which characters
-    /// of a text are neither part of a word nor a common word themselves.
+    /// which words are known, Latin ones too, `doubtful` which characters of a
+    /// text are neither part of a word nor a common word themselves.
     pub fn hear(
         &self,
         raw: &str,
         usage: Usage<'_>,
-        is_word: impl Fn(&str) -> bool,
+        is_word: &dyn Fn(&str) -> bool,
         doubtful: impl FnOnce(&str) -> Vec<bool>,
     ) -> Option<String> {
         if raw.chars().count() > LONGEST {
             return None;
         }
+        let count = |text: &str| (usage.count)(text) + self.taught.get(text).copied().unwrap_or(0);
+        let usage = Usage { count: &count, ..usage };
         let restored = self.restore(raw, usage, is_word);
         let text = restored.as_deref().unwrap_or(raw);
         self.correct(text, usage, doubtful).or(restored)
     }
 
     /// The text with its pinyin read as Chinese; `None` when there is none.
-    fn restore(&self, raw: &str, usage: Usage<'_>, is_word: impl Fn(&str) -> bool) -> Option<String> {
+    fn restore(&self, raw: &str, usage: Usage<'_>, is_word: &dyn Fn(&str) -> bool) -> Option<String> {
         if !raw.chars().any(|c| narrow(c).is_ascii_lowercase()) {
             return None;
         }
@@ -157,7 +178,7 @@ impl Sounds {
                 heard.filter(|heard| beside && heard.chars().nth(1).is_none())
             } else {
                 let heard = self.syllables(&lower, before, after, usage);
-                let heard = heard.or_else(|| self.letters(&lower, before, after, usage));
+                let heard = heard.or_else(|| self.letters(&lower, before, after, usage, is_word));
                 if heard.is_none() && !has_chinese {
                     // Another language.
                     return None;
@@ -227,27 +248,44 @@ impl Sounds {
         };
         let path = self.decode(run.len(), before, after, usage, &edges)?;
         // Characters that never stand beside each other here are no words of it.
-        (path.text.chars().count() == 1 || path.seen > 0).then_some(path.text)
+        (path.seen > 0).then_some(path.text)
     }
 
-    /// Reads letters as the first ones of syllables.
+    /// Reads letters as the first ones of the syllables of a word.
     fn letters(
         &self,
         run: &str,
         before: Option<char>,
         after: Option<char>,
         usage: Usage<'_>,
+        is_word: &dyn Fn(&str) -> bool,
     ) -> Option<String> {
         if !LETTERS.contains(&run.len()) {
             return None;
         }
+        let tight =
+            |a: char, b: char, share: f64| usage.of_pair(a, b) >= PAIRS && cohesion(a, b, usage) >= share;
+        let follows = |last: char, c: char| {
+            if run.len() > 2 {
+                return cohesion(last, c, usage) >= COHESION;
+            }
+            usage.of_pair(last, c) > 0 && is_word(&format!("{last}{c}")) || tight(last, c, SURE_WORD)
+        };
         let edges = |at: usize, last: Option<char>| {
             let letter = run[at..].chars().next().unwrap_or_default();
             let chars = self.initials.get(&letter).map(Vec::as_slice).unwrap_or_default();
-            let fits = |&&c: &&char| at == 0 || last.is_some_and(|last| cohesion(last, c, usage) >= COHESION);
+            let fits =
+                |&&c: &&char| !FUNCTION.contains(c) && (at == 0 || last.is_some_and(|last| follows(last, c)));
             vec![(at + 1, chars.iter().filter(fits).copied().collect())]
         };
-        self.decode(run.len(), before, after, usage, &edges).map(|path| path.text)
+        let text = self.decode(run.len(), before, after, usage, &edges)?.text;
+        let chars: Vec<char> = text.chars().collect();
+        let of_two = |pair: &[char]| is_word(&pair.iter().collect::<String>());
+        let is_term = run.len() == 2
+            || is_word(&text)
+            || chars.len() == 4 && chars.chunks(2).all(of_two)
+            || chars.windows(2).all(|pair| tight(pair[0], pair[1], WORD));
+        is_term.then_some(text)
     }
 
     /// The likeliest characters for some letters; `edges` says which ones may
@@ -312,7 +350,8 @@ fn cohesion(a: char, b: char, usage: Usage<'_>) -> f64 {
 /// How a character is read, as customers type it.
 fn readings(c: char) -> impl Iterator<Item = String> {
     let readings = c.to_pinyin_multi().into_iter().flatten();
-    readings.take(READINGS).map(|reading| reading.plain().replace('ü', "v"))
+    let usual = if TWO_READINGS.contains(c) { 2 } else { 1 };
+    readings.take(usual).map(|reading| reading.plain().replace('ü', "v"))
 }
 
 fn add(chars: &mut Vec<char>, c: char) {
@@ -344,7 +383,6 @@ fn runs(text: &str) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::grams;
 
     const PHRASINGS: [&str; 12] = [
         "怎么退款",
@@ -376,7 +414,9 @@ mod tests {
     fn heard(text: &str) -> Option<String> {
         let (sounds, counts) = small();
         let count = |text: &str| counts.get(text).copied().unwrap_or(0);
-        sounds.restore(text, Usage { phrasings: PHRASINGS.len(), count: &count }, |word| count(word) > 0)
+        let analyzer = crate::text::Analyzer::new(crate::text::Lexicon::shipped());
+        let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
+        sounds.restore(text, Usage { phrasings: PHRASINGS.len(), count: &count }, &is_word)
     }
 
     #[test]

@@ -243,7 +243,9 @@ async fn words_are_changed_and_tried_over_http() {
     let table = get(&app, &format!("{path}?format=csv")).await.text();
     assert_eq!(table.lines().nth(2), Some("停用词,麻烦,,,,"));
     get(&app, &format!("{path}?format=doc")).await.problem(422, "invalid-field");
-    lexicon(Method::PUT, Some("\"0\""), "").await.problem(412, "stale-entry");
+    lexicon(Method::PUT, Some("\"0\""), lines).await.problem(412, "stale-entry");
+    lexicon(Method::PUT, Some(&first), "").await.problem(422, "invalid-entry");
+    lexicon(Method::PATCH, None, "[[],[]]").await.problem(422, "invalid-field");
     let faulty = lexicon(Method::PUT, Some(&first), "{\"stop\":\"麻烦\"}\n{\"stop\":\"\"}").await;
     assert_eq!(faulty.problem(422, "invalid-entry")["problems"][0]["line"], 2);
 

@@ -76,6 +76,13 @@ fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<(
     let format = Format::of(file)?;
     let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
     let lexicon = formats::lexicon_of_bytes(&file.display().to_string(), format, &bytes)?;
+    if lexicon.is_empty() {
+        return Err(Error::Refused(format!(
+            "{}: 文件里没有词（the file holds no line）; the lexicon of {} stays as it is, take lines out with `remove`",
+            file.display(),
+            shelf.name()
+        )));
+    }
     if !dry_run {
         return change(shelf, signed, |_| Ok(lexicon));
     }
@@ -119,10 +126,9 @@ pub(super) fn print_changes(changes: &LexiconChanges) {
 fn in_lines(changes: &LexiconChanges) -> Vec<String> {
     let removed = changes.removed.iter().map(|item| format!("- 词表 {}", in_words(item)));
     let added = changes.added.iter().map(|item| format!("+ 词表 {}", in_words(item)));
-    let changed = changes
-        .changed
-        .iter()
-        .map(|LineChange { before, after }| format!("~ 词表 {} → {}", in_words(before), in_words(after)));
+    let changed = changes.changed.iter().map(|LineChange { before, after }| {
+        format!("~ 词表 {}\n    改为 {}", in_words(before), in_words(after))
+    });
     removed.chain(added).chain(changed).collect()
 }
 

@@ -8,8 +8,8 @@ use super::cells::{guarded, list, listed, shortened, unguarded};
 use super::table::{Row, Table, letters, plain};
 use super::{FileName, Format, Reading, csv, whole, xlsx};
 use crate::error::{Problem, Result};
-use crate::text::AuthoredLexicon;
 use crate::text::lexicon::{Item, MOST_FREQUENT, What};
+use crate::text::{AuthoredLexicon, exact_key};
 
 /// A column with the headings it goes by, the written one first.
 const COLUMNS: [(Column, &[&str]); 6] = [
@@ -200,7 +200,9 @@ impl Words {
             }
         };
         let read = frequency.map(|(at, text)| {
-            let number = text.parse::<usize>().ok();
+            // “１００” and “100.0” are whole numbers too.
+            let plain = exact_key(text.strip_suffix(".0").unwrap_or(text));
+            let number = plain.parse::<usize>().ok();
             let number = number.filter(|&number| u64::try_from(number).is_ok_and(|n| n <= MOST_FREQUENT));
             if number.is_none() {
                 faults.push((at, "词频", format!("“{}”应是 0 到 {MOST_FREQUENT} 的整数", shortened(text))));
@@ -217,7 +219,12 @@ impl Words {
                 faults.push((at, heading, format!("{heading}只用于{name}，请清空这一格")));
             }
         }
-        let texts = words.map(|(_, cell)| list(cell)).unwrap_or_default();
+        let mut texts = words.map(|(_, cell)| list(cell)).unwrap_or_default();
+        if ["word", "synonyms", "stop"].contains(&kind) {
+            // No word holds one of these.
+            let pieces = texts.iter().flat_map(|text| text.split(['、', '，', ',', '；', ';']));
+            texts = pieces.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        }
         if texts.is_empty() {
             faults.push((place(Column::Words).unwrap_or(0), "词", "没有写词".to_owned()));
         }

@@ -238,6 +238,12 @@ impl AuthoredLexicon {
         })
     }
 
+    /// The words of all lines: dictionary, synonyms, protected terms.
+    pub fn words(&self) -> impl Iterator<Item = &String> {
+        let is_words = |item: &&Item| !matches!(item.what, What::Stop { .. } | What::Background { .. });
+        self.items.iter().filter(is_words).flat_map(|item| item.what.texts())
+    }
+
     /// Terms that stay as they are.
     pub(super) fn protected(&self) -> impl Iterator<Item = &str> {
         self.items.iter().filter_map(|item| match &item.what {
@@ -448,7 +454,8 @@ impl Reader<'_> {
             if let What::Synonyms { synonyms, canonical: Some(canonical) } = &item.what {
                 let key = normalizer.exact_key(canonical);
                 if !synonyms.iter().any(|word| normalizer.exact_key(word) == key) {
-                    let message = format!("canonical“{canonical}”不在 synonyms 里，请加进去");
+                    let group = synonyms.join("、");
+                    let message = format!("标准词“{canonical}”不在这一组同义词（{group}）里，请加进去");
                     self.problem(*line, 0, Some("canonical"), message);
                 }
             }
