@@ -11,7 +11,7 @@ fn pinyin_and_wrong_characters_are_heard() {
     for (typed, heard) in [
         ("zenme tuihuo", "怎么 退货"),
         ("tk几天能到zhang", "退款几天能到账"),
-        ("yhq在哪ling啊", "优惠券在哪领啊"),
+        ("yhq的kuaidi到哪了", "优惠券的快递到哪了"),
         ("我要头诉", "我要投诉"),
         ("物溜在哪看", "物流在哪看"),
     ] {
