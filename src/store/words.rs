@@ -56,11 +56,6 @@ impl Shelf {
         Ok(found.unwrap_or_default())
     }
 
-    /// Replaces the authors' words.
-    pub fn save_lexicon(&self, lexicon: &AuthoredLexicon) -> Result<()> {
-        self.change_lexicon(&Expected::Anything, |_| Ok(lexicon.clone())).map(|_| ())
-    }
-
     /// Changes the authors' words as a whole: `change` gets what is there, and
     /// nobody else writes until its outcome is recorded. Says what differs,
     /// and the last revision afterwards.

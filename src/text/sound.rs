@@ -2,11 +2,12 @@
 //! the same sound?
 //!
 //! Customers who are in a hurry, or whose keyboard is not set to Chinese,
-//! type "zenme tuikuan" for 怎么退款 and "yhq在哪ling" for 优惠券在哪领: pinyin without
+//! type "zenme tuikuan" for 怎么退款 and "yhq怎么ling" for 优惠券怎么领: pinyin without
 //! tones, or the first letters of the syllables. What they mean is read off
 //! the words that the knowledge base itself uses, as an input method reads it
 //! off a language: the most likely characters under a model of pairs of
-//! neighbours (Viterbi 1967), counted in the phrasings. A word that the
+//! neighbours (Viterbi 1967), counted in the phrasings, beside which keywords
+//! and the authors' own words count a little. A word that the
 //! knowledge base does not use is left as it was typed, for no entry could be
 //! found by it.
 //!

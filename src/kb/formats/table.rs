@@ -40,7 +40,7 @@ pub(super) trait Table {
 }
 
 /// Rows in front of the header that may hold a title.
-const TITLES: usize = 5;
+pub(super) const TITLES: usize = 5;
 
 /// The canonical name of a column, by its English or Chinese heading.
 fn field_named(heading: &str) -> Option<&'static str> {
@@ -72,7 +72,7 @@ fn known_columns() -> String {
 }
 
 /// The letter that a spreadsheet shows above a column.
-pub(super) fn letters(column: usize) -> String {
+fn letters(column: usize) -> String {
     let (mut rest, mut letters) = (column, Vec::new());
     while rest > 0 {
         rest -= 1;
@@ -80,6 +80,13 @@ pub(super) fn letters(column: usize) -> String {
         rest /= 26;
     }
     letters.into_iter().rev().collect()
+}
+
+/// A complaint of a cell, or of its row without a column.
+pub(super) fn of_cell(file: &str, line: usize, column: usize, field: Option<&str>, message: &str) -> Problem {
+    let message =
+        if column > 0 { format!("（{} 列）{message}", letters(column)) } else { message.to_owned() };
+    Problem { file: file.to_owned(), line, column, field: field.map(str::to_owned), message }
 }
 
 /// One entry and the rows that speak of it.
@@ -176,9 +183,7 @@ impl Table for Sheet<'_> {
     }
 
     fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
-        let message = if column > 0 { format!("（{} 列）{message}", letters(column)) } else { message };
-        let (file, field) = (self.file.to_string(), field.map(str::to_owned));
-        self.problems.push(Problem { file, line, column, field, message });
+        self.problems.push(of_cell(&self.file, line, column, field, &message));
     }
 }
 

@@ -5,7 +5,7 @@
 //! them becomes a line.
 
 use super::cells::{guarded, list, listed, shortened, unguarded};
-use super::table::{Row, Table, letters, plain};
+use super::table::{Row, TITLES, Table, of_cell, plain};
 use super::{FileName, Format, Reading, csv, whole, xlsx};
 use crate::error::{Problem, Result};
 use crate::text::lexicon::{Item, MOST_FREQUENT, What};
@@ -39,9 +39,6 @@ const KINDS: [(&str, &[&str]); 5] = [
     ("protected", &["保护词", "专有名词"]),
     ("background", &["无关问题", "背景问题"]),
 ];
-
-/// Rows in front of the header that may hold a title.
-const TITLES: usize = 5;
 
 /// What a lexicon's file says.
 ///
@@ -136,9 +133,7 @@ impl Table for Words {
     }
 
     fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
-        let message = if column > 0 { format!("（{} 列）{message}", letters(column)) } else { message };
-        let (file, field) = (self.file.to_string(), field.map(str::to_owned));
-        self.problems.push(Problem { file, line, column, field, message });
+        self.problems.push(of_cell(&self.file, line, column, field, &message));
     }
 
     fn has_text(&self) -> bool {
