@@ -124,11 +124,10 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     }
     let (queries, max_wrong) = (queries(shelf)?, shelf.goal_or(default_goal)?);
     let report = RefCell::new(&mut report);
-    let review = |folder: &Path| {
+    let review = |base: &KnowledgeBase, folder: &Path| {
         let mut report = report.borrow_mut();
-        let base = base_of(folder)?;
-        let news = news(shelf, &base)?;
-        let of_news = || base.entries().iter().zip(&news).filter(|(_, new)| **new).map(|(entry, _)| entry);
+        let news = news(shelf, base)?;
+        let of_news = || base.enabled().zip(&news).filter(|(_, new)| **new).map(|(entry, _)| entry);
         let count = of_news().map(|entry| 1 + entry.similar.len()).sum();
         report.asked = (count <= ASKED).then_some(count);
         // Opening a large release takes its time.
@@ -174,17 +173,16 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     }
 }
 
-/// Which entries of a release differ from what is served; all of them when
-/// nothing is, or when words have changed.
+/// Which enabled entries differ from what is served; all of them when nothing
+/// is, or when words have changed.
 fn news(shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<bool>> {
-    let entries = base.entries();
     // A release that no longer opens cannot be compared with.
     let served = shelf.current()?.and_then(|number| base_of(&shelf.release_folder(number)).ok());
     let Some(served) = served.filter(|served| served.lexicon() == base.lexicon()) else {
-        return Ok(vec![true; entries.len()]);
+        return Ok(vec![true; base.enabled().count()]);
     };
     let known: HashMap<&EntryId, &Entry> = served.entries().iter().map(|entry| (&entry.id, entry)).collect();
-    Ok(entries.iter().map(|entry| known.get(&entry.id) != Some(&entry)).collect())
+    Ok(base.enabled().map(|entry| known.get(&entry.id) != Some(&entry)).collect())
 }
 
 /// What is served now; `None` when there is nothing, or nothing that opens.
@@ -383,12 +381,7 @@ pub fn engine_of_draft(
     progress: Progress<'_>,
 ) -> Result<Engine> {
     let base = shelf.draft()?;
-    if !base.entries().iter().any(|entry| entry.enabled) {
-        return Err(Error::Refused(format!(
-            "knowledge base {} has no enabled entry; there is nothing to test",
-            shelf.name()
-        )));
-    }
+    base.require_enabled(shelf.name(), "test")?;
     let release = index(shelf, &base, encoder, progress)?;
     Ok(Engine::new(Arc::new(release), shelf.goal_or(default_goal)?))
 }
@@ -407,7 +400,7 @@ pub fn examine(
 ) -> Result<Vec<Finding>> {
     let base = shelf.draft()?;
     let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
-    if base.entries().iter().any(|entry| entry.enabled) {
+    if base.enabled().next().is_some() {
         findings.extend(checkup(&index(shelf, &base, encoder, progress)?, progress)?);
     }
     sort(&mut findings);

@@ -193,11 +193,7 @@ impl Common {
             return self.releases()?.open_served(&self.store().shelf(kb)?);
         };
         let base = read_with_lexicon(path)?;
-        if !base.entries().iter().any(|entry| entry.enabled) {
-            return Err(Error::Refused(format!(
-                "{kb}: the knowledge base has no enabled entry; there is nothing to ask"
-            )));
-        }
+        base.require_enabled(kb, "ask")?;
         let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let bars = progress::Bars::new();
         let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);

@@ -456,7 +456,9 @@ mod tests {
         // it looks sure and is wrong; a regression that saw it would know.
         let row = |set: usize, sure: bool, right: bool| {
             let x = f64::from(u8::from(sure));
-            Row(set, Some(Judged(vec![x, x, x, x, 1.0, 1.0, 0.0], right, right)), None)
+            let mut features = vec![1.0; feature_count(Generation::One)];
+            features[..4].fill(x);
+            Row(set, Some(Judged(features, right, right)), None)
         };
         let rows = |set: usize, upside_down: bool| {
             (0..200).map(move |index| row(set, index % 2 == 0, (index % 2 == 0) != upside_down))

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Generation;
-use crate::retrieve::lexical::{Statistics, Visible};
+use crate::retrieve::lexical::{Overlap, Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
-use crate::retrieve::{Candidate, Except, Phrasing};
+use crate::retrieve::{Except, Phrasing};
 use crate::text::{Query, grams};
 
 /// Entries that each matcher contributes.
@@ -21,6 +21,8 @@ pub const CANDIDATES: usize = 20;
 struct Weights {
     /// BM25 as a share of the best in its list.
     lexical: f32,
+    /// The mean BM25 of the best three phrasings, as a share of the same.
+    together: f32,
     /// The share of the question's words that the entry has anywhere.
     explained: f32,
     /// The cosine of the nearest phrasing, in standard units ([`Scale`]).
@@ -30,13 +32,13 @@ struct Weights {
 }
 
 /// Without the encoder.
-const ALONE: Weights = Weights { lexical: 4.0, explained: 6.0, nearest: 0.0, mean: 0.0 };
+const ALONE: Weights = Weights { lexical: 0.9, together: 5.5, explained: 6.7, nearest: 0.0, mean: 0.0 };
 
 /// With it.
-const TOGETHER: Weights = Weights { lexical: 3.2, explained: 4.6, nearest: 0.37, mean: 1.2 };
+const TOGETHER: Weights = Weights { lexical: 1.3, together: 3.3, explained: 4.8, nearest: 0.55, mean: 0.9 };
 
-/// A lead beyond this says no more.
-const FULL_LEAD: f32 = 4.0;
+/// A lead over the second, and over the third, beyond this says no more.
+const FULL_LEAD: [f32; 2] = [4.0, 6.0];
 
 /// Characters beyond this say no more: what was learned on questions must not
 /// be carried on to novels.
@@ -99,7 +101,7 @@ pub struct Lists<'a> {
     /// The question.
     pub query: &'a Query,
     /// Entries by BM25, best first.
-    pub lexical: &'a [Candidate],
+    pub lexical: &'a [Overlap],
     /// Every entry's nearness and the scale of it; `None` when the encoder did not run.
     pub semantic: Option<(&'a Scan, &'a Scale)>,
 }
@@ -156,6 +158,8 @@ pub struct Ranked {
     pub meant: Option<usize>,
     /// BM25, 0 when the entry is not in that list.
     pub lexical: f32,
+    /// The mean BM25 of its best three phrasings.
+    pub together: f32,
     /// How much of the question's characters and pairs (by idf) the entry has
     /// in any phrasing or answer.
     pub explained: f32,
@@ -169,7 +173,7 @@ pub struct Ranked {
 
 /// The common order of the candidates.
 pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
-    let best_lexical = lists.lexical.first().map_or(0.0, |candidate| candidate.score);
+    let best_lexical = lists.lexical.first().map_or(0.0, |overlap| overlap.best.score);
     let share = |score: f32| if best_lexical > 0.0 { score / best_lexical } else { 0.0 };
     let mut ranked: HashMap<usize, Ranked> = HashMap::new();
     let unseen = |entry| Ranked {
@@ -177,15 +181,17 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
         worded: None,
         meant: None,
         lexical: 0.0,
+        together: 0.0,
         explained: yardstick.explained(entry),
         nearest: 0.0,
         mean: 0.0,
         score: 0.0,
     };
-    for candidate in lists.lexical.iter().take(CANDIDATES) {
-        let item = ranked.entry(candidate.entry).or_insert_with(|| unseen(candidate.entry));
-        item.worded = Some(candidate.phrasing);
-        item.lexical = candidate.score;
+    for Overlap { best, together } in lists.lexical.iter().take(CANDIDATES) {
+        let item = ranked.entry(best.entry).or_insert_with(|| unseen(best.entry));
+        item.worded = Some(best.phrasing);
+        item.lexical = best.score;
+        item.together = *together;
     }
     if let Some((scan, scale)) = lists.semantic {
         for candidate in semantic::top(scan, CANDIDATES) {
@@ -203,6 +209,7 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
         .into_values()
         .map(|item| Ranked {
             score: weights.lexical * share(item.lexical)
+                + weights.together * share(item.together)
                 + weights.explained * item.explained
                 + weights.nearest * item.nearest
                 + weights.mean * item.mean,
@@ -216,12 +223,13 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
 /// The names of the numbers in [`Evidence`], in the order of
 /// [`Evidence::features`]. Every one but `length` and `unknown` speaks for the
 /// best candidate when it is high.
-pub const FEATURES: [&str; 10] = [
+pub const FEATURES: [&str; 11] = [
     "relative",
     "covered",
     "covers",
     "explained",
     "lead",
+    "lead_over_third",
     "length",
     "unknown",
     "nearest",
@@ -232,7 +240,7 @@ pub const FEATURES: [&str; 10] = [
 /// The number of [`FEATURES`] that a generation has.
 pub fn feature_count(generation: Generation) -> usize {
     match generation {
-        Generation::One => 7,
+        Generation::One => 8,
         Generation::Two => FEATURES.len(),
     }
 }
@@ -251,6 +259,9 @@ pub struct Evidence {
     pub explained: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
+    /// The same to the one after that: two that are near each other and far
+    /// from all others are another case than three.
+    pub lead_over_third: f32,
     /// ln(1 + characters) of the question, up to 30 of them.
     pub length: f32,
     /// How much of the question's characters (by idf) no phrasing at all has.
@@ -280,14 +291,19 @@ impl Evidence {
             covers = covers.max(weighted_share(&phrasing, question, idf));
         }
         let unknown: f32 = question.iter().filter(|gram| !visible.knows(gram)).map(idf).sum();
-        let best_lexical = lists.lexical.first();
+        let best_lexical = lists.lexical.first().map(|overlap| overlap.best);
+        let lead = |place: usize| {
+            let full = FULL_LEAD[place - 1];
+            ranked.get(place).map_or(full, |other| (first.score - other.score).min(full))
+        };
         Some(Self {
             // A term that occurs once in a phrasing of average length scores its idf.
             relative: if total > 0.0 { first.lexical / total } else { 0.0 },
             covered,
             covers,
             explained: first.explained,
-            lead: ranked.get(1).map_or(FULL_LEAD, |second| (first.score - second.score).min(FULL_LEAD)),
+            lead: lead(1),
+            lead_over_third: lead(2),
             length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),
             unknown: if total > 0.0 { unknown / total } else { 1.0 },
             nearest: first.nearest,
@@ -304,6 +320,7 @@ impl Evidence {
             self.covers,
             self.explained,
             self.lead,
+            self.lead_over_third,
             self.length,
             self.unknown,
             self.nearest,

@@ -12,18 +12,6 @@ const LANES: usize = 32;
 /// The dot product of two vectors of equal length.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    dot_inline(a, b)
-}
-
-/// Writes the dot products of every `row`-long row of `rows` with `query` to `out`.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-pub(crate) fn dots(rows: &[f32], query: &[f32], out: &mut Vec<f32>) {
-    out.clear();
-    out.extend(rows.chunks_exact(query.len()).map(|row| dot_inline(row, query)));
-}
-
-#[inline(always)]
-fn dot_inline(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
@@ -40,6 +28,17 @@ fn dot_inline(a: &[f32], b: &[f32]) -> f32 {
         width /= 2;
     }
     sums[0] + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+}
+
+/// Writes the dot products of every `query`-long row of `rows` with `query` to `out`.
+/// Sums of whole numbers come in any order, so the compiler needs no lanes here.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+pub(crate) fn whole_dots(rows: &[i8], query: &[i16], out: &mut Vec<i32>) {
+    out.clear();
+    out.extend(rows.chunks_exact(query.len()).map(|row| {
+        let products = row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b));
+        products.sum::<i32>()
+    }));
 }
 
 /// Added to a number below 2^22 and taken away again, it rounds to the nearest

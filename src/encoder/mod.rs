@@ -10,12 +10,14 @@ mod folder;
 pub mod hub;
 pub(crate) mod kernels;
 mod linear;
+mod matrix;
 pub mod pairs;
 mod seen;
 mod transformer;
 
 pub use folder::{FileDigest, Files, Manifest, Pooling};
 pub use linear::Precision;
+pub use matrix::Matrix;
 pub use seen::Seen;
 pub use transformer::{Config, Transformer};
 
@@ -23,7 +25,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{Device, Tensor};
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationParams};
@@ -252,79 +253,5 @@ impl Encoder {
                 Embedding::unit(self.manifest.pooling.pool(tokens, width))
             })
             .collect())
-    }
-}
-
-/// Many unit vectors in one block of memory.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Matrix {
-    width: usize,
-    values: Vec<f32>,
-}
-
-impl Matrix {
-    /// Stacks vectors, all of `width` coordinates.
-    pub fn new(width: usize, vectors: &[Embedding]) -> Self {
-        let mut values = Vec::with_capacity(width * vectors.len());
-        for vector in vectors {
-            values.extend_from_slice(vector.as_slice());
-        }
-        Self { width, values }
-    }
-
-    /// The number of vectors.
-    pub fn len(&self) -> usize {
-        self.values.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// One vector.
-    pub fn row(&self, index: usize) -> Embedding {
-        Embedding(self.values[index * self.width..(index + 1) * self.width].into())
-    }
-
-    /// Overwrites a row, or adds the next one.
-    pub fn put(&mut self, row: usize, vector: &Embedding) {
-        let values = vector.as_slice();
-        self.width = values.len();
-        let start = row * self.width;
-        if start == self.values.len() {
-            self.values.extend_from_slice(values);
-        } else {
-            self.values[start..start + self.width].copy_from_slice(values);
-        }
-    }
-
-    /// The cosines of a vector with every row, in the order of the rows.
-    pub fn cosines(&self, query: &Embedding, out: &mut Vec<f32>) {
-        if self.is_empty() {
-            out.clear();
-        } else {
-            kernels::dots(&self.values, query.as_slice(), out);
-        }
-    }
-
-    /// Writes the matrix as one safetensors file.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let tensor = Tensor::from_slice(&self.values, (self.len(), self.width), &Device::Cpu)
-            .map_err(|e| Error::internal("vectors", e))?;
-        let file = [("vectors".to_owned(), tensor)].into_iter().collect();
-        candle_core::safetensors::save(&file, path)
-            .map_err(|e| Error::io("write", path, std::io::Error::other(e.to_string())))
-    }
-
-    /// Reads what [`Self::save`] wrote.
-    pub fn open(path: &Path) -> Result<Self> {
-        let wrong = |e: candle_core::Error| Error::release(path, format!("the vectors cannot be read: {e}"));
-        let mut file = candle_core::safetensors::load(path, &Device::Cpu).map_err(wrong)?;
-        let tensor =
-            file.remove("vectors").ok_or_else(|| Error::release(path, "holds no tensor \"vectors\""))?;
-        let (_, width) = tensor.dims2().map_err(wrong)?;
-        let values = tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(wrong)?;
-        Ok(Self { width, values })
     }
 }

@@ -27,8 +27,9 @@ use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
 use crate::release::{Edit, Release, Semantics};
+use crate::retrieve::Except;
 use crate::retrieve::exact::{Hit, Match};
-use crate::retrieve::{Candidate, Except};
+use crate::retrieve::lexical::Overlap;
 use crate::text::{Query, StepTrace};
 use filter::Labels;
 use goals::Goals;
@@ -115,7 +116,7 @@ struct Asked<'a> {
 
 /// Generation 1's part of an answer, which generation 2 goes on from.
 struct Lexical {
-    found: Vec<Candidate>,
+    found: Vec<Overlap>,
     ranked: Vec<Ranked>,
     evidence: Option<Evidence>,
 }
@@ -189,9 +190,6 @@ impl Engine {
     /// same, and says what each one saw.
     pub fn explain(&self, text: &str, options: Options<'_>) -> Result<(Outcome, Trace)> {
         let mut trace = Trace { steps: self.release.analyzer().trace(text), ..Trace::default() };
-        if let Some(text) = self.release.hear(text) {
-            trace.steps.push(StepTrace::heard(text));
-        }
         let outcome = self.run(text, options, Some(&mut trace))?;
         trace.rule = format!("{} ({})", outcome.reason.name(), outcome.decision.name());
         Ok((outcome, trace))
@@ -204,6 +202,9 @@ impl Engine {
         let query = self.release.query(text)?;
         let mut mark = Clock { last: start };
         if let Some(trace) = trace.as_deref_mut() {
+            if query.raw != text {
+                trace.steps.push(StepTrace::heard(query.raw.clone()));
+            }
             trace.exact_key.clone_from(&query.text.exact);
             trace.core.clone_from(&query.text.core);
             trace.tokens.clone_from(&query.tokens);
@@ -260,7 +261,8 @@ impl Engine {
         let asked = Asked { query: &query, yardstick, except };
         let lexical = self.lexical(&asked)?;
         if let Some(trace) = trace.as_deref_mut() {
-            trace.lexical = lexical.found.iter().map(|c| TracedCandidate::new(&self.release, c)).collect();
+            let found = lexical.found.iter();
+            trace.lexical = found.map(|found| TracedCandidate::new(&self.release, &found.best)).collect();
             trace.stages.push(mark.stage("lexical"));
         }
         let calibrations = self.release.calibrations();
@@ -303,7 +305,7 @@ impl Engine {
     fn semantic(
         &self,
         asked: &Asked<'_>,
-        lexical: &[Candidate],
+        lexical: &[Overlap],
         semantics: &Semantics,
         trace: Option<&mut Trace>,
         mark: &mut Clock,

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::text::{Analyzer, AuthoredLexicon, Lexicon};
 
 /// The stable name of an entry, as authors write it.
@@ -133,6 +134,25 @@ impl KnowledgeBase {
     /// All entries, in the author's order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The entries that are not switched off.
+    pub fn enabled(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.enabled)
+    }
+
+    /// Refuses what is to be done (`publish`, `test`, …) with a knowledge base
+    /// that has nothing to be found.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the knowledge base.
+    pub fn require_enabled(&self, name: &str, to: &str) -> Result<()> {
+        match self.enabled().next() {
+            Some(_) => Ok(()),
+            None => Err(Error::Refused(format!(
+                "knowledge base {name} has no enabled entry; there is nothing to {to}"
+            ))),
+        }
     }
 
     /// The same entries with other words.

@@ -117,7 +117,7 @@ impl Build<'_> {
     /// Writes the release into an empty folder. The folder is complete only
     /// when this returns; callers write beside the final place and rename.
     pub fn write(&self, folder: &Path) -> Result<Built> {
-        let entries: Vec<Entry> = self.base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
+        let entries: Vec<Entry> = self.base.enabled().cloned().collect();
         let lexicon = self.base.lexicon();
         let analyzer = kb::analyzer(lexicon, &entries);
         let phrasings = phrasings(&entries, &analyzer);

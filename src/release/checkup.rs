@@ -191,8 +191,8 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
         let nearest = semantic::top(scan, COMPARED + 1);
         others.extend(nearest.iter().filter(|c| foreign(c)).map(|c| (c.phrasing, Some(c.score))));
     }
-    for candidate in lexical.iter().filter(|candidate| foreign(candidate)).take(COMPARED) {
-        others.entry(candidate.phrasing).or_insert(None);
+    for found in lexical.iter().filter(|found| foreign(&found.best)).take(COMPARED) {
+        others.entry(found.best.phrasing).or_insert(None);
     }
     let words = words_of(&query);
     let mut alike = Vec::new();

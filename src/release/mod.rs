@@ -34,7 +34,7 @@ use crate::retrieve::{Phrasing, phrasings};
 use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, exact_key};
 
 /// The form of a release's folder; another one is refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 1;
@@ -375,7 +375,7 @@ fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str
 /// What a customer of a knowledge base that is not published means, as
 /// [`Release::hear`] will say.
 pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<String> {
-    let entries: Vec<Entry> = base.entries().iter().filter(|entry| entry.enabled).cloned().collect();
+    let entries: Vec<Entry> = base.enabled().cloned().collect();
     let phrasings = phrasings(&entries, analyzer);
     let sounds = sounds(&entries, &phrasings, base.lexicon());
     hear(&sounds, &Statistics::new(&phrasings), analyzer, raw)

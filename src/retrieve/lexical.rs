@@ -29,15 +29,29 @@ use super::{Candidate, Except, GONE, Phrasing, by_score};
 use crate::error::{Error, Result};
 use crate::text::{Analyzer, Query, Term, grams};
 
-/// Phrasings that are looked at, so that entries with many phrasings do not
-/// crowd out all others.
+/// Phrasings that count: enough that entries with many of them do not crowd
+/// out all others.
 const PHRASINGS: usize = 64;
+
+/// Phrasings that speak for an entry together: several that share words with
+/// the question are better than a lucky one.
+const TOGETHER: usize = 3;
 
 /// Whether long phrasings count less (BM25's length norm).
 const NORMS: bool = true;
 
 /// The memory that building an index may take before it spills, in bytes.
 const BUDGET: usize = 256 << 20;
+
+/// How far an entry's words are those of a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overlap {
+    /// The entry by its best phrasing; the score is BM25.
+    pub best: Candidate,
+    /// The mean BM25 of its best three phrasings; those that are not among
+    /// the best of all count as 0.
+    pub together: f32,
+}
 
 /// The lexical index of a release.
 #[derive(Clone)]
@@ -46,6 +60,8 @@ pub struct Lexical {
     segment: Arc<Segment>,
     /// By phrasing; [`GONE`] for one that is not there any more.
     entry_of: Vec<usize>,
+    /// By entry, how many phrasings it has.
+    phrasings_of: Vec<usize>,
     statistics: Statistics,
     /// What live edits have changed; `None` before the first one.
     overlay: Option<Overlay>,
@@ -222,8 +238,11 @@ impl Lexical {
             grams: schema.get_field("grams").map_err(failed)?,
             searcher,
         };
+        let mut phrasings_of = vec![0; phrasings.last().map_or(0, |last| last.entry + 1)];
+        phrasings.iter().for_each(|phrasing| phrasings_of[phrasing.entry] += 1);
         Ok(Self {
             segment: Arc::new(segment),
+            phrasings_of,
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
             statistics: Statistics::new(phrasings),
             overlay: None,
@@ -233,6 +252,7 @@ impl Lexical {
     /// Takes a phrasing away; `terms` are what it was indexed under.
     pub fn remove(&mut self, place: usize, phrasing: &Phrasing, terms: &[Term]) {
         self.statistics.remove(phrasing);
+        self.phrasings_of[self.entry_of[place]] -= 1;
         self.entry_of[place] = GONE;
         let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
         self.overlay.get_or_insert_default().remove(place, &terms);
@@ -247,6 +267,10 @@ impl Lexical {
         } else {
             self.entry_of[place] = phrasing.entry;
         }
+        if phrasing.entry >= self.phrasings_of.len() {
+            self.phrasings_of.resize(phrasing.entry + 1, 0);
+        }
+        self.phrasings_of[phrasing.entry] += 1;
         let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
         self.overlay.get_or_insert_default().add(place, &terms);
     }
@@ -257,7 +281,7 @@ impl Lexical {
     }
 
     /// The best `k` entries by BM25.
-    pub fn search(&self, query: &Query, k: usize, except: Except) -> Result<Vec<Candidate>> {
+    pub fn search(&self, query: &Query, k: usize, except: Except) -> Result<Vec<Overlap>> {
         let mut terms = query.terms();
         terms.sort_unstable();
         terms.dedup();
@@ -266,28 +290,33 @@ impl Lexical {
             return Ok(Vec::new());
         }
         let found = self.phrasings(terms, k, except).map_err(|e| Error::internal("search", e))?;
-        let mut best: HashMap<usize, Candidate> = HashMap::new();
+        // What is as far down as the first that does not count does not count
+        // either: among equals chance decides which one is listed.
+        let floor = 1.000_1 * found.get(PHRASINGS).map_or(0.0, |&(score, _)| score);
+        // Best first, so the first ones of an entry are its best.
+        let mut found_of: HashMap<usize, (Overlap, usize)> = HashMap::new();
         for (score, phrasing) in found {
-            let entry = self.entry_of[phrasing];
-            if except.hides(phrasing, entry) {
-                continue;
+            let best = Candidate { entry: self.entry_of[phrasing], phrasing, score };
+            let (known, count) = found_of.entry(best.entry).or_insert((Overlap { best, together: 0.0 }, 0));
+            if *count < TOGETHER && score > floor {
+                known.together += score;
+                *count += 1;
             }
-            let candidate = Candidate { entry, phrasing, score };
-            best.entry(entry)
-                .and_modify(|known| {
-                    if by_score(&candidate, known).is_lt() {
-                        *known = candidate;
-                    }
-                })
-                .or_insert(candidate);
         }
-        let mut candidates: Vec<Candidate> = best.into_values().collect();
-        candidates.sort_by(by_score);
-        candidates.truncate(k);
-        Ok(candidates)
+        let mean = |(found, _): (Overlap, usize)| {
+            let hidden =
+                matches!(except, Except::Phrasing(hidden) if self.entry_of[hidden] == found.best.entry);
+            let there = self.phrasings_of[found.best.entry] - usize::from(hidden);
+            Overlap { together: found.together / there.clamp(1, TOGETHER) as f32, ..found }
+        };
+        let mut overlaps: Vec<Overlap> = found_of.into_values().map(mean).collect();
+        overlaps.sort_by(|a, b| by_score(&a.best, &b.best));
+        overlaps.truncate(k);
+        Ok(overlaps)
     }
 
-    /// The best phrasings with their scores, as many as `k` entries may need.
+    /// The best phrasings that are not hidden, with their scores, as many as
+    /// `k` entries may need and one more than [`PHRASINGS`].
     fn phrasings(
         &self,
         terms: Vec<IndexTerm>,
@@ -303,10 +332,12 @@ impl Lexical {
             };
             BooleanQuery::new(terms.iter().map(clause).collect())
         };
-        let limit = PHRASINGS.max(k);
+        let limit = (PHRASINGS + 1).max(k);
         let Some(overlay) = &self.overlay else {
             let found = self.top(&query(&terms), limit, except)?;
-            return Ok(found.into_iter().map(|(score, address)| (score, address.doc_id as usize)).collect());
+            let found = found.into_iter().map(|(score, address)| (score, address.doc_id as usize));
+            let visible = found.filter(|&(_, place)| !except.hides(place, self.entry_of[place]));
+            return Ok(visible.take(limit).collect());
         };
         let mut best = Best::of(limit);
         let visible = |place: usize| {

@@ -17,13 +17,13 @@ use utoipa_axum::routes;
 use super::Server;
 use super::entries::{encoded, shelf};
 use super::error::{Kind, Problem};
-use super::request::{self, asked, fields};
+use super::request::{self, asked, fields, format_named};
 use super::signed::signature;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::check::EXPIRY_NOTICE;
 use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Format, Incoming, Reading};
+use crate::kb::formats::{self, Incoming, Reading};
 use crate::kb::merge::Mode;
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::publish::{self, Difference, Outcome, Side};
@@ -140,13 +140,6 @@ fn named(server: &Server, kb: &str) -> Result<Shelf, Problem> {
     server.registry().store().shelf_to_create(kb).map_err(|e| {
         // Nothing but the name can be wrong.
         Problem::new(Kind::InvalidField, e.to_string()).of_field("kb")
-    })
-}
-
-pub(super) fn format_named(name: &str) -> Result<Format, Problem> {
-    Format::named(name).ok_or_else(|| {
-        let detail = format!("`format` is jsonl, csv or xlsx, got {name:?}");
-        Problem::new(Kind::InvalidField, detail).of_field("format")
     })
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use super::error::{Kind, Problem};
 use crate::decide::Generation;
 use crate::engine::Filter;
+use crate::kb::formats::Format;
 
 /// The largest body of `POST /v1/answer`, in bytes.
 pub const ANSWER_BYTES: usize = 64 * 1024;
@@ -27,6 +28,14 @@ pub const BATCH_ITEMS: usize = 64;
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long a file may take to arrive.
 const FILE_ARRIVAL: Duration = Duration::from_secs(300);
+
+/// The format of a file that is sent or wanted.
+pub(super) fn format_named(name: &str) -> Result<Format, Problem> {
+    Format::named(name).ok_or_else(|| {
+        let detail = format!("`format` is jsonl, csv or xlsx, got {name:?}");
+        Problem::new(Kind::InvalidField, detail).of_field("format")
+    })
+}
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]

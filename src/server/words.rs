@@ -15,10 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
-use super::authoring::format_named;
 use super::entries::{etag, expected, needs_condition, shelf};
 use super::error::{Kind, Problem};
-use super::request::{self, asked, fields};
+use super::request::{self, asked, fields, format_named};
 use super::signed::signature;
 use crate::engine::{Engine, Filter, Options, RuleTest};
 use crate::error::Error;

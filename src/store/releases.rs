@@ -20,6 +20,7 @@ use super::{Published, Shelf, kb_folder};
 use crate::disk::sync_folder;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::kb::KnowledgeBase;
 use crate::release::{Build, Labelled, Manifest, Progress, Teachers};
 
 /// What is recorded of a release.
@@ -90,9 +91,9 @@ pub struct Publication<'a> {
     pub labelled: &'a [Labelled],
     /// Hears how far it is.
     pub progress: Progress<'a>,
-    /// Looks at the finished folder before it is served; with an error it is
-    /// not served and goes.
-    pub review: &'a dyn Fn(&Path) -> Result<Approval>,
+    /// Looks at the draft and the finished folder made of it before that is
+    /// served; with an error it is not served and goes.
+    pub review: &'a dyn Fn(&KnowledgeBase, &Path) -> Result<Approval>,
 }
 
 /// What is recorded of the look at a release.
@@ -273,7 +274,7 @@ impl Shelf {
             encoder,
             labelled: &[],
             progress,
-            review: &|_| Ok(Approval::default()),
+            review: &|_, _| Ok(Approval::default()),
         })
     }
 
@@ -285,12 +286,7 @@ impl Shelf {
         let Publication { encoder, labelled, progress, review } = publication;
         let _lock = self.lock()?;
         let (base, revision) = self.draft_and_revision()?;
-        if !base.entries().iter().any(|entry| entry.enabled) {
-            return Err(Error::Refused(format!(
-                "knowledge base {} has no enabled entry; there is nothing to publish",
-                self.name
-            )));
-        }
+        base.require_enabled(&self.name, "publish")?;
         let releases = self.releases();
         fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
         self.sweep(&releases);
@@ -312,7 +308,7 @@ impl Shelf {
             progress,
         };
         let built = build.write(beside.path())?;
-        let Approval { forced, findings } = review(beside.path())?;
+        let Approval { forced, findings } = review(&base, beside.path())?;
         drop(previous);
         let place = self.release_folder(number);
         let finished = beside.keep();

@@ -111,11 +111,6 @@ impl Lexicon {
         &SHIPPED
     }
 
-    /// The shipped lists and the words of one knowledge base.
-    pub fn with_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::of(&AuthoredLexicon::default(), words)
-    }
-
     /// The shipped lists, what a knowledge base's authors add to them, and its
     /// entries' keywords.
     pub fn of<'a>(authored: &AuthoredLexicon, keywords: impl IntoIterator<Item = &'a str>) -> Self {

@@ -256,9 +256,10 @@ pub fn grams(core: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::AuthoredLexicon;
 
     fn analyzer() -> Analyzer {
-        Analyzer::new(Lexicon::with_words(["拾光卡plus"]))
+        Analyzer::new(Lexicon::of(&AuthoredLexicon::default(), ["拾光卡plus"]))
     }
 
     #[test]

@@ -124,7 +124,10 @@ fn retrieval_is_sorted_short_and_deterministic() {
             let found = release.lexical().search(&query, k, Except::Nothing).unwrap();
             assert!(found.len() <= k);
             assert!(
-                found.is_sorted_by(|a, b| a.score > b.score || a.score == b.score && a.entry < b.entry),
+                found.is_sorted_by(|a, b| {
+                    let (a, b) = (a.best, b.best);
+                    a.score > b.score || a.score == b.score && a.entry < b.entry
+                }),
                 "{text}"
             );
             assert_eq!(found, release.lexical().search(&query, k, Except::Nothing).unwrap());
@@ -144,9 +147,9 @@ fn what_is_hidden_is_not_found() {
     for (index, phrasing) in release.phrasings().iter().enumerate().step_by(11) {
         let query = release.analyzer().query(&phrasing.text).unwrap();
         let without = release.lexical().search(&query, 50, Except::Phrasing(index)).unwrap();
-        assert!(without.iter().all(|candidate| candidate.phrasing != index));
+        assert!(without.iter().all(|found| found.best.phrasing != index));
         let without = release.lexical().search(&query, 50, Except::Entry(phrasing.entry)).unwrap();
-        assert!(without.iter().all(|candidate| candidate.entry != phrasing.entry));
+        assert!(without.iter().all(|found| found.best.entry != phrasing.entry));
         let vector = release.semantic().unwrap().vectors().row(index);
         let scan = release.semantic().unwrap().scan(&vector, Except::Entry(phrasing.entry));
         assert!(scan[phrasing.entry].is_none());

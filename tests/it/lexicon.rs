@@ -351,7 +351,7 @@ fn synonyms_find_what_no_shared_word_finds() {
     let first = |release: &Release, text: &str| {
         let query = release.analyzer().query(text).unwrap();
         let found = release.lexical().search(&query, 1, Except::Nothing).unwrap();
-        found.first().map(|candidate| release.entries()[candidate.entry].id.0.clone())
+        found.first().map(|found| release.entries()[found.best.entry].id.0.clone())
     };
     let text = "凭条";
     assert_eq!(first(&release(AuthoredLexicon::default(), None, None), text).as_deref(), None);
@@ -401,7 +401,8 @@ fn background_strangers_are_asked_and_their_vectors_used_again() {
     let folder = tempfile::tempdir().unwrap();
     build.write(folder.path()).unwrap();
     let vectors = Matrix::open(&folder.path().join("strangers.safetensors")).unwrap();
-    assert_eq!(vectors.row(vectors.len() - 1), encoder.embed(other).unwrap());
+    let last = vectors.row(vectors.len() - 1);
+    assert!(last.cosine(&encoder.embed(other).unwrap()) > 0.999);
 }
 
 // ---- the command line and the server ---------------------------------------

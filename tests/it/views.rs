@@ -324,7 +324,7 @@ fn a_search_with_many_entries_hidden_finds_what_a_smaller_base_would_list() {
     assert!(all.len() > 20);
     fn listed(engine: &Engine, query: &Query, except: Except<'_>) -> Vec<(usize, f32)> {
         let found = engine.release().lexical().search(query, 200, except).unwrap();
-        found.into_iter().map(|candidate| (candidate.entry, candidate.score)).collect()
+        found.into_iter().map(|found| (found.best.entry, found.best.score)).collect()
     }
     let scores = |except: Except<'_>| listed(&SEASONS, &query, except);
     let known: HashMap<usize, f32> = scores(Except::Nothing).into_iter().collect();
