@@ -32,10 +32,12 @@ struct Weights {
 }
 
 /// Without the encoder.
-const ALONE: Weights = Weights { lexical: 0.9, together: 5.5, explained: 6.7, nearest: 0.0, mean: 0.0 };
+const WITHOUT_ENCODER: Weights =
+    Weights { lexical: 0.9, together: 5.5, explained: 6.7, nearest: 0.0, mean: 0.0 };
 
 /// With it.
-const TOGETHER: Weights = Weights { lexical: 1.3, together: 3.3, explained: 4.8, nearest: 0.55, mean: 0.9 };
+const WITH_ENCODER: Weights =
+    Weights { lexical: 1.3, together: 3.3, explained: 4.8, nearest: 0.55, mean: 0.9 };
 
 /// A lead over the second, and over the third, beyond this says no more.
 const FULL_LEAD: [f32; 2] = [4.0, 6.0];
@@ -204,7 +206,7 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
             item.mean = scale.mean_units(nearness.mean);
         }
     }
-    let weights = if lists.semantic.is_some() { TOGETHER } else { ALONE };
+    let weights = if lists.semantic.is_some() { WITH_ENCODER } else { WITHOUT_ENCODER };
     let mut ranked: Vec<Ranked> = ranked
         .into_values()
         .map(|item| Ranked {

@@ -421,3 +421,57 @@ fn search_error(folder: &Path, error: tantivy::TantivyError) -> Error {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kb::Entry;
+    use crate::retrieve::phrasings;
+    use crate::text::Lexicon;
+
+    #[test]
+    fn three_phrasings_that_fit_count_together() {
+        let entry = |text: &str| -> Entry { serde_json::from_str(text).unwrap() };
+        let entries = [
+            entry(
+                r#"{"id":"many","question":"退款多久到账","similar":["退款到账时间","退款几天到","退款查询"],"answer":"三天"}"#,
+            ),
+            entry(r#"{"id":"two","question":"退款规则","similar":["营业时间"],"answer":"见协议"}"#),
+            entry(r#"{"id":"one","question":"退款","answer":"找客服"}"#),
+        ];
+        let analyzer = Analyzer::new(Lexicon::shipped());
+        let phrasings = phrasings(&entries, &analyzer);
+        let folder = tempfile::tempdir().unwrap();
+        Lexical::build(folder.path(), &phrasings, &analyzer).unwrap();
+        let lexical = Lexical::open(folder.path(), &phrasings).unwrap();
+        let query = analyzer.query("退款到账要几天").unwrap();
+        let of = |except: Except<'_>, wanted: usize| {
+            let found = lexical.search(&query, 10, except).unwrap();
+            *found.iter().find(|overlap| overlap.best.entry == wanted).unwrap()
+        };
+        // What single phrasings score, all others of the entry being elsewhere.
+        let alone: Vec<f32> = lexical
+            .phrasings(
+                query.terms().iter().map(|term| lexical.segment.term(term)).collect(),
+                10,
+                Except::Nothing,
+            )
+            .unwrap()
+            .into_iter()
+            .filter(|&(_, phrasing)| phrasings[phrasing].entry == 0)
+            .map(|(score, _)| score)
+            .collect();
+        assert_eq!(alone.len(), 4);
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
+        let many = of(Except::Nothing, 0);
+        assert!(near(many.best.score, alone[0]));
+        assert!(near(many.together, (alone[0] + alone[1] + alone[2]) / 3.0));
+        let two = of(Except::Nothing, 1);
+        assert!(near(two.together, two.best.score / 2.0), "one of its two shares nothing");
+        let one = of(Except::Nothing, 2);
+        assert!(near(one.together, one.best.score), "it has no others that could fit");
+        // Asked with one of its own words, an entry has one phrasing less.
+        let without = of(Except::Phrasing(many.best.phrasing), 0);
+        assert!(near(without.together, (alone[1] + alone[2] + alone[3]) / 3.0));
+    }
+}
