@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // Whatever can be wrong without training is found before it.
     let shelf = args.common.store().shelf(&args.kb)?;
     let draft = shelf.draft()?;
-    let entries: Vec<_> = draft.entries().iter().filter(|entry| entry.enabled).cloned().collect();
+    let entries: Vec<_> = draft.enabled().cloned().collect();
     let mut queries = Vec::new();
     for file in &args.queries {
         queries.extend(dataset::read(file, &entries)?);

@@ -38,11 +38,6 @@ impl Matrix {
         matrix
     }
 
-    fn of_values(width: usize, values: Vec<i8>) -> Self {
-        let scales = values.chunks_exact(width.max(1)).map(scale).collect();
-        Self { width, values, scales }
-    }
-
     /// The number of vectors.
     pub fn len(&self) -> usize {
         self.scales.len()
@@ -63,9 +58,7 @@ impl Matrix {
     pub fn put(&mut self, row: usize, vector: &Embedding) {
         let coordinates = vector.as_slice();
         self.width = coordinates.len();
-        let largest = coordinates.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-        let scaled = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let values = coordinates.iter().map(|x| (x * scaled).round() as i8);
+        let values = whole(coordinates, per_unit(coordinates, 127.0)).map(|value| value as i8);
         let start = row * self.width;
         if start == self.values.len() {
             self.values.extend(values);
@@ -83,16 +76,15 @@ impl Matrix {
         const FINE: f32 = 1023.0;
         out.clear();
         let coordinates = query.as_slice();
-        let largest = coordinates.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-        if self.is_empty() || largest == 0.0 {
+        let per_unit = per_unit(coordinates, FINE);
+        if self.is_empty() || per_unit == 0.0 {
             out.resize(self.len(), 0.0);
             return;
         }
-        let query: Vec<i16> = coordinates.iter().map(|x| (x * FINE / largest).round() as i16).collect();
+        let query: Vec<i16> = whole(coordinates, per_unit).map(|value| value as i16).collect();
         let mut sums = Vec::with_capacity(self.len());
         kernels::whole_dots(&self.values, &query, &mut sums);
-        let unit = largest / FINE;
-        out.extend(sums.iter().zip(&self.scales).map(|(&sum, scale)| sum as f32 * scale * unit));
+        out.extend(sums.iter().zip(&self.scales).map(|(&sum, scale)| sum as f32 * scale / per_unit));
     }
 
     /// Writes the matrix as one safetensors file: bytes, two's complement.
@@ -120,8 +112,21 @@ impl Matrix {
             tensor.ok_or_else(|| Error::release(path, format!("holds no tensor {TENSOR:?} of bytes")))?;
         let (_, width) = tensor.dims2().map_err(wrong)?;
         let bytes: Vec<u8> = tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(wrong)?;
-        Ok(Self::of_values(width, bytes.into_iter().map(u8::cast_signed).collect()))
+        let values: Vec<i8> = bytes.into_iter().map(u8::cast_signed).collect();
+        let scales = values.chunks_exact(width.max(1)).map(scale).collect();
+        Ok(Self { width, values, scales })
     }
+}
+
+/// What coordinates are multiplied with so that the largest is `most` or
+/// `-most`; 0 for the zero vector.
+fn per_unit(coordinates: &[f32], most: f32) -> f32 {
+    let largest = coordinates.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    if largest > 0.0 { most / largest } else { 0.0 }
+}
+
+fn whole(coordinates: &[f32], per_unit: f32) -> impl Iterator<Item = f32> {
+    coordinates.iter().map(move |x| (x * per_unit).round())
 }
 
 /// One over the length of a row.

@@ -102,7 +102,7 @@ pub fn check(base: &KnowledgeBase, now: OffsetDateTime) -> Vec<Finding> {
 pub fn check_ahead(base: &KnowledgeBase, now: OffsetDateTime, days: u16) -> Vec<Finding> {
     let notice = Duration::days(i64::from(days));
     let mut findings = Vec::new();
-    let live: Vec<&Entry> = base.entries().iter().filter(|entry| entry.enabled).collect();
+    let live: Vec<&Entry> = base.enabled().collect();
     if live.is_empty() {
         findings.push(Finding {
             severity: Severity::Error,
@@ -153,7 +153,7 @@ fn background(base: &KnowledgeBase, owners: &HashMap<String, &Entry>, findings: 
     for text in base.lexicon().background() {
         let key = exact_key(text);
         let by_keyword = || {
-            let mut entries = base.entries().iter().filter(|entry| entry.enabled);
+            let mut entries = base.enabled();
             entries.find(|entry| entry.keywords.iter().any(|keyword| exact_key(keyword) == key))
         };
         let Some(entry) = owners.get(&key).copied().or_else(by_keyword) else { continue };

@@ -48,8 +48,8 @@ const BUDGET: usize = 256 << 20;
 pub struct Overlap {
     /// The entry by its best phrasing; the score is BM25.
     pub best: Candidate,
-    /// The mean BM25 of its best three phrasings; those that are not among
-    /// the best of all count as 0.
+    /// The mean BM25 of its best three phrasings, of fewer when it has no more;
+    /// those that are not among the best of all entries' count as 0.
     pub together: f32,
 }
 
@@ -333,17 +333,16 @@ impl Lexical {
             BooleanQuery::new(terms.iter().map(clause).collect())
         };
         let limit = (PHRASINGS + 1).max(k);
-        let Some(overlay) = &self.overlay else {
-            let found = self.top(&query(&terms), limit, except)?;
-            let found = found.into_iter().map(|(score, address)| (score, address.doc_id as usize));
-            let visible = found.filter(|&(_, place)| !except.hides(place, self.entry_of[place]));
-            return Ok(visible.take(limit).collect());
-        };
-        let mut best = Best::of(limit);
         let visible = |place: usize| {
             let entry = self.entry_of[place];
             entry != GONE && !except.hides(place, entry)
         };
+        let Some(overlay) = &self.overlay else {
+            let found = self.top(&query(&terms), limit, except)?;
+            let found = found.into_iter().map(|(score, address)| (score, address.doc_id as usize));
+            return Ok(found.filter(|&(_, place)| visible(place)).take(limit).collect());
+        };
+        let mut best = Best::of(limit);
         overlay.search_segment(searcher, &query(&terms), &visible, &mut best)?;
         overlay.search_added(searcher, &terms, &visible, &mut best)?;
         Ok(best.into_sorted())
