@@ -20,7 +20,8 @@ clicks belong there. A query with `\"expect\": null` is learned as a stranger.
 
 A share of all phrasings is held out and never trained on. The new model is \
 kept only if, on those, it puts the right entry first more often than the model \
-before by more than chance (McNemar's exact test, p < 0.05), tells strangers \
+before by more than chance (McNemar's exact test, p < 0.05), has the whole \
+engine put the right entry first no less often, beyond chance, tells strangers \
 apart no worse (McNemar's test behind a bar that 5 % of strangers pass, DeLong's \
 test on the area under the curve), and still orders what is outside the knowledge base as before (rank \
 correlation of cosines at least 0.85). Otherwise nothing is written and the \
@@ -105,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut adapted = Adaptation {
         kb: &args.kb,
         id: &id,
-        entries: &entries,
+        base: &draft,
         queries: &queries,
         files: &files,
         place: &place,
@@ -195,6 +196,7 @@ fn print(report: &Report) {
     };
     paired("right first", "", &figures.first);
     paired("and sure", "nearer than 95 % of strangers; ", &figures.sure);
+    paired("in the engine", "beside the words; ", &figures.engine);
     say!(
         "strangers     {:.3} -> {:.3}  (area under the curve of the {} that both find, standard error of the difference {:.3})",
         figures.apart.before,

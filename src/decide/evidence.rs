@@ -9,7 +9,7 @@ use crate::retrieve::lexical::{Overlap, Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Except, Phrasing};
-use crate::text::{Query, grams};
+use crate::text::{Query, differ, grams};
 
 /// Entries that each matcher contributes.
 pub const CANDIDATES: usize = 20;
@@ -147,6 +147,14 @@ impl<'a> Yardstick<'a> {
     fn explained(&self, entry: usize) -> f32 {
         self.known.wording.share(&self.weighted, entry, self.except)
     }
+
+    /// Whether the phrasings that were found for an entry differ from the
+    /// question in a detail, and no other phrasing of it agrees.
+    fn differs(&self, query: &Query, found: &Ranked) -> bool {
+        let core = |phrasing: usize| self.known.phrasings[phrasing].normalized.core.as_str();
+        let all = || self.known.wording.phrasings_of(found.entry, self.except).map(core);
+        found.worded.into_iter().chain(found.meant).any(|best| differ(query, core(best), all()))
+    }
 }
 
 /// One entry in the common order of all matchers.
@@ -223,13 +231,14 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
 }
 
 /// The names of the numbers in [`Evidence`], in the order of
-/// [`Evidence::features`]. Every one but `length` and `unknown` speaks for the
-/// best candidate when it is high.
-pub const FEATURES: [&str; 11] = [
+/// [`Evidence::features`]. Every one but `length`, `unknown` and `contradicted`
+/// speaks for the best candidate when it is high.
+pub const FEATURES: [&str; 12] = [
     "relative",
     "covered",
     "covers",
     "explained",
+    "contradicted",
     "lead",
     "lead_over_third",
     "length",
@@ -242,7 +251,7 @@ pub const FEATURES: [&str; 11] = [
 /// The number of [`FEATURES`] that a generation has.
 pub fn feature_count(generation: Generation) -> usize {
     match generation {
-        Generation::One => 8,
+        Generation::One => 9,
         Generation::Two => FEATURES.len(),
     }
 }
@@ -259,6 +268,10 @@ pub struct Evidence {
     /// How much of the question's characters and pairs (by idf) the entry has
     /// in any phrasing or answer.
     pub explained: f32,
+    /// Where a detail of the question (a number, a side of a contrast, the
+    /// order of two things) is another one in its phrasing: how alike both are
+    /// else, the lower of `covered` and `covers`. 0 where no detail differs.
+    pub contradicted: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
     /// The same to the one after that: two that are near each other and far
@@ -304,6 +317,7 @@ impl Evidence {
             covered,
             covers,
             explained: first.explained,
+            contradicted: if yardstick.differs(lists.query, first) { covered.min(covers) } else { 0.0 },
             lead: lead(1),
             lead_over_third: lead(2),
             length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),
@@ -321,6 +335,7 @@ impl Evidence {
             self.covered,
             self.covers,
             self.explained,
+            self.contradicted,
             self.lead,
             self.lead_over_third,
             self.length,

@@ -350,7 +350,7 @@ impl Engine {
         let (mut first, mut listed) = (Confidence::NONE, Confidence::NONE);
         if let Some(evidence) = evidence {
             let features = evidence.features(generation);
-            first = Confidence::new(calibration.first.probability(&features));
+            first = calibration.confidence(&features);
             listed = Confidence::new(calibration.listed.probability(&features).max(first.value()));
         }
         let ranked = &ranked[..ranked.len().min(Outcome::CANDIDATES)];

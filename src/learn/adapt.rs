@@ -29,6 +29,7 @@ pub use check::{Figures, Refusal};
 pub use material::Sizes;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -40,7 +41,7 @@ use self::training::Lessons;
 use crate::encoder::{Encoder, Files, Matrix};
 use crate::error::{Error, Result};
 use crate::eval::dataset::LabelledQuery;
-use crate::kb::Entry;
+use crate::kb::KnowledgeBase;
 use crate::release::{Model, Progress};
 
 /// The share of the trained weights in the result.
@@ -63,8 +64,8 @@ pub struct Adaptation<'a> {
     pub kb: &'a str,
     /// The name of the model to be made.
     pub id: &'a str,
-    /// The entries; those that are switched off are left out.
-    pub entries: &'a [Entry],
+    /// What is learned; entries that are switched off are left out.
+    pub base: &'a KnowledgeBase,
     /// What customers asked and somebody accepted.
     pub queries: &'a [LabelledQuery],
     /// The model to begin with.
@@ -125,8 +126,8 @@ impl Adaptation<'_> {
     /// judge by; [`Error::Model`] when the model to begin with is damaged.
     /// That the result is no better is no error but part of the [`Report`].
     pub fn run(&self) -> Result<Adapted> {
-        let base = Encoder::of(self.files.clone(), self.place, None)?;
-        let material = Material::gather(self.entries, self.queries, base.seen(), self.settings)?;
+        let base = Arc::new(Encoder::of(self.files.clone(), self.place, None)?);
+        let material = Material::gather(self.base.entries(), self.queries, base.seen(), self.settings)?;
         let mut lessons = self.lessons(&base, &material)?;
         let original = Network::read(base.config(), base.manifest().pooling, self.files.weights())
             .map_err(|message| Error::model(self.place, message))?;
@@ -159,10 +160,10 @@ impl Adaptation<'_> {
         ));
         let weights = network.write().map_err(|message| Error::internal("weights", message))?;
         let files = self.files.adapted(weights, manifest, &seen)?;
-        let adapted = Encoder::of(files.clone(), Path::new(self.id), None)?;
+        let adapted = Arc::new(Encoder::of(files.clone(), Path::new(self.id), None)?);
         // Memory that the check needs no more.
         lessons.sentences.clear();
-        let (figures, refused) = check::compare(&base, &adapted, &material, self.progress)?;
+        let (figures, refused) = check::compare(&base, &adapted, self.base, &material, self.progress)?;
         let report = Report {
             kb: self.kb.to_owned(),
             model: Model::of(&adapted),
@@ -202,7 +203,7 @@ impl Adaptation<'_> {
     /// The first half of the SHA-256 of what was given.
     fn fingerprint(&self) -> Result<String> {
         let mut digest = Sha256::new();
-        for entry in self.entries.iter().filter(|entry| entry.enabled) {
+        for entry in self.base.enabled() {
             let phrasings: Vec<&str> = entry.phrasings().collect();
             let line =
                 serde_json::to_vec(&(&entry.id, phrasings)).map_err(|e| Error::internal("adapt", e))?;

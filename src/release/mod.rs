@@ -34,7 +34,7 @@ use crate::retrieve::{Phrasing, phrasings};
 use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, exact_key};
 
 /// The form of a release's folder; another one is refused.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 1;

@@ -85,16 +85,17 @@ impl Wording {
         self.entries[at].0.push(place);
     }
 
+    /// The places of an entry's phrasings that are not hidden.
+    pub fn phrasings_of(&self, entry: usize, except: Except) -> impl Iterator<Item = usize> {
+        let places = self.entries[entry].0.iter().copied();
+        places.filter(move |&phrasing| !except.hides(phrasing, entry))
+    }
+
     /// How much of a question, by weight, an entry has in any phrasing that is
     /// not hidden or in an answer.
     pub fn share(&self, question: &Weighted, entry: usize, except: Except) -> f32 {
-        let (phrasings, answers) = &self.entries[entry];
-        let places: Vec<&Digests> = phrasings
-            .iter()
-            .filter(|&&phrasing| !except.hides(phrasing, entry))
-            .map(|&phrasing| &self.phrasings[phrasing])
-            .chain([answers])
-            .collect();
+        let phrasings = self.phrasings_of(entry, except).map(|phrasing| &self.phrasings[phrasing]);
+        let places: Vec<&Digests> = phrasings.chain([&self.entries[entry].1]).collect();
         let held: f32 = question
             .digests
             .iter()

@@ -5,12 +5,14 @@
 //! for indexing and for asking, so both sides always agree.
 
 pub mod anatomy;
+mod details;
 pub mod lexicon;
 mod normalize;
 mod protect;
 mod segment;
 mod sound;
 
+pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};
 pub use segment::{Analyzer, Query, Term, Token, grams};

@@ -91,3 +91,24 @@ fn no_query_stands_in_its_knowledge_base_or_in_the_background() {
         }
     }
 }
+
+#[test]
+fn the_sets_of_details_are_of_one_shape() {
+    let mut asked: HashSet<String> = HashSet::new();
+    for (name, entries) in [("details", 101), ("details-unseen", 160)] {
+        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+        let set =
+            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
+        assert_eq!((base.entries().len(), set.len()), (entries, 2 * entries));
+        for query in &set {
+            let same = query.tags[0] == "same";
+            assert!(same || query.tags[0].starts_with("changed"), "{name}: {:?}", query.tags);
+            assert_eq!(same, query.expect.is_inside(), "{name}: {}", query.text);
+            assert!(
+                asked.insert(Normalized::new(&query.text).exact),
+                "{name}: {} is asked twice",
+                query.text
+            );
+        }
+    }
+}

@@ -197,3 +197,23 @@ async fn a_goal_set_over_http_is_kept_and_named() {
     assert_eq!(goal().await["max_wrong"], 0.05);
     assert_eq!(call("GET", "/v1/kbs/small/goal", Value::Null).await.1["max_wrong"], Value::Null);
 }
+
+#[test]
+fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
+    // `details` was at hand when the lists of contrasts were written, `details-unseen` was not.
+    for (name, most) in [("details", 0.1), ("details-unseen", 0.35)] {
+        let (base, queries) = corpus(name);
+        let engine = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
+        let changed: Vec<&str> = queries
+            .iter()
+            .filter(|query| query.tags.iter().any(|tag| tag == "changed"))
+            .map(|query| query.text.as_str())
+            .collect();
+        let outcomes: Vec<_> = changed.iter().map(|text| engine.answer(text, FIRST).unwrap()).collect();
+        let answered = outcomes.iter().filter(|outcome| outcome.decision == Decision::Answer).count();
+        assert!(changed.len() >= 50 && (answered as f64) < most * changed.len() as f64, "{name}: {answered}");
+        // It is offered instead: only the customer knows what was meant.
+        let offered = outcomes.iter().filter(|outcome| outcome.decision == Decision::Clarify).count();
+        assert!(offered > 20, "{name}: {offered}");
+    }
+}

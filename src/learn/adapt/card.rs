@@ -28,6 +28,7 @@ On what was held out:
 | | before | after | |
 | --- | --- | --- | --- |
 | right entry first | {before:.1} % | {after:.1} % | {gained} gained, {lost} lost, p = {p:.2e} (McNemar) |
+| right entry first in the whole engine | {engine_before:.1} % | {engine_after:.1} % | {engine_gained} gained, {engine_lost} lost, p = {engine_p:.2e} |
 | and nearer than 95 % of strangers | {sure_before:.1} % | {sure_after:.1} % | {sure_gained} gained, {sure_lost} lost, p = {sure_p:.2e} |
 | what both find told apart from strangers (area under the curve) | {area_before:.3} | {area_after:.3} | standard error of the difference {error:.3} |
 | cosines between strangers, rank correlation with before | | {alike:.3} | |
@@ -56,6 +57,11 @@ zhida kb publish --kb {kb} --model {id}
         gained = figures.first.gained,
         lost = figures.first.lost,
         p = figures.first.p,
+        engine_before = share(figures.engine.before),
+        engine_after = share(figures.engine.after),
+        engine_gained = figures.engine.gained,
+        engine_lost = figures.engine.lost,
+        engine_p = figures.engine.p,
         sure_before = share(figures.sure.before),
         sure_after = share(figures.sure.after),
         sure_gained = figures.sure.gained,

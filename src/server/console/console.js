@@ -24,7 +24,7 @@ const STAGES = { text: "文字处理", exact: "精确匹配", lexical: "BM25 检
 const HOW = { question: "与某个问法完全一致", keyword: "整句是关键词", rule: "命中规则" };
 const EVIDENCE = {
   relative: "BM25 相对分", covered: "问题被覆盖", covers: "问法被覆盖", explained: "条目用词覆盖",
-  lead: "领先第二名", lead_over_third: "领先第三名", length: "长度（对数）",
+  contradicted: "细节不同", lead: "领先第二名", lead_over_third: "领先第三名", length: "长度（对数）",
   unknown: "陌生字比例", nearest: "最近问法的余弦（标准分）", mean: "平均余弦（标准分）", agreement: "两路一致",
 };
 // Problems that people at this page can do something about.

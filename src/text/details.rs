@@ -1,0 +1,474 @@
+//! In which details can two texts differ that else say the same?
+//!
+//! "付款三分钟没到账" and "付款十五分钟没到账" share nearly every character, and so do
+//! "怎么开通" and "怎么关闭", "从杭州到西安" and "从西安到杭州". What counts characters, and
+//! what compares meanings, takes such texts for the same question. Here they
+//! are read for what cannot be meant at the same time: numbers with their
+//! units, words of `data/contrasts.txt`, a negation, and things that have
+//! changed places.
+//!
+//! It is a reading of single words, so it is worth something only for texts
+//! that are alike; how much alike is for `decide` to say.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use regex::Regex;
+
+use super::{Query, Token};
+
+const CONTRASTS: &str = include_str!("data/contrasts.txt");
+
+/// Characters that may lie between two things whose order counts.
+const REACH: usize = 8;
+
+/// What gives an order its meaning when it stands between two things: "A 转给 B".
+const DIRECTIONS: [&str; 16] =
+    ["到", "至", "转", "给", "比", "换", "改", "变", "成", "还", "推荐", "飞", "往", "借", "送", "后"];
+
+/// Words for people that are stop words else.
+const PEOPLE: [&str; 4] = ["我", "你", "他", "她"];
+
+/// Units that are written in several ways, the form that stands for them first.
+/// Amounts of money and bare numbers are one kind.
+const UNITS: [&[&str]; 34] = [
+    &["", "元", "块", "块钱"],
+    &["小时", "个小时", "钟头", "个钟头"],
+    &["分钟"],
+    &["秒"],
+    &["天", "日", "个工作日", "工作日"],
+    &["号"],
+    &["周", "个星期", "星期", "个礼拜", "礼拜"],
+    &["个月"],
+    &["月", "月份"],
+    &["年"],
+    &["岁", "周岁"],
+    &["点", "点钟"],
+    &["兆", "m", "mb"],
+    &["g", "gb"],
+    &["寸", "英寸"],
+    &["码"],
+    &["公斤", "千克", "kg"],
+    &["斤"],
+    &["米"],
+    &["厘米", "cm"],
+    &["公里"],
+    &["折"],
+    &["倍"],
+    &["期"],
+    &["人", "个人", "位"],
+    &["件"],
+    &["张"],
+    &["台", "部"],
+    &["次"],
+    &["间"],
+    &["晚"],
+    &["楼", "层"],
+    &["级"],
+    &["集", "季", "关", "章", "课时"],
+];
+
+/// 第三次, 第二件: what is counted says less than which one it is.
+const ORDINAL: usize = UNITS.len();
+
+/// "一张" may mean one and may mean any; a duration or an amount means one.
+const EXACT_UNITS: usize = 24;
+
+/// A number with its unit. The longest units come first.
+#[expect(clippy::expect_used, reason = "a pattern of our own")]
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    let mut units: Vec<&str> = UNITS.concat().into_iter().filter(|unit| !unit.is_empty()).collect();
+    units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
+    let pattern =
+        format!("(第)?([0-9]+(?:\\.[0-9]+)?|[零〇一二两三四五六七八九十百千万半]+)({})?", units.join("|"));
+    Regex::new(&pattern).expect("a pattern of our own")
+});
+
+/// What stands in the way of something. As a part of one text that the other
+/// has nothing in place of, it turns the meaning.
+const NEGATIONS: [&str; 16] = [
+    "不", "没", "未", "无", "别", "没有", "不能", "不会", "不是", "不要", "不用", "不想", "无法", "没法",
+    "并未", "还没",
+];
+
+/// Texts with more characters than these are not laid side by side: a story
+/// repeats no phrasing.
+const ALIGNED: usize = 60;
+
+/// Longer pieces are no words that took each other's place.
+const PIECE: usize = 3;
+
+/// Between things of a list the order says nothing.
+const LISTING: [&str; 8] = ["和", "或", "与", "跟", "及", "还是", "同", "又"];
+
+/// The words of `data/contrasts.txt`.
+struct Contrasts {
+    /// Those that count wherever they stand.
+    finder: AhoCorasick,
+    /// For each of these the groups and sides that it belongs to.
+    places: Vec<Vec<(usize, usize)>>,
+    /// Groups of those that count only in each other's place, side by side.
+    local: Vec<Vec<Vec<&'static str>>>,
+}
+
+#[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
+static SHIPPED: LazyLock<Contrasts> = LazyLock::new(|| {
+    let mut words: Vec<&str> = Vec::new();
+    let mut places: Vec<Vec<(usize, usize)>> = Vec::new();
+    let mut local = Vec::new();
+    let lines = CONTRASTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    for (group, line) in lines.enumerate() {
+        let sides =
+            |line: &'static str| line.split('|').map(|side| side.split_whitespace().collect()).collect();
+        let here: Vec<Vec<&str>> = sides(line.trim_start_matches('~'));
+        if line.starts_with('~') {
+            local.push(here);
+            continue;
+        }
+        for (side, part) in here.into_iter().enumerate() {
+            for word in part {
+                let at = words.iter().position(|known| *known == word).unwrap_or_else(|| {
+                    words.push(word);
+                    places.push(Vec::new());
+                    words.len() - 1
+                });
+                places[at].push((group, side));
+            }
+        }
+    }
+    let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&words);
+    Contrasts { finder: finder.expect("few words"), places, local }
+});
+
+/// What a detail is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A line of `data/contrasts.txt`.
+    Contrast(usize),
+    /// A row of [`UNITS`], or [`ORDINAL`].
+    Number(usize),
+}
+
+/// What a text commits itself to.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Details {
+    /// Each with the side of the line, or with the number in hundredths.
+    found: Vec<(Kind, u64)>,
+}
+
+impl Details {
+    /// Reads the core of a text.
+    fn of(core: &str) -> Self {
+        let plain = without_alternatives(core);
+        let mut found = Vec::new();
+        for word in SHIPPED.finder.find_iter(&plain) {
+            let places = &SHIPPED.places[word.pattern().as_usize()];
+            found.extend(places.iter().map(|(group, side)| (Kind::Contrast(*group), *side as u64)));
+        }
+        for number in NUMBER.captures_iter(&plain) {
+            let text = &number[2];
+            let unit = number.get(3).map_or("", |unit| unit.as_str());
+            let kind = match number.get(1) {
+                Some(_) => ORDINAL,
+                None => UNITS.iter().position(|names| names.contains(&unit)).unwrap_or(0),
+            };
+            // A bare 一 or 三 is mostly a part of another word.
+            let bare = kind == 0 && unit.is_empty();
+            let digits = text.starts_with(|first: char| first.is_ascii_digit());
+            let vague = text == "一" && (unit == "点" || (EXACT_UNITS..ORDINAL).contains(&kind));
+            if vague || bare && !digits && text.chars().count() < 2 {
+                continue;
+            }
+            if let Some(value) = hundredths(text) {
+                found.push((Kind::Number(kind), value));
+            }
+        }
+        Self { found }
+    }
+
+    /// Whether the text has none.
+    fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    fn has(&self, kind: Kind, value: u64) -> bool {
+        self.found.contains(&(kind, value))
+    }
+
+    /// Whether a question asks for another matter than an entry: it has a
+    /// detail that no phrasing of the entry (`all`) has, and the phrasing that
+    /// it is most like (`best`) has another one of the same kind in its place.
+    fn differ(&self, best: &Self, all: &[Self]) -> bool {
+        self.found.iter().any(|&(kind, value)| {
+            !all.iter().any(|phrasing| phrasing.has(kind, value))
+                && best.found.iter().any(|&(of, other)| of == kind && !self.has(of, other))
+        })
+    }
+}
+
+/// 能不能用 asks whether it is 能用, and says nothing of 不能用.
+fn without_alternatives(core: &str) -> String {
+    let characters: Vec<char> = core.chars().collect();
+    let mut plain = String::with_capacity(core.len());
+    let mut at = 0;
+    while at < characters.len() {
+        let this = characters[at];
+        plain.push(this);
+        let again = characters.get(at + 2) == Some(&this);
+        at += if again && matches!(characters[at + 1], '不' | '没') { 3 } else { 1 };
+    }
+    plain
+}
+
+/// A number in digits or in Chinese numerals, in hundredths; `None` for what is
+/// none, such as 百 alone.
+fn hundredths(text: &str) -> Option<u64> {
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        let value: f64 = text.parse().ok()?;
+        // Longer runs are telephone and order numbers.
+        return (value < 1e9).then_some((value * 100.0).round() as u64);
+    }
+    if text == "半" {
+        return Some(50);
+    }
+    let (mut total, mut section, mut digit) = (0u64, 0u64, None);
+    for character in text.chars() {
+        let scale = match character {
+            '十' => 10,
+            '百' => 100,
+            '千' => 1_000,
+            '万' => 10_000,
+            _ => {
+                let at = "零一二三四五六七八九".chars().position(|numeral| numeral == character);
+                digit = Some(match character {
+                    '〇' => 0,
+                    '两' => 2,
+                    _ => at? as u64,
+                });
+                continue;
+            }
+        };
+        if scale == 10_000 {
+            total = (total + section + digit.take().unwrap_or(0)).max(1).checked_mul(scale)?;
+            section = 0;
+        } else {
+            // 十五 is a number, 百 alone is a part of a word.
+            section += digit.take().or((scale == 10).then_some(1))? * scale;
+        }
+    }
+    (total + section + digit.unwrap_or(0)).checked_mul(100)
+}
+
+/// Whether a question is about another matter than the phrasing `best` of an
+/// entry, or than `all` its phrasings, as far as single words can tell. Texts
+/// are given by their cores.
+pub fn differ<'a>(question: &Query, best: &str, all: impl Iterator<Item = &'a str>) -> bool {
+    let core = &question.text.core;
+    if exchanged(core, &question.tokens, best) || replaced(core, best) {
+        return true;
+    }
+    let asked = Details::of(core);
+    if asked.is_empty() {
+        return false;
+    }
+    let all: Vec<Details> = all.map(Details::of).collect();
+    asked.differ(&Details::of(best), &all)
+}
+
+/// Whether two things of a question stand in the other order in a phrasing, with
+/// something between them that makes it count: "从杭州到西安", "从西安到杭州".
+fn exchanged(core: &str, tokens: &[Token], phrasing: &str) -> bool {
+    let things: Vec<&Token> = tokens
+        .iter()
+        .filter(|token| !token.stop || PEOPLE.contains(&token.text.as_str()))
+        .filter(|token| {
+            !DIRECTIONS.contains(&token.text.as_str()) && core.find(&token.text) == Some(token.start)
+        })
+        .collect();
+    let listing = |part: &str| LISTING.iter().any(|word| part.contains(word));
+    let directed = |part: &str| {
+        part.chars().count() <= REACH && DIRECTIONS.iter().any(|direction| part.contains(direction))
+    };
+    let long = |token: &Token| token.text.chars().count() > 1 || PEOPLE.contains(&token.text.as_str());
+    things.iter().enumerate().any(|(at, first)| {
+        things[at + 1..].iter().any(|second| {
+            let (Some(a), Some(b)) = (phrasing.find(&first.text), phrasing.find(&second.text)) else {
+                return false;
+            };
+            let here = core.get(first.start + first.text.len()..second.start).unwrap_or_default();
+            let there = phrasing.get(b + second.text.len()..a).unwrap_or_default();
+            if here.is_empty() || there.is_empty() || listing(here) || listing(there) {
+                return false;
+            }
+            // The same between them, or for whole words a direction.
+            here == there || long(first) && long(second) && directed(here) && directed(there)
+        })
+    })
+}
+
+/// Whether a phrasing has the opposite in the place of something, or a negation
+/// more or less.
+fn replaced(core: &str, phrasing: &str) -> bool {
+    let (core, phrasing) = (without_alternatives(core), without_alternatives(phrasing));
+    blocks(&core, &phrasing).into_iter().any(|(here, there)| {
+        if here.is_empty() || there.is_empty() {
+            return NEGATIONS.contains(&here.as_str()) || NEGATIONS.contains(&there.as_str());
+        }
+        if here.chars().count().max(there.chars().count()) > PIECE {
+            return false;
+        }
+        // What the other text has anywhere is not gone from it.
+        let only = |piece: &str, other: &str, side: &[&str]| {
+            side.iter().any(|word| piece.contains(word)) && !side.iter().any(|word| other.contains(word))
+        };
+        SHIPPED.local.iter().any(|sides| {
+            let side_of = |piece: &str, other: &str| sides.iter().position(|side| only(piece, other, side));
+            match (side_of(&here, &phrasing), side_of(&there, &core)) {
+                (Some(one), Some(another)) => one != another,
+                _ => false,
+            }
+        })
+    })
+}
+
+/// What two texts do not share, where they are laid side by side along their
+/// longest common subsequence: pairs of pieces, one of which may be empty.
+fn blocks(a: &str, b: &str) -> Vec<(String, String)> {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len() > ALIGNED || b.len() > ALIGNED {
+        return Vec::new();
+    }
+    // longest[i][j]: that of a[i..] and b[j..].
+    let mut longest = vec![vec![0u8; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            longest[i][j] = if a[i] == b[j] {
+                longest[i + 1][j + 1] + 1
+            } else {
+                longest[i + 1][j].max(longest[i][j + 1])
+            };
+        }
+    }
+    let (mut found, mut open) = (Vec::new(), (String::new(), String::new()));
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        if i < a.len() && j < b.len() && a[i] == b[j] {
+            if open != Default::default() {
+                found.push(std::mem::take(&mut open));
+            }
+            (i, j) = (i + 1, j + 1);
+        } else if j == b.len() || i < a.len() && longest[i + 1][j] >= longest[i][j + 1] {
+            open.0.push(a[i]);
+            i += 1;
+        } else {
+            open.1.push(b[j]);
+            j += 1;
+        }
+    }
+    if open != Default::default() {
+        found.push(open);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::{Analyzer, Lexicon};
+
+    fn differ_from(question: &str, best: &str, all: &[&str]) -> bool {
+        let analyzer = Analyzer::new(Lexicon::shipped());
+        super::differ(&analyzer.query(question).unwrap(), best, all.iter().copied())
+    }
+
+    fn differ(question: &str, phrasing: &str) -> bool {
+        differ_from(question, phrasing, &[phrasing])
+    }
+
+    #[test]
+    fn numbers_with_their_units() {
+        assert!(differ("付款15分钟没到账", "付款三分钟没到账"));
+        assert!(!differ("付款15分钟没到账", "付款十五分钟没到账"));
+        assert!(!differ("付款15分钟没到账", "付款三天没到账"), "of two kinds");
+        assert!(!differ("付款15分钟没到账", "付款了没到账"));
+        assert!(differ("满三百减五十怎么用", "满五百减五十怎么用"));
+        assert!(!differ("三百块的券", "满300元减50的券"));
+        assert!(differ("第二件半价", "第三件半价"));
+        assert!(!differ("给我一张发票", "要两张发票"), "any one");
+        assert!(differ("一年多少钱", "半年多少钱"));
+        assert!(!differ("便宜一点", "早上8点"));
+        assert!(!differ("一直登录不了", "三番五次登录不了"));
+    }
+
+    #[test]
+    fn numerals() {
+        for (text, value) in [
+            ("十五", 15),
+            ("二十", 20),
+            ("一百零五", 105),
+            ("三千二百", 3_200),
+            ("五万", 50_000),
+            ("一万二千", 12_000),
+            ("两", 2),
+        ] {
+            assert_eq!(hundredths(text), Some(100 * value), "{text}");
+        }
+        assert_eq!(hundredths("1.5"), Some(150));
+        assert_eq!(hundredths("百"), None);
+        assert_eq!(hundredths("13800138000"), None);
+        assert_eq!(hundredths(&"万".repeat(40)), None, "too large");
+    }
+
+    #[test]
+    fn contrasts() {
+        assert!(differ("怎么开通自动续费", "怎么取消自动续费"));
+        assert!(!differ("怎么打开自动续费", "怎么开通自动续费"), "of one side");
+        assert!(!differ("怎么开通和取消自动续费", "怎么取消自动续费"), "both are asked for");
+        assert!(!differ("能不能用微信", "能用微信吗"), "a question says neither");
+        assert!(differ("一直没收到验证码", "收到验证码了"));
+        // What any phrasing of the entry says is no difference.
+        let all = ["自动续费怎么取消", "自动续费怎么开通"];
+        assert!(!differ_from("打开自动续费", all[0], &all));
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_something() {
+        assert!(differ("检查前要空腹吗", "检查后要空腹吗"));
+        assert!(differ("大件能送上楼吗", "小件能送上楼吗"));
+        assert!(!differ("件太大了能送上楼吗", "小区没电梯能送上楼吗"), "not in its place");
+        assert!(differ("拼团人数不够会退钱吗", "拼团人数够会退钱吗"));
+        assert!(!differ("登录不了怎么办", "登录失败怎么办"), "said in another way");
+        assert!(!differ("能不能带宠物", "能带宠物吗"));
+        assert!(!differ("双人房和单人房有什么区别", "单人房和双人房的区别"));
+        let expected = [("住后".to_owned(), String::new()), (String::new(), "后住".to_owned())];
+        assert_eq!(blocks("先住后付", "先付后住"), expected);
+        assert_eq!(blocks("", ""), []);
+    }
+
+    #[test]
+    fn things_that_change_places() {
+        assert!(differ("从杭州到西安的票", "从西安到杭州的票"));
+        assert!(!differ("从杭州到西安的票", "杭州到西安还有票吗"));
+        assert!(!differ("去西安的票从杭州出发", "从杭州到西安的票"), "another way to say it");
+        assert!(differ("信用卡可以还储蓄卡吗", "储蓄卡可以还信用卡吗"));
+        assert!(differ("我转给他的钱", "他转给我的钱"));
+        assert!(differ("先住后付的酒店", "先付后住的酒店"));
+        assert!(!differ("怎么开通花呗", "花呗怎么开通"));
+        assert!(!differ("苹果好还是安卓好", "安卓好还是苹果好"), "a list");
+    }
+
+    #[test]
+    fn the_shipped_groups_are_sound() {
+        let groups = CONTRASTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in groups {
+            let sides: Vec<Vec<&str>> =
+                line.split('|').map(|side| side.split_whitespace().collect()).collect();
+            assert!(sides.len() > 1 && sides.iter().all(|side| !side.is_empty()), "{line}");
+            let mut words = sides.concat();
+            let count = words.len();
+            words.sort_unstable();
+            words.dedup();
+            assert_eq!(words.len(), count, "a word stands twice in: {line}");
+        }
+    }
+}
