@@ -42,6 +42,10 @@ const WITH_ENCODER: Weights =
 /// A lead over the second, and over the third, beyond this says no more.
 const FULL_LEAD: [f32; 2] = [4.0, 6.0];
 
+/// Where question and phrasing share less than this, a detail that differs is
+/// one of many, and is not looked for.
+const LEAST_ALIKE: f32 = 0.2;
+
 /// Characters beyond this say no more: what was learned on questions must not
 /// be carried on to novels.
 const FULL_LENGTH: usize = 30;
@@ -270,7 +274,8 @@ pub struct Evidence {
     pub explained: f32,
     /// Where a detail of the question (a number, a side of a contrast, the
     /// order of two things) is another one in its phrasing: how alike both are
-    /// else, the lower of `covered` and `covers`. 0 where no detail differs.
+    /// else, the lower of `covered` and `covers`. 0 where no detail differs, and
+    /// where they share next to nothing.
     pub contradicted: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
@@ -305,6 +310,7 @@ impl Evidence {
             covered = covered.max(weighted_share(question, &phrasing, idf));
             covers = covers.max(weighted_share(&phrasing, question, idf));
         }
+        let alike = covered.min(covers);
         let unknown: f32 = question.iter().filter(|gram| !visible.knows(gram)).map(idf).sum();
         let best_lexical = lists.lexical.first().map(|overlap| overlap.best);
         let lead = |place: usize| {
@@ -317,7 +323,11 @@ impl Evidence {
             covered,
             covers,
             explained: first.explained,
-            contradicted: if yardstick.differs(lists.query, first) { covered.min(covers) } else { 0.0 },
+            contradicted: if alike >= LEAST_ALIKE && yardstick.differs(lists.query, first) {
+                alike
+            } else {
+                0.0
+            },
             lead: lead(1),
             lead_over_third: lead(2),
             length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),
