@@ -92,8 +92,11 @@ const NEGATIONS: [&str; 16] = [
 ];
 
 /// Texts with more characters than these are not laid side by side: a story
-/// repeats no phrasing.
+/// repeats no phrasing, and the time for it grows with the square.
 const ALIGNED: usize = 60;
+
+/// Longer Chinese numerals are none.
+const NUMERAL: usize = 12;
 
 /// Longer pieces are no words that took each other's place.
 const PIECE: usize = 3;
@@ -231,6 +234,9 @@ fn hundredths(text: &str) -> Option<u64> {
     if text == "半" {
         return Some(50);
     }
+    if text.chars().count() > NUMERAL {
+        return None;
+    }
     let (mut total, mut section, mut digit) = (0u64, 0u64, None);
     for character in text.chars() {
         let scale = match character {
@@ -264,7 +270,8 @@ fn hundredths(text: &str) -> Option<u64> {
 /// are given by their cores.
 pub fn differ<'a>(question: &Query, best: &str, all: impl Iterator<Item = &'a str>) -> bool {
     let core = &question.text.core;
-    if exchanged(core, &question.tokens, best) || replaced(core, best) {
+    let short = |text: &str| text.chars().count() <= ALIGNED;
+    if short(core) && short(best) && (exchanged(core, &question.tokens, best) || replaced(core, best)) {
         return true;
     }
     let asked = Details::of(core);
@@ -335,9 +342,6 @@ fn replaced(core: &str, phrasing: &str) -> bool {
 /// longest common subsequence: pairs of pieces, one of which may be empty.
 fn blocks(a: &str, b: &str) -> Vec<(String, String)> {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len() > ALIGNED || b.len() > ALIGNED {
-        return Vec::new();
-    }
     // longest[i][j]: that of a[i..] and b[j..].
     let mut longest = vec![vec![0u8; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
@@ -416,7 +420,7 @@ mod tests {
         assert_eq!(hundredths("1.5"), Some(150));
         assert_eq!(hundredths("百"), None);
         assert_eq!(hundredths("13800138000"), None);
-        assert_eq!(hundredths(&"万".repeat(40)), None, "too large");
+        assert_eq!(hundredths(&"九万".repeat(40)), None, "no number that anybody writes");
     }
 
     #[test]
@@ -443,6 +447,8 @@ mod tests {
         let expected = [("住后".to_owned(), String::new()), (String::new(), "后住".to_owned())];
         assert_eq!(blocks("先住后付", "先付后住"), expected);
         assert_eq!(blocks("", ""), []);
+        let story = "今天".repeat(40);
+        assert!(!differ(&format!("{story}检查前要空腹吗"), &format!("{story}检查后要空腹吗")), "too long");
     }
 
     #[test]
