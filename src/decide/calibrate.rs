@@ -76,7 +76,7 @@ const HALF_LABELLED_AT: f64 = 100.0;
 
 /// From this value of `contradicted` on, a question is taken for one about
 /// another matter in the words of a stored one.
-pub const OTHER_MATTER: f64 = 0.5;
+const OTHER_MATTER: f64 = 0.5;
 
 /// What the best candidate of such a question can be trusted at most. The
 /// regression has seen too few of them: on nine query sets 34 of 54 are right,

@@ -156,8 +156,10 @@ impl<'a> Yardstick<'a> {
     /// question in a detail, and no other phrasing of it agrees.
     fn differs(&self, query: &Query, found: &Ranked) -> bool {
         let core = |phrasing: usize| self.known.phrasings[phrasing].normalized.core.as_str();
-        let all = || self.known.wording.phrasings_of(found.entry, self.except).map(core);
-        found.worded.into_iter().chain(found.meant).any(|best| differ(query, core(best), all()))
+        // Mostly both are one.
+        let meant = found.meant.filter(|_| found.meant != found.worded);
+        let best: Vec<&str> = found.worded.into_iter().chain(meant).map(core).collect();
+        differ(query, &best, self.known.wording.phrasings_of(found.entry, self.except).map(core))
     }
 }
 

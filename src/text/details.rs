@@ -15,6 +15,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
+use super::lexicon::items;
 use super::{Query, Token};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
@@ -119,8 +120,7 @@ static SHIPPED: LazyLock<Contrasts> = LazyLock::new(|| {
     let mut words: Vec<&str> = Vec::new();
     let mut places: Vec<Vec<(usize, usize)>> = Vec::new();
     let mut local = Vec::new();
-    let lines = CONTRASTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    for (group, line) in lines.enumerate() {
+    for (group, line) in items(CONTRASTS).enumerate() {
         let sides =
             |line: &'static str| line.split('|').map(|side| side.split_whitespace().collect()).collect();
         let here: Vec<Vec<&str>> = sides(line.trim_start_matches('~'));
@@ -265,13 +265,14 @@ fn hundredths(text: &str) -> Option<u64> {
     (total + section + digit.unwrap_or(0)).checked_mul(100)
 }
 
-/// Whether a question is about another matter than the phrasing `best` of an
-/// entry, or than `all` its phrasings, as far as single words can tell. Texts
-/// are given by their cores.
-pub fn differ<'a>(question: &Query, best: &str, all: impl Iterator<Item = &'a str>) -> bool {
+/// Whether a question is about another matter than one of the phrasings `best`
+/// of an entry, or than `all` its phrasings, as far as single words can tell.
+/// Texts are given by their cores.
+pub fn differ<'a>(question: &Query, best: &[&str], all: impl Iterator<Item = &'a str>) -> bool {
     let core = &question.text.core;
     let short = |text: &str| text.chars().count() <= ALIGNED;
-    if short(core) && short(best) && (exchanged(core, &question.tokens, best) || replaced(core, best)) {
+    let apart = |best: &str| exchanged(core, &question.tokens, best) || replaced(core, best);
+    if short(core) && best.iter().any(|best| short(best) && apart(best)) {
         return true;
     }
     let asked = Details::of(core);
@@ -279,7 +280,7 @@ pub fn differ<'a>(question: &Query, best: &str, all: impl Iterator<Item = &'a st
         return false;
     }
     let all: Vec<Details> = all.map(Details::of).collect();
-    asked.differ(&Details::of(best), &all)
+    best.iter().any(|best| asked.differ(&Details::of(best), &all))
 }
 
 /// Whether two things of a question stand in the other order in a phrasing, with
@@ -382,7 +383,7 @@ mod tests {
 
     fn differ_from(question: &str, best: &str, all: &[&str]) -> bool {
         let analyzer = Analyzer::new(Lexicon::shipped());
-        super::differ(&analyzer.query(question).unwrap(), best, all.iter().copied())
+        super::differ(&analyzer.query(question).unwrap(), &[best], all.iter().copied())
     }
 
     fn differ(question: &str, phrasing: &str) -> bool {
@@ -465,8 +466,7 @@ mod tests {
 
     #[test]
     fn the_shipped_groups_are_sound() {
-        let groups = CONTRASTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        for line in groups {
+        for line in items(CONTRASTS) {
             let sides: Vec<Vec<&str>> =
                 line.split('|').map(|side| side.split_whitespace().collect()).collect();
             assert!(sides.len() > 1 && sides.iter().all(|side| !side.is_empty()), "{line}");

@@ -36,6 +36,7 @@ use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
 use crate::eval::compare::{Paired, SIGNIFICANT};
 use crate::eval::dataset::{Expect, LabelledQuery};
+use crate::eval::metrics::best_is_right;
 use crate::eval::run::predict;
 use crate::kb::{Entry, KnowledgeBase};
 use crate::release::{Build, Progress};
@@ -165,9 +166,10 @@ pub(super) fn compare(
     progress("check", 1, stages);
     let after = Answers::of(adapted, material)?;
     progress("check", 2, stages);
-    let found_before = found(base, knowledge, material)?;
+    let (served, held_out) = (served(knowledge, material), held_out(knowledge, material));
+    let found_before = found(base, &served, &held_out)?;
     progress("check", 3, stages);
-    let found_after = found(adapted, knowledge, material)?;
+    let found_after = found(adapted, &served, &held_out)?;
     progress("check", stages, stages);
     let figures = Figures {
         held_out: material.held_out.len(),
@@ -180,30 +182,24 @@ pub(super) fn compare(
     Ok((figures, figures.refusals()))
 }
 
-/// For which phrasings that were held out the whole engine has the right entry
-/// first, when it serves what was trained on.
-fn found(encoder: &Arc<Encoder>, knowledge: &KnowledgeBase, material: &Material) -> Result<Vec<bool>> {
-    let served = served(knowledge, material);
-    let release = Build { encoder: Some(encoder.clone()), ..Build::of("adapt", &served) }.temporary()?;
+/// For which questions the whole engine has the right entry first.
+fn found(encoder: &Arc<Encoder>, served: &KnowledgeBase, queries: &[LabelledQuery]) -> Result<Vec<bool>> {
+    let release = Build { encoder: Some(encoder.clone()), ..Build::of("adapt", served) }.temporary()?;
     // Who is first depends on no goal.
     let engine = Engine::new(Arc::new(release), DEFAULT_MAX_WRONG);
-    let queries: Vec<LabelledQuery> = material
-        .held_out
-        .iter()
-        .map(|(text, entry)| LabelledQuery {
-            text: text.clone(),
-            expect: Expect::One(knowledge.entries()[*entry].id.clone()),
-            tags: Vec::new(),
-        })
-        .collect();
     let options = Options { generation: Generation::Two, ..Options::default() };
-    let predictions = predict(&engine, &queries, options, &|_| ())?;
-    Ok(predictions
-        .iter()
-        .map(|prediction| {
-            prediction.entry.as_ref().is_some_and(|entry| prediction.expect.ids() == [entry.clone()])
-        })
-        .collect())
+    let predictions = predict(&engine, queries, options, &|_| ())?;
+    Ok(predictions.iter().map(best_is_right).collect())
+}
+
+/// What was held out, as questions with their entries.
+fn held_out(knowledge: &KnowledgeBase, material: &Material) -> Vec<LabelledQuery> {
+    let query = |(text, entry): &(String, usize)| LabelledQuery {
+        text: text.clone(),
+        expect: Expect::One(knowledge.entries()[*entry].id.clone()),
+        tags: Vec::new(),
+    };
+    material.held_out.iter().map(query).collect()
 }
 
 /// The entries with what was trained on of their own phrasings. Of an entry
