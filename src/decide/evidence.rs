@@ -9,7 +9,7 @@ use crate::retrieve::lexical::{Overlap, Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Except, Phrasing};
-use crate::text::{Query, differ, grams};
+use crate::text::{Lexicon, Query, differ, grams};
 
 /// Entries that each matcher contributes.
 pub const CANDIDATES: usize = 20;
@@ -115,6 +115,8 @@ pub struct Lists<'a> {
 /// What a release knows of words.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
+    /// Its words.
+    pub lexicon: &'a Lexicon,
     /// How rare each character is.
     pub statistics: &'a Statistics,
     /// The phrasings of the release.
@@ -159,7 +161,12 @@ impl<'a> Yardstick<'a> {
         // Mostly both are one.
         let meant = found.meant.filter(|_| found.meant != found.worded);
         let best: Vec<&str> = found.worded.into_iter().chain(meant).map(core).collect();
-        differ(query, &best, self.known.wording.phrasings_of(found.entry, self.except).map(core))
+        differ(
+            self.known.lexicon,
+            query,
+            &best,
+            self.known.wording.phrasings_of(found.entry, self.except).map(core),
+        )
     }
 }
 

@@ -288,7 +288,12 @@ impl Release {
 
     /// What evidence is measured against.
     pub fn known(&self) -> Known<'_> {
-        Known { statistics: self.lexical.statistics(), phrasings: &self.phrasings, wording: &self.wording }
+        Known {
+            lexicon: self.analyzer.lexicon(),
+            statistics: self.lexical.statistics(),
+            phrasings: &self.phrasings,
+            wording: &self.wording,
+        }
     }
 
     /// The vectors; `None` in lexical-only mode.

@@ -248,6 +248,7 @@ fn ask(
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
     let known = Known {
+        lexicon: subject.analyzer.lexicon(),
         statistics: subject.lexical.statistics(),
         phrasings: subject.phrasings,
         wording: subject.wording,

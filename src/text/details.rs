@@ -4,18 +4,19 @@
 //! "怎么开通" and "怎么关闭", "从杭州到西安" and "从西安到杭州". What counts characters, and
 //! what compares meanings, takes such texts for the same question. Here they
 //! are read for what cannot be meant at the same time: numbers with their
-//! units, words of `data/contrasts.txt`, a negation, and things that have
-//! changed places.
+//! units, words of `data/contrasts.txt` and of the knowledge base's own
+//! contrasts, a negation, and things that have changed places.
 //!
 //! It is a reading of single words, so it is worth something only for texts
 //! that are alike; how much alike is for `decide` to say.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 use regex::Regex;
 
-use super::lexicon::items;
+use super::lexicon::{Lexicon, items};
 use super::{Query, Token};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
@@ -105,49 +106,89 @@ const PIECE: usize = 3;
 /// Between things of a list the order says nothing.
 const LISTING: [&str; 8] = ["和", "或", "与", "跟", "及", "还是", "同", "又"];
 
-/// The words of `data/contrasts.txt`.
-struct Contrasts {
-    /// Those that count wherever they stand.
+/// Groups of words that cannot be meant at the same time.
+///
+/// A group has sides, a side has the words that mean the same.
+#[derive(Debug, Clone)]
+pub(super) struct Contrasts {
     finder: AhoCorasick,
-    /// For each of these the groups and sides that it belongs to.
+    /// For each word that `finder` knows the groups and sides that it belongs to.
     places: Vec<Vec<(usize, usize)>>,
-    /// Groups of those that count only in each other's place, side by side.
-    local: Vec<Vec<Vec<&'static str>>>,
 }
 
-#[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
-static SHIPPED: LazyLock<Contrasts> = LazyLock::new(|| {
-    let mut words: Vec<&str> = Vec::new();
-    let mut places: Vec<Vec<(usize, usize)>> = Vec::new();
-    let mut local = Vec::new();
-    for (group, line) in items(CONTRASTS).enumerate() {
-        let sides =
-            |line: &'static str| line.split('|').map(|side| side.split_whitespace().collect()).collect();
-        let here: Vec<Vec<&str>> = sides(line.trim_start_matches('~'));
-        if line.starts_with('~') {
-            local.push(here);
-            continue;
-        }
-        for (side, part) in here.into_iter().enumerate() {
-            for word in part {
-                let at = words.iter().position(|known| *known == word).unwrap_or_else(|| {
-                    words.push(word);
+impl Contrasts {
+    /// # Errors
+    /// When the words are too many for one automaton.
+    pub(super) fn new<W: AsRef<str>>(
+        groups: impl IntoIterator<Item = Vec<Vec<W>>>,
+    ) -> Result<Self, BuildError> {
+        let mut at: HashMap<String, usize> = HashMap::new();
+        let (mut words, mut places) = (Vec::new(), Vec::<Vec<_>>::new());
+        for (group, sides) in groups.into_iter().enumerate() {
+            for (side, word) in
+                sides.iter().enumerate().flat_map(|(side, of)| of.iter().map(move |w| (side, w)))
+            {
+                let at = *at.entry(word.as_ref().to_owned()).or_insert_with(|| {
+                    words.push(word.as_ref().to_owned());
                     places.push(Vec::new());
                     words.len() - 1
                 });
                 places[at].push((group, side));
             }
         }
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&words)?;
+        Ok(Self { finder, places })
     }
-    let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&words);
-    Contrasts { finder: finder.expect("few words"), places, local }
+
+    /// The groups whose words stand in a text, each with the side.
+    fn in_text<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, u64)> + 'a {
+        // "s" is no word of "ems".
+        let ends_a_word = |at: usize| {
+            let (before, after) = text.split_at(at);
+            let latin = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            !(latin(before.chars().next_back()) && latin(after.chars().next()))
+        };
+        let whole = move |found: &aho_corasick::Match| ends_a_word(found.start()) && ends_a_word(found.end());
+        let places = |found: aho_corasick::Match| &self.places[found.pattern().as_usize()];
+        let found = self.finder.find_iter(text).filter(whole).flat_map(places);
+        found.map(|(group, side)| (*group, *side as u64))
+    }
+}
+
+#[expect(clippy::expect_used, reason = "no words make no automaton that is too large")]
+impl Default for Contrasts {
+    fn default() -> Self {
+        Self::new::<&str>([]).expect("no words")
+    }
+}
+
+/// The lines of `data/contrasts.txt`: whether the words count only in each
+/// other's place, and the sides.
+fn shipped_lines() -> impl Iterator<Item = (bool, Vec<Vec<&'static str>>)> {
+    items(CONTRASTS).map(|line| {
+        let sides = line.trim_start_matches('~').split('|');
+        (line.starts_with('~'), sides.map(|side| side.split_whitespace().collect()).collect())
+    })
+}
+
+/// Those that count wherever they stand.
+#[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
+static SHIPPED: LazyLock<Contrasts> = LazyLock::new(|| {
+    let groups = shipped_lines().filter(|(local, _)| !local).map(|(_, sides)| sides);
+    Contrasts::new(groups).expect("few words")
 });
+
+/// Those that count only in each other's place.
+static LOCAL: LazyLock<Vec<Vec<Vec<&'static str>>>> =
+    LazyLock::new(|| shipped_lines().filter(|(local, _)| *local).map(|(_, sides)| sides).collect());
 
 /// What a detail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A line of `data/contrasts.txt`.
     Contrast(usize),
+    /// A contrast of the knowledge base.
+    Own(usize),
     /// A row of [`UNITS`], or [`ORDINAL`].
     Number(usize),
 }
@@ -161,13 +202,11 @@ struct Details {
 
 impl Details {
     /// Reads the core of a text.
-    fn of(core: &str) -> Self {
+    fn of(core: &str, own: &Contrasts) -> Self {
         let plain = without_alternatives(core);
-        let mut found = Vec::new();
-        for word in SHIPPED.finder.find_iter(&plain) {
-            let places = &SHIPPED.places[word.pattern().as_usize()];
-            found.extend(places.iter().map(|(group, side)| (Kind::Contrast(*group), *side as u64)));
-        }
+        let mut found: Vec<(Kind, u64)> = Vec::new();
+        found.extend(SHIPPED.in_text(&plain).map(|(group, side)| (Kind::Contrast(group), side)));
+        found.extend(own.in_text(&plain).map(|(group, side)| (Kind::Own(group), side)));
         for number in NUMBER.captures_iter(&plain) {
             let text = &number[2];
             let unit = number.get(3).map_or("", |unit| unit.as_str());
@@ -266,21 +305,27 @@ fn hundredths(text: &str) -> Option<u64> {
 }
 
 /// Whether a question is about another matter than one of the phrasings `best`
-/// of an entry, or than `all` its phrasings, as far as single words can tell.
-/// Texts are given by their cores.
-pub fn differ<'a>(question: &Query, best: &[&str], all: impl Iterator<Item = &'a str>) -> bool {
+/// of an entry, or than `all` its phrasings, as far as single words can tell:
+/// the shipped ones and those of a lexicon. Texts are given by their cores.
+pub fn differ<'a>(
+    lexicon: &Lexicon,
+    question: &Query,
+    best: &[&str],
+    all: impl Iterator<Item = &'a str>,
+) -> bool {
     let core = &question.text.core;
     let short = |text: &str| text.chars().count() <= ALIGNED;
     let apart = |best: &str| exchanged(core, &question.tokens, best) || replaced(core, best);
     if short(core) && best.iter().any(|best| short(best) && apart(best)) {
         return true;
     }
-    let asked = Details::of(core);
+    let details = |core: &str| Details::of(core, lexicon.contrasts());
+    let asked = details(core);
     if asked.is_empty() {
         return false;
     }
-    let all: Vec<Details> = all.map(Details::of).collect();
-    best.iter().any(|best| asked.differ(&Details::of(best), &all))
+    let all: Vec<Details> = all.map(details).collect();
+    best.iter().any(|best| asked.differ(&details(best), &all))
 }
 
 /// Whether two things of a question stand in the other order in a phrasing, with
@@ -329,7 +374,7 @@ fn replaced(core: &str, phrasing: &str) -> bool {
         let only = |piece: &str, other: &str, side: &[&str]| {
             side.iter().any(|word| piece.contains(word)) && !side.iter().any(|word| other.contains(word))
         };
-        SHIPPED.local.iter().any(|sides| {
+        LOCAL.iter().any(|sides| {
             let side_of = |piece: &str, other: &str| sides.iter().position(|side| only(piece, other, side));
             match (side_of(&here, &phrasing), side_of(&there, &core)) {
                 (Some(one), Some(another)) => one != another,
@@ -379,11 +424,15 @@ fn blocks(a: &str, b: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::{Analyzer, Lexicon};
+    use crate::text::{Analyzer, AuthoredLexicon};
 
     fn differ_from(question: &str, best: &str, all: &[&str]) -> bool {
-        let analyzer = Analyzer::new(Lexicon::shipped());
-        super::differ(&analyzer.query(question).unwrap(), &[best], all.iter().copied())
+        with(Lexicon::shipped(), question, best, all)
+    }
+
+    fn with(lexicon: Lexicon, question: &str, best: &str, all: &[&str]) -> bool {
+        let analyzer = Analyzer::new(lexicon);
+        super::differ(analyzer.lexicon(), &analyzer.query(question).unwrap(), &[best], all.iter().copied())
     }
 
     fn differ(question: &str, phrasing: &str) -> bool {
@@ -437,6 +486,22 @@ mod tests {
     }
 
     #[test]
+    fn contrasts_of_the_knowledge_base() {
+        let lines = "{\"contrast\":[\"金卡\",\"白金卡\",\"飞马卡\"]}\n{\"contrast\":[\"S\",\"XS\"]}\n\
+            {\"synonyms\":[\"飞马卡\",\"老马卡\"]}";
+        let authored = AuthoredLexicon::read("words", lines.as_bytes()).unwrap();
+        let differ = |question, phrasing| with(Lexicon::of(&authored, []), question, phrasing, &[phrasing]);
+        assert!(differ("白金卡年费多少", "金卡年费多少"), "the longer word is another one");
+        assert!(!differ("金卡年费多少", "金卡年费多少钱"));
+        assert!(!differ("飞马卡年费多少", "老马卡年费多少"), "synonyms stand on one side");
+        assert!(differ("老马卡年费多少", "金卡年费多少"));
+        assert!(!differ("银卡年费多少", "金卡年费多少"), "nobody has said so");
+        assert!(differ("XS码有货吗", "s码有货吗"));
+        assert!(!differ("XS码有货吗", "ems码有货吗"), "no word of its own");
+        assert!(!differ("金卡和白金卡的年费", "金卡年费多少"), "both are asked for");
+    }
+
+    #[test]
     fn what_stands_in_the_place_of_something() {
         assert!(differ("检查前要空腹吗", "检查后要空腹吗"));
         assert!(differ("大件能送上楼吗", "小件能送上楼吗"));
@@ -466,15 +531,13 @@ mod tests {
 
     #[test]
     fn the_shipped_groups_are_sound() {
-        for line in items(CONTRASTS) {
-            let sides: Vec<Vec<&str>> =
-                line.split('|').map(|side| side.split_whitespace().collect()).collect();
-            assert!(sides.len() > 1 && sides.iter().all(|side| !side.is_empty()), "{line}");
+        for (_, sides) in shipped_lines() {
+            assert!(sides.len() > 1 && sides.iter().all(|side| !side.is_empty()), "{sides:?}");
             let mut words = sides.concat();
             let count = words.len();
             words.sort_unstable();
             words.dedup();
-            assert_eq!(words.len(), count, "a word stands twice in: {line}");
+            assert_eq!(words.len(), count, "a word stands twice in: {sides:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 pub use authored::{AuthoredLexicon, Item, LexiconChanges, LineChange, MOST_FREQUENT, What};
 
+use super::details::Contrasts;
 use super::normalize::{Normalizer, key_of, protected_form};
 use super::protect::Protected;
 
@@ -59,6 +60,10 @@ pub struct Lexicon {
     own_stop_words: HashSet<String>,
     /// Terms that stay as they are, in order.
     protected: BTreeSet<String>,
+    /// Groups of words that the knowledge base tells apart, each word with its
+    /// synonyms, and what finds them.
+    contrasted: Vec<Vec<Vec<String>>>,
+    contrasts: Arc<Contrasts>,
     normalizer: Arc<Normalizer>,
 }
 
@@ -89,6 +94,8 @@ impl Lexicon {
             stop_words: HashSet::new(),
             own_stop_words: HashSet::new(),
             protected: BTreeSet::new(),
+            contrasted: Vec::new(),
+            contrasts: Arc::default(),
             normalizer: Arc::default(),
         };
         lexicon.words.extend(items(WORDS).map(|word| key_of(word).into_owned()));
@@ -122,6 +129,10 @@ impl Lexicon {
             lexicon.add(&item.what, &normalizer);
         }
         lexicon.normalizer = Arc::new(normalizer);
+        // Once all the synonyms are known.
+        lexicon.contrasted = authored.contrasts().map(|words| lexicon.sides(words)).collect();
+        // Reading has refused what no automaton holds.
+        lexicon.contrasts = Arc::new(Contrasts::new(lexicon.contrasted.clone()).unwrap_or_default());
         for keyword in keywords {
             let word = lexicon.normalizer.exact_key(keyword);
             if word.chars().count() > 1 {
@@ -151,8 +162,8 @@ impl Lexicon {
                 self.own_stop_words.insert(word.clone());
                 self.stop_words.insert(word);
             }
-            // Both have been taken where they are needed.
-            What::Protected { .. } | What::Background { .. } => {}
+            // They are taken where they are needed.
+            What::Protected { .. } | What::Contrast { .. } | What::Background { .. } => {}
         }
     }
 
@@ -197,6 +208,21 @@ impl Lexicon {
         let head = self.canonical(word).to_owned();
         self.synonyms.retain(|_, of| *of != head);
         self.own_groups.remove(&head);
+    }
+
+    /// Words that are told apart, each with those that mean the same.
+    fn sides(&self, words: &[String]) -> Vec<Vec<String>> {
+        let side = |word: &String| {
+            let word = self.normalizer.exact_key(word);
+            let group = self.group(&word);
+            if group.is_empty() { vec![word] } else { group }
+        };
+        words.iter().map(side).collect()
+    }
+
+    /// The words that the knowledge base tells apart.
+    pub(super) fn contrasts(&self) -> &Contrasts {
+        &self.contrasts
     }
 
     /// How texts are normalised before these words are looked for.
@@ -297,6 +323,9 @@ impl Lexicon {
         }
         for term in &self.protected {
             hasher.update(format!("\0protected {term}\n").as_bytes());
+        }
+        for group in &self.contrasted {
+            hasher.update(format!("\0contrast {group:?}\n").as_bytes());
         }
         hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

@@ -8,6 +8,7 @@ use zhida::engine::{Engine, Options};
 use zhida::eval::dataset::{self, LabelledQuery};
 use zhida::kb::{KnowledgeBase, formats};
 use zhida::release::{Build, Labelled, Release, Teachers};
+use zhida::text::AuthoredLexicon;
 
 use crate::support::{SMALL_KB, repository, run, stderr, stdout, zhida};
 
@@ -215,5 +216,24 @@ fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
         // It is offered instead: only the customer knows what was meant.
         let offered = outcomes.iter().filter(|outcome| outcome.decision == Decision::Clarify).count();
         assert!(offered > 20, "{name}: {offered}");
+    }
+}
+
+#[test]
+fn words_that_authors_tell_apart_are_told_apart() {
+    let (base, _) = corpus("details-unseen");
+    let lines = "{\"contrast\":[\"厨余垃圾\",\"装修垃圾\"]}\n{\"contrast\":[\"门禁卡\",\"停车卡\"]}\n\
+        {\"synonyms\":[\"门禁卡\",\"梯控卡\"]}";
+    let lexicon = AuthoredLexicon::read("words", lines.as_bytes()).unwrap();
+    let before = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
+    let after = Engine::new(release(&base.with_lexicon(lexicon), &[]), DEFAULT_MAX_WRONG);
+    let decision = |engine: &Engine, text: &str| engine.answer(text, FIRST).unwrap().decision;
+    for text in ["装修垃圾该堆在哪儿", "门禁卡丢了补一张几块"] {
+        assert_eq!(decision(&before, text), Decision::Answer, "{text}");
+        assert_eq!(decision(&after, text), Decision::Clarify, "{text}");
+    }
+    for (text, answered) in [("梯控卡丢了补一张几块", false), ("停车卡丢了补一张多少块", true)]
+    {
+        assert_eq!(decision(&after, text) == Decision::Answer, answered, "{text}");
     }
 }

@@ -42,6 +42,8 @@ const WORDS: &str = concat!(
     "\n",
     r#"{"protected":"乾隆😀"}"#,
     "\n",
+    r#"{"contrast":["拾光卡plus","蓝票"],"note":"两种卡券"}"#,
+    "\n",
     r#"{"background":"今天股票涨了吗"}"#,
     "\n",
 );
@@ -64,7 +66,7 @@ fn problems(text: &str) -> Vec<Problem> {
 #[test]
 fn what_is_written_is_read_again() {
     let lexicon = words();
-    assert_eq!(lexicon.items().len(), 11);
+    assert_eq!(lexicon.items().len(), 12);
     let written = lexicon.write().unwrap();
     assert_eq!(AuthoredLexicon::read("again", &written).unwrap(), lexicon);
     assert_eq!(String::from_utf8(written).unwrap(), WORDS);
@@ -77,12 +79,12 @@ fn lines_are_put_in_and_taken_out_by_what_they_begin_with() {
     let (before, none) = (words(), AuthoredLexicon::default());
     let put = lines("{\"synonyms\":[\"返款\",\"退款\",\"回款\"],\"note\":\"财务\"}\n{\"stop\":\"劳驾\"}\n");
     let after = before.edited(&put, &lines(r#"{"stop":"麻烦"}"#)).unwrap();
-    assert_eq!(after.items().len(), 11, "one more, one changed, one less");
+    assert_eq!(after.items().len(), 12, "one more, one changed, one less");
     assert_eq!(after.items()[2], put.items()[0], "in the place of the one before");
     let changes = before.changes(&after);
     assert_eq!(
         (changes.added.as_slice(), changes.removed.as_slice(), changes.changed.len(), changes.unchanged),
-        (&put.items()[1..], &before.items()[5..6], 1, 9)
+        (&put.items()[1..], &before.items()[5..6], 1, 10)
     );
     assert_eq!(after.edited(&put, &none).unwrap(), after, "said twice is said once");
     // What is not there, and what contradicts the rest, is told; nothing happens.
@@ -196,6 +198,10 @@ fn every_fault_names_its_line_and_field() {
         (r#"{"synonyms":["退货",""]}"#, "synonyms", "列表"),
         (r#"{"synonyms":["退货","退 货"]}"#, "synonyms", "两次"),
         (r#"{"synonyms":["甲方","乙方"],"canonical":"丙方"}"#, "canonical", "不在"),
+        (r#"{"contrast":["金卡"]}"#, "contrast", "至少要写两个"),
+        (r#"{"contrast":["金卡","金 卡"]}"#, "contrast", "两次"),
+        (r#"{"contrast":["退款","退钱"]}"#, "contrast", "同义词"),
+        (r#"{"contrast":"金卡"}"#, "contrast", "列表"),
         (r#"{"stop":"麻烦","word":"好的吧"}"#, "word", "只能写一种"),
     ] {
         let text = format!("{{\"word\":\"没有问题\"}}\n{line}\n");
@@ -219,6 +225,8 @@ fn lines_that_contradict_each_other_are_refused() {
         (["{\"word\":\"小蓝券\"}", "{\"word\":\"小藍券\"}"], "第 1 行已经有了"),
         (["{\"synonyms\":[\"甲方\",\"乙方\"]}", "{\"synonyms\":[\"乙方\",\"丙方\"]}"], "合并"),
         (["{\"protected\":\"麻烦\"}", "{\"stop\":\"麻烦\"}"], "保护词"),
+        (["{\"contrast\":[\"甲方\",\"乙方\"]}", "{\"contrast\":[\"乙方\",\"丙方\"]}"], "合并"),
+        (["{\"synonyms\":[\"甲方\",\"乙方\"]}", "{\"contrast\":[\"甲方\",\"乙方\"]}"], "同义词"),
         // Both touch the shipped group of 退款 and 退钱.
         (["{\"synonyms\":[\"返款\",\"退款\"]}", "{\"synonyms\":[\"回款\",\"退钱\"]}"], "合并"),
     ] {

@@ -138,11 +138,12 @@ fn show(lexicon: &AuthoredLexicon) {
     }
     let count = |kind: &str| lexicon.items().iter().filter(|item| item.what.name().0 == kind).count();
     eprintln!(
-        "用户词 {} 个，同义词 {} 组，停用词 {} 个，保护词 {} 个，无关问题 {} 个",
+        "用户词 {} 个，同义词 {} 组，停用词 {} 个，保护词 {} 个，区分词 {} 组，无关问题 {} 个",
         count("word"),
         count("synonyms"),
         count("stop"),
         count("protected"),
+        count("contrast"),
         count("background")
     );
 }
@@ -168,6 +169,7 @@ pub(super) fn in_words(item: &Item) -> String {
                 _ => format!("{name} {} → {head}", synonyms.join(" ")),
             }
         }
+        What::Contrast { contrast } => format!("{name} {}", contrast.join(" ")),
         What::Stop { stop: text }
         | What::Protected { protected: text }
         | What::Background { background: text } => {

@@ -32,11 +32,12 @@ enum Column {
 }
 
 /// The kinds as authors write them; the first one of each is written.
-const KINDS: [(&str, &[&str]); 5] = [
+const KINDS: [(&str, &[&str]); 6] = [
     ("word", &["用户词", "自定义词", "新词"]),
     ("synonyms", &["同义词", "近义词"]),
     ("stop", &["停用词"]),
     ("protected", &["保护词", "专有名词"]),
+    ("contrast", &["区分词", "对立词"]),
     ("background", &["无关问题", "背景问题"]),
 ];
 
@@ -215,7 +216,7 @@ impl Words {
             }
         }
         let mut texts = words.map(|(_, cell)| list(cell)).unwrap_or_default();
-        if ["word", "synonyms", "stop"].contains(&kind) {
+        if ["word", "synonyms", "stop", "contrast"].contains(&kind) {
             // No word holds one of these.
             let pieces = texts.iter().flat_map(|text| text.split(['、', '，', ',', '；', ';']));
             texts = pieces.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
@@ -230,16 +231,16 @@ impl Words {
             return;
         }
         let frequency = read.flatten();
-        let whats: Vec<What> = if kind == "synonyms" {
-            vec![What::Synonyms { synonyms: texts, canonical }]
-        } else {
-            let one = |text: String| match kind {
-                "word" => What::Word { word: text, frequency, tag: tag.clone() },
-                "stop" => What::Stop { stop: text },
-                "protected" => What::Protected { protected: text },
-                _ => What::Background { background: text },
-            };
-            texts.into_iter().map(one).collect()
+        let one = |text: String| match kind {
+            "word" => What::Word { word: text, frequency, tag: tag.clone() },
+            "stop" => What::Stop { stop: text },
+            "protected" => What::Protected { protected: text },
+            _ => What::Background { background: text },
+        };
+        let whats: Vec<What> = match kind {
+            "synonyms" => vec![What::Synonyms { synonyms: texts, canonical }],
+            "contrast" => vec![What::Contrast { contrast: texts }],
+            _ => texts.into_iter().map(one).collect(),
         };
         self.items.extend(whats.into_iter().map(|what| (row.line, Item { what, note: note.clone() })));
     }

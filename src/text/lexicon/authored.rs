@@ -8,6 +8,7 @@
 //! {"synonyms":["退货","退掉"],"canonical":"退货"}         mean the same; without `canonical` the first stands for all
 //! {"stop":"麻烦","note":"客套话"}                        says nothing about the matter
 //! {"protected":"GO!鲜生"}                               never cut, never stripped, never simplified
+//! {"contrast":["金卡","白金卡"]}                          never mean the same; each with its synonyms
 //! {"background":"明天天气怎么样"}                        a question that is none of ours
 //! ```
 //!
@@ -20,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Lexicon, Normalizer, protecting};
+use super::{Contrasts, Lexicon, Normalizer, protecting};
 use crate::error::{Error, Problem, Result};
 use crate::text::MAX_CHARS;
 
@@ -71,6 +72,12 @@ pub enum What {
         /// The term.
         protected: String,
     },
+    /// Words that stand for different things: a question with one of them is
+    /// not answered with an entry about another one.
+    Contrast {
+        /// The words.
+        contrast: Vec<String>,
+    },
     /// A question that the knowledge base does not answer.
     Background {
         /// The question.
@@ -86,6 +93,7 @@ impl What {
             Self::Synonyms { .. } => ("synonyms", "同义词"),
             Self::Stop { .. } => ("stop", "停用词"),
             Self::Protected { .. } => ("protected", "保护词"),
+            Self::Contrast { .. } => ("contrast", "区分词"),
             Self::Background { .. } => ("background", "无关问题"),
         }
     }
@@ -97,7 +105,7 @@ impl What {
             | Self::Stop { stop: text }
             | Self::Protected { protected: text }
             | Self::Background { background: text } => std::slice::from_ref(text),
-            Self::Synonyms { synonyms, .. } => synonyms,
+            Self::Synonyms { synonyms: texts, .. } | Self::Contrast { contrast: texts } => texts,
         }
     }
 
@@ -108,10 +116,10 @@ impl What {
 }
 
 /// The keys of which every line has exactly one.
-const KINDS: [&str; 5] = ["word", "synonyms", "stop", "protected", "background"];
+const KINDS: [&str; 6] = ["word", "synonyms", "stop", "protected", "contrast", "background"];
 
 /// How a line is written, for messages.
-const FORMS: &str = "{\"word\":\"…\"}、{\"synonyms\":[\"…\",\"…\"]}、{\"stop\":\"…\"}、{\"protected\":\"…\"} 或 {\"background\":\"…\"}";
+const FORMS: &str = "{\"word\":\"…\"}、{\"synonyms\":[\"…\",\"…\"]}、{\"stop\":\"…\"}、{\"protected\":\"…\"}、{\"contrast\":[\"…\",\"…\"]} 或 {\"background\":\"…\"}";
 
 /// The largest frequency; the whole dictionary counts 60 million.
 pub const MOST_FREQUENT: u64 = 1_000_000_000;
@@ -238,7 +246,15 @@ impl AuthoredLexicon {
         })
     }
 
-    /// The words of all lines: dictionary, synonyms, protected terms.
+    /// Words that are told apart, one group a line.
+    pub(super) fn contrasts(&self) -> impl Iterator<Item = &[String]> {
+        self.items.iter().filter_map(|item| match &item.what {
+            What::Contrast { contrast } => Some(contrast.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The words of all lines: dictionary, synonyms, protected terms, contrasts.
     pub fn words(&self) -> impl Iterator<Item = &String> {
         let is_words = |item: &&Item| !matches!(item.what, What::Stop { .. } | What::Background { .. });
         self.items.iter().filter(is_words).flat_map(|item| item.what.texts())
@@ -328,6 +344,7 @@ impl Reader<'_> {
             "synonyms" => &["synonyms", "canonical", "note"],
             "stop" => &["stop", "note"],
             "protected" => &["protected", "note"],
+            "contrast" => &["contrast", "note"],
             _ => &["background", "note"],
         };
         for unknown in object.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect::<Vec<_>>()
@@ -348,6 +365,7 @@ impl Reader<'_> {
             },
             "stop" => What::Stop { stop: self.needed(line, &mut object, "stop")? },
             "protected" => What::Protected { protected: self.needed(line, &mut object, "protected")? },
+            "contrast" => What::Contrast { contrast: self.texts(line, &mut object, "contrast")? },
             _ => What::Background { background: self.needed(line, &mut object, "background")? },
         };
         (self.problems.len() == before).then_some(Item { what, note })
@@ -405,11 +423,43 @@ impl Reader<'_> {
 
     fn finish(mut self, items: Vec<(usize, Item)>) -> Result<AuthoredLexicon> {
         self.together(&items);
+        let (lines, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
+        let read = AuthoredLexicon { items };
+        self.contrasts(&read, &lines);
         if !self.problems.is_empty() {
             self.problems.sort_by_key(|problem| (problem.line, problem.column));
             return Err(Error::Corpus(self.problems));
         }
-        Ok(AuthoredLexicon { items: items.into_iter().map(|(_, item)| item).collect() })
+        Ok(read)
+    }
+
+    /// Nothing is told apart that means the same, by these lines or by the
+    /// shipped ones.
+    fn contrasts(&mut self, read: &AuthoredLexicon, lines: &[usize]) {
+        if read.contrasts().next().is_none() {
+            return;
+        }
+        let lexicon = Lexicon::of(read, []);
+        for (line, item) in lines.iter().zip(&read.items) {
+            let What::Contrast { contrast } = &item.what else { continue };
+            if contrast.len() < 2 {
+                let message = "区分词至少要写两个，写的是顾客容易说混、答案却不同的东西";
+                self.problem(*line, 0, Some("contrast"), message);
+            }
+            let mut meant: HashMap<String, String> = HashMap::new();
+            for word in contrast {
+                let key = lexicon.normalizer().exact_key(word);
+                let head = lexicon.canonical(&key).to_owned();
+                // A word that stands here twice has been found.
+                if let Some(other) = meant.insert(head, key.clone()).filter(|other| *other != key) {
+                    let message = format!("“{other}”和“{word}”是同义词，不能又是区分词；请改一处");
+                    self.problem(*line, 0, Some("contrast"), message);
+                }
+            }
+        }
+        if Contrasts::new(read.contrasts().map(|words| vec![words.to_vec()])).is_err() {
+            self.problem(0, 0, Some("contrast"), "区分词太多，请减少到几万个以内");
+        }
     }
 
     /// Checks what holds between the lines.
@@ -443,8 +493,8 @@ impl Reader<'_> {
                 if let Some(first) = seen.insert((kind, key), *line) {
                     let message = if first == *line {
                         format!("“{text}”在这一行写了两次")
-                    } else if kind == "synonyms" {
-                        format!("“{text}”已在第 {first} 行的同义词组里；一个词只能属于一组，请合并")
+                    } else if ["synonyms", "contrast"].contains(&kind) {
+                        format!("“{text}”已在第 {first} 行的{name}里；一个词只能属于一组，请合并")
                     } else {
                         format!("{name}“{text}”在第 {first} 行已经有了，请删除一行")
                     };
@@ -523,7 +573,9 @@ fn sound(what: &What, text: &str, key: &str, whole: bool) -> std::result::Result
     // ends a word.
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '+' | '#' | '&' | '.' | '_' | '%' | '-');
     match what {
-        What::Word { .. } | What::Synonyms { .. } | What::Stop { .. } if text.chars().count() > 50 => {
+        What::Word { .. } | What::Synonyms { .. } | What::Stop { .. } | What::Contrast { .. }
+            if text.chars().count() > 50 =>
+        {
             Err(format!("{name}“{text}”超过 50 个字，不像一个词"))
         }
         What::Word { .. } if key.chars().count() < 2 => {
