@@ -38,6 +38,8 @@ const ASKED: usize = 2_000;
 
 /// How to publish.
 pub struct Request<'a> {
+    /// The release that is published once more; `None`: the draft is published.
+    pub release: Option<u32>,
     /// Where the release that is served gets its model from.
     pub models: &'a Models,
     /// The model of the new release; `None` for a lexical-only one.
@@ -110,15 +112,15 @@ impl Report {
     }
 }
 
-/// Publishes a draft.
+/// Publishes a draft, or what a release holds once more.
 ///
 /// # Errors
 /// As [`Shelf::publish`]; what authors must mend is no error here but
 /// [`Outcome::Refused`].
 pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
-    let Request { models, encoder, default_goal, forced, progress } = request;
+    let Request { release, models, encoder, default_goal, forced, progress } = request;
     let mut report = Report::default();
-    report.take(check(&shelf.draft()?, time::OffsetDateTime::now_utc()));
+    report.take(check(&shelf.content(release)?.0, time::OffsetDateTime::now_utc()));
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
@@ -160,6 +162,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
         .map(|query| Labelled { text: query.text.clone(), right: query.expect.ids().to_vec() })
         .collect();
     let outcome = shelf.publish_as(Publication {
+        release,
         encoder: encoder.clone(),
         labelled: &labelled,
         progress,
@@ -253,6 +256,16 @@ pub enum Side {
     Release(u32),
 }
 
+impl Side {
+    /// The number of a release.
+    fn release(self) -> Option<u32> {
+        match self {
+            Self::Draft => None,
+            Self::Release(number) => Some(number),
+        }
+    }
+}
+
 impl FromStr for Side {
     type Err = String;
 
@@ -301,17 +314,8 @@ pub fn difference(
     (before, after): (Side, Side),
     default_goal: f64,
 ) -> Result<Difference> {
-    let known = shelf.versions()?;
-    let base = |side: Side| match side {
-        Side::Draft => shelf.draft(),
-        Side::Release(number) if known.contains(&number) => base_of(&shelf.release_folder(number)),
-        Side::Release(number) => Err(Error::Unknown {
-            what: "release",
-            name: number.to_string(),
-            known: known.iter().map(u32::to_string).collect(),
-        }),
-    };
-    let (old, new) = (base(before)?, base(after)?);
+    let (old, _) = shelf.content(before.release())?;
+    let (new, _) = shelf.content(after.release())?;
     let asked = queries(shelf)?;
     let compared = match (before, after) {
         (Side::Release(before), Side::Release(after)) if !asked.is_empty() => {

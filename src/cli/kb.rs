@@ -72,6 +72,9 @@ enum Command {
         kb: String,
         #[command(flatten)]
         signed: Signed,
+        /// Publish what this release holds once more instead of the draft, such as for a newer zhida or another model.
+        #[arg(long, value_name = "N")]
+        release: Option<u32>,
         /// Publish in spite of errors and regressions; they are recorded with the reason.
         #[arg(long, requires = "reason")]
         force: bool,
@@ -227,7 +230,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::RuleTest(args) => rule_test::run(args),
-        Command::Publish { common, kb, signed, force } => publish(common, kb, signed, *force),
+        Command::Publish { common, kb, signed, release, force } => {
+            publish(common, kb, signed, *release, *force)
+        }
         Command::Entry(args) => entry::run(args),
         Command::Export { place, out } => export(&place.shelf()?, out),
         Command::Lexicon { place, action } => {
@@ -311,7 +316,13 @@ fn in_words(finding: &Finding) -> String {
     )
 }
 
-fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<ExitCode> {
+fn publish(
+    common: &Common,
+    kb: &str,
+    signed: &Signed,
+    release: Option<u32>,
+    force: bool,
+) -> Result<ExitCode> {
     let start = Instant::now();
     let shelf = common.store().shelf(kb)?.signed(signed.signature()?);
     let before = shelf.current()?;
@@ -323,6 +334,7 @@ fn publish(common: &Common, kb: &str, signed: &Signed, force: bool) -> Result<Ex
         publish::publish(
             &shelf,
             publish::Request {
+                release,
                 models: &models,
                 encoder: encoder.clone(),
                 default_goal: DEFAULT_MAX_WRONG,

@@ -159,9 +159,9 @@ impl Release {
         let manifest = Manifest::read(folder)?;
         manifest.verify(folder)?;
         let entries = read_entries(&folder.join(ENTRIES))?;
-        let lexicon = lexicon_of(folder, &manifest)?;
+        let lexicon = lexicon_of(folder, &manifest.files)?;
         let analyzer = kb::analyzer(&lexicon, &entries);
-        let mend = format!("run `zhida kb publish --kb {}` to make a release that fits", manifest.kb);
+        let mend = mend(&manifest.kb, manifest.number);
         let text = text_fingerprint(&analyzer);
         if text != manifest.text {
             return Err(Error::release(
@@ -319,21 +319,31 @@ impl Release {
     }
 }
 
+/// What the manifests of all formats say.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+    kb: String,
+    number: u32,
+    files: BTreeMap<String, FileDigest>,
+}
+
+/// What the operator can do about a release that this zhida does not open.
+fn mend(kb: &str, number: u32) -> String {
+    format!(
+        "run `zhida kb publish --kb {kb} --release {number}` to publish what is in it once more, in a release that fits (the draft stays as it is)"
+    )
+}
+
 impl Manifest {
     /// Reads the manifest of a release's folder and checks its format.
     pub fn read(folder: &Path) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Header {
-            format: u32,
-        }
         let path = folder.join(MANIFEST);
-        let Header { format } = read_json(&path)?;
+        let Header { format, kb, number, .. } = read_json(&path)?;
         if format != FORMAT {
             return Err(Error::release(
                 folder,
-                format!(
-                    "has format {format}, this zhida reads format {FORMAT}; publish the knowledge base again with this zhida"
-                ),
+                format!("has format {format}, this zhida reads format {FORMAT}; {}", mend(&kb, number)),
             ));
         }
         read_json(&path)
@@ -341,22 +351,25 @@ impl Manifest {
 
     /// Compares every file with its checksum.
     pub fn verify(&self, folder: &Path) -> Result<()> {
-        for (name, expected) in &self.files {
-            let path = folder.join(name);
-            let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-            let actual = FileDigest::of(&bytes);
-            if actual != *expected {
-                return Err(Error::release(
-                    folder,
-                    format!(
-                        "{name} has {} bytes and SHA-256 {}, the manifest says {} bytes and {}; the release is damaged, roll back or run `zhida kb publish --kb {}`",
-                        actual.bytes, actual.sha256, expected.bytes, expected.sha256, self.kb
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.files.iter().try_for_each(|(name, expected)| verify(folder, &self.kb, name, expected))
     }
+}
+
+/// Compares a file with its checksum.
+fn verify(folder: &Path, kb: &str, name: &str, expected: &FileDigest) -> Result<()> {
+    let path = folder.join(name);
+    let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+    let actual = FileDigest::of(&bytes);
+    if actual == *expected {
+        return Ok(());
+    }
+    Err(Error::release(
+        folder,
+        format!(
+            "{name} has {} bytes and SHA-256 {}, the manifest says {} bytes and {}; the release is damaged, roll back or run `zhida kb publish --kb {kb}`",
+            actual.bytes, actual.sha256, expected.bytes, expected.sha256
+        ),
+    ))
 }
 
 /// The sounds of a knowledge base: of its phrasings, of its keywords, and of
@@ -387,8 +400,8 @@ pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<S
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.
-fn lexicon_of(folder: &Path, manifest: &Manifest) -> Result<AuthoredLexicon> {
-    if !manifest.files.contains_key(LEXICON) {
+fn lexicon_of(folder: &Path, files: &BTreeMap<String, FileDigest>) -> Result<AuthoredLexicon> {
+    if !files.contains_key(LEXICON) {
         return Ok(AuthoredLexicon::default());
     }
     let path = folder.join(LEXICON);
@@ -396,12 +409,19 @@ fn lexicon_of(folder: &Path, manifest: &Manifest) -> Result<AuthoredLexicon> {
     AuthoredLexicon::read(&path.display().to_string(), &bytes).map_err(|e| Error::release(folder, e))
 }
 
-/// What a release was made of, without opening the rest of its folder.
+/// What a release was made of, without opening the rest of its folder. Its
+/// format does not matter: all of them keep entries and words in the same way.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read or is damaged.
 pub fn base_of(folder: &Path) -> Result<KnowledgeBase> {
-    let lexicon = lexicon_of(folder, &Manifest::read(folder)?)?;
+    let Header { kb, files, .. } = read_json(&folder.join(MANIFEST))?;
+    for name in [ENTRIES, LEXICON] {
+        if let Some(expected) = files.get(name) {
+            verify(folder, &kb, name, expected)?;
+        }
+    }
+    let lexicon = lexicon_of(folder, &files)?;
     Ok(KnowledgeBase::of_validated(read_entries(&folder.join(ENTRIES))?).with_lexicon(lexicon))
 }
 

@@ -254,7 +254,8 @@ async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Resul
 /// Publish the draft as a job; its result holds the number, or why it was refused.
 ///
 /// `{"force": true}` publishes in spite of errors and regressions, with the
-/// reason in `Zhida-Reason`.
+/// reason in `Zhida-Reason`; `{"release": 3}` publishes what release 3 holds
+/// once more instead of the draft.
 #[utoipa::path(
     post,
     path = "/v1/kbs/{kb}/releases",
@@ -277,9 +278,10 @@ async fn publish_draft(
     struct Wanted {
         #[serde(default)]
         force: bool,
+        release: Option<u32>,
     }
     let signature = signature(&headers)?;
-    let Wanted { force } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let Wanted { force, release } = fields(request::json(request, REQUEST_BYTES).await?)?;
     if force && signature.reason.is_none() {
         let detail = "who forces a publication says why: send `Zhida-Reason`";
         return Err(Problem::new(Kind::MissingField, detail).of_field("zhida-reason"));
@@ -290,6 +292,7 @@ async fn publish_draft(
             let registry = std::sync::Arc::clone(server.registry());
             server.jobs().start("publish", &kb, move |progress| {
                 let request = publish::Request {
+                    release,
                     models: registry.models(),
                     encoder: registry.models().for_building()?,
                     default_goal: registry.default_goal(),

@@ -21,7 +21,7 @@ use crate::disk::sync_folder;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::KnowledgeBase;
-use crate::release::{Build, Labelled, Manifest, Progress, Teachers};
+use crate::release::{Build, Labelled, Manifest, Progress, Teachers, base_of};
 
 /// What is recorded of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -63,6 +63,8 @@ pub struct Served {
 pub(super) enum Serving {
     /// It was just published; revisions after this one are not in it.
     Published { revision: i64 },
+    /// What is in this release was just published once more.
+    Republished { of: u32 },
     /// Somebody went back to it.
     RolledBack,
     /// It came with an older data directory.
@@ -83,15 +85,18 @@ struct Row {
     removed: Option<String>,
 }
 
-/// What publishing needs to know beside the draft.
+/// What publishing needs to know.
 pub struct Publication<'a> {
+    /// The release whose entries and words are published once more; `None`:
+    /// the draft is published.
+    pub release: Option<u32>,
     /// The model; `None` for a lexical-only release.
     pub encoder: Option<std::sync::Arc<Encoder>>,
     /// Questions of its customers that it is calibrated by.
     pub labelled: &'a [Labelled],
     /// Hears how far it is.
     pub progress: Progress<'a>,
-    /// Looks at the draft and the finished folder made of it before that is
+    /// Looks at what is published and the finished folder made of it before that is
     /// served; with an error it is not served and goes.
     pub review: &'a dyn Fn(&KnowledgeBase, &Path) -> Result<Approval>,
 }
@@ -131,6 +136,9 @@ pub(super) fn serve(
     // the one before.
     let (action, live_from) = match why {
         Serving::Published { revision } => ("publish", revision),
+        // Live edits of what is served stay in force.
+        Serving::Republished { of } if kb.current == Some(stored(of)?) => ("publish", kb.live_from),
+        Serving::Republished { .. } => ("publish", kb.revision),
         Serving::RolledBack => ("rollback", kb.revision),
         Serving::Moved => ("moved", kb.revision),
     };
@@ -233,6 +241,33 @@ impl Shelf {
         Ok(self.records()?.into_iter().map(|record| record.release).collect())
     }
 
+    /// What is recorded of one of them.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when it is not kept.
+    pub fn record(&self, number: u32) -> Result<Record> {
+        let mut records = self.records()?;
+        match records.iter().position(|record| record.release == number) {
+            Some(at) => Ok(records.swap_remove(at)),
+            None => Err(Error::Unknown {
+                what: "release",
+                name: number.to_string(),
+                known: records.iter().map(|record| record.release.to_string()).collect(),
+            }),
+        }
+    }
+
+    /// What a release holds, or the draft, and the last revision in it.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such release, and when its entries
+    /// cannot be read.
+    pub fn content(&self, release: Option<u32>) -> Result<(KnowledgeBase, i64)> {
+        let Some(number) = release else { return self.draft_and_revision() };
+        let record = self.record(number)?;
+        Ok((base_of(&self.release_folder(number))?, record.revision))
+    }
+
     /// What was served from when on, newest first.
     pub fn servings(&self, limit: usize) -> Result<Vec<Served>> {
         let rows = self.store.database.read(|connection| {
@@ -271,6 +306,7 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<Published> {
         self.publish_as(Publication {
+            release: None,
             encoder,
             labelled: &[],
             progress,
@@ -283,9 +319,13 @@ impl Shelf {
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_as(&self, publication: Publication<'_>) -> Result<Published> {
-        let Publication { encoder, labelled, progress, review } = publication;
+        let Publication { release, encoder, labelled, progress, review } = publication;
+        let mut signature = self.signature.clone();
+        if let Some(of) = release {
+            signature.reason.get_or_insert_with(|| format!("release {of} once more"));
+        }
         let _lock = self.lock()?;
-        let (base, revision) = self.draft_and_revision()?;
+        let (base, revision) = self.content(release)?;
         base.require_enabled(&self.name, "publish")?;
         let releases = self.releases();
         fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
@@ -323,15 +363,16 @@ impl Shelf {
                 kb: kb.id,
                 number: stored(number)?,
                 at: now(),
-                author: self.signature.author.clone(),
-                reason: self.signature.reason.clone(),
+                author: signature.author.clone(),
+                reason: signature.reason.clone(),
                 forced,
                 findings: findings.map(|found| found.to_string()),
                 revision,
                 removed: None,
             };
             diesel::insert_into(releases::table).values(&row).execute(connection)?;
-            serve(connection, &self.name, number, Serving::Published { revision }, &self.signature)
+            let why = release.map_or(Serving::Published { revision }, |of| Serving::Republished { of });
+            serve(connection, &self.name, number, why, &signature)
         })?;
         if let Some(keep) = self.keeps()? {
             let collected = self.collect_locked(usize::try_from(keep).unwrap_or(usize::MAX), false)?;
@@ -343,14 +384,7 @@ impl Shelf {
     /// Serves a release that was made before, exactly as it was published.
     pub fn rollback(&self, number: u32) -> Result<()> {
         let _lock = self.lock()?;
-        let known = self.versions()?;
-        if !known.contains(&number) {
-            return Err(Error::Unknown {
-                what: "release",
-                name: number.to_string(),
-                known: known.iter().map(u32::to_string).collect(),
-            });
-        }
+        self.record(number)?;
         let folder = self.release_folder(number);
         Manifest::read(&folder)?.verify(&folder)?;
         self.store

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use zhida::encoder::Encoder;
 use zhida::error::{Error, Problem};
 use zhida::kb::check::{Finding, Severity, check};
@@ -698,6 +698,55 @@ fn a_release_of_another_format_is_refused() {
     assert_eq!(desk.kb("rollback", &["1"]).status.code(), Some(1));
     // The next release needs nothing of it.
     assert_eq!(desk.sound("publish", &[]), "2\n");
+}
+
+#[test]
+fn what_a_release_holds_is_published_once_more() {
+    let desk = Desk::published(SMALL_KB);
+    let entry = |id: &str, question: &str, answer: &str| {
+        json!({"id": id, "question": question, "answer": answer}).to_string()
+    };
+    let answer = |text: &str| desk.ask(text)["answer"]["text"].clone();
+    // A live edit and a draft that is not finished, then another zhida.
+    let live = desk.file("live.json", &entry("hours", "几点上班", "早上九点。")).display().to_string();
+    let mut put = zhida();
+    put.args(["kb", "entry", "put", "--kb", "t", &live, "--data"]).arg(desk.data());
+    assert!(run(put.env("ZHIDA_MODEL", "none")).status.success());
+    let draft = desk.file("more.jsonl", &entry("nights", "夜里有人吗", "还没想好。")).display().to_string();
+    desk.sound("import", &[&draft, "--mode", "add"]);
+    assert_eq!((answer("几点上班"), answer("夜里有人吗")), (json!("早上九点。"), Value::Null));
+    let path = desk.data().join("kbs/t/releases/1/manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
+    manifest["format"] = Value::from(1);
+    std::fs::write(&path, manifest.to_string()).expect("writable");
+    let said = message(opened(&desk, None));
+    assert!(said.contains("`zhida kb publish --kb t --release 1`"), "{said}");
+
+    assert_eq!(desk.sound("publish", &["--release", "1"]), "2\n");
+    let expected = (json!("早上九点。"), Value::Null);
+    assert_eq!(
+        (answer("几点上班"), answer("夜里有人吗")),
+        expected,
+        "live edits stay, the draft does not come"
+    );
+    assert!(desk.sound("diff", &["2", "draft"]).contains("nights"), "the draft stays as it is");
+    assert!(desk.sound("history", &[]).contains("release 1 once more"));
+    let same: Value = serde_json::from_str(&desk.sound("diff", &["1", "2", "--json"])).expect("JSON");
+    assert_eq!((&same["added"], &same["changed"], &same["removed"]), (&json!([]), &json!([]), &json!([])));
+
+    // Of one that is not served, live edits since are left behind, as a rollback does.
+    assert_eq!(desk.sound("publish", &[]), "3\n");
+    assert_eq!(answer("夜里有人吗"), json!("还没想好。"));
+    assert_eq!(desk.sound("publish", &["--release", "1"]), "4\n");
+    assert_eq!((answer("几点上班"), answer("夜里有人吗")), (Value::Null, Value::Null));
+    let unknown = desk.kb("publish", &["--release", "9"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains('9') && stderr(&unknown).contains("4"), "{}", stderr(&unknown));
+    let entries = desk.data().join("kbs/t/releases/1/entries.jsonl");
+    std::fs::write(&entries, "").expect("writable");
+    let damaged = desk.kb("publish", &["--release", "1"]);
+    assert!(stderr(&damaged).contains("damaged"), "{}", stderr(&damaged));
+    assert_eq!(desk.current(), Some(4));
 }
 
 #[test]
