@@ -708,11 +708,11 @@ fn what_a_release_holds_is_published_once_more() {
     };
     let answer = |text: &str| desk.ask(text)["answer"]["text"].clone();
     // A live edit and a draft that is not finished, then another zhida.
-    let live = desk.file("live.json", &entry("hours", "几点上班", "早上九点。")).display().to_string();
+    let live = desk.file("live.json", entry("hours", "几点上班", "早上九点。")).display().to_string();
     let mut put = zhida();
     put.args(["kb", "entry", "put", "--kb", "t", &live, "--data"]).arg(desk.data());
     assert!(run(put.env("ZHIDA_MODEL", "none")).status.success());
-    let draft = desk.file("more.jsonl", &entry("nights", "夜里有人吗", "还没想好。")).display().to_string();
+    let draft = desk.file("more.jsonl", entry("nights", "夜里有人吗", "还没想好。")).display().to_string();
     desk.sound("import", &[&draft, "--mode", "add"]);
     assert_eq!((answer("几点上班"), answer("夜里有人吗")), (json!("早上九点。"), Value::Null));
     let path = desk.data().join("kbs/t/releases/1/manifest.json");
