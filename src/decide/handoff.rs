@@ -1,5 +1,6 @@
 //! Which messages go to a person unseen?
 
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -29,9 +30,125 @@ pub fn before_search(core: &str) -> Option<Reason> {
     COMPILED.iter().find(|(_, pattern)| pattern.is_match(core)).map(|(reason, _)| *reason)
 }
 
+const NOTHING_ASKED: &str = include_str!("data/nothing_asked.txt");
+
+/// What may stand behind such a word: "好的呀", "知道了", "算了吧".
+const PARTICLES: [char; 14] =
+    ['了', '啊', '呀', '哈', '哦', '嘛', '啦', '吧', '呢', '哟', '哒', '嘞', '的', ' '];
+
+/// No message of this kind is longer, in characters.
+const LONGEST: usize = 16;
+
+/// The list of what asks nothing.
+struct Pleasantries {
+    /// Each word with the bit of its kind.
+    words: HashMap<&'static str, u32>,
+    /// What they begin with.
+    first: HashSet<char>,
+    /// The length of the longest in characters.
+    longest: usize,
+}
+
+static PLEASANTRIES: LazyLock<Pleasantries> = LazyLock::new(|| {
+    let lines = NOTHING_ASKED.lines().filter(|line| !line.starts_with('#'));
+    let words: HashMap<&str, u32> = lines
+        .enumerate()
+        .flat_map(|(kind, line)| line.split_whitespace().skip(1).map(move |word| (word, 1 << kind)))
+        .collect();
+    let first = words.keys().filter_map(|word| word.chars().next()).collect();
+    let longest = words.keys().map(|word| word.chars().count()).max().unwrap_or(0);
+    Pleasantries { words, first, longest }
+});
+
+/// The kinds of words, one bit each, that a normalised text is made of if it is
+/// made of nothing but thanks, agreement, farewells and the like; 0 if not.
+fn pleasantries(core: &str) -> u32 {
+    let Pleasantries { words, first, longest } = &*PLEASANTRIES;
+    // Every phrasing may be looked at for one message; few begin like this.
+    if !core.starts_with(|character| first.contains(&character)) {
+        return 0;
+    }
+    let ends: Vec<usize> = core.char_indices().map(|(at, _)| at).chain([core.len()]).collect();
+    let characters = ends.len() - 1;
+    if characters > LONGEST {
+        return 0;
+    }
+    // made_of[n]: the kinds of the first n characters; `None` if they hold
+    // anything else.
+    let mut made_of = vec![None; characters + 1];
+    made_of[0] = Some(0u32);
+    for end in 1..=characters {
+        let particle = made_of[end - 1]
+            .filter(|kinds| *kinds != 0 && core[ends[end - 1]..ends[end]].starts_with(PARTICLES));
+        let word = (end.saturating_sub(*longest)..end)
+            .find_map(|start| Some(made_of[start]? | words.get(&core[ends[start]..ends[end]]).copied()?));
+        made_of[end] = word.or(particle);
+    }
+    made_of[characters].unwrap_or(0)
+}
+
+/// Whether a normalised text asks nothing, and none of a knowledge base's own
+/// questions is of its kind.
+pub fn nothing_asked<'a>(core: &str, questions: impl IntoIterator<Item = &'a str>) -> bool {
+    let kinds = pleasantries(core);
+    kinds != 0 && !questions.into_iter().any(|question| pleasantries(question) & kinds != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asks_nothing() {
+        for text in [
+            "谢谢",
+            "好的谢谢",
+            "不用了谢谢",
+            "不用了",
+            "嗯嗯好的知道了",
+            "在吗",
+            "ok thanks",
+            "没有了",
+            "哈哈哈",
+            "先这样吧拜拜",
+            "等一下我看看",
+            "没问题了谢谢",
+        ] {
+            assert!(nothing_asked(text, []), "{text}");
+        }
+        for text in [
+            "",
+            "了",
+            "不要了",
+            "怎么退货",
+            "好的怎么退货",
+            "不用密码可以吗",
+            "有货吗",
+            "要多久",
+            "可以退吗",
+            "知道了密码怎么改",
+            "没有收到",
+            "没收到",
+            "等一下能退吗",
+            "你好能退货吗",
+            "对公账户",
+            "是正品吗",
+            "行李额",
+        ] {
+            assert!(!nothing_asked(text, []), "{text}");
+        }
+        // Whoever has answers to thanks gives them, to other thanks too.
+        assert!(!nothing_asked("多谢", ["怎么退货", "谢谢你"]));
+        assert!(!nothing_asked("好的谢谢", ["谢谢你"]));
+        assert!(nothing_asked("再见", ["谢谢你"]));
+    }
+
+    #[test]
+    fn no_kind_has_a_word_of_another() {
+        let lines = NOTHING_ASKED.lines().filter(|line| !line.starts_with('#'));
+        let listed: usize = lines.map(|line| line.split_whitespace().count() - 1).sum();
+        assert_eq!(PLEASANTRIES.words.len(), listed);
+    }
 
     #[test]
     fn every_rule_compiles() {

@@ -98,6 +98,8 @@ pub enum Reason {
     NoMatch,
     /// The text holds no letter, digit or character.
     NoText,
+    /// The text asks nothing: thanks, agreement, a farewell.
+    NoQuestion,
     /// The user asks for a person.
     Requested,
     /// The text holds a word that a person must see.
@@ -116,6 +118,7 @@ impl Reason {
             Self::LowConfidence => "low_confidence",
             Self::NoMatch => "no_match",
             Self::NoText => "no_text",
+            Self::NoQuestion => "no_question",
             Self::Requested => "requested",
             Self::Sensitive => "sensitive",
         }

@@ -252,7 +252,13 @@ impl Engine {
                 handoff::before_search(&query.text.core)
                     .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One))
             })
-            .or_else(|| hit.map(settle));
+            .or_else(|| hit.map(settle))
+            .or_else(|| {
+                let phrasings = self.release.known().phrasings.iter();
+                let questions = phrasings.map(|phrasing| phrasing.normalized.core.as_str());
+                handoff::nothing_asked(&query.text.core, questions)
+                    .then(|| decided(Decision::Handoff, Reason::NoQuestion, Vec::new(), 0, Generation::One))
+            });
         if let (Some(outcome), None) = (&outcome, &trace) {
             return Ok(outcome.clone());
         }

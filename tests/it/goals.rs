@@ -237,3 +237,20 @@ fn words_that_authors_tell_apart_are_told_apart() {
         assert_eq!(decision(&after, text) == Decision::Answer, answered, "{text}");
     }
 }
+
+#[test]
+fn what_asks_nothing_is_searched_only_where_authors_have_something_on_it() {
+    let reason = |lines: &str| {
+        let base = formats::read_jsonl("t", [SMALL_KB, lines].concat().as_bytes()).unwrap();
+        let engine = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
+        move |text: &str| engine.answer(text, FIRST).unwrap().reason
+    };
+    let bare = reason("");
+    assert_eq!(bare("不用了，谢谢"), Reason::NoQuestion);
+    assert_eq!(bare("再见👋"), Reason::NoQuestion);
+    let polite =
+        reason("{\"id\":\"bye\",\"question\":\"拜拜\",\"answer\":\"下次再来。\",\"keywords\":[\"晚安\"]}\n");
+    assert_ne!(polite("再见"), Reason::NoQuestion, "a farewell");
+    assert_eq!(polite("晚安"), Reason::Keyword);
+    assert_eq!(polite("不用了"), Reason::NoQuestion, "of another kind");
+}

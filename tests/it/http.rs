@@ -227,7 +227,12 @@ async fn null_means_not_given() {
 #[tokio::test]
 async fn a_handoff_has_the_contracts_shape() {
     let app = router(server());
-    for (text, reason) in [("转人工", "requested"), ("😊👍", "no_text"), ("windows", "no_match")] {
+    for (text, reason) in [
+        ("转人工", "requested"),
+        ("😊👍", "no_text"),
+        ("好的，谢谢！", "no_question"),
+        ("windows", "no_match"),
+    ] {
         let got = ask(&app, json!({"text": text})).await;
         assert_eq!(got.status, StatusCode::OK);
         let reply = got.json();

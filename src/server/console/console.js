@@ -12,6 +12,7 @@ const REASONS = {
   low_confidence: "有可能的答案，但把握不够",
   no_match: "知识库里没有合适的内容",
   no_text: "没有可以理解的文字",
+  no_question: "只是寒暄、致谢或应答，没有提问",
   requested: "用户要求人工服务",
   sensitive: "含有须由人工处理的内容",
   repeated_miss: "连续几次没有答上",
