@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Reason;
+use crate::text::lexicon::items;
 
 const RULES: &str = include_str!("data/handoff.txt");
 
@@ -46,24 +47,23 @@ struct Pleasantries {
     /// What they begin with.
     first: HashSet<char>,
     /// The length of the longest in characters.
-    longest: usize,
+    longest_word: usize,
 }
 
 static PLEASANTRIES: LazyLock<Pleasantries> = LazyLock::new(|| {
-    let lines = NOTHING_ASKED.lines().filter(|line| !line.starts_with('#'));
-    let words: HashMap<&str, u32> = lines
+    let words: HashMap<&str, u32> = items(NOTHING_ASKED)
         .enumerate()
         .flat_map(|(kind, line)| line.split_whitespace().skip(1).map(move |word| (word, 1 << kind)))
         .collect();
     let first = words.keys().filter_map(|word| word.chars().next()).collect();
-    let longest = words.keys().map(|word| word.chars().count()).max().unwrap_or(0);
-    Pleasantries { words, first, longest }
+    let longest_word = words.keys().map(|word| word.chars().count()).max().unwrap_or(0);
+    Pleasantries { words, first, longest_word }
 });
 
 /// The kinds of words, one bit each, that a normalised text is made of if it is
 /// made of nothing but thanks, agreement, farewells and the like; 0 if not.
 fn pleasantries(core: &str) -> u32 {
-    let Pleasantries { words, first, longest } = &*PLEASANTRIES;
+    let Pleasantries { words, first, longest_word } = &*PLEASANTRIES;
     // Every phrasing may be looked at for one message; few begin like this.
     if !core.starts_with(|character| first.contains(&character)) {
         return 0;
@@ -80,7 +80,7 @@ fn pleasantries(core: &str) -> u32 {
     for end in 1..=characters {
         let particle = made_of[end - 1]
             .filter(|kinds| *kinds != 0 && core[ends[end - 1]..ends[end]].starts_with(PARTICLES));
-        let word = (end.saturating_sub(*longest)..end)
+        let word = (end.saturating_sub(*longest_word)..end)
             .find_map(|start| Some(made_of[start]? | words.get(&core[ends[start]..ends[end]]).copied()?));
         made_of[end] = word.or(particle);
     }
@@ -145,8 +145,7 @@ mod tests {
 
     #[test]
     fn no_kind_has_a_word_of_another() {
-        let lines = NOTHING_ASKED.lines().filter(|line| !line.starts_with('#'));
-        let listed: usize = lines.map(|line| line.split_whitespace().count() - 1).sum();
+        let listed: usize = items(NOTHING_ASKED).map(|line| line.split_whitespace().count() - 1).sum();
         assert_eq!(PLEASANTRIES.words.len(), listed);
     }
 

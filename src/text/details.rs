@@ -10,7 +10,7 @@
 //! It is a reading of single words, so it is worth something only for texts
 //! that are alike; how much alike is for `decide` to say.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
@@ -119,25 +119,17 @@ pub(super) struct Contrasts {
 impl Contrasts {
     /// # Errors
     /// When the words are too many for one automaton.
-    pub(super) fn new<W: AsRef<str>>(
-        groups: impl IntoIterator<Item = Vec<Vec<W>>>,
-    ) -> Result<Self, BuildError> {
-        let mut at: HashMap<String, usize> = HashMap::new();
-        let (mut words, mut places) = (Vec::new(), Vec::<Vec<_>>::new());
-        for (group, sides) in groups.into_iter().enumerate() {
-            for (side, word) in
-                sides.iter().enumerate().flat_map(|(side, of)| of.iter().map(move |w| (side, w)))
-            {
-                let at = *at.entry(word.as_ref().to_owned()).or_insert_with(|| {
-                    words.push(word.as_ref().to_owned());
-                    places.push(Vec::new());
-                    words.len() - 1
-                });
-                places[at].push((group, side));
+    pub(super) fn new<W: AsRef<str>>(groups: &[Vec<Vec<W>>]) -> Result<Self, BuildError> {
+        let mut places: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+        for (group, sides) in groups.iter().enumerate() {
+            for (side, words) in sides.iter().enumerate() {
+                for word in words {
+                    places.entry(word.as_ref()).or_default().push((group, side));
+                }
             }
         }
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&words)?;
-        Ok(Self { finder, places })
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(places.keys())?;
+        Ok(Self { finder, places: places.into_values().collect() })
     }
 
     /// The groups whose words stand in a text, each with the side.
@@ -158,7 +150,7 @@ impl Contrasts {
 #[expect(clippy::expect_used, reason = "no words make no automaton that is too large")]
 impl Default for Contrasts {
     fn default() -> Self {
-        Self::new::<&str>([]).expect("no words")
+        Self::new::<&str>(&[]).expect("no words")
     }
 }
 
@@ -174,8 +166,8 @@ fn shipped_lines() -> impl Iterator<Item = (bool, Vec<Vec<&'static str>>)> {
 /// Those that count wherever they stand.
 #[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
 static SHIPPED: LazyLock<Contrasts> = LazyLock::new(|| {
-    let groups = shipped_lines().filter(|(local, _)| !local).map(|(_, sides)| sides);
-    Contrasts::new(groups).expect("few words")
+    let groups: Vec<_> = shipped_lines().filter(|(local, _)| !local).map(|(_, sides)| sides).collect();
+    Contrasts::new(&groups).expect("few words")
 });
 
 /// Those that count only in each other's place.

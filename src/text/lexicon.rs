@@ -132,7 +132,7 @@ impl Lexicon {
         // Once all the synonyms are known.
         lexicon.contrasted = authored.contrasts().map(|words| lexicon.sides(words)).collect();
         // Reading has refused what no automaton holds.
-        lexicon.contrasts = Arc::new(Contrasts::new(lexicon.contrasted.clone()).unwrap_or_default());
+        lexicon.contrasts = Arc::new(Contrasts::new(&lexicon.contrasted).unwrap_or_default());
         for keyword in keywords {
             let word = lexicon.normalizer.exact_key(keyword);
             if word.chars().count() > 1 {
@@ -365,6 +365,7 @@ pub(super) fn fillers() -> &'static Fillers {
     &PARSED
 }
 
-pub(super) fn items(file: &'static str) -> impl Iterator<Item = &'static str> {
+/// The items of a shipped list.
+pub(crate) fn items(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
 }

@@ -457,7 +457,7 @@ impl Reader<'_> {
                 }
             }
         }
-        if Contrasts::new(read.contrasts().map(|words| vec![words.to_vec()])).is_err() {
+        if Contrasts::new(&lexicon.contrasted).is_err() {
             self.problem(0, 0, Some("contrast"), "区分词太多，请减少到几万个以内");
         }
     }
