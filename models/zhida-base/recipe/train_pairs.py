@@ -1,4 +1,5 @@
-"""Ranking + contrastive training on labelled pairs, data-parallel over single-threaded processes.
+"""Ranking + contrastive training on labelled pairs, data-parallel over single-threaded processes; with --text also masked
+language modelling in the same steps.
 
 usage: train_pairs.py DATA CACHE OUT --sets sets.json [--init ckpt.pt] [--minutes M | --steps N] ...
 A batch is a sub-graph of one set's pair graph: every sentence is encoded once and all labelled pairs among the
@@ -10,7 +11,8 @@ from common import *
 
 
 class PairSet:
-    def __init__(s, path, rng):
+    def __init__(s, path, rng, near=None):
+        """near: file of neighbours.py, for batches in which all sentences are alike"""
         z = np.load(path)
         off = np.concatenate([[0], np.cumsum(z["len"].astype(np.int64))])
         s.ids, s.off, s.a, s.b, s.y = z["ids"], off, z["a"], z["b"], z["y"]
@@ -19,6 +21,11 @@ class PairSet:
         e = np.concatenate([s.a, s.b])
         s.order = np.argsort(e, kind="stable")
         s.start = np.searchsorted(e[s.order], np.arange(s.n + 1))
+        s.leaf = s.leaves = None
+        if near and os.path.exists(near):
+            s.leaf = np.load(near)["leaf"]
+            by = np.argsort(s.leaf, kind="stable")
+            s.leaves = np.split(by, np.searchsorted(s.leaf[by], np.arange(1, s.leaf.max() + 1)))
         s.reset()
 
     def reset(s):
@@ -27,9 +34,18 @@ class PairSet:
     def edges(s, v):
         return s.order[s.start[v]:s.start[v + 1]] % len(s.a)
 
-    def batch(s, budget, chunk, maxlen):
+    def batch(s, budget, chunk, maxlen, hard=False):
         nodes, tokens = {}, 0
         size = lambda v: int(s.off[v + 1] - s.off[v])
+        # The tree puts neighbouring leaves next to each other: walk on from any leaf, taking each sentence with its partners.
+        at = s.rng.randint(len(s.leaves)) if hard else 0
+        while hard and tokens < budget:
+            for v in s.leaves[at % len(s.leaves)]:
+                es = s.edges(v)
+                for u in [v] + [s.b[e] if s.a[e] == v else s.a[e] for e in es[:6]]:
+                    if u not in nodes and size(u) <= maxlen:
+                        nodes[u] = len(nodes); tokens += size(u)
+            at += 1
         while tokens < budget:
             while s.at < len(s.perm) and s.used[s.perm[s.at]]:
                 s.at += 1
@@ -109,8 +125,69 @@ class Augment:
         return out
 
 
-def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79):
-    """CoSENT over all pairs, InfoNCE over positives with known positives (also transitive) masked out."""
+class Text:
+    """Sentences of the text in random order, in batches of like length, some of their pieces hidden."""
+
+    def __init__(s, path, vocab, rng, hide):
+        z = np.load(path)
+        s.ids, s.off, s.rng, s.hide, s.vocab = z["ids"], np.concatenate([[0], np.cumsum(z["len"].astype(np.int64))]), rng, hide, vocab
+        f = np.bincount(s.ids, minlength=vocab).astype(np.float64) ** 0.5
+        f[:5] = 0
+        s.freq = f / f.sum()
+        s.batches = []
+
+    def batch(s, budget):
+        if not s.batches:
+            pick = s.rng.randint(len(s.off) - 1, size=40 * budget // 20)
+            pick = pick[np.argsort(s.off[pick + 1] - s.off[pick], kind="stable")]
+            ends = np.cumsum(s.off[pick + 1] - s.off[pick]) // budget
+            s.batches = [pick[ends == k] for k in range(int(ends[-1]))]
+            s.rng.shuffle(s.batches)
+        seqs = [s.ids[s.off[v]:s.off[v + 1]] for v in s.batches.pop()]
+        ids, groups, _ = pack(seqs)
+        r = torch.from_numpy(s.rng.rand(len(ids)))
+        at = (r < s.hide).nonzero()[:, 0]
+        shown = ids.clone()
+        shown[at[r[at] < 0.9 * s.hide]] = MASK                     # a tenth stays as it is
+        return shown, groups, at, ids[at]
+
+    def candidates(s, targets, n):
+        """The targets and a sample of other pieces, with the log of each one's chance to be there."""
+        c = np.unique(np.concatenate([targets.numpy(), s.rng.choice(s.vocab, n, p=s.freq)]))
+        q = np.log(np.maximum(1 - (1 - s.freq[c]) ** n, 1e-9))
+        where = np.full(s.vocab, -1)
+        where[c] = np.arange(len(c))
+        return torch.from_numpy(c), torch.from_numpy(q).float(), torch.from_numpy(where[targets.numpy()])
+
+
+class Guess(nn.Module):
+    """Guesses hidden pieces: from their own place, and from nothing but the mean of the sentence (a bag of words), which asks
+    the sentence's vector to know what goes with what. The embeddings are the output weights; a softmax over a sample
+    (Jean et al. 2015)."""
+
+    def __init__(s, d, vocab):
+        super().__init__()
+        s.own, s.mean = nn.Linear(d, d), nn.Linear(d, d)
+        s.n1, s.n2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        s.bias = nn.Parameter(torch.zeros(2, vocab))
+
+    def forward(s, m, text, budget, drop, sample):
+        ids, groups, at, targets = text.batch(budget)
+        x = m(ids, groups, drop)
+        cand, logq, y = text.candidates(targets, sample)
+        W = m.word(cand)
+        mean = torch.cat([p.view(n, L, -1).mean(1).repeat_interleave(L, 0) for (n, L), p in zip(groups, x.split([n * L for n, L in groups]))])
+        out = []
+        for i, (h, lin, norm) in enumerate(((x[at], s.own, s.n1), (mean[at], s.mean, s.n2))):
+            z = F.linear(norm(F.gelu(lin(h))), W).float() + (s.bias[i, cand] - logq)
+            out.append(F.cross_entropy(z, y))
+        return out[0], out[1], len(ids)
+
+
+def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79, trust=None):
+    """CoSENT over all pairs, InfoNCE over positives with known positives (also transitive) masked out. With `trust`, an
+    unlabelled sentence nearer than that share of the positive's cosine is taken for an unlabelled positive and left out
+    (Moreira et al. 2024, NV-Retriever)."""
     S = e @ e.T
     A, B, Y = torch.from_numpy(A), torch.from_numpy(B), torch.from_numpy(Y)
     s = S[A, B] * sharp
@@ -131,8 +208,13 @@ def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79):
         M |= (grp[:, None] == grp[None, :]) & (grp >= 0)[:, None]
     low = Y < 0.3                                          # labelled negatives stay negatives
     M[A[low], B[low]] = False; M[B[low], A[low]] = False
-    lse = torch.logsumexp((S * scale).masked_fill(M, -1e9), 1)
     i, j = torch.cat([A[pos], B[pos]]), torch.cat([B[pos], A[pos]])
+    if trust:
+        known = torch.zeros(N, N, dtype=torch.bool)
+        known[A[low], B[low]] = True; known[B[low], A[low]] = True
+        out = M[i] | (~known[i] & (S.detach()[i] > trust * S.detach()[i, j][:, None]))
+        return cosent, F.softplus(torch.logsumexp((S[i] * scale).masked_fill(out, -1e9), 1) - S[i, j] * scale).mean()
+    lse = torch.logsumexp((S * scale).masked_fill(M, -1e9), 1)
     return cosent, F.softplus(lse[i] - S[i, j] * scale).mean()
 
 
@@ -146,19 +228,23 @@ def run(rank, a):
         dist.init_process_group("gloo", rank=rank, world_size=a.world)
     conf = json.load(open(a.sets))
     m = load_checkpoint(a.init, seed) if a.init else load(seed)
-    opt = torch.optim.AdamW(m.parameters(), lr=a.lr, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    guess = Guess(m.cfg["hidden_size"], m.cfg["vocab_size"]) if a.text else None
+    params = list(m.parameters()) + (list(guess.parameters()) if guess else [])
+    opt = torch.optim.AdamW(params, lr=a.lr, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     ema = {k: v.clone() for k, v in m.state_dict().items()}
     if a.init:
         ck = torch.load(a.init, map_location="cpu", weights_only=True)
         m.load_state_dict({k: v for k, v in ck["ema" if a.init_ema else "model"].items()})
         ema = {k: v.clone() for k, v in ck["ema"].items()}
+        if guess and "guess" in ck:
+            guess.load_state_dict(ck["guess"])
         if "opt" in ck and not a.fresh_opt:
             opt.load_state_dict(ck["opt"])
-    sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng) for n in conf}
+    sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng, f"{a.cache}/near-{n}.npz") for n in conf}
     augment = Augment(a.data, rng, a.aug)
     names, w = list(conf), np.array([conf[n][0] for n in conf], float)
     w /= w.sum()
-    params = list(m.parameters())
+    text = Text(a.text, m.cfg["vocab_size"], rng, a.hide) if a.text else None
     if rank == 0 and a.eval_every:
         from evaluate import Evaluator, show
         ev = Evaluator(a.data, a.limit, faq=False)
@@ -166,7 +252,8 @@ def run(rank, a):
     saved, evaled = time.time(), time.time()
 
     def save(path):
-        torch.save({"model": m.state_dict(), "ema": ema, "opt": opt.state_dict(), "step": step}, path + ".tmp")
+        torch.save({"model": m.state_dict(), "ema": ema, "opt": opt.state_dict(), "step": step} |
+                   ({"guess": guess.state_dict()} if guess else {}), path + ".tmp")
         os.replace(path + ".tmp", path)
 
     while True:
@@ -184,14 +271,22 @@ def run(rank, a):
             g["lr"] = lr
         while True:
             n = names[rng.choice(len(names), p=w)]
-            seqs, A, B, Y, grp = sets[n].batch(a.tokens, conf[n][2] if len(conf[n]) > 2 else 32, a.maxlen)
+            hard = sets[n].leaves is not None and rng.rand() < a.hard
+            seqs, A, B, Y, grp = sets[n].batch(a.tokens, conf[n][2] if len(conf[n]) > 2 else 32, a.maxlen, hard)
             if len(A) >= 8:
                 break
-        e = embed(m, augment(seqs), a.drop)
-        c, i = losses(e, A, B, Y, grp, conf[n][4] if len(conf[n]) > 4 else 20.0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
+            e = embed(m, augment(seqs), a.drop)
+        c, i = losses(e.float(), A, B, Y, grp, conf[n][4] if len(conf[n]) > 4 else 20.0, trust=0.95 if hard else None)
         wc = conf[n][3] if len(conf[n]) > 3 else 1.0
-        loss = wc * c + conf[n][1] * i
+        loss = a.pairs_weight * (wc * c + conf[n][1] * i)
         loss.backward()
+        if guess:
+            with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
+                own, mean, k = guess(m, text, a.text_tokens, a.drop, a.sample)
+            (own + a.bag * mean).backward()
+            toks += k
+            st = stat.setdefault("text", [0, 0.0, 0.0, 0]); st[0] += 1; st[1] += float(own.detach()); st[2] += float(mean.detach()); st[3] += k
         if a.world > 1:
             flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params])
             dist.all_reduce(flat)
@@ -235,6 +330,11 @@ if __name__ == "__main__":
     p.add_argument("--drop", type=float, default=0.1); p.add_argument("--aug", type=float, default=0.1)
     p.add_argument("--ema", type=float, default=0.99); p.add_argument("--clip", type=float, default=2.0)
     p.add_argument("--world", type=int, default=2); p.add_argument("--port", type=int, default=29511)
+    p.add_argument("--text", help="npz of cut_ids.py: masked language modelling in every step"); p.add_argument("--text-tokens", type=int, default=8000)
+    p.add_argument("--hide", type=float, default=0.2); p.add_argument("--bag", type=float, default=0.5, help="weight of the guess from the sentence's mean")
+    p.add_argument("--sample", type=int, default=6000); p.add_argument("--pairs-weight", type=float, default=1.0)
+    p.add_argument("--hard", type=float, default=0.0, help="share of the batches made of neighbours, where neighbours.py has run")
+    p.add_argument("--bf16", action="store_true", help="matrix products in bf16, several times faster where the CPU has it")
     p.add_argument("--seed", type=int, default=1); p.add_argument("--limit", type=int, default=1200)
     p.add_argument("--eval-every", type=float, default=12); p.add_argument("--save-every", type=float, default=5)
     a = p.parse_args()
