@@ -1,4 +1,4 @@
-"""Tokenises the paraphrase groups of corpora/paraphrases: `same | same | same || near but different | …`, one group a line.
+"""Tokenises the paraphrase groups of FOLDER: `same | same | same || near but different | …`, one group a line.
 usage: build_groups.py DATA CACHE FOLDER [FOLDER_OR_FILE_TO_KEEP_OUT ...]
 Groups with a sentence that stands in a file to keep out (compared without punctuation, width and case) are left out."""
 import glob, os, re, sys
@@ -7,6 +7,10 @@ from build_pairs import *
 
 def bare(s):
     return re.sub(r"[\W_]+", "", norm(s))
+
+
+def cut(part):
+    return list(dict.fromkeys(s.strip() for s in part.split("|") if s.strip()))
 
 
 def kept_out(paths):
@@ -28,9 +32,8 @@ if __name__ == "__main__":
     for f in sorted(glob.glob(f"{folder}/*.txt")):
         for l in lines(f):
             same, _, near = l.partition("||")
-            same = list(dict.fromkeys(s.strip() for s in same.split("|") if s.strip()))
-            near = list(dict.fromkeys(s.strip() for s in near.split("|") if s.strip()))
-            near = [s for s in near if s not in same]
+            same = cut(same)
+            near = [s for s in cut(near) if s not in same]
             if len(same) < 2 or not near:
                 bad += bool(l.strip())
             elif any(bare(s) in out for s in same + near):

@@ -1,5 +1,5 @@
 """Model, tokenising and small helpers shared by all steps."""
-import json, lzma, os, time, unicodedata
+import glob, json, lzma, os, time, unicodedata
 import numpy as np
 import torch
 import torch.nn as nn
@@ -35,6 +35,18 @@ def lines(path):
     with op(path, "rt", encoding="utf-8") as f:
         for x in f:
             yield x.rstrip("\n")
+
+
+def sentences(data):
+    """The text and both sides of the training pairs, each side once per set."""
+    for f in sorted(glob.glob(f"{data}/text/*.xz")):
+        yield from lines(f)
+    for f in sorted(glob.glob(f"{data}/pairs/train/*.tsv.xz")):
+        seen = set()
+        for l in lines(f):
+            for s in l.split("\t")[:2]:
+                if s not in seen:
+                    seen.add(s); yield s
 
 
 class Layer(nn.Module):
@@ -147,11 +159,15 @@ def pack(seqs):
     return ids, [(int(n), int(L)) for L, n in zip(u, c)], order
 
 
+def means(x, groups):
+    """Packed tokens [T, d] -> the mean of each sentence's [n, d], in packed order."""
+    return torch.cat([p.view(n, L, -1).mean(1) for (n, L), p in zip(groups, x.split([n * L for n, L in groups]))])
+
+
 def embed(m, seqs, drop=0.0):
     """Unit-length mean-pooled embeddings in the order of seqs."""
     ids, groups, order = pack(seqs)
-    x = m(ids, groups, drop)
-    e = torch.cat([p.view(n, L, -1).mean(1) for (n, L), p in zip(groups, x.split([n * L for n, L in groups]))])
+    e = means(m(ids, groups, drop), groups)
     inv = torch.empty(len(order), dtype=torch.long)
     inv[torch.from_numpy(order)] = torch.arange(len(order))
     return F.normalize(e[inv], dim=1)

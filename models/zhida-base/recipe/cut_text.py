@@ -1,21 +1,12 @@
 """Writes the text cut into pieces, one sentence a line, for word vectors; every 12th word is spelled out in characters.
 usage: cut_text.py DATA VOCAB OUT"""
-import glob, os, random, sys
+import os, random, sys
 from tokenizers import Tokenizer
 from common import *
 data, vocab, out = sys.argv[1:4]
 t = Tokenizer.from_file(f"{vocab}/tokenizer.json")
 names = [t.id_to_token(i) for i in range(t.get_vocab_size())]
 rng = random.Random(5)
-def source():
-    for f in sorted(glob.glob(f"{data}/text/*.xz")):
-        yield from lines(f)
-    for f in sorted(glob.glob(f"{data}/pairs/train/*.tsv.xz")):
-        seen = set()
-        for l in lines(f):
-            for s in l.split("\t")[:2]:
-                if s not in seen:
-                    seen.add(s); yield s
 n = 0
 with open(out + ".tmp", "w", encoding="utf-8") as f:
     buf = []
@@ -31,7 +22,7 @@ with open(out + ".tmp", "w", encoding="utf-8") as f:
                     o.append(w)
             n += len(o)
             f.write(" ".join(o) + "\n")
-    for s in source():
+    for s in sentences(data):
         buf.append(norm(s)[:150])
         if len(buf) == 50000:
             flush(); buf.clear()

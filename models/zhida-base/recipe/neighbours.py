@@ -1,6 +1,6 @@
 """Sorts the sentences of every pair set so that like sentences stand together, for batches of neighbours (train_pairs.py --hard).
 usage: neighbours.py DATA CACHE CKPT SET [SET ...]
-A tree of random hyperplanes between two sentences' vectors, down to leaves of at most LEAF sentences; `leaf` is each one's."""
+The vectors are cut in two by 2-means, again and again, down to leaves of at most LEAF sentences; `leaf` is each sentence's."""
 import os, sys
 from common import *
 
@@ -9,8 +9,7 @@ data, cache, ckpt, *names = sys.argv[1:]
 torch.set_num_threads(1)
 m = load_checkpoint(ckpt, os.path.join(data, "seed-model"))
 for name in names:
-    path = f"{cache}/pairs-{name}.npz"
-    z = dict(np.load(path))
+    z = np.load(f"{cache}/pairs-{name}.npz")
     seqs = np.split(z["ids"], np.cumsum(z["len"].astype(np.int64))[:-1])
     with torch.autocast("cpu", torch.bfloat16):
         e = embed_all(m, seqs)

@@ -21,11 +21,11 @@ class PairSet:
         e = np.concatenate([s.a, s.b])
         s.order = np.argsort(e, kind="stable")
         s.start = np.searchsorted(e[s.order], np.arange(s.n + 1))
-        s.leaf = s.leaves = None
+        s.leaves = None
         if near and os.path.exists(near):
-            s.leaf = np.load(near)["leaf"]
-            by = np.argsort(s.leaf, kind="stable")
-            s.leaves = np.split(by, np.searchsorted(s.leaf[by], np.arange(1, s.leaf.max() + 1)))
+            leaf = np.load(near)["leaf"]
+            by = np.argsort(leaf, kind="stable")
+            s.leaves = np.split(by, np.searchsorted(leaf[by], np.arange(1, leaf.max() + 1)))
         s.reset()
 
     def reset(s):
@@ -34,18 +34,27 @@ class PairSet:
     def edges(s, v):
         return s.order[s.start[v]:s.start[v + 1]] % len(s.a)
 
-    def batch(s, budget, chunk, maxlen, hard=False):
+    def partners(s, v, es):
+        return [s.b[e] if s.a[e] == v else s.a[e] for e in es[:6]]
+
+    def size(s, v):
+        return int(s.off[v + 1] - s.off[v])
+
+    def alike(s, budget, maxlen):
+        """Sentences of a leaf and, until there are enough, of those that the tree puts next to it, each with its partners."""
+        nodes, tokens, first = {}, 0, s.rng.randint(len(s.leaves))
+        for leaf in s.leaves[first:] + s.leaves[:first]:
+            for v in leaf:
+                for u in [v] + s.partners(v, s.edges(v)):
+                    if u not in nodes and s.size(u) <= maxlen:
+                        nodes[u] = len(nodes); tokens += s.size(u)
+            if tokens >= budget:
+                break
+        return nodes
+
+    def connected(s, budget, chunk, maxlen):
+        """Sentences of connected pieces of the graph whose pairs were not used in this pass, at most `chunk` of each."""
         nodes, tokens = {}, 0
-        size = lambda v: int(s.off[v + 1] - s.off[v])
-        # The tree puts neighbouring leaves next to each other: walk on from any leaf, taking each sentence with its partners.
-        at = s.rng.randint(len(s.leaves)) if hard else 0
-        while hard and tokens < budget:
-            for v in s.leaves[at % len(s.leaves)]:
-                es = s.edges(v)
-                for u in [v] + [s.b[e] if s.a[e] == v else s.a[e] for e in es[:6]]:
-                    if u not in nodes and size(u) <= maxlen:
-                        nodes[u] = len(nodes); tokens += size(u)
-            at += 1
         while tokens < budget:
             while s.at < len(s.perm) and s.used[s.perm[s.at]]:
                 s.at += 1
@@ -56,16 +65,20 @@ class PairSet:
                 continue
             p = s.perm[s.at]; s.at += 1; s.used[p] = True
             queue, took = [s.a[p], s.b[p]], 0
-            if max(size(v) for v in queue) > maxlen:
+            if max(s.size(v) for v in queue) > maxlen:
                 continue
             while queue and took < chunk:
                 v = queue.pop(0)
-                if v in nodes or size(v) > maxlen:
+                if v in nodes or s.size(v) > maxlen:
                     continue
-                nodes[v] = len(nodes); tokens += size(v); took += 1
+                nodes[v] = len(nodes); tokens += s.size(v); took += 1
                 es = [e for e in s.edges(v) if not s.used[e]]
                 s.rng.shuffle(es)
-                queue += [s.b[e] if s.a[e] == v else s.a[e] for e in es[:6]]
+                queue += s.partners(v, es)
+        return nodes
+
+    def batch(s, budget, chunk, maxlen, hard=False):
+        nodes = s.alike(budget, maxlen) if hard else s.connected(budget, chunk, maxlen)
         A, B, Y = [], [], []
         for v, i in nodes.items():
             for e in s.edges(v):
@@ -176,7 +189,7 @@ class Guess(nn.Module):
         x = m(ids, groups, drop)
         cand, logq, y = text.candidates(targets, sample)
         W = m.word(cand)
-        mean = torch.cat([p.view(n, L, -1).mean(1).repeat_interleave(L, 0) for (n, L), p in zip(groups, x.split([n * L for n, L in groups]))])
+        mean = means(x, groups).repeat_interleave(torch.tensor([L for n, L in groups for _ in range(n)]), 0)
         out = []
         for i, (h, lin, norm) in enumerate(((x[at], s.own, s.n1), (mean[at], s.mean, s.n2))):
             z = F.linear(norm(F.gelu(lin(h))), W).float() + (s.bias[i, cand] - logq)
@@ -209,13 +222,13 @@ def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79, trust=None):
     low = Y < 0.3                                          # labelled negatives stay negatives
     M[A[low], B[low]] = False; M[B[low], A[low]] = False
     i, j = torch.cat([A[pos], B[pos]]), torch.cat([B[pos], A[pos]])
+    out = M[i]
     if trust:
-        known = torch.zeros(N, N, dtype=torch.bool)
+        known = torch.zeros_like(M)
         known[A[low], B[low]] = True; known[B[low], A[low]] = True
-        out = M[i] | (~known[i] & (S.detach()[i] > trust * S.detach()[i, j][:, None]))
-        return cosent, F.softplus(torch.logsumexp((S[i] * scale).masked_fill(out, -1e9), 1) - S[i, j] * scale).mean()
-    lse = torch.logsumexp((S * scale).masked_fill(M, -1e9), 1)
-    return cosent, F.softplus(lse[i] - S[i, j] * scale).mean()
+        out |= ~known[i] & (S.detach()[i] > trust * S.detach()[i, j][:, None])
+    lse = torch.logsumexp((S[i] * scale).masked_fill(out, -1e9), 1)
+    return cosent, F.softplus(lse - S[i, j] * scale).mean()
 
 
 def run(rank, a):
@@ -240,7 +253,7 @@ def run(rank, a):
             guess.load_state_dict(ck["guess"])
         if "opt" in ck and not a.fresh_opt:
             opt.load_state_dict(ck["opt"])
-    sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng, f"{a.cache}/near-{n}.npz") for n in conf}
+    sets = {n: PairSet(f"{a.cache}/pairs-{n}.npz", rng, f"{a.cache}/near-{n}.npz" if a.hard else None) for n in conf}
     augment = Augment(a.data, rng, a.aug)
     names, w = list(conf), np.array([conf[n][0] for n in conf], float)
     w /= w.sum()
@@ -255,6 +268,14 @@ def run(rank, a):
         torch.save({"model": m.state_dict(), "ema": ema, "opt": opt.state_dict(), "step": step} |
                    ({"guess": guess.state_dict()} if guess else {}), path + ".tmp")
         os.replace(path + ".tmp", path)
+
+    def tally(name, first, second, size, tokens):
+        """What the log says of a set: its batches, both losses, and pairs (of the text: pieces)."""
+        nonlocal toks
+        toks += tokens
+        st = stat.setdefault(name, [0, 0.0, 0.0, 0])
+        for k, x in enumerate((1, float(first.detach()), float(second.detach()), size)):
+            st[k] += x
 
     while True:
         pause()
@@ -279,14 +300,14 @@ def run(rank, a):
             e = embed(m, augment(seqs), a.drop)
         c, i = losses(e.float(), A, B, Y, grp, conf[n][4] if len(conf[n]) > 4 else 20.0, trust=0.95 if hard else None)
         wc = conf[n][3] if len(conf[n]) > 3 else 1.0
-        loss = a.pairs_weight * (wc * c + conf[n][1] * i)
+        loss = wc * c + conf[n][1] * i
         loss.backward()
+        tally(n, c, i, len(A), sum(map(len, seqs)))
         if guess:
             with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
                 own, mean, k = guess(m, text, a.text_tokens, a.drop, a.sample)
             (own + a.bag * mean).backward()
-            toks += k
-            st = stat.setdefault("text", [0, 0.0, 0.0, 0]); st[0] += 1; st[1] += float(own.detach()); st[2] += float(mean.detach()); st[3] += k
+            tally("text", own, mean, k, k)
         if a.world > 1:
             flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params])
             dist.all_reduce(flat)
@@ -301,8 +322,6 @@ def run(rank, a):
         step += 1
         d = min(a.ema, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(ema.values()), list(m.state_dict().values()), 1 - d)
-        toks += sum(map(len, seqs))
-        st = stat.setdefault(n, [0, 0.0, 0.0, 0]); st[0] += 1; st[1] += float(c.detach()); st[2] += float(i.detach()); st[3] += len(A)
         if rank == 0:
             if step % 25 == 0:
                 print(f"step {step} min {(time.time() - t0) / 60:.1f} lr {lr:.1e} tok/s {a.world * toks / (time.time() - log):.0f} | " +
@@ -332,7 +351,7 @@ if __name__ == "__main__":
     p.add_argument("--world", type=int, default=2); p.add_argument("--port", type=int, default=29511)
     p.add_argument("--text", help="npz of cut_ids.py: masked language modelling in every step"); p.add_argument("--text-tokens", type=int, default=8000)
     p.add_argument("--hide", type=float, default=0.2); p.add_argument("--bag", type=float, default=0.5, help="weight of the guess from the sentence's mean")
-    p.add_argument("--sample", type=int, default=6000); p.add_argument("--pairs-weight", type=float, default=1.0)
+    p.add_argument("--sample", type=int, default=6000)
     p.add_argument("--hard", type=float, default=0.0, help="share of the batches made of neighbours, where neighbours.py has run")
     p.add_argument("--bf16", action="store_true", help="matrix products in bf16, several times faster where the CPU has it")
     p.add_argument("--seed", type=int, default=1); p.add_argument("--limit", type=int, default=1200)
