@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use zhida::eval::dataset::{self, LabelledQuery};
-use zhida::kb::formats;
 use zhida::text::Normalized;
 
-use crate::support::repository;
+use crate::support::{labelled_corpus, repository};
 
 const SETS: [(&str, usize, usize); 5] = [
     ("shop", 150, 400),
@@ -29,7 +27,7 @@ fn background() -> Vec<String> {
 #[test]
 fn knowledge_bases_and_query_sets_are_large_and_varied_enough() {
     for (name, entries, queries) in SETS {
-        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+        let (base, set) = labelled_corpus(name);
         assert!(base.entries().len() >= entries, "{name} has {} entries", base.entries().len());
         for entry in base.entries() {
             assert!(
@@ -40,8 +38,6 @@ fn knowledge_bases_and_query_sets_are_large_and_varied_enough() {
             );
             assert!(entry.answer.chars().count() >= 30, "{name}: the answer of {} is too short", entry.id);
         }
-        let set =
-            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
         assert!(set.len() >= queries, "{name} has {} queries", set.len());
         let outside = set.iter().filter(|query| !query.expect.is_inside()).count();
         assert!(outside * 10 >= set.len() * 3, "{name}: {outside} of {} outside", set.len());
@@ -71,14 +67,12 @@ fn no_query_stands_in_its_knowledge_base_or_in_the_background() {
     let background: HashSet<String> = strangers.iter().map(|text| Normalized::new(text).exact).collect();
     assert!(background.len() + 5 >= strangers.len(), "the background repeats itself");
     for (name, ..) in SETS {
-        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
+        let (base, set) = labelled_corpus(name);
         let phrasings: HashSet<String> = base
             .entries()
             .iter()
             .flat_map(|entry| entry.phrasings().map(|text| Normalized::new(text).exact))
             .collect();
-        let set: Vec<LabelledQuery> =
-            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
         let mut seen = HashSet::new();
         for query in set {
             let key = Normalized::new(&query.text).exact;
@@ -96,9 +90,7 @@ fn no_query_stands_in_its_knowledge_base_or_in_the_background() {
 fn the_sets_of_details_are_of_one_shape() {
     let mut asked: HashSet<String> = HashSet::new();
     for (name, entries) in [("details", 101), ("details-unseen", 160)] {
-        let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
-        let set =
-            dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
+        let (base, set) = labelled_corpus(name);
         assert_eq!((base.entries().len(), set.len()), (entries, 2 * entries));
         for query in &set {
             let same = query.tags[0] == "same";

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use zhida::decide::policy::DEFAULT_MAX_WRONG;
 use zhida::decide::{Decision, Generation, Reason};
 use zhida::engine::{Engine, Options};
-use zhida::eval::dataset::{self, LabelledQuery};
+use zhida::eval::dataset::LabelledQuery;
 use zhida::kb::{KnowledgeBase, formats};
 use zhida::release::{Build, Labelled, Release, Teachers};
 use zhida::text::AuthoredLexicon;
 
-use crate::support::{SMALL_KB, repository, run, stderr, stdout, zhida};
+use crate::support::{SMALL_KB, labelled_corpus, run, stderr, stdout, zhida};
 
 /// A lexical-only release.
 fn release(base: &KnowledgeBase, labelled: &[Labelled]) -> Arc<Release> {
@@ -22,19 +22,12 @@ fn release(base: &KnowledgeBase, labelled: &[Labelled]) -> Arc<Release> {
     Arc::new(build.temporary().unwrap())
 }
 
-fn corpus(name: &str) -> (KnowledgeBase, Vec<LabelledQuery>) {
-    let base = formats::read(&repository(&format!("corpora/{name}.kb.jsonl"))).unwrap();
-    let queries =
-        dataset::read(&repository(&format!("corpora/{name}.queries.jsonl")), base.entries()).unwrap();
-    (base, queries)
-}
-
 const FIRST: Options<'_> =
     Options { generation: Generation::One, filter: None, now: time::macros::datetime!(2026-01-01 0:00 UTC) };
 
 #[test]
 fn an_entry_keeps_a_goal_of_its_own() {
-    let (base, queries) = corpus("shop");
+    let (base, queries) = labelled_corpus("shop");
     let before = Engine::new(release(&base, &[]), 0.3);
     let confident = |engine: &Engine, text: &str| {
         let outcome = engine.answer(text, FIRST).unwrap();
@@ -76,7 +69,7 @@ fn an_entry_keeps_a_goal_of_its_own() {
 
 #[test]
 fn labelled_questions_teach_the_calibration() {
-    let (base, queries) = corpus("bank");
+    let (base, queries) = labelled_corpus("bank");
     let labelled = |right: &dyn Fn(&LabelledQuery) -> bool| -> Vec<Labelled> {
         let ids = |query: &LabelledQuery| if right(query) { query.expect.ids().to_vec() } else { Vec::new() };
         queries.iter().map(|query| Labelled { text: query.text.clone(), right: ids(query) }).collect()
@@ -203,7 +196,7 @@ async fn a_goal_set_over_http_is_kept_and_named() {
 fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
     // `details` was at hand when the lists of contrasts were written, `details-unseen` was not.
     for (name, most) in [("details", 0.1), ("details-unseen", 0.35)] {
-        let (base, queries) = corpus(name);
+        let (base, queries) = labelled_corpus(name);
         let engine = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
         let changed: Vec<&str> = queries
             .iter()
@@ -221,7 +214,7 @@ fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
 
 #[test]
 fn words_that_authors_tell_apart_are_told_apart() {
-    let (base, _) = corpus("details-unseen");
+    let (base, _) = labelled_corpus("details-unseen");
     let lines = "{\"contrast\":[\"厨余垃圾\",\"装修垃圾\"]}\n{\"contrast\":[\"门禁卡\",\"停车卡\"]}\n\
         {\"synonyms\":[\"门禁卡\",\"梯控卡\"]}";
     let lexicon = AuthoredLexicon::read("words", lines.as_bytes()).unwrap();

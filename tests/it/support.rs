@@ -40,6 +40,14 @@ pub const SMALL_KB: &str = concat!(
     "\n",
 );
 
+/// A knowledge base in `corpora/` and its labelled questions.
+pub fn labelled_corpus(name: &str) -> (zhida::kb::KnowledgeBase, Vec<zhida::eval::dataset::LabelledQuery>) {
+    let file = |what: &str| repository(&format!("corpora/{name}.{what}.jsonl"));
+    let base = zhida::kb::formats::read(&file("kb")).unwrap();
+    let queries = zhida::eval::dataset::read(&file("queries"), base.entries()).unwrap();
+    (base, queries)
+}
+
 /// The release of a knowledge base in `corpora/`, made once per test run.
 pub fn corpus(name: &str) -> std::sync::Arc<zhida::release::Release> {
     use std::collections::HashMap;
