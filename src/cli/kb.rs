@@ -10,7 +10,7 @@ mod rule_test;
 mod signed;
 mod tokens;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, Files, hub};
 use crate::error::{Error, Result};
 use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity};
 use crate::kb::diff::Diff;
@@ -373,7 +373,7 @@ fn publish(
         )));
     };
     if let (None, Some(encoder)) = (&common.model, &encoder) {
-        tell_of_another_model(&shelf, before, encoder);
+        tell_of_another_model(&shelf, &common.models(), before, encoder);
     }
     say!("{}", published.number);
     eprintln!(
@@ -387,18 +387,27 @@ fn publish(
 }
 
 /// An adapted model is chosen by hand; whoever forgets it shall know.
-fn tell_of_another_model(shelf: &Shelf, before: Option<u32>, encoder: &Encoder) {
+fn tell_of_another_model(shelf: &Shelf, models: &Path, before: Option<u32>, encoder: &Encoder) {
     let manifest = before.and_then(|number| Manifest::read(&shelf.release_folder(number)).ok());
     let Some(Manifest { number, model: Some(model), .. }) = manifest else { return };
-    if model.id != encoder.manifest().id {
-        eprintln!(
-            "{}: release {number} was made with model {}, this one with {}; to keep that model, publish with `--model {}`",
-            shelf.name(),
-            model.id,
-            encoder.manifest().id,
-            model.id
-        );
+    if model.id == encoder.manifest().id {
+        return;
     }
+    // The model inside an older binary is nowhere to be had.
+    let at_hand = hub::fetched(models).is_ok_and(|folders| {
+        folders.iter().any(|folder| Files::peek(folder).is_some_and(|id| id == model.id))
+    });
+    let keep = if at_hand {
+        format!("; to keep that model, publish with `--model {}`", model.id)
+    } else {
+        String::new()
+    };
+    eprintln!(
+        "{}: release {number} was made with model {}, this one with {}{keep}",
+        shelf.name(),
+        model.id,
+        encoder.manifest().id
+    );
 }
 
 fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {

@@ -329,7 +329,7 @@ struct Header {
 }
 
 /// What the operator can do about a release that this zhida does not open.
-fn mend(kb: &str, number: u32) -> String {
+pub(crate) fn mend(kb: &str, number: u32) -> String {
     format!(
         "run `zhida kb publish --kb {kb} --release {number}` to publish what is in it once more, in a release that fits (the draft stays as it is)"
     )

@@ -13,7 +13,7 @@ use super::{Shelf, Store};
 use crate::encoder::{Encoder, Files, hub};
 use crate::engine::replay;
 use crate::error::{Error, Result};
-use crate::release::{Manifest, Model, Release};
+use crate::release::{Manifest, Model, Release, mend};
 
 /// Where releases get their models from.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Models {
                 let manifest = Manifest::read(&release)?;
                 match &manifest.model {
                     None => None,
-                    Some(model) => Some(self.find(folder, &release, &manifest.kb, model)?),
+                    Some(model) => Some(self.find(folder, &release, &manifest, model)?),
                 }
             }
         };
@@ -120,7 +120,13 @@ impl Models {
         encoder
     }
 
-    fn find(&self, models: &Path, release: &Path, kb: &str, wanted: &Model) -> Result<Arc<Encoder>> {
+    fn find(
+        &self,
+        models: &Path,
+        release: &Path,
+        manifest: &Manifest,
+        wanted: &Model,
+    ) -> Result<Arc<Encoder>> {
         if let Source::Named { open, .. } = &self.source {
             let open = open.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = open.get(&wanted.fingerprint).and_then(Weak::upgrade)
@@ -158,8 +164,9 @@ impl Models {
         Err(Error::release(
             release,
             format!(
-                "holds vectors of model {wanted}, which is neither the one in this binary nor below {}{seen}; put the model's folder there, or run `zhida kb publish --kb {kb}` to make a release with the model that is here, or `zhida kb rollback --kb {kb} N`",
-                models.display()
+                "holds vectors of model {wanted}, which is neither the one in this binary nor below {}{seen}; put the model's folder there, or {}",
+                models.display(),
+                mend(&manifest.kb, manifest.number)
             ),
         ))
     }
