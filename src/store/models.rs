@@ -164,9 +164,10 @@ impl Models {
         Err(Error::release(
             release,
             format!(
-                "holds vectors of model {wanted}, which is neither the one in this binary nor below {}{seen}; put the model's folder there, or {}",
+                "holds vectors of model {wanted}, which is neither the one in this binary nor below {}{seen}; put the model's folder there, or {}, or go back to another release with `zhida kb rollback --kb {} N`",
                 models.display(),
-                mend(&manifest.kb, manifest.number)
+                mend(&manifest.kb, manifest.number),
+                manifest.kb
             ),
         ))
     }

@@ -238,7 +238,7 @@ fn an_adapted_model_is_better_published_served_and_rolled_back() {
     let output = desk.zhida(&asked);
     let said = stderr(&output);
     assert!(!output.status.success(), "{said}");
-    for part in ["releases/2", "t-1", adapted.fingerprint(), "kb publish --kb t", "rollback"] {
+    for part in ["releases/2", "t-1", adapted.fingerprint(), "kb publish --kb t --release 2", "rollback"] {
         assert!(said.contains(part), "{part:?} is missing in: {said}");
     }
 }
