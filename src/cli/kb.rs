@@ -20,7 +20,7 @@ use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
-use crate::encoder::{Encoder, Files, hub};
+use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
 use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity};
 use crate::kb::diff::Diff;
@@ -394,9 +394,7 @@ fn tell_of_another_model(shelf: &Shelf, models: &Path, before: Option<u32>, enco
         return;
     }
     // The model inside an older binary is nowhere to be had.
-    let at_hand = hub::fetched(models).is_ok_and(|folders| {
-        folders.iter().any(|folder| Files::peek(folder).is_some_and(|id| id == model.id))
-    });
+    let at_hand = hub::named(models, &model.id).is_ok_and(|folders| !folders.is_empty());
     let keep = if at_hand {
         format!("; to keep that model, publish with `--model {}`", model.id)
     } else {

@@ -112,6 +112,13 @@ pub fn fetched(models: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
+/// The folders among [`fetched`] whose model has this name.
+pub fn named(models: &Path, id: &str) -> Result<Vec<PathBuf>> {
+    let mut folders = fetched(models)?;
+    folders.retain(|folder| Files::peek(folder).is_some_and(|name| name == id));
+    Ok(folders)
+}
+
 /// Tells zhida's listener what hf-hub reports.
 struct Report<'a> {
     file: &'static str,

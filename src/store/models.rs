@@ -145,10 +145,7 @@ impl Models {
             return Encoder::of(built_in, Path::new("built-in"), None).map(|encoder| self.shared(encoder));
         }
         let mut others = Vec::new();
-        for folder in hub::fetched(models)? {
-            if Files::peek(&folder).is_none_or(|id| id != wanted.id) {
-                continue;
-            }
+        for folder in hub::named(models, &wanted.id)? {
             match Files::read(&folder) {
                 Ok(files) if is_wanted(&files, &folder) => {
                     return Encoder::of(files, &folder, None).map(|encoder| self.shared(encoder));
