@@ -73,9 +73,20 @@ pub enum Error {
         current: Option<i64>,
     },
 
+    /// The caller must say that it is meant.
+    #[error("this removes {removed} of {entries} entries of knowledge base {kb}")]
+    Unconfirmed {
+        /// The knowledge base.
+        kb: String,
+        /// Entries that would go.
+        removed: usize,
+        /// Entries that are there.
+        entries: usize,
+    },
+
     /// The caller must choose between two entries.
     #[error(
-        "{field} of entry {entry:?}: {text:?} belongs to entry {owner:?} already; remove it from one of them"
+        "{field} of entry {entry:?}: {text:?} belongs to entry {owner:?} ({question}) already; remove it from one of them"
     )]
     Taken {
         /// The entry that was to be changed.
@@ -86,6 +97,8 @@ pub enum Error {
         text: String,
         /// The entry that has it.
         owner: String,
+        /// Its standard question.
+        question: String,
     },
 
     /// The caller named an entry that does not exist.

@@ -63,8 +63,31 @@ pub struct Report {
     /// How many phrasings of these entries were asked; `None` when they are
     /// too many for a publication.
     pub asked: Option<usize>,
+    /// What customers get from now on against what they got before; `None` at
+    /// the first publication, and when that can no longer be read.
+    pub changes: Option<Changes>,
     /// What the labelled questions say; `None` without any, or with nothing to compare with.
     pub comparison: Option<Comparison>,
+}
+
+/// How many entries a publication changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Entries that customers did not get before.
+    pub added: usize,
+    /// Entries that say something else.
+    pub changed: usize,
+    /// Entries that customers get no more.
+    pub removed: usize,
+    /// Entries that stay as they are.
+    pub unchanged: usize,
+}
+
+impl Changes {
+    fn of(diff: &Diff) -> Self {
+        let Diff { added, removed, changed, unchanged } = diff;
+        Self { added: added.len(), changed: changed.len(), removed: removed.len(), unchanged: *unchanged }
+    }
 }
 
 /// The labelled questions, asked of two releases.
@@ -128,6 +151,11 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     let report = RefCell::new(&mut report);
     let review = |base: &KnowledgeBase, folder: &Path| {
         let mut report = report.borrow_mut();
+        // What can no longer be read cannot be compared with.
+        report.changes = shelf.served().ok().flatten().map(|served| {
+            let enabled: Vec<Entry> = base.enabled().cloned().collect();
+            Changes::of(&Diff::between(served.entries(), &enabled))
+        });
         let news = news(shelf, base)?;
         let of_news = || base.enabled().zip(&news).filter(|(_, new)| **new).map(|(entry, _)| entry);
         let count = of_news().map(|entry| 1 + entry.similar.len()).sum();

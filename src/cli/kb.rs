@@ -1,11 +1,16 @@
 //! `zhida kb`: how does a spreadsheet become what is served?
 
+mod changes;
+mod confirm;
+mod delete;
 mod entry;
+mod export;
 mod gc;
 mod history;
 mod import;
 mod lexicon;
 mod queries;
+mod restore;
 mod rule_test;
 mod signed;
 mod tokens;
@@ -18,16 +23,16 @@ use serde_json::json;
 
 use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::{Common, file_named, progress, read_with_lexicon};
+use super::{Common, file_named, language, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
-use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity};
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, subjects};
+use crate::kb::KnowledgeBase;
 use crate::kb::diff::Diff;
-use crate::kb::{KnowledgeBase, formats};
-use crate::publish::{self, Outcome, Side};
+use crate::publish::{self, Changes, Outcome, Side};
 use crate::release::Manifest;
-use crate::store::{Models, Shelf, Store};
+use crate::store::{Models, Restored, Shelf, Store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -81,14 +86,8 @@ enum Command {
     },
     /// Show or change one entry; customers get a change at once.
     Entry(entry::Args),
-    /// Write the draft to a file.
-    Export {
-        #[command(flatten)]
-        place: Place,
-        /// The file; its ending (.jsonl, .csv, .xlsx) says the format.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    /// Write the draft, or what a release holds, to a file.
+    Export(export::Args),
     /// Show or change the words that a knowledge base adds: user dictionary,
     /// synonyms, stop words, protected terms, background questions.
     Lexicon {
@@ -168,6 +167,10 @@ enum Command {
         #[arg(value_name = "N")]
         number: u32,
     },
+    /// Make the draft what a release holds, lexicon included; what is served stays.
+    Restore(restore::Args),
+    /// Remove a knowledge base: draft, history and releases.
+    Delete(delete::Args),
 }
 
 /// Warnings that a publication prints; `kb check` prints all.
@@ -234,7 +237,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             publish(common, kb, signed, *release, *force)
         }
         Command::Entry(args) => entry::run(args),
-        Command::Export { place, out } => export(&place.shelf()?, out),
+        Command::Export(args) => export::run(args),
         Command::Lexicon { place, action } => {
             lexicon::run(place.shelf()?, action.as_ref().unwrap_or(&lexicon::Action::Show))
         }
@@ -250,6 +253,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Rollback { place, signed, number } => {
             rollback(&place.shelf()?.signed(signed.signature()?), *number)
         }
+        Command::Restore(args) => restore::run(args),
+        Command::Delete(args) => delete::run(args),
     }
 }
 
@@ -257,7 +262,7 @@ fn list(store: &Store) -> Result<ExitCode> {
     for name in store.names()? {
         let shelf = store.shelf(&name)?;
         let current =
-            shelf.current()?.map_or_else(|| "not published".to_owned(), |number| format!("release {number}"));
+            shelf.current()?.map_or_else(|| either!("not published", "未发布"), |number| either!("release {number}", "版本 {number}"));
         say!("{name}\t{current}");
     }
     Ok(ExitCode::SUCCESS)
@@ -268,13 +273,6 @@ fn goal(shelf: &Shelf, default: bool, max_wrong: Option<f64>) -> Result<ExitCode
         shelf.set_goal(max_wrong)?;
     }
     say!("{}", shelf.goal_or(DEFAULT_MAX_WRONG)?);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn export(shelf: &Shelf, out: &std::path::Path) -> Result<ExitCode> {
-    let base = shelf.draft()?;
-    formats::write(&base, out)?;
-    eprintln!("{}: {} entries written to {}", shelf.name(), base.entries().len(), out.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -291,23 +289,28 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
     if as_json {
         let report = json!({
             "kb": kb, "entries": base.entries().len(), "phrasings": base.phrasing_count(),
-            "errors": errors, "warnings": warnings, "infos": infos, "findings": findings,
+            "errors": errors, "warnings": warnings, "infos": infos, "findings": crate::kb::check::told(&findings, &base),
         });
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("check", e))?);
     } else {
         for finding in &findings {
-            say!("{}", in_words(finding));
+            say!("{}", in_words(finding, &base));
         }
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
     Ok(if errors > 0 || strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn in_words(finding: &Finding) -> String {
+/// A finding for authors, with the questions of the entries that it names.
+fn in_words(finding: &Finding, base: &KnowledgeBase) -> String {
     let entries: Vec<&str> = finding.entries.iter().map(|id| id.0.as_str()).collect();
     let score = finding.score.map_or_else(String::new, |score| format!("（{score:.3}）"));
+    let named: String = subjects(finding, base)
+        .iter()
+        .map(|one| format!("\n    {}：第 {} 条“{}”", one.id, one.number, one.question))
+        .collect();
     format!(
-        "{} {} [{}] {}{score}\n    → {}",
+        "{} {} [{}] {}{score}{named}\n    → {}",
         finding.severity.chinese(),
         finding.code,
         entries.join(", "),
@@ -347,28 +350,44 @@ fn publish(
         )
     })?;
     let Some(outcome) = outcome else {
-        eprintln!("{kb}: stopped; nothing was published");
+        eprintln!("{}", either!("{kb}: stopped; nothing was published", "{kb}：已停止，没有发布任何内容"));
         return Ok(ExitCode::from(INTERRUPTED));
     };
     drop(bars);
     let (Outcome::Published(_, report) | Outcome::Refused(report)) = &outcome;
-    for finding in report.errors.iter().chain(report.warnings.iter().take(WARNED)) {
-        eprintln!("{}", in_words(finding));
+    if !(report.errors.is_empty() && report.warnings.is_empty()) {
+        language::go_on_in_chinese();
+        let (base, _) = shelf.content(release)?;
+        for finding in report.errors.iter().chain(report.warnings.iter().take(WARNED)) {
+            eprintln!("{}", in_words(finding, &base));
+        }
     }
     if report.warnings.len() > WARNED {
         eprintln!("…… 另有 {} 个警告，见 zhida kb check --kb {kb}", report.warnings.len() - WARNED);
     }
     if matches!(outcome, Outcome::Published(..)) && report.asked.is_none() {
-        eprintln!("改动的问法太多，发布时没有逐条自测；请运行 zhida kb check --kb {kb}");
+        eprintln!(
+            "{}",
+            either!(
+                "too many phrasings have changed to ask them all while publishing; run `zhida kb check --kb {kb}`",
+                "改动的问法太多，发布时没有逐条自测；请运行 zhida kb check --kb {kb}"
+            )
+        );
     }
     let regressed = report.comparison.as_ref().is_some_and(|comparison| {
         queries::tell(comparison);
         comparison.regressed
     });
+    let report_changes = report.changes;
     let Outcome::Published(published, _) = outcome else {
-        let worse = if regressed { " and answers the labelled questions worse, beyond chance" } else { "" };
-        return Err(Error::Refused(format!(
+        let worse = if regressed {
+            either!(" and answers the labelled questions worse, beyond chance", "，而且标注问题答得比现在差，超出偶然")
+        } else {
+            String::new()
+        };
+        return Err(Error::Refused(either!(
             "{kb} has {} errors{worse}, and is not published; mend it, or publish all the same with --force --reason TEXT",
+            "{kb} 有 {} 个错误{worse}，没有发布；请先改正，或说明理由强行发布：--force --reason 理由",
             report.errors.len()
         )));
     };
@@ -377,12 +396,35 @@ fn publish(
     }
     say!("{}", published.number);
     eprintln!(
-        "{kb}: release {} published in {:.1} s, {} vectors reused, {} made",
-        published.number,
-        start.elapsed().as_secs_f64(),
-        published.built.reused,
-        published.built.embedded
+        "{}",
+        either!(
+            "{kb}: release {} published in {:.1} s, {} vectors reused, {} made",
+            "{kb}：版本 {} 已发布，用时 {:.1} 秒，沿用向量 {} 个，新算 {} 个",
+            published.number,
+            start.elapsed().as_secs_f64(),
+            published.built.reused,
+            published.built.embedded
+        )
     );
+    if let Some(Changes { added, changed, removed, .. }) = report_changes {
+        eprintln!(
+            "{}",
+            either!(
+                "{kb}: for customers {added} entries are new, {changed} changed, {removed} gone",
+                "{kb}：对顾客来说，新增 {added} 个条目，修改 {changed} 个，减少 {removed} 个"
+            )
+        );
+        if let (Some(before), true) = (before, removed > 0) {
+            eprintln!(
+                "{}",
+                either!(
+                    "`zhida kb diff --kb {kb} {before} {}` names them; `zhida kb rollback --kb {kb} {before}` brings them back",
+                    "具体是哪些：zhida kb diff --kb {kb} {before} {}；要让它们回来：zhida kb rollback --kb {kb} {before}",
+                    published.number
+                )
+            );
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -396,15 +438,19 @@ fn tell_of_another_model(shelf: &Shelf, models: &Path, before: Option<u32>, enco
     // The model inside an older binary is nowhere to be had.
     let at_hand = hub::named(models, &model.id).is_ok_and(|folders| !folders.is_empty());
     let keep = if at_hand {
-        format!("; to keep that model, publish with `--model {}`", model.id)
+        either!("; to keep that model, publish with `--model {}`", "；要沿用原来的模型，请用 --model {} 发布", model.id)
     } else {
         String::new()
     };
     eprintln!(
-        "{}: release {number} was made with model {}, this one with {}{keep}",
-        shelf.name(),
-        model.id,
-        encoder.manifest().id
+        "{}",
+        either!(
+            "{}: release {number} was made with model {}, this one with {}{keep}",
+            "{}：版本 {number} 用的模型是 {}，这一版是 {}{keep}",
+            shelf.name(),
+            model.id,
+            encoder.manifest().id
+        )
     );
 }
 
@@ -418,18 +464,22 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
         let manifest = Manifest::read(&shelf.release_folder(number));
         if !as_json {
             let mark = if is_current { '*' } else { ' ' };
-            let forced = if record.forced { ", forced" } else { "" };
-            let reason = record.reason.as_deref().map_or_else(String::new, |why| format!("（{why}）"));
+            let forced = if record.forced { either!(", forced", "，强行发布") } else { String::new() };
+            let reason = record.reason.as_deref().map_or_else(String::new, |why| either!(" ({why})", "（{why}）"));
             match &manifest {
                 Ok(manifest) => say!(
-                    "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}\tby {}{forced}{reason}",
-                    moment(manifest.created)?,
-                    manifest.entries,
-                    manifest.phrasings,
-                    manifest.model.as_ref().map_or("no model", |model| model.id.as_str()),
-                    record.author
+                    "{}",
+                    either!(
+                        "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}\tby {}{forced}{reason}",
+                        "{mark} {number}\t{}\t{} 个条目\t{} 个问法\t{}\t{}{forced}{reason}",
+                        moment(manifest.created)?,
+                        manifest.entries,
+                        manifest.phrasings,
+                        manifest.model.as_ref().map_or("-", |model| model.id.as_str()),
+                        record.author
+                    )
                 ),
-                Err(e) => say!("{mark} {number}\tcannot be read: {e}"),
+                Err(e) => say!("{}", either!("{mark} {number}\tcannot be read: {e}", "{mark} {number}\t读不出来：{e}")),
             }
             continue;
         }
@@ -464,56 +514,66 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         say!("{}", serde_json::to_string_pretty(&found).map_err(|e| Error::internal("diff", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    print_diff(&found.entries, usize::MAX);
+    changes::print(&found.entries, usize::MAX);
     lexicon::print_changes(&found.lexicon);
     if let Some(comparison) = &found.queries {
         queries::tell(comparison);
     }
-    let Diff { added, removed, changed, unchanged } = &found.entries;
-    let words = &found.lexicon;
+    let (counted, words) = (changes::counted(&found.entries), &found.lexicon);
     eprintln!(
-        "{}: {} added, {} removed, {} changed, {unchanged} unchanged from {before} to {after}; lexicon: {} added, {} removed, {} changed",
-        shelf.name(),
-        added.len(),
-        removed.len(),
-        changed.len(),
-        words.added.len(),
-        words.removed.len(),
-        words.changed.len(),
+        "{}",
+        either!(
+            "{}: {counted} from {before} to {after}; lexicon: {} added, {} removed, {} changed",
+            "{}：从 {before} 到 {after}：{counted}；词表新增 {} 行，删除 {} 行，修改 {} 行",
+            shelf.name(),
+            words.added.len(),
+            words.removed.len(),
+            words.changed.len(),
+        )
     );
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints what has changed, at most so many entries of each kind.
-fn print_diff(diff: &Diff, most: usize) {
-    for (mark, entries) in [("+", &diff.added), ("-", &diff.removed)] {
-        for entry in entries.iter().take(most) {
-            say!("{mark} [{}] {}", entry.id, entry.question);
-        }
-        if entries.len() > most {
-            say!("{mark} …… 另有 {} 条", entries.len() - most);
-        }
-    }
-    for entry in diff.changed.iter().take(most) {
-        say!("~ [{}] {}", entry.id, entry.question);
-        for change in &entry.fields {
-            say!("    {}: {} → {}", change.field, change.before, change.after);
-        }
-    }
-    if diff.changed.len() > most {
-        say!("~ …… 另有 {} 条", diff.changed.len() - most);
-    }
 }
 
 fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {
     let start = Instant::now();
-    let before =
-        shelf.current().ok().flatten().map_or_else(|| "nothing".to_owned(), |number| number.to_string());
+    let nothing = || either!("nothing", "无");
+    let before = shelf.current().ok().flatten().map_or_else(nothing, |number| number.to_string());
     shelf.rollback(number)?;
+    let kb = shelf.name();
     eprintln!(
-        "{}: release {number} is served now (before: {before}), {:.1} ms",
-        shelf.name(),
-        start.elapsed().as_secs_f64() * 1000.0
+        "{}",
+        either!(
+            "{kb}: release {number} is served now (before: {before}), {:.1} ms",
+            "{kb}：现在使用版本 {number}（之前：{before}），{:.1} 毫秒",
+            start.elapsed().as_secs_f64() * 1000.0
+        )
     );
+    // It is served whatever becomes of this comparison.
+    if let Ok(differences) = shelf.draft_against(number)
+        && !differences.is_empty()
+    {
+        eprintln!(
+            "{}",
+            either!(
+                "the draft stays as it was and differs from release {number} ({}): the next publication would bring that back; `zhida kb restore --kb {kb} --release {number}` takes the draft back too",
+                "草稿没有变，和版本 {number} 不同（{}），再次发布就会带回这些改动；要把草稿也恢复：zhida kb restore --kb {kb} --release {number}",
+                counted(&differences)
+            )
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the draft has beyond a release, in few words.
+fn counted(differences: &Restored) -> String {
+    let Diff { added, removed, changed, .. } = &differences.diff;
+    let words = &differences.lexicon;
+    either!(
+        "{} entries more, {} changed, {} missing, {} lines of the lexicon",
+        "多 {} 个条目，改 {} 个，少 {} 个，词表差 {} 行",
+        removed.len(),
+        changed.len(),
+        added.len(),
+        words.added.len() + words.removed.len() + words.changed.len()
+    )
 }

@@ -10,6 +10,9 @@ macro_rules! say {
     };
 }
 
+#[macro_use]
+mod language;
+
 mod adapt;
 mod ask;
 mod bench;
@@ -41,6 +44,9 @@ use crate::store::{Models, Store};
 #[derive(Debug, Parser)]
 #[command(name = "zhida", version, propagate_version = true)]
 struct Cli {
+    /// The language of messages [default: that of the locale].
+    #[arg(long, global = true, value_enum, env = "ZHIDA_LANG", value_name = "LANGUAGE")]
+    lang: Option<language::Language>,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +79,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
+    language::choose(cli.lang);
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
@@ -85,7 +92,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(status) => status,
         Err(e) => {
-            eprintln!("zhida: {e}");
+            eprintln!("zhida: {}", language::error(&e));
             ExitCode::FAILURE
         }
     }

@@ -104,6 +104,10 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     if !(names.is_empty() || names == [DEMO]) {
         return Ok(());
     }
+    // Who has deleted it does not want it back.
+    if store.was_deleted(DEMO)? {
+        return Ok(());
+    }
     let shelf = store.shelf_to_create(DEMO)?.signed(Signature::of("zhida"));
     if shelf.current()?.is_some() {
         return Ok(());

@@ -1,13 +1,15 @@
 //! Which questions are asked, and what would be right?
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::lines::Lines;
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
+use crate::kb::formats::{self, Format, LabelledRow};
 use crate::kb::{Entry, EntryId};
+use crate::text::exact_key;
 
 /// A labelled question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,21 +64,73 @@ impl Expect {
     }
 }
 
-/// Reads a query set and checks it against the entries it is asked of.
+/// Reads a query set and checks it against the entries it is asked of. A file
+/// that is no spreadsheet holds one JSON object a line.
 ///
 /// # Errors
 /// [`crate::error::Error::Corpus`] with every line that is no query or expects
 /// an entry that is not there.
 pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    checked(Lines::read(path)?, entries)
+    let format = Format::of(path).unwrap_or_default();
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    read_bytes(&path.display().to_string(), format, &bytes, entries)
 }
 
 /// As [`read`], from what a file called `name` holds.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(name: &str, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    checked(Lines::of(name, bytes), entries)
+pub fn read_bytes(
+    name: &str,
+    format: Format,
+    bytes: &[u8],
+    entries: &[Entry],
+) -> Result<Vec<LabelledQuery>> {
+    match format {
+        Format::Jsonl => checked(Lines::of(name, bytes), entries),
+        table => of_table(name, table, bytes, entries),
+    }
+}
+
+/// The query set in a table, where an entry may be named by one of its questions.
+fn of_table(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
+    let (rows, mut problems) = formats::labelled(name, format, bytes);
+    let ids: HashMap<&str, &EntryId> = entries.iter().map(|entry| (entry.id.0.as_str(), &entry.id)).collect();
+    let asked: HashMap<String, &EntryId> = entries
+        .iter()
+        .flat_map(|entry| entry.phrasings().map(|text| (exact_key(text), &entry.id)))
+        .collect();
+    let mut queries = Vec::with_capacity(rows.len());
+    for LabelledRow { file, line, column, text, expect, tags } in rows {
+        let mut right: Vec<EntryId> = Vec::new();
+        for wanted in expect {
+            match ids.get(wanted.as_str()).or_else(|| asked.get(&exact_key(&wanted))) {
+                Some(&id) if right.contains(id) => {}
+                Some(&id) => right.push(id.clone()),
+                None => problems.push(Problem {
+                    file: file.clone(),
+                    line,
+                    column,
+                    field: Some("expect".to_owned()),
+                    message: format!("知识库里没有编号或问题是“{wanted}”的条目；不属于知识库的问题，这一格请留空"),
+                }),
+            }
+        }
+        let expect = match (right.pop(), right.is_empty()) {
+            (None, _) => Expect::Outside,
+            (Some(only), true) => Expect::One(only),
+            (Some(last), false) => {
+                right.push(last);
+                Expect::AnyOf(right)
+            }
+        };
+        queries.push(LabelledQuery { text, expect, tags });
+    }
+    if queries.is_empty() && problems.is_empty() {
+        let message = "文件里没有测试问题".to_owned();
+        problems.push(Problem { file: name.to_owned(), line: 0, column: 0, field: None, message });
+    }
+    if problems.is_empty() { Ok(queries) } else { Err(Error::Corpus(problems)) }
 }
 
 fn checked(mut lines: Lines, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {

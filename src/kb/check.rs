@@ -55,6 +55,42 @@ pub struct Finding {
     pub fix: String,
 }
 
+/// An entry that a finding is about, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// Its id.
+    pub id: EntryId,
+    /// Its place in the knowledge base, from 1.
+    pub number: usize,
+    /// Its standard question.
+    pub question: String,
+}
+
+/// The entries that a finding is about, as far as they are there.
+pub fn subjects(finding: &Finding, base: &KnowledgeBase) -> Vec<Subject> {
+    let find = |id: &EntryId| {
+        let number = base.entries().iter().position(|entry| entry.id == *id)?;
+        Some(Subject { id: id.clone(), number: number + 1, question: base.entries()[number].question.clone() })
+    };
+    finding.entries.iter().filter_map(find).collect()
+}
+
+/// A finding as programs get it, with the entries that it is about in words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Told {
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// What [`Finding::entries`] names.
+    pub subjects: Vec<Subject>,
+}
+
+/// Findings with the entries that they are about in words.
+pub fn told(findings: &[Finding], base: &KnowledgeBase) -> Vec<Told> {
+    let tell = |finding: &Finding| Told { finding: finding.clone(), subjects: subjects(finding, base) };
+    findings.iter().map(tell).collect()
+}
+
 /// Every kind of finding with what it means, in Chinese: a list that programs
 /// may rely on. Kinds are added, never renamed.
 pub const CODES: [(&str, &str); 22] = [

@@ -47,6 +47,39 @@ pub struct FieldChange {
     pub before: Value,
     /// Its value in the later state.
     pub after: Value,
+    /// Of a list, the items that only the later state has; empty lists where
+    /// nothing but the order differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added: Option<Vec<Value>>,
+    /// Of a list, the items that only the earlier state has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<Value>>,
+}
+
+impl FieldChange {
+    /// How a field has changed.
+    pub fn of(field: impl Into<String>, before: Value, after: Value) -> Self {
+        let (added, removed) = match (&before, &after) {
+            (Value::Array(old), Value::Array(new)) => (Some(only(new, old)), Some(only(old, new))),
+            (Value::Array(old), Value::Null) => (Some(Vec::new()), Some(old.clone())),
+            (Value::Null, Value::Array(new)) => (Some(new.clone()), Some(Vec::new())),
+            _ => (None, None),
+        };
+        Self { field: field.into(), before, after, added, removed }
+    }
+}
+
+/// The items that `these` have more often than `those`.
+fn only(these: &[Value], those: &[Value]) -> Vec<Value> {
+    let mut rest: Vec<&Value> = those.iter().collect();
+    let is_new = |item: &&Value| match rest.iter().position(|other| other == item) {
+        Some(at) => {
+            rest.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    these.iter().filter(is_new).cloned().collect()
 }
 
 impl Diff {
@@ -91,7 +124,25 @@ fn fields(before: &Entry, after: &Entry) -> Vec<FieldChange> {
         .into_iter()
         .filter_map(|(field, after)| {
             let before = before.get(&field).cloned().unwrap_or_default();
-            (before != after).then_some(FieldChange { field, before, after })
+            (before != after).then(|| FieldChange::of(field, before, after))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_list_only_what_differs_is_told() {
+        let change = FieldChange::of("similar", json!(["甲", "乙", "乙"]), json!(["丙", "乙", "甲", "丁"]));
+        assert_eq!(change.added, Some(vec![json!("丙"), json!("丁")]));
+        assert_eq!(change.removed, Some(vec![json!("乙")]));
+        let order = FieldChange::of("similar", json!(["甲", "乙"]), json!(["乙", "甲"]));
+        assert_eq!((order.added, order.removed), (Some(Vec::new()), Some(Vec::new())));
+        let text = FieldChange::of("answer", json!("旧"), json!("新"));
+        assert_eq!((text.added, text.removed), (None, None));
+    }
 }

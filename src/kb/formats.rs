@@ -5,9 +5,13 @@
 //! author gets all of them at once, each with file, line and column.
 
 mod cells;
+mod claims;
 mod csv;
+mod good;
 mod instant;
 mod jsonl;
+mod labelled;
+mod rejected;
 mod table;
 mod words;
 mod xlsx;
@@ -16,8 +20,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use good::{Rejects, recheck};
 pub use instant::{BEIJING, zone};
+pub use labelled::{LabelledRow, labelled};
+pub use rejected::{RejectedRow, RejectedSheet, rejected, write_rejected};
 use time::UtcOffset;
+
+use self::claims::Claims;
 
 use super::merge::Mode;
 use super::{Entry, EntryId, KnowledgeBase};
@@ -154,6 +163,10 @@ struct Located {
     file: FileName,
     /// Line or sheet row.
     line: usize,
+    /// All rows that speak of it.
+    lines: Vec<usize>,
+    /// Whether it is only here so that its rows are known: it cannot be taken.
+    faulty: bool,
     /// Where each field stands: in characters, or as the number of its cell.
     columns: Arc<Vec<(String, usize)>>,
 }
@@ -227,6 +240,11 @@ impl Incoming {
         Self { located, problems }
     }
 
+    /// How many entries it brings, those with faults included.
+    pub fn len(&self) -> usize {
+        self.located.len()
+    }
+
     /// Whether it brings nothing, not even a fault.
     pub fn is_empty(&self) -> bool {
         self.located.is_empty() && self.problems.is_empty()
@@ -246,17 +264,7 @@ impl Incoming {
         if !problems.is_empty() {
             return Err(faulty(problems));
         }
-        let file: FileName = "现有草稿".into();
-        let columns = Arc::new(Vec::new());
-        let mut all: Vec<Located> = base
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| {
-                let (entry, file, columns) = (entry.clone(), file.clone(), columns.clone());
-                Located { entry, file, line: index + 1, columns }
-            })
-            .collect();
+        let mut all = good::known("现有草稿", &base.entries);
         let places: HashMap<EntryId, usize> =
             all.iter().enumerate().map(|(at, one)| (one.entry.id.clone(), at)).collect();
         for one in located {
@@ -301,10 +309,41 @@ pub fn write(base: &KnowledgeBase, path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Refused`] when a text does not fit into a cell of the format.
 pub fn written(base: &KnowledgeBase, format: Format) -> Result<Vec<u8>> {
+    written_with(base, format, Headings::default())
+}
+
+/// The same; tables get headings in a language.
+///
+/// # Errors
+/// As [`written`].
+pub fn written_with(base: &KnowledgeBase, format: Format, headings: Headings) -> Result<Vec<u8>> {
     match format {
         Format::Jsonl => jsonl::write(base),
-        Format::Csv => csv::write(base),
-        Format::Xlsx => xlsx::write(base),
+        Format::Csv => csv::write(base, headings),
+        Format::Xlsx => xlsx::write(base, headings),
+    }
+}
+
+/// The language of the headings of a table that is written; both are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Headings {
+    /// The names of the fields: `question`, `answer`, …
+    #[default]
+    En,
+    /// 标准问题, 答案, …
+    Zh,
+}
+
+impl std::str::FromStr for Headings {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "en" => Ok(Self::En),
+            "zh" => Ok(Self::Zh),
+            _ => Err("headings are zh or en".to_owned()),
+        }
     }
 }
 
@@ -434,59 +473,9 @@ fn faulty(mut problems: Vec<Problem>) -> Error {
 
 /// Checks what holds between entries.
 fn check(located: &[Located], problems: &mut Vec<Problem>) {
-    let mut ids: HashMap<&EntryId, &Located> = HashMap::new();
-    let mut questions: HashMap<String, &Located> = HashMap::new();
-    let mut keywords: HashMap<String, &Located> = HashMap::new();
-    for one in located {
-        let entry = &one.entry;
-        if let Some(first) = ids.get(&entry.id) {
-            // Ids that were derived are equal because the questions are.
-            problems.push(if entry.id == EntryId::derived(&entry.question) {
-                one.problem(
-                    "question",
-                    format!("问题“{}”在{}已经有了，请合并成一个条目", entry.question, first.place(one)),
-                )
-            } else {
-                one.problem(
-                    "id",
-                    format!("编号“{}”在{}已经用过，每个编号只能用一次", entry.id, first.place(one)),
-                )
-            });
-            continue;
-        }
-        ids.insert(&entry.id, one);
-        alone(one, problems);
-        for (index, text) in entry.phrasings().enumerate() {
-            let field = if index == 0 { "question" } else { "similar" };
-            let key = exact_key(text);
-            if key.is_empty() {
-                problems.push(one.problem(field, format!("问法“{text}”只有标点或空白，请删除或改写")));
-                continue;
-            }
-            // The same question twice in one entry does no harm; `kb check` mentions it.
-            let first = *questions.entry(key).or_insert(one);
-            if first.entry.id != entry.id {
-                let message = format!(
-                    "问法“{text}”在{}的“{}”下已经有了，同一个问题只能属于一个条目",
-                    first.place(one),
-                    first.entry.id
-                );
-                problems.push(one.problem(field, message));
-            }
-        }
-        for keyword in &entry.keywords {
-            let key = exact_key(keyword);
-            if key.is_empty() {
-                problems.push(one.problem("keywords", format!("关键词“{keyword}”只有标点或空白，请删除")));
-                continue;
-            }
-            let first = *keywords.entry(key).or_insert(one);
-            if first.entry.id != entry.id {
-                let message =
-                    format!("关键词“{keyword}”在{}的“{}”下已经有了", first.place(one), first.entry.id);
-                problems.push(one.problem("keywords", message));
-            }
-        }
+    let mut claims = Claims::default();
+    for one in located.iter().filter(|one| !one.faulty) {
+        problems.extend(claims.add(one));
     }
 }
 

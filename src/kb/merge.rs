@@ -30,6 +30,17 @@ impl Mode {
     }
 }
 
+/// An import that takes away this share of the entries …
+pub const MUCH: f64 = 0.2;
+
+/// … and at least so many has to be confirmed.
+pub const SEVERAL: usize = 5;
+
+/// Whether so many of the entries are more than anybody removes by the way.
+pub fn removes_much(entries: usize, removed: usize) -> bool {
+    removed >= SEVERAL && removed as f64 >= MUCH * entries as f64
+}
+
 impl std::str::FromStr for Mode {
     type Err = String;
 

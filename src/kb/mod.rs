@@ -93,6 +93,26 @@ fn yes() -> bool {
 }
 
 impl Entry {
+    /// An entry with nothing but an id, a question and an answer.
+    pub fn of(id: EntryId, question: String, answer: String) -> Self {
+        Self {
+            id,
+            question,
+            similar: Vec::new(),
+            answer,
+            keywords: Vec::new(),
+            rules: Vec::new(),
+            topic: None,
+            tags: Vec::new(),
+            valid_from: None,
+            valid_until: None,
+            answers: BTreeMap::new(),
+            max_wrong: None,
+            related: Vec::new(),
+            enabled: true,
+        }
+    }
+
     /// The standard question followed by the similar ones.
     pub fn phrasings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.question.as_str()).chain(self.similar.iter().map(String::as_str))

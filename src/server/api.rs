@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::error::{Kind, Problem};
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
-use super::{Server, authoring, entries, jobs, words};
+use super::{Server, authoring, entries, jobs, undo, words};
 use crate::decide::Generation;
 use crate::engine::{Engine, Kept, Options, Reply};
 use crate::error::Error;
@@ -39,7 +39,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(answer)
         .merge(batch)
         .merge(entries::routes())
-        .merge(authoring::routes())
+        .merge(authoring::routes()).merge(undo::routes())
         .merge(words::routes())
         .merge(jobs::routes())
         .merge(rest)

@@ -1,8 +1,8 @@
 //! How is a knowledge base as a whole worked on over HTTP?
 //!
-//! What `zhida kb` does: import, export, check, publish, compare, roll back,
-//! history, collection of old releases, labelled questions. Single entries are
-//! in `entries`.
+//! What `zhida kb` does: import, export, check, publish, compare, history,
+//! collection of old releases, labelled questions. Single entries are in
+//! `entries`, what takes something back is in `undo`.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -16,15 +16,15 @@ use utoipa_axum::routes;
 
 use super::Server;
 use super::entries::{encoded, shelf};
-use super::error::{Kind, Problem};
+use super::error::{Fault, Kind, Problem};
 use super::request::{self, asked, fields, format_named};
 use super::signed::signature;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::check::EXPIRY_NOTICE;
 use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Incoming, Reading};
-use crate::kb::merge::Mode;
+use crate::kb::formats::{self, Format, Headings, Incoming, Reading, RejectedSheet, Rejects};
+use crate::kb::merge::{Mode, removes_much};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::publish::{self, Difference, Outcome, Side};
 use crate::store::{Collected, Record, Revision, Served, Shelf};
@@ -32,7 +32,7 @@ use crate::store::{Collected, Record, Revision, Served, Shelf};
 /// The largest file to import, in bytes.
 const IMPORT_BYTES: usize = 64 << 20;
 /// The largest of the other bodies, in bytes.
-const REQUEST_BYTES: usize = 64 << 10;
+pub(super) const REQUEST_BYTES: usize = 64 << 10;
 
 pub(super) fn routes() -> OpenApiRouter<Server> {
     let files = OpenApiRouter::new()
@@ -44,7 +44,6 @@ pub(super) fn routes() -> OpenApiRouter<Server> {
         .routes(routes!(check))
         .routes(routes!(releases, publish_draft))
         .routes(routes!(diff))
-        .routes(routes!(rollback))
         .routes(routes!(history))
         .routes(routes!(goal, set_goal))
         .routes(routes!(collect))
@@ -66,6 +65,13 @@ struct ImportQuery {
     /// Say what would change, and change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Take the rows without faults; the others are in the reply's `rejected`.
+    /// Of two rows with the same phrasing the first is taken.
+    #[serde(default)]
+    good_rows: bool,
+    /// It is meant, even if 5 entries or more and a fifth of all are removed.
+    #[serde(default)]
+    yes: bool,
     /// The zone of dates and times that come without one, as an offset from
     /// UTC such as `+08:00`, which it is without this.
     time_zone: Option<String>,
@@ -83,16 +89,38 @@ struct Imported {
     /// Added, removed and changed entries, field by field.
     #[schema(value_type = Object)]
     diff: Diff,
+    /// With `good_rows` what was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<Rejected>,
+}
+
+/// What was not taken from a file.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Rejected {
+    /// How many entries, or rows that are none.
+    entries: usize,
+    /// Entries of the draft that stay as they were because the row that was to
+    /// take their place is among them.
+    kept: usize,
+    /// Everything that is wrong with them.
+    problems: Vec<Fault>,
+    /// Their rows as they stand in the file, each with the reason: mended, they
+    /// are imported with `mode=update`.
+    sheets: Vec<RejectedSheet>,
 }
 
 /// Import a file into the draft; a new knowledge base is created.
+///
+/// An import that removes 5 entries or more and a fifth of all needs
+/// `yes=true`; without it the reply is 409 and nothing is changed.
 #[utoipa::path(
     post,
     path = "/v1/kbs/{kb}/import",
     params(("kb" = String, Path, description = "The knowledge base."), ImportQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 200, body = Imported),
+        (status = 200, description = "What was changed, or would be in a dry run.", body = Imported),
+        (status = 409, description = "Much would be removed: `removed` says how many entries; send `yes=true` if that is meant.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The file has faults; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -103,7 +131,7 @@ async fn import(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
-    let ImportQuery { format, mode, dry_run, time_zone, ignore_columns } = asked(query)?;
+    let ImportQuery { format, mode, dry_run, good_rows, yes, time_zone, ignore_columns } = asked(query)?;
     let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
         formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
     })?;
@@ -115,14 +143,28 @@ async fn import(
         .author(move |server| {
             let shelf = named(server, &kb)?.signed(signature);
             let reading = Reading { zone, ignore: &ignored, ..Reading::default() };
-            let file = Incoming::of_bytes("import", format_named(&format)?, &bytes, &reading);
+            let format = format_named(&format)?;
+            let file = Incoming::of_bytes("import", format, &bytes, &reading);
             if file.is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
-            let mut diff = Diff::default();
+            let (mut diff, mut rejects) = (Diff::default(), None);
             let change = |draft: KnowledgeBase| {
-                let merged = file.into_base(&draft, mode)?;
+                let merged = if good_rows {
+                    let (merged, handed_back) = file.good_into_base(&draft, mode)?;
+                    if merged.entries().is_empty() {
+                        return Err(Error::Corpus(handed_back.problems));
+                    }
+                    rejects = Some(handed_back);
+                    merged
+                } else {
+                    file.into_base(&draft, mode)?
+                };
                 diff = Diff::between(draft.entries(), merged.entries());
+                let (entries, removed) = (draft.entries().len(), diff.removed.len());
+                if !(yes || dry_run) && removes_much(entries, removed) {
+                    return Err(Error::Unconfirmed { kb: kb.clone(), removed, entries });
+                }
                 Ok(merged)
             };
             if dry_run {
@@ -130,7 +172,13 @@ async fn import(
             } else {
                 shelf.change_draft(change)?;
             }
-            Ok(Json(Imported { dry_run, mode, diff }))
+            let rejected = rejects.map(|rejects: Rejects| Rejected {
+                entries: rejects.entries,
+                kept: rejects.kept,
+                sheets: formats::rejected("import", format, &bytes, &reading, &rejects),
+                problems: rejects.problems.iter().map(Fault::of).collect(),
+            });
+            Ok(Json(Imported { dry_run, mode, diff, rejected }))
         })
         .await
 }
@@ -143,22 +191,27 @@ fn named(server: &Server, kb: &str) -> Result<Shelf, Problem> {
     })
 }
 
-/// In which format the draft is wanted.
+/// In which format the draft or a release is wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ExportQuery {
     /// `jsonl`, `csv` or `xlsx`.
     format: String,
+    /// What this release holds instead of the draft.
+    release: Option<u32>,
+    /// The headings of the columns of `csv` and `xlsx`: `en` (the default) or `zh`.
+    #[serde(default)]
+    headings: Headings,
 }
 
-/// Export the draft as a file.
+/// Export the draft, or what a release holds, as a file.
 #[utoipa::path(
     get,
     path = "/v1/kbs/{kb}/export",
     params(("kb" = String, Path, description = "The knowledge base."), ExportQuery),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -167,12 +220,16 @@ async fn export(
     Path(kb): Path<String>,
     query: Result<Query<ExportQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let ExportQuery { format } = asked(query)?;
+    let ExportQuery { format, release, headings } = asked(query)?;
     server
         .author(move |server| {
-            let base = shelf(server, &kb)?.draft()?;
+            let shelf = shelf(server, &kb)?;
+            let base = match release {
+                None => shelf.draft()?,
+                Some(number) => shelf.authored(number).map_err(refusal)?,
+            };
             let format = format_named(&format)?;
-            let bytes = formats::written(&base, format).map_err(|e| match e {
+            let bytes = formats::written_with(&base, format, headings).map_err(|e| match e {
                 Error::Refused(text) => Problem::new(Kind::InvalidEntry, text),
                 other => other.into(),
             })?;
@@ -217,6 +274,7 @@ async fn check(
             server.jobs().start("check", &kb, move |progress| {
                 let encoder = registry.models().for_building()?;
                 let findings = publish::examine(&shelf, encoder, expiry_days, progress)?;
+                let findings = crate::kb::check::told(&findings, &shelf.draft()?);
                 Ok(json!({"findings": findings}))
             })
         })
@@ -360,41 +418,6 @@ async fn diff(
             let sides = (side("from", &from)?, side("to", &to)?);
             let registry = server.registry();
             Ok(Json(publish::difference(&shelf, registry.models(), sides, registry.default_goal())?))
-        })
-        .await
-}
-
-/// Serve a release that was published before, exactly as it was.
-#[utoipa::path(
-    post,
-    path = "/v1/kbs/{kb}/rollback",
-    params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"release": 3})),
-    responses(
-        (status = 200, description = "It is served now.", body = Releases),
-        (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A publication is running.", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-async fn rollback(
-    State(server): State<Server>,
-    Path(kb): Path<String>,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Json<Releases>, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        release: u32,
-    }
-    let signature = signature(&headers)?;
-    let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
-            shelf.rollback(release).map_err(refusal)?;
-            server.registry().refresh();
-            Ok(Json(Releases { current: shelf.current()?, items: shelf.records()? }))
         })
         .await
 }
@@ -559,11 +582,21 @@ async fn queries(State(server): State<Server>, Path(kb): Path<String>) -> Result
         .await
 }
 
-/// Attach labelled questions (JSONL) in the place of those that are there.
+/// In which format labelled questions come.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AttachQuery {
+    /// `jsonl` (the default), `csv` or `xlsx`; tables have the columns 问题
+    /// (text), 期望 (expect: ids or questions of entries) and 标签 (tags).
+    format: Option<String>,
+}
+
+/// Attach labelled questions in the place of those that are there.
 #[utoipa::path(
     put,
     path = "/v1/kbs/{kb}/queries",
-    params(("kb" = String, Path, description = "The knowledge base.")),
+    params(("kb" = String, Path, description = "The knowledge base."), AttachQuery),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 204, description = "They are attached."),
@@ -573,13 +606,16 @@ async fn queries(State(server): State<Server>, Path(kb): Path<String>) -> Result
 async fn attach(
     State(server): State<Server>,
     Path(kb): Path<String>,
+    query: Result<Query<AttachQuery>, QueryRejection>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
+    let AttachQuery { format } = asked(query)?;
+    let format = format.map_or(Ok(Format::Jsonl), |name| format_named(&name))?;
     let bytes = request::bytes(request, IMPORT_BYTES).await?;
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?;
-            let queries = dataset::read_bytes("queries", &bytes, shelf.draft()?.entries())?;
+            let queries = dataset::read_bytes("queries", format, &bytes, shelf.draft()?.entries())?;
             let lines: Vec<String> = queries
                 .iter()
                 .map(|query| serde_json::to_string(query).map_err(|e| Error::internal("queries", e)))
@@ -610,7 +646,7 @@ async fn detach(State(server): State<Server>, Path(kb): Path<String>) -> Result<
 }
 
 /// What a refused piece of work is to a client.
-fn refusal(error: Error) -> Problem {
+pub(super) fn refusal(error: Error) -> Problem {
     match error {
         Error::Refused(text) => Problem::new(Kind::NotNow, text),
         Error::Unknown { what: "release", ref known, .. } => {

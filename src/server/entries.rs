@@ -278,6 +278,9 @@ async fn put(
 
 /// Change some fields of an entry (a JSON merge patch, RFC 7396):
 /// `{"enabled": false}` switches it off.
+///
+/// That alone also works for an entry that customers get although the draft
+/// has lost it; the draft stays as it is.
 #[utoipa::path(
     patch,
     path = "/v1/kbs/{kb}/entries/{id}",
@@ -313,8 +316,10 @@ async fn patch(
         .author(move |server| {
             let shelf = shelf(server, &kb)?.signed(signature);
             let id = EntryId(id);
-            let stored =
-                shelf.entry(&id)?.ok_or_else(|| Error::NoEntry { kb: kb.clone(), entry: id.0.clone() })?;
+            let Some(stored) = shelf.entry(&id)? else {
+                let edited = switch_served(&shelf, &id, &changes, expected.as_ref(), live)?;
+                return Ok(replied(server, &kb, edited, StatusCode::OK));
+            };
             let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
             let mut value = serde_json::to_value(&stored.entry).map_err(|e| Error::internal("patch", e))?;
             merge(&mut value, changes);
@@ -359,17 +364,36 @@ async fn delete(
         .author(move |server| {
             let shelf = shelf(server, &kb)?.signed(signature);
             let id = EntryId(id);
-            let Some(expected) = expected else {
-                let stored = shelf.entry(&id)?.ok_or(Error::NoEntry { kb, entry: id.0 })?;
-                return Err(needs_condition(stored.revision));
+            let stored = match shelf.entry(&id)? {
+                // The draft may have lost what customers still get.
+                None if live => shelf.served_only(&id)?,
+                stored => stored,
             };
-            if shelf.entry(&id)?.is_none() {
-                return Err(Error::NoEntry { kb, entry: id.0 }.into());
-            }
+            let Some(stored) = stored else { return Err(Error::NoEntry { kb, entry: id.0 }.into()) };
+            let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
             let edited = shelf.edit(&id, Edit::Remove, &expected, live)?;
             Ok(replied(server, &kb, edited, StatusCode::NO_CONTENT))
         })
         .await
+}
+
+/// Switches off or on what customers get although the draft has lost it.
+fn switch_served(
+    shelf: &Shelf,
+    id: &EntryId,
+    changes: &Value,
+    expected: Option<&Expected>,
+    live: bool,
+) -> Result<Edited, Problem> {
+    let none = || Error::NoEntry { kb: shelf.name().to_owned(), entry: id.0.clone() };
+    let stored = if live { shelf.served_only(id)? } else { None }.ok_or_else(none)?;
+    let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
+    let fields = changes.as_object().filter(|fields| fields.len() == 1);
+    let Some(on) = fields.and_then(|fields| fields.get("enabled")?.as_bool()) else {
+        let detail = "the draft has lost this entry, customers get it from the release: it can only be switched (`enabled`) or removed; restore the release or PUT the entry to change more";
+        return Err(Problem::new(Kind::NotNow, detail));
+    };
+    Ok(shelf.edit(id, Edit::Enable(on), expected, live)?)
 }
 
 /// A knowledge base that exists.

@@ -53,6 +53,8 @@ pub enum Kind {
     UnknownJob,
     /// The knowledge base does not allow it in its present state.
     NotNow,
+    /// Much would be removed; the client has to say that it is meant.
+    NeedsConfirmation,
     /// An entry has the id already.
     EntryExists,
     /// Another entry has the question or keyword.
@@ -75,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
@@ -87,6 +89,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::SlowBody,
         Self::NotNow,
+        Self::NeedsConfirmation,
         Self::EntryExists,
         Self::QuestionTaken,
         Self::StaleEntry,
@@ -139,6 +142,9 @@ impl Kind {
             Self::UnknownRelease => (S::NOT_FOUND, "/problems/unknown-release", "Unknown release"),
             Self::UnknownJob => (S::NOT_FOUND, "/problems/unknown-job", "Unknown job"),
             Self::NotNow => (S::CONFLICT, "/problems/not-now", "Not possible in the present state"),
+            Self::NeedsConfirmation => {
+                (S::CONFLICT, "/problems/needs-confirmation", "The removal must be confirmed")
+            }
             Self::EntryExists => (S::CONFLICT, "/problems/entry-exists", "The entry exists already"),
             Self::QuestionTaken => {
                 (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
@@ -207,7 +213,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn of(problem: &crate::error::Problem) -> Self {
+    pub(super) fn of(problem: &crate::error::Problem) -> Self {
         // A sheet is named behind the file; the file's own name is the server's.
         let sheet = problem.file.rsplit_once('[').map(|(_, sheet)| sheet.trim_end_matches(']').to_owned());
         Self {
@@ -250,6 +256,9 @@ pub struct Problem {
     /// The entry's `ETag` now, when a change was meant for another state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
+    /// How many entries would be removed, when that has to be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<usize>,
     /// Everything that is wrong with an entry; `field` and `detail` are those of the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Fault>,
@@ -276,6 +285,7 @@ impl Problem {
             known: Vec::new(),
             owner: None,
             current: None,
+            removed: None,
             problems: Vec::new(),
             trace_id: None,
             kind,
@@ -317,6 +327,10 @@ impl From<Error> for Problem {
             Error::Taken { ref owner, field, .. } => {
                 let owner = Some(owner.clone());
                 Self { owner, ..Self::new(Kind::QuestionTaken, error.to_string()).of_field(field) }
+            }
+            Error::Unconfirmed { removed, .. } => {
+                let detail = format!("{error}; send `yes=true` if that is meant, or `mode=update` to leave the others alone");
+                Self { removed: Some(removed), ..Self::new(Kind::NeedsConfirmation, detail).of_field("yes") }
             }
             Error::Corpus(ref found) => {
                 let faults = found.iter().map(Fault::of).collect();

@@ -19,6 +19,7 @@ mod metrics;
 mod registry;
 mod request;
 mod signed;
+mod undo;
 mod words;
 
 pub use admission::{Abandoned, Admission, Permit};

@@ -42,6 +42,8 @@ pub struct Registry {
 /// A release that is served with the live edits on top.
 struct Served {
     live: Live,
+    /// The number of the knowledge base: one of the same name may take its place.
+    kb: i32,
     number: u32,
     /// Edits after this revision are on top, …
     live_from: i64,
@@ -226,6 +228,7 @@ impl Registry {
         }
         let gone = |name: &String| !heads.iter().any(|head| head.name == *name);
         if old.shelves.keys().any(gone) {
+            self.served.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !gone(name));
             self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
         if self.view.load().is_complete() {
@@ -303,14 +306,14 @@ impl Registry {
         {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(served) = place.as_mut() {
-                if served.number == wanted
+                if (served.kb, served.number) == (head.kb, wanted)
                     && served.live_from != head.live_from
                     && served.live.shown().release().edits() == 0
                 {
                     // Gone back to what is served: nothing on top to lose.
                     (served.live_from, served.applied) = (head.live_from, head.live_from);
                 }
-                if (served.number, served.live_from) == (wanted, head.live_from) {
+                if (served.kb, served.number, served.live_from) == (head.kb, wanted, head.live_from) {
                     let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
                     if served.max_wrong != max_wrong {
                         served.live.set_goal(max_wrong);
@@ -367,6 +370,6 @@ impl Registry {
         replay(&mut release, news.changes, news.edits)?;
         let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
         let live = Live::new(Engine::new(Arc::new(release), max_wrong));
-        Ok(Served { live, number, live_from: head.live_from, applied: news.last, max_wrong })
+        Ok(Served { live, kb: head.kb, number, live_from: head.live_from, applied: news.last, max_wrong })
     }
 }

@@ -14,7 +14,7 @@ use diesel::result::DatabaseErrorKind;
 use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::legacy;
+use super::{deletions, legacy};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
@@ -120,6 +120,16 @@ pub(super) mod schema {
             reason -> Nullable<Text>,
         }
     }
+    diesel::table! {
+        deletions (kb) {
+            kb -> Integer,
+            name -> Text,
+            at -> Text,
+            author -> Text,
+            reason -> Nullable<Text>,
+            swept -> Bool,
+        }
+    }
     diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
     diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
 }
@@ -221,6 +231,7 @@ impl Database {
             connection
                 .run_pending_migrations(MIGRATIONS)
                 .map_err(|e| wrong(format!("its tables cannot be made or brought up to date: {e}")))?;
+            deletions::sweep(&mut connection, &self.root);
             legacy::move_in(&self.root, &mut connection).map_err(|failure| self.explain(failure))?;
             *prepared = true;
         }

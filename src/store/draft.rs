@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::database::Outcome;
 use super::database::schema::{claims, entries, kbs, revisions};
+use super::deletions;
 use super::signature::{Signature, now};
 use crate::error::{Error, Result};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
@@ -147,7 +148,7 @@ fn find_or_create(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> 
     }
     let last: Option<i32> = kbs::table.select(diesel::dsl::max(kbs::id)).first(connection)?;
     let new = Kb {
-        id: last.unwrap_or(0) + 1,
+        id: last.unwrap_or(0).max(deletions::last(connection)?) + 1,
         name: name.to_owned(),
         current: None,
         revision: 0,
@@ -327,6 +328,11 @@ pub(super) fn claim(
 ) -> Outcome<()> {
     diesel::insert_into(claims::table)
         .values((claims::kb.eq(kb), claims::kind.eq(kind), claims::text.eq(text), claims::entry.eq(&entry.0)))
+        // Whoever claims was looked at; what stands there was claimed by the
+        // rules of an older version.
+        .on_conflict((claims::kb, claims::kind, claims::text))
+        .do_update()
+        .set(claims::entry.eq(&entry.0))
         .execute(connection)?;
     Ok(())
 }

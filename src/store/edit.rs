@@ -188,6 +188,23 @@ impl Shelf {
     /// field; [`Error::Taken`] when another entry has one of its questions or
     /// keywords; [`Error::NoEntry`] when it is not there to be changed.
     pub fn edit(&self, id: &EntryId, edit: Edit, expected: &Expected, live: bool) -> Result<Edited> {
+        // What only customers know can still be switched off and on and be removed.
+        let again = match &edit {
+            Edit::Enable(_) | Edit::Remove if live => Some(edit.clone()),
+            _ => None,
+        };
+        let outcome = self.edit_draft(id, edit, expected, live);
+        let (Some(again), Err(Error::NoEntry { .. } | Error::Stale { current: None, .. })) = (again, &outcome)
+        else {
+            return outcome;
+        };
+        match self.edit_served(id, &again, expected) {
+            Err(Error::NoEntry { .. }) => outcome,
+            found => found,
+        }
+    }
+
+    fn edit_draft(&self, id: &EntryId, edit: Edit, expected: &Expected, live: bool) -> Result<Edited> {
         self.store.database.write(|connection| {
             let kb = draft::known(connection, &self.name)?;
             let known = stored(connection, kb.id, id)?;
@@ -367,9 +384,16 @@ fn free(connection: &mut SqliteConnection, kb: i32, entry: &Entry) -> Outcome<()
     for (kind, text, field) in draft::claims_of(entry) {
         let owner: Option<String> =
             claims::table.find((kb, kind, &text)).select(claims::entry).first(connection).optional()?;
-        if let Some(owner) = owner.filter(|owner| *owner != entry.id.0) {
-            return Err(Error::Taken { entry: entry.id.0.clone(), field, text, owner }.into());
-        }
+        let Some(owner) = owner.filter(|owner| *owner != entry.id.0) else { continue };
+        // What it claimed under the rules of an older version it may have no more.
+        let holder = stored(connection, kb, &EntryId(owner.clone()))?.map(|(stored, _)| stored.entry);
+        let Some(holder) = holder.filter(|one| {
+            draft::claims_of(one).iter().any(|(other, claimed, _)| *other == kind && *claimed == text)
+        }) else {
+            continue;
+        };
+        let (entry, question) = (entry.id.0.clone(), holder.question);
+        return Err(Error::Taken { entry, field, text, owner, question }.into());
     }
     Ok(())
 }

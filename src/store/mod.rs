@@ -13,20 +13,25 @@
 
 mod collect;
 mod database;
+mod deletions;
 mod draft;
 mod edit;
 mod legacy;
 mod models;
 mod queries;
 mod releases;
+mod restore;
+mod served;
 mod signature;
 mod words;
 
 pub use collect::Collected;
+pub use deletions::Deleted;
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use models::Models;
 pub use releases::{Approval, Publication, Record, Served};
+pub use restore::Restored;
 pub use signature::Signature;
 pub use words::Words;
 
@@ -138,6 +143,8 @@ fn kb_folder(root: &Path, name: &str) -> PathBuf {
 /// What a knowledge base serves at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
+    /// Its number, which no other knowledge base ever gets.
+    pub kb: i32,
     /// The knowledge base.
     pub name: String,
     /// The release; `None` when nothing was published.
@@ -155,6 +162,7 @@ pub struct Head {
 impl Head {
     fn of(row: draft::Kb) -> Self {
         Self {
+            kb: row.id,
             name: row.name,
             current: row.current.and_then(|number| u32::try_from(number).ok()),
             revision: row.revision,
@@ -212,7 +220,10 @@ impl Shelf {
     /// Makes the draft equal to some entries. Every entry that differs gets a
     /// revision.
     pub fn save_draft(&self, base: &KnowledgeBase) -> Result<()> {
-        self.store.database.write(|connection| draft::replace(connection, &self.name, base, &self.signature))
+        self.store.database.write(|connection| {
+            deletions::bury(connection, &self.store.root, Some(&self.name))?;
+            draft::replace(connection, &self.name, base, &self.signature)
+        })
     }
 
     /// Changes the draft as a whole: `change` gets what is there, and nobody
@@ -227,6 +238,7 @@ impl Shelf {
                 None => Vec::new(),
             };
             let base = change(KnowledgeBase::of_validated(known))?;
+            deletions::bury(connection, &self.store.root, Some(&self.name))?;
             draft::replace(connection, &self.name, &base, &self.signature)
         })
     }

@@ -245,7 +245,7 @@ impl Shelf {
     ///
     /// # Errors
     /// [`Error::Unknown`] when it is not kept.
-    fn record(&self, number: u32) -> Result<Record> {
+    pub(super) fn record(&self, number: u32) -> Result<Record> {
         let mut records = self.records()?;
         match records.iter().position(|record| record.release == number) {
             Some(at) => Ok(records.swap_remove(at)),

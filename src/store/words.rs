@@ -118,7 +118,7 @@ fn last(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
 
 /// Makes a draft's lexicon equal to another one, with a revision for each line
 /// that differs.
-fn replace(
+pub(super) fn replace(
     connection: &mut SqliteConnection,
     kb: &Kb,
     after: &AuthoredLexicon,

@@ -91,12 +91,37 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn get(shelf: &Shelf, id: &str) -> Result<ExitCode> {
-    let stored = shelf
-        .entry(&EntryId(id.to_owned()))?
-        .ok_or_else(|| Error::NoEntry { kb: shelf.name().to_owned(), entry: id.to_owned() })?;
+    let (entry, none) =
+        (EntryId(id.to_owned()), || Error::NoEntry { kb: shelf.name().to_owned(), entry: id.to_owned() });
+    let stored = match shelf.entry(&entry)? {
+        Some(stored) => stored,
+        None => {
+            let stored = shelf.served_only(&entry)?.ok_or_else(none)?;
+            eprintln!("{}", lost(shelf.name(), id));
+            stored
+        }
+    };
     say!("{}", serde_json::to_string_pretty(&stored.entry).map_err(|e| Error::internal("entry", e))?);
-    eprintln!("{}: revision {}, {} by {}", shelf.name(), stored.revision, stored.at, stored.author);
+    eprintln!(
+        "{}",
+        either!(
+            "{}: revision {}, {} by {}",
+            "{}：第 {} 次修改，{}，{}",
+            shelf.name(),
+            stored.revision,
+            stored.at,
+            stored.author
+        )
+    );
     Ok(ExitCode::SUCCESS)
+}
+
+/// That an entry is with the customers only.
+fn lost(kb: &str, id: &str) -> String {
+    either!(
+        "{kb}: the draft no longer has {id}, customers still get it from the release; `zhida kb restore` brings it back into the draft",
+        "{kb}：草稿里已经没有 {id}，顾客看到的是已发布版本里的；要让它回到草稿，请用 zhida kb restore"
+    )
 }
 
 fn edit(how: &How, id: &EntryId, edit: Edit, expected: Option<Expected>) -> Result<ExitCode> {
@@ -104,18 +129,35 @@ fn edit(how: &How, id: &EntryId, edit: Edit, expected: Option<Expected>) -> Resu
     let expected = expected
         .or_else(|| how.if_match.map(|revision| Expected::Revisions(vec![revision])))
         .unwrap_or(Expected::Anything);
-    let Edited { action, revision, live, .. } = shelf.edit(id, edit, &expected, !how.draft)?;
+    let before = shelf.entry(id)?;
+    let only_served = before.is_none() && matches!(edit, Edit::Enable(_) | Edit::Remove);
+    let Edited { action, revision, live, entry } = shelf.edit(id, edit, &expected, !how.draft)?;
     say!("{revision}");
     let done = match action {
-        None => "was like that already",
-        Some(Action::Add) => "added",
-        Some(Action::Change) => "changed",
-        Some(Action::Remove) => "removed",
-        Some(Action::Enable) => "enabled",
-        Some(Action::Disable) => "disabled",
+        None => either!("was like that already", "本来就是这样"),
+        Some(Action::Add) => either!("added", "已新增"),
+        Some(Action::Change) => either!("changed", "已修改"),
+        Some(Action::Remove) => either!("removed", "已删除"),
+        Some(Action::Enable) => either!("enabled", "已启用"),
+        Some(Action::Disable) => either!("disabled", "已停用"),
     };
-    let when = if live { "a running server serves it within a second" } else { "served after `kb publish`" };
-    eprintln!("{}: {id} {done}, revision {revision}; {when}", shelf.name());
+    let when = if live {
+        either!("a running server serves it within a second", "正在运行的服务一秒内生效")
+    } else {
+        either!("served after `kb publish`", "发布（kb publish）以后生效")
+    };
+    let question = entry.or(before.map(|stored| stored.entry)).map(|entry| entry.question).unwrap_or_default();
+    let kb = shelf.name();
+    eprintln!(
+        "{}",
+        either!(
+            "{kb}: {id} ({question}) {done}, revision {revision}; {when}",
+            "{kb}：{id}（{question}）{done}，第 {revision} 次修改；{when}"
+        )
+    );
+    if only_served {
+        eprintln!("{}", lost(kb, &id.0));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,8 +179,9 @@ fn read(file: &Path) -> Result<Entry> {
     let base = formats::read_jsonl(&name, line.as_bytes())?;
     match base.entries() {
         [entry] => Ok(entry.clone()),
-        entries => Err(Error::Refused(format!(
+        entries => Err(Error::Refused(either!(
             "{name}: holds {} entries; `kb entry put` takes one, `kb import --mode update` takes files",
+            "{name}：里面有 {} 个条目；kb entry put 一次只收一个，整个文件请用 kb import --mode update",
             entries.len()
         ))),
     }

@@ -30,16 +30,31 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for number in &collected.removed {
         say!("{number}");
     }
+    let kb = shelf.name();
     for number in &collected.in_use {
-        eprintln!("{}: release {number} is in use and stays", shelf.name());
+        eprintln!(
+            "{}",
+            either!("{kb}: release {number} is in use and stays", "{kb}：版本 {number} 正在使用，保留")
+        );
     }
+    let done = if args.dry_run {
+        either!(" would be removed (dry run)", "可以删除（试运行）")
+    } else {
+        either!(" removed", "已删除")
+    };
+    let always = if args.always {
+        either!("; every publication does the same from now on", "；以后每次发布都这样做")
+    } else {
+        String::new()
+    };
     eprintln!(
-        "{}: {} releases, {:.1} MiB{}{}",
-        shelf.name(),
-        collected.removed.len(),
-        collected.bytes as f64 / f64::from(1 << 20),
-        if args.dry_run { " would be removed (dry run)" } else { " removed" },
-        if args.always { "; every publication does the same from now on" } else { "" }
+        "{}",
+        either!(
+            "{kb}: {} releases, {:.1} MiB{done}{always}",
+            "{kb}：{} 个版本，{:.1} MiB {done}{always}",
+            collected.removed.len(),
+            collected.bytes as f64 / f64::from(1 << 20)
+        )
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::lexicon;
+use super::super::language;
+use super::{changes, lexicon};
 use crate::error::{Error, Result};
 use crate::kb::EntryId;
-use crate::store::{Revision, Served, Shelf};
+use crate::kb::diff::FieldChange;
+use crate::store::{Action, Revision, Served, Shelf};
 use crate::text::lexicon::Item;
 
 /// Prints the history, newest first.
@@ -15,7 +17,12 @@ pub(crate) fn run(shelf: &Shelf, entry: Option<&str>, limit: usize, as_json: boo
     let id = entry.map(|id| EntryId(id.to_owned()));
     let revisions = shelf.history(id.as_ref(), None, limit)?;
     if let (Some(id), true) = (&id, revisions.is_empty()) {
-        return Err(Error::Refused(format!("no entry of {} ever had the id {:?}", shelf.name(), id.0)));
+        return Err(Error::Refused(either!(
+            "no entry of {} ever had the id {:?}",
+            "{} 从来没有编号为 {:?} 的条目",
+            shelf.name(),
+            id.0
+        )));
     }
     // What an entry went through; the releases are those of all entries.
     let servings = if entry.is_none() { shelf.servings(limit)? } else { Vec::new() };
@@ -51,27 +58,51 @@ fn revision(one: &Revision) -> String {
         one.number,
         one.at,
         one.author,
-        one.action.name(),
-        if one.live { " (live)" } else { "" },
+        action(one.action),
+        if one.live { either!(" (live)", "（即时生效）") } else { String::new() },
         because(one.reason.as_deref())
     );
     if let (Some(Value::Object(before)), Some(Value::Object(after))) = (&one.before, &one.after) {
         for (field, value) in after {
             let old = before.get(field).unwrap_or(&Value::Null);
             if old != value {
-                line.push_str(&format!("\n    {field}: {old} → {value}"));
+                let change = FieldChange::of(field, old.clone(), value.clone());
+                for told in changes::field(&change) {
+                    line.push_str(&format!("\n    {told}"));
+                }
             }
         }
     }
     line
 }
 
+fn action(action: Action) -> String {
+    if !language::is_chinese() {
+        return action.name().to_owned();
+    }
+    let chinese = match action {
+        Action::Add => "新增",
+        Action::Change => "修改",
+        Action::Remove => "删除",
+        Action::Enable => "启用",
+        Action::Disable => "停用",
+    };
+    chinese.to_owned()
+}
+
 fn serving(one: &Served) -> String {
-    format!(
+    let what = match one.action.as_str() {
+        "publish" => either!("publish", "发布"),
+        "rollback" => either!("rollback", "回退"),
+        "moved" => either!("moved", "迁入"),
+        other => other.to_owned(),
+    };
+    either!(
         "*\t{}\t{}\t{}\trelease {}{}",
+        "*\t{}\t{}\t{}\t版本 {}{}",
         one.at,
         one.author,
-        one.action,
+        what,
         one.release,
         because(one.reason.as_deref())
     )

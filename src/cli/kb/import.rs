@@ -5,18 +5,22 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::super::progress;
+use super::super::{language, progress};
 use super::signed::Signed;
-use super::{Place, print_diff};
+use super::{Place, changes, confirm};
+use crate::disk::write_whole;
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Incoming, Reading};
-use crate::kb::merge::Mode;
-use crate::store::Store;
+use crate::kb::formats::{self, Format, Incoming, Reading, Rejects};
+use crate::kb::merge::{Mode, removes_much};
+use crate::store::{Shelf, Store};
 
 /// Entries of each kind that are printed; `--json` has all of them.
 const PRINTED: usize = 50;
+
+/// Entries that would go and are named when somebody has to say yes.
+const NAMED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +36,19 @@ pub(super) struct Args {
     /// Say what would change, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Take the rows without faults, and hand back the others in a table with
+    /// a column that says what is wrong, to be mended and imported with
+    /// `--mode update`. Of two rows with the same phrasing the first is taken.
+    #[arg(long)]
+    good_rows: bool,
+    /// Where the other rows are written, .xlsx or .csv [default: beside the
+    /// file, as NAME.rejected.xlsx].
+    #[arg(long, value_name = "FILE", requires = "good_rows")]
+    rejected: Option<PathBuf>,
+    /// It is meant, even if 5 entries or more and a fifth of all would be
+    /// removed; without this a terminal is asked.
+    #[arg(long)]
+    yes: bool,
     /// The zone of dates and times that come without one, as an offset from UTC.
     #[arg(long, value_name = "OFFSET", value_parser = formats::zone, default_value = "+08:00", allow_hyphen_values = true)]
     time_zone: time::UtcOffset,
@@ -45,90 +62,252 @@ pub(super) struct Args {
     file: PathBuf,
 }
 
+/// What becomes of the draft.
+#[derive(Default)]
+struct Outcome {
+    diff: Diff,
+    /// Entries and phrasings afterwards.
+    entries: usize,
+    phrasings: usize,
+    rejects: Rejects,
+}
+
+/// A file that is being imported.
+struct Import<'a> {
+    args: &'a Args,
+    format: Format,
+    bytes: Vec<u8>,
+    reading: Reading<'a>,
+    incoming: Incoming,
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let kb = &args.place.kb;
     let store = Store::at(&args.place.data.data);
-    let shelf = store.shelf_to_create(kb)?.signed(args.signed.signature()?);
-    let bars = progress::Bars::new();
-    let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
-    let reading = Reading { zone: args.time_zone, ignore: &args.ignore_column, progress: &progress };
-    let (mut diff, mut entries, mut phrasings) = (Diff::default(), 0, 0);
-    let incoming = Incoming::read(&args.file, &reading)?;
-    let mut change = |before: KnowledgeBase| {
-        let base = incoming.clone().into_base(&before, args.mode)?;
+    let shelf = store.shelf_to_create(&args.place.kb)?.signed(args.signed.signature()?);
+    let format = Format::of(&args.file)?;
+    let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
+    let reading = Reading { zone: args.time_zone, ignore: &args.ignore_column, ..Reading::default() };
+    let incoming = {
+        let bars = progress::Bars::new();
+        let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+        let reading = Reading { progress: &progress, ..reading };
+        Incoming::of_bytes(&args.file.display().to_string(), format, &bytes, &reading)
+    };
+    let import = Import { args, format, bytes, reading, incoming };
+    match import.bring(&shelf) {
+        Ok((outcome, handed_back)) => import.tell(&outcome, handed_back.as_deref()),
+        Err(Error::Corpus(problems)) => import.refuse(&shelf, &problems),
+        Err(e) => Err(e),
+    }
+}
+
+impl Import<'_> {
+    /// Brings the file into the draft, unless it is a dry run.
+    fn bring(&self, shelf: &Shelf) -> Result<(Outcome, Option<PathBuf>)> {
+        // Before the file is known to be sound and meant, nothing is created.
+        let before = shelf.draft()?;
+        let (_, outcome) = self.merged(&before)?;
+        let mut confirmed = outcome.diff.removed.len();
+        if removes_much(before.entries().len(), confirmed) && !self.args.yes {
+            let what = self.much_goes(before.entries().len(), &outcome.diff);
+            if self.args.dry_run {
+                eprintln!("{what}");
+            } else if !confirm::asked(&what)? {
+                return Err(Error::Refused(either!(
+                    "{what} Nothing was changed; say --yes if that is meant, or --mode update to leave the other entries alone",
+                    "{what}草稿没有改动；确实要这样，请加 --yes；只想增改文件里的条目，请用 --mode update"
+                )));
+            }
+        }
+        if self.args.dry_run {
+            return Ok((outcome, None));
+        }
+        if self.args.yes {
+            confirmed = usize::MAX;
+        }
+        let (mut outcome, mut written) = (Outcome::default(), None);
+        shelf.change_draft(|before| {
+            let (base, brought) = self.merged(&before)?;
+            let removed = brought.diff.removed.len();
+            // Somebody has written since the question was asked.
+            if removed > confirmed && removes_much(before.entries().len(), removed) {
+                let (kb, entries) = (shelf.name().to_owned(), before.entries().len());
+                return Err(Error::Unconfirmed { kb, removed, entries });
+            }
+            // First what would be lost otherwise.
+            if !brought.rejects.is_empty() {
+                written = Some(self.hand_back(&brought.rejects)?);
+            }
+            outcome = brought;
+            Ok(base)
+        })?;
+        Ok((outcome, written))
+    }
+
+    fn merged(&self, before: &KnowledgeBase) -> Result<(KnowledgeBase, Outcome)> {
+        let Args { mode, file, .. } = self.args;
+        let (base, rejects) = if self.args.good_rows {
+            self.incoming.clone().good_into_base(before, *mode)?
+        } else {
+            (self.incoming.clone().into_base(before, *mode)?, Rejects::default())
+        };
         if base.entries().is_empty() {
-            return Err(Error::Refused(format!(
-                "{}: 文件里没有条目（the file holds no entry）; the draft of {kb} stays as it is",
-                args.file.display()
+            // Not one row is good.
+            if !rejects.is_empty() {
+                return Err(Error::Corpus(rejects.problems));
+            }
+            return Err(Error::Refused(either!(
+                "{}: the file holds no entry; the draft of {} stays as it is",
+                "{}：文件里没有条目；{} 的草稿没有改动",
+                file.display(),
+                self.args.place.kb
             )));
         }
-        diff = Diff::between(before.entries(), base.entries());
-        (entries, phrasings) = (base.entries().len(), base.phrasing_count());
-        Ok(base)
-    };
-    // Before the file is known to be sound, nothing is created.
-    let outcome = if args.dry_run {
-        shelf.draft().and_then(change).map(|_| ())
-    } else if shelf.head()?.is_none() {
-        change(KnowledgeBase::default()).and_then(|_| shelf.change_draft(change))
-    } else {
-        shelf.change_draft(change)
-    };
-    drop(bars);
-    match outcome {
-        Ok(()) => {}
-        Err(Error::Corpus(problems)) => return refuse(args, &problems),
-        Err(e) => return Err(e),
+        let diff = Diff::between(before.entries(), base.entries());
+        let (entries, phrasings) = (base.entries().len(), base.phrasing_count());
+        Ok((base, Outcome { diff, entries, phrasings, rejects }))
     }
-    if args.json {
-        let report = json!({
-            "ok": true, "kb": kb, "file": args.file, "mode": args.mode, "dry_run": args.dry_run,
-            "entries": entries, "phrasings": phrasings,
-            "added": diff.added.len(), "changed": diff.changed.len(),
-            "removed": diff.removed.len(), "unchanged": diff.unchanged, "diff": diff,
-        });
-        say!("{}", pretty(&report)?);
-    } else {
-        print_diff(&diff, PRINTED);
-    }
-    eprintln!(
-        "{kb}: {} added, {} changed, {} removed, {} unchanged{}",
-        diff.added.len(),
-        diff.changed.len(),
-        diff.removed.len(),
-        diff.unchanged,
-        if args.dry_run { " (dry run: nothing was written)" } else { "" }
-    );
-    Ok(ExitCode::SUCCESS)
-}
 
-/// Tells every fault; the draft stays as it is.
-fn refuse(args: &Args, problems: &[Problem]) -> Result<ExitCode> {
-    if args.json {
-        let report = json!({
-            "ok": false, "kb": args.place.kb, "file": args.file,
-            "problems": problems.iter().map(|problem| located(problem, &args.file)).collect::<Vec<_>>(),
-        });
-        say!("{}", pretty(&report)?);
-    } else {
-        for problem in problems {
-            eprintln!("{problem}");
+    /// What an import takes away.
+    fn much_goes(&self, entries: usize, diff: &Diff) -> String {
+        let (kb, removed) = (&self.args.place.kb, diff.removed.len());
+        let named: Vec<String> = diff.removed.iter().take(NAMED).map(|one| format!("“{}”", one.question)).collect();
+        let named = named.join(if language::is_chinese() { "、" } else { ", " });
+        let more = if removed > NAMED { either!(" …", "……") } else { String::new() };
+        let share = 100.0 * removed as f64 / entries.max(1) as f64;
+        either!(
+            "{kb}: this import removes {removed} of the {entries} entries of the draft ({share:.0} %): {named}{more}.",
+            "{kb}：这次导入会从草稿的 {entries} 个条目里删除 {removed} 个（{share:.0}%）：{named}{more}。"
+        )
+    }
+
+    /// Writes the rows that are not taken; says where.
+    fn hand_back(&self, rejects: &Rejects) -> Result<PathBuf> {
+        let file = &self.args.file;
+        let place = self.args.rejected.clone().unwrap_or_else(|| beside(file));
+        if place == *file {
+            return Err(Error::Refused(either!(
+                "--rejected {}: that is the file itself; choose another name",
+                "--rejected {}：这就是导入的文件本身；请换一个名字",
+                place.display()
+            )));
         }
+        let name = file.display().to_string();
+        let sheets = formats::rejected(&name, self.format, &self.bytes, &self.reading, rejects);
+        write_whole(&place, &formats::write_rejected(&sheets, Format::of(&place)?)?)?;
+        Ok(place)
     }
-    eprintln!("{}：共 {} 处问题，草稿没有改动", args.file.display(), problems.len());
-    Ok(ExitCode::FAILURE)
+
+    /// Says what has changed, and what was handed back.
+    fn tell(&self, outcome: &Outcome, handed_back: Option<&Path>) -> Result<ExitCode> {
+        let Args { place: Place { kb, .. }, file, mode, dry_run, .. } = self.args;
+        let Outcome { diff, entries, phrasings, rejects } = outcome;
+        if self.args.json {
+            let mut report = json!({
+                "ok": true, "kb": kb, "file": file, "mode": mode, "dry_run": dry_run,
+                "entries": entries, "phrasings": phrasings,
+                "added": diff.added.len(), "changed": diff.changed.len(),
+                "removed": diff.removed.len(), "unchanged": diff.unchanged, "diff": diff,
+            });
+            if self.args.good_rows {
+                report["rejected"] = json!({
+                    "entries": rejects.entries, "kept": rejects.kept, "file": handed_back,
+                    "problems": self.located(&rejects.problems),
+                });
+            }
+            say!("{}", pretty(&report)?);
+        } else {
+            changes::print(diff, PRINTED);
+        }
+        if !rejects.is_empty() {
+            language::go_on_in_chinese();
+            if !self.args.json {
+                rejects.problems.iter().for_each(|problem| eprintln!("{problem}"));
+            }
+        }
+        let counted = changes::counted(diff);
+        let dry = if *dry_run {
+            either!(" (dry run: nothing was written)", "（试运行：没有写入）")
+        } else {
+            String::new()
+        };
+        eprintln!("{}", either!("{kb}: {counted}{dry}", "{kb}：{counted}{dry}"));
+        if !rejects.is_empty() {
+            let kept = match rejects.kept {
+                0 => String::new(),
+                kept => format!("，其中 {kept} 个在草稿里的旧内容保持原样"),
+            };
+            let back = handed_back.map_or_else(
+                || "不会导入".to_owned(),
+                |path| {
+                    format!(
+                        "没有导入{kept}；已写到 {}，请按最后一列改好，再运行 zhida kb import --kb {kb} --mode update {}",
+                        path.display(),
+                        path.display()
+                    )
+                },
+            );
+            eprintln!("{}：{} 个条目有问题，{back}", file.display(), rejects.entries);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Tells every fault; the draft stays as it is.
+    fn refuse(&self, shelf: &Shelf, problems: &[Problem]) -> Result<ExitCode> {
+        language::go_on_in_chinese();
+        let (kb, file) = (&self.args.place.kb, self.args.file.display());
+        let good = match self.incoming.clone().good_into_base(&shelf.draft()?, self.args.mode) {
+            Ok((_, rejects)) => Some(self.incoming.len().saturating_sub(rejects.entries)),
+            Err(_) => None,
+        };
+        if self.args.json {
+            let report = json!({
+                "ok": false, "kb": kb, "file": self.args.file, "good_entries": good,
+                "problems": self.located(problems),
+            });
+            say!("{}", pretty(&report)?);
+        } else {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+        }
+        eprintln!("{file}：共 {} 处问题，草稿没有改动", problems.len());
+        match good {
+            Some(good) if good > 0 && !self.args.good_rows => eprintln!(
+                "另有 {good} 个条目没有问题：加上 --good-rows 先导入它们，有问题的行会写到 {}，改好后再导入",
+                beside(&self.args.file).display()
+            ),
+            None => eprintln!("这些问题里有关系到整个文件的，不能只导入没有问题的行"),
+            Some(_) => {}
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// Faults with the sheet apart from the file.
+    fn located(&self, problems: &[Problem]) -> Vec<Value> {
+        let file = self.args.file.display().to_string();
+        let known = |number: usize| (number > 0).then_some(number);
+        let one = |problem: &Problem| {
+            let sheet =
+                problem.file.strip_prefix(&file).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'));
+            json!({
+                "file": if sheet.is_some() { &file } else { &problem.file }, "sheet": sheet,
+                "row": known(problem.line), "column": known(problem.column),
+                "field": problem.field, "message": problem.message,
+            })
+        };
+        problems.iter().map(one).collect()
+    }
 }
 
-/// A fault with the sheet apart from the file.
-fn located(problem: &Problem, file: &Path) -> Value {
-    let file = file.display().to_string();
-    let sheet = problem.file.strip_prefix(&file).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'));
-    let known = |number: usize| (number > 0).then_some(number);
-    json!({
-        "file": if sheet.is_some() { &file } else { &problem.file }, "sheet": sheet,
-        "row": known(problem.line), "column": known(problem.column),
-        "field": problem.field, "message": problem.message,
-    })
+/// Where rows of a file are handed back unless somebody says where: beside
+/// it, and never over rows that somebody may be mending.
+fn beside(file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.split_once(".rejected").map_or(&*stem, |(stem, _)| stem);
+    let names = std::iter::once(format!("{stem}.rejected.xlsx"))
+        .chain((2..).map(|number| format!("{stem}.rejected-{number}.xlsx")));
+    let mut places = names.map(|name| file.with_file_name(name));
+    // There is a number that is free.
+    places.find(|place| !place.exists()).unwrap_or_default()
 }
 
 fn pretty(report: &Value) -> Result<String> {

@@ -66,7 +66,16 @@ pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
         Action::Export { out } => {
             let lexicon = shelf.lexicon()?;
             write_whole(out, &formats::written_lexicon(&lexicon, Format::of(out)?)?)?;
-            eprintln!("{}: {} lines written to {}", shelf.name(), lexicon.items().len(), out.display());
+            eprintln!(
+                "{}",
+                either!(
+                    "{}: {} lines written to {}",
+                    "{}：{} 行词表已写到 {}",
+                    shelf.name(),
+                    lexicon.items().len(),
+                    out.display()
+                )
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -77,8 +86,9 @@ fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<(
     let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
     let lexicon = formats::lexicon_of_bytes(&file.display().to_string(), format, &bytes)?;
     if lexicon.is_empty() {
-        return Err(Error::Refused(format!(
-            "{}: 文件里没有词（the file holds no line）; the lexicon of {} stays as it is, take lines out with `remove`",
+        return Err(Error::Refused(either!(
+            "{}: the file holds no line; the lexicon of {} stays as it is, take lines out with `remove`",
+            "{}：文件里没有词；{} 的词表没有改动，要去掉词请用 remove",
             file.display(),
             shelf.name()
         )));
@@ -86,7 +96,8 @@ fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<(
     if !dry_run {
         return change(shelf, signed, |_| Ok(lexicon));
     }
-    tell(&shelf, &shelf.lexicon()?.changes(&lexicon), " (dry run: nothing was written)");
+    let dry = either!(" (dry run: nothing was written)", "（试运行：没有写入）");
+    tell(&shelf, &shelf.lexicon()?.changes(&lexicon), &dry);
     Ok(())
 }
 
@@ -97,7 +108,11 @@ fn change(
 ) -> Result<()> {
     let shelf = shelf.signed(signed.signature()?);
     let (changes, _) = shelf.change_lexicon(&Expected::Anything, change)?;
-    let then = format!("; it counts from the next `zhida kb publish --kb {}` on", shelf.name());
+    let then = either!(
+        "; it counts from the next `zhida kb publish --kb {}` on",
+        "；下次发布（zhida kb publish --kb {}）起生效",
+        shelf.name()
+    );
     tell(&shelf, &changes, &then);
     Ok(())
 }
@@ -108,11 +123,15 @@ fn tell(shelf: &Shelf, changes: &LexiconChanges, then: &str) {
     }
     let LexiconChanges { added, removed, changed, unchanged } = changes;
     eprintln!(
-        "{}: {} added, {} removed, {} changed, {unchanged} unchanged{then}",
-        shelf.name(),
-        added.len(),
-        removed.len(),
-        changed.len(),
+        "{}",
+        either!(
+            "{}: {} added, {} removed, {} changed, {unchanged} unchanged{then}",
+            "{}：新增 {} 行，删除 {} 行，修改 {} 行，不变 {unchanged} 行{then}",
+            shelf.name(),
+            added.len(),
+            removed.len(),
+            changed.len(),
+        )
     );
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::super::language;
 use super::Place;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
@@ -15,7 +16,9 @@ pub(crate) struct Args {
     /// Take the attached questions away.
     #[arg(long, conflicts_with = "file")]
     remove: bool,
-    /// Labelled questions, JSONL as for `zhida eval`.
+    /// Labelled questions: JSONL as for `zhida eval`, or .csv or .xlsx with the
+    /// columns 问题 (text), 期望 (expect: ids or questions of entries, none for
+    /// what is outside) and 标签 (tags).
     file: Option<PathBuf>,
 }
 
@@ -25,7 +28,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let Some(file) = &args.file else {
         if args.remove {
             shelf.save_queries(&[])?;
-            eprintln!("{}: no labelled questions are attached any more", shelf.name());
+            eprintln!(
+                "{}",
+                either!("{}: no labelled questions are attached any more", "{}：已不带标注问题", shelf.name())
+            );
         } else {
             for line in shelf.queries()? {
                 say!("{line}");
@@ -40,15 +46,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .collect::<Result<_>>()?;
     shelf.save_queries(&lines)?;
     eprintln!(
-        "{}: {} labelled questions attached; `kb publish` asks them from now on",
-        shelf.name(),
-        lines.len()
+        "{}",
+        either!(
+            "{}: {} labelled questions attached; `kb publish` asks them from now on",
+            "{}：已带上 {} 个标注问题，以后每次发布（kb publish）都会问一遍",
+            shelf.name(),
+            lines.len()
+        )
     );
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints what flipped, and how it adds up.
 pub(crate) fn tell(comparison: &Comparison) {
+    language::go_on_in_chinese();
     for flip in &comparison.flips {
         let entry = |told: &crate::eval::compare::Told| {
             told.entry.as_ref().map_or_else(|| "-".to_owned(), |id| id.0.clone())

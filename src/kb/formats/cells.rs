@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::FIELDS;
+use super::{FIELDS, Headings};
 use crate::error::{Error, Result};
 use crate::kb::{Entry, Rule};
 
@@ -187,8 +187,11 @@ pub(super) fn switch(cell: &str) -> Option<bool> {
 }
 
 /// The headings of the columns that are written.
-pub(super) fn headings() -> [&'static str; FIELDS.len()] {
-    FIELDS.map(|field| field.name)
+pub(super) fn headings(language: Headings) -> [&'static str; FIELDS.len()] {
+    FIELDS.map(|field| match language {
+        Headings::En => field.name,
+        Headings::Zh => field.headings[0],
+    })
 }
 
 /// The rows that say what an entry says: one, or more where a list does not

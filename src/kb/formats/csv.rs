@@ -3,7 +3,7 @@
 use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::table::{Row, Sheet, Table};
-use super::{FileName, Located, Reading, cells, whole};
+use super::{FileName, Headings, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
@@ -83,12 +83,12 @@ pub(super) fn rows(
 }
 
 /// Writes entries under a header.
-pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
+pub(super) fn write(base: &KnowledgeBase, headings: Headings) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
     for entry in base.entries() {
         rows.extend(cells::rows(entry, usize::MAX)?);
     }
-    written(&cells::headings(), rows)
+    written(&cells::headings(headings), rows)
 }
 
 /// Rows under a header, in UTF-8 with the mark by which Excel knows it.

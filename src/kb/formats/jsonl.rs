@@ -35,6 +35,7 @@ pub(super) fn read(
                     field: None,
                     message: "不是有效的 UTF-8 文字，请用 UTF-8 编码保存文件".to_owned(),
                 });
+                located.push(lost(name.clone(), line, ""));
                 continue;
             }
         };
@@ -43,12 +44,27 @@ pub(super) fn read(
         }
         match entry(text, zone) {
             Ok((entry, columns)) => {
-                located.push(Located { entry, file: name.clone(), line, columns: Arc::new(columns) });
+                let (file, columns) = (name.clone(), Arc::new(columns));
+                located.push(Located { entry, file, line, lines: vec![line], faulty: false, columns });
             }
-            Err(faults) => faults.into_iter().for_each(&mut problem),
+            Err(faults) => {
+                faults.into_iter().for_each(&mut problem);
+                located.push(lost(name.clone(), line, text));
+            }
         }
     }
     located
+}
+
+/// A line that is no entry, under the id that it was meant to have.
+fn lost(file: FileName, line: usize, text: &str) -> Located {
+    let fields: Value = serde_json::from_str(text).unwrap_or_default();
+    let said = |field: &str| fields[field].as_str().unwrap_or_default().trim().to_owned();
+    let (id, question) = (said("id"), said("question"));
+    let id = if id.is_empty() { EntryId::derived(&question) } else { EntryId(id) };
+    let columns = Arc::new(Vec::new());
+    let entry = Entry::of(id, question, String::new());
+    Located { entry, file, line, lines: vec![line], faulty: true, columns }
 }
 
 /// Writes entries, one a line.

@@ -11,6 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::cells::{answers, list, rules, share, shortened, switch, unguarded};
 use super::instant::{self, instant};
+use super::rejected::is_remark;
 use super::{FIELDS, FileName, Kind, Located, Reading};
 use crate::error::Problem;
 use crate::kb::{Entry, EntryId, Rule};
@@ -49,6 +50,17 @@ fn field_named(heading: &str) -> Option<&'static str> {
     let plain = plain.trim_end_matches(|c: char| c.is_ascii_digit());
     let is = |field: &&super::Field| field.name.replace('_', "") == plain || field.headings.contains(&plain);
     FIELDS.iter().find(is).map(|field| field.name)
+}
+
+/// Whether a row is the header of entries.
+pub(super) fn heads(row: &Row) -> bool {
+    row.cells.iter().any(|(_, cell)| field_named(cell) == Some("question"))
+}
+
+/// Whether several columns may have a heading, each with some items of a list.
+pub(super) fn is_list(heading: &str) -> bool {
+    let name = field_named(heading);
+    FIELDS.iter().any(|field| Some(field.name) == name && field.kind == Kind::Texts)
 }
 
 /// A heading without what templates write around it: “* 标准问题（必填）”.
@@ -93,6 +105,8 @@ pub(super) fn of_cell(file: &str, line: usize, column: usize, field: Option<&str
 #[derive(Default)]
 struct Group {
     line: usize,
+    /// All rows that speak of it, in order.
+    lines: Vec<usize>,
     /// Fields that hold one text.
     single: Vec<(&'static str, String)>,
     similar: Vec<String>,
@@ -176,7 +190,7 @@ impl Table for Sheet<'_> {
             }
         } else if self.titles < TITLES {
             self.titles += 1;
-            if row.cells.iter().any(|(_, cell)| field_named(cell) == Some("question")) {
+            if heads(row) {
                 self.take_header(row);
             }
         }
@@ -197,17 +211,15 @@ impl Sheet<'_> {
         for (number, heading) in &row.cells {
             let heading = heading.trim();
             let named = field_named(heading);
-            let is_list =
-                |name: &str| FIELDS.iter().any(|field| field.name == name && field.kind == Kind::Texts);
             let column = match named {
-                Some(name) if !is_list(name) && self.column(name) > 0 => {
+                Some(name) if !is_list(heading) && self.column(name) > 0 => {
                     let message = format!("“{heading}”这一列出现了两次（都是 {name}），请合并");
                     self.problem(row.line, *number, Some(name), message);
                     Column::Ignored
                 }
                 Some(name) => Column::Field(name),
                 None => {
-                    if !self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading)) {
+                    if !is_remark(heading) && !self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading)) {
                         let message = format!(
                             "没有“{heading}”这一列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-column {heading}",
                             known_columns()
@@ -219,9 +231,9 @@ impl Sheet<'_> {
             };
             self.columns.push((*number, column));
             // “相似问法” over three columns heads all of them.
-            if let (Column::Field(name), Some((_, last))) =
+            if let (Column::Field(_), Some((_, last))) =
                 (column, row.spans.iter().find(|(first, _)| first == number))
-                && is_list(name)
+                && is_list(heading)
             {
                 self.columns.extend((number + 1..=*last).map(|next| (next, column)));
             }
@@ -272,6 +284,7 @@ impl Sheet<'_> {
                 index
             }
         };
+        self.groups[index].lines.push(row.line);
         for (column, field, text) in cells {
             if let Err(message) = self.groups[index].add(field, text, earlier.is_some(), self.reading.zone) {
                 self.groups[index].faulty = true;
@@ -308,10 +321,9 @@ impl Sheet<'_> {
                     group.faulty = true;
                 }
             }
-            if !group.faulty {
-                let (line, file, columns) = (group.line, self.file.clone(), columns.clone());
-                located.push(Located { entry: group.entry(), file, line, columns });
-            }
+            let (line, file, columns) = (group.line, self.file.clone(), columns.clone());
+            let (lines, faulty) = (std::mem::take(&mut group.lines), group.faulty);
+            located.push(Located { entry: group.entry(), file, line, lines, faulty, columns });
         }
         problems.append(&mut self.problems);
         located

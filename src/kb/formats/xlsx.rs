@@ -9,7 +9,7 @@ use calamine::{DataRef, Dimensions, Reader as _, Xlsx};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
 
 use super::table::{Row, Sheet, Table};
-use super::{FileName, Located, Reading, cells, whole};
+use super::{FIELDS, FileName, Headings, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
@@ -170,41 +170,63 @@ fn text(data: &DataRef<'_>) -> String {
 const CELL: usize = 32_767;
 
 /// Writes entries under a header.
-pub(super) fn write(base: &KnowledgeBase) -> Result<Vec<u8>> {
+pub(super) fn write(base: &KnowledgeBase, headings: Headings) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
     for entry in base.entries() {
         // Half of what a cell holds: a character may be two of its units.
         rows.extend(cells::rows(entry, CELL / 2)?);
     }
-    let widths = cells::headings().map(|name| match name {
+    let widths = FIELDS.map(|field| match field.name {
         "question" | "similar" => 40.0,
         "answer" => 60.0,
         _ => 18.0,
     });
-    written("knowledge base", &cells::headings(), &widths, rows)
+    written("knowledge base", &cells::headings(headings), &widths, rows)
 }
 
-/// A workbook with one sheet: rows under a header, the columns so wide.
+/// A sheet to be written: rows under a header, the columns so wide.
+pub(super) struct Written<'a> {
+    pub title: &'a str,
+    pub headings: Vec<String>,
+    pub widths: Vec<f64>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A workbook with one sheet.
 pub(super) fn written(
     title: &str,
     headings: &[&str],
     widths: &[f64],
     rows: Vec<Vec<String>>,
 ) -> Result<Vec<u8>> {
+    let headings = headings.iter().map(|&heading| heading.to_owned()).collect();
+    written_sheets(vec![Written { title, headings, widths: widths.to_vec(), rows }])
+}
+
+/// A workbook with some sheets.
+pub(super) fn written_sheets(sheets: Vec<Written<'_>>) -> Result<Vec<u8>> {
     let failed = |e: rust_xlsxwriter::XlsxError| Error::internal("export", e);
     let mut book = Workbook::new();
-    let sheet = book.add_worksheet();
-    sheet.set_name(title).map_err(failed)?;
     let heading = Format::new().set_bold();
     let body = Format::new().set_text_wrap().set_align(FormatAlign::Top);
-    for (column, (name, width)) in (0u16..).zip(headings.iter().zip(widths)) {
-        sheet.write_string_with_format(0, column, *name, &heading).map_err(failed)?;
-        sheet.set_column_width(column, *width).map_err(failed)?;
-    }
-    sheet.set_freeze_panes(1, 0).map_err(failed)?;
-    for (line, row) in (1u32..).zip(rows) {
-        for (column, cell) in (0u16..).zip(row).filter(|(_, cell)| !cell.is_empty()) {
-            sheet.write_string_with_format(line, column, cell, &body).map_err(failed)?;
+    for Written { title, headings, widths, rows } in sheets {
+        let sheet = book.add_worksheet();
+        sheet.set_name(title).map_err(failed)?;
+        for (column, (name, width)) in (0u16..).zip(headings.iter().zip(widths)) {
+            sheet.write_string_with_format(0, column, name, &heading).map_err(failed)?;
+            sheet.set_column_width(column, width).map_err(failed)?;
+        }
+        sheet.set_freeze_panes(1, 0).map_err(failed)?;
+        for (line, row) in (1u32..).zip(rows) {
+            for (column, cell) in (0u16..).zip(row).filter(|(_, cell)| !cell.is_empty()) {
+                if cell.encode_utf16().count() > CELL {
+                    return Err(Error::Refused(format!(
+                        "a text of row {} has more than the {CELL} characters that a cell of .xlsx holds; choose a file that ends in .csv",
+                        line + 1
+                    )));
+                }
+                sheet.write_string_with_format(line, column, cell, &body).map_err(failed)?;
+            }
         }
     }
     book.save_to_buffer().map_err(failed)

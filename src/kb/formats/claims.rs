@@ -1,0 +1,109 @@
+//! What may only one entry have?
+//!
+//! Entries are looked at one after the other; the first one that has an id, a
+//! phrasing or a keyword keeps it, and a later one hears where it stands.
+
+use std::collections::HashMap;
+
+use super::{Located, alone};
+use crate::error::Problem;
+use crate::kb::EntryId;
+use crate::text::exact_key;
+
+/// What the entries so far have.
+#[derive(Default)]
+pub(super) struct Claims<'a> {
+    ids: HashMap<&'a EntryId, &'a Located>,
+    questions: HashMap<String, &'a Located>,
+    keywords: HashMap<String, &'a Located>,
+}
+
+impl<'a> Claims<'a> {
+    /// Everything that is wrong with an entry beside those so far, which it
+    /// joins whatever is wrong.
+    pub(super) fn add(&mut self, one: &'a Located) -> Vec<Problem> {
+        let problems = self.faults(one);
+        self.join(one);
+        problems
+    }
+
+    /// The same; an entry with a fault does not join, so that nobody is
+    /// blamed for having something in common with it.
+    pub(super) fn add_if_sound(&mut self, one: &'a Located) -> Vec<Problem> {
+        let problems = self.faults(one);
+        if problems.is_empty() {
+            self.join(one);
+        }
+        problems
+    }
+
+    /// Takes an entry for sound.
+    pub(super) fn join(&mut self, one: &'a Located) {
+        if self.ids.contains_key(&one.entry.id) {
+            return;
+        }
+        self.ids.insert(&one.entry.id, one);
+        for text in one.entry.phrasings() {
+            self.questions.entry(exact_key(text)).or_insert(one);
+        }
+        for keyword in &one.entry.keywords {
+            self.keywords.entry(exact_key(keyword)).or_insert(one);
+        }
+    }
+
+    fn faults(&self, one: &Located) -> Vec<Problem> {
+        let entry = &one.entry;
+        if let Some(first) = self.ids.get(&entry.id) {
+            let place = first.place(one);
+            // Ids that were derived are equal because the questions are.
+            return vec![if entry.id == EntryId::derived(&entry.question) {
+                one.problem("question", format!("问题“{}”在{place}已经有了，请合并成一个条目", entry.question))
+            } else {
+                one.problem(
+                    "id",
+                    format!(
+                        "编号“{}”在{place}已经用过（问题是“{}”），每个编号只能用一次",
+                        entry.id, first.entry.question
+                    ),
+                )
+            }];
+        }
+        let mut problems = Vec::new();
+        alone(one, &mut problems);
+        for (index, text) in entry.phrasings().enumerate() {
+            let field = if index == 0 { "question" } else { "similar" };
+            let key = exact_key(text);
+            if key.is_empty() {
+                problems.push(one.problem(field, format!("问法“{text}”只有标点或空白，请删除或改写")));
+                continue;
+            }
+            // The same question twice in one entry does no harm; `kb check` mentions it.
+            if let Some(first) = self.questions.get(&key) {
+                let message = format!(
+                    "问法“{text}”在{}的“{}”（{}）下已经有了，同一个问题只能属于一个条目",
+                    first.place(one),
+                    first.entry.id,
+                    first.entry.question
+                );
+                problems.push(one.problem(field, message));
+            }
+        }
+        for keyword in &entry.keywords {
+            let key = exact_key(keyword);
+            if key.is_empty() {
+                problems.push(one.problem("keywords", format!("关键词“{keyword}”只有标点或空白，请删除")));
+                continue;
+            }
+            if let Some(first) = self.keywords.get(&key) {
+                let message = format!(
+                    "关键词“{keyword}”在{}的“{}”（{}）下已经有了",
+                    first.place(one),
+                    first.entry.id,
+                    first.entry.question
+                );
+                problems.push(one.problem("keywords", message));
+            }
+        }
+        problems
+    }
+}

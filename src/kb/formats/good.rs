@@ -1,0 +1,178 @@
+//! Which entries of a file can be taken although others have faults?
+//!
+//! What has a fault is handed back, and so is what contradicts an entry that
+//! came before it: the first one keeps. Faults of the file as a whole, such as
+//! a column that nobody knows, belong to no row and cannot be handed back.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::claims::Claims;
+use super::{FileName, Incoming, Located, faulty};
+use crate::error::{Problem, Result};
+use crate::kb::merge::Mode;
+use crate::kb::{Entry, EntryId, KnowledgeBase};
+
+/// What is not taken from a file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rejects {
+    /// Everything that is wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+    /// Entries, or rows that are none, that are handed back.
+    pub entries: usize,
+    /// Entries of the knowledge base that stay because the row that was to
+    /// take their place is handed back.
+    pub kept: usize,
+    /// By file or sheet the rows of each of them.
+    pub(super) rows: HashMap<FileName, Vec<Vec<usize>>>,
+}
+
+impl Rejects {
+    /// Whether everything is taken.
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+}
+
+/// Whether entries that were validated under another set of rules still hold
+/// together; `name` is what problems call the place where they stand.
+///
+/// # Errors
+/// [`crate::error::Error::Corpus`] with every fault found.
+pub fn recheck(name: &str, entries: &[Entry]) -> Result<()> {
+    let known = known(name, entries);
+    let mut claims = Claims::default();
+    let problems: Vec<Problem> = known.iter().flat_map(|one| claims.add(one)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(faulty(problems)) }
+}
+
+/// Entries that stand in no file.
+pub(super) fn known(name: &str, entries: &[Entry]) -> Vec<Located> {
+    let (file, columns): (FileName, _) = (name.into(), Arc::new(Vec::new()));
+    let numbered = (1..).zip(entries);
+    numbered
+        .map(|(line, entry)| {
+            let (entry, file, columns) = (entry.clone(), file.clone(), columns.clone());
+            Located { entry, file, line, lines: Vec::new(), faulty: false, columns }
+        })
+        .collect()
+}
+
+impl Incoming {
+    /// Brings what is good into a knowledge base that is there already, and
+    /// says what is handed back. An entry whose new row is handed back stays
+    /// as it is in every mode.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Corpus`] with the faults that belong to no row.
+    pub fn good_into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<(KnowledgeBase, Rejects)> {
+        let Self { located, problems } = self;
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for one in &located {
+            let line = first.entry(&one.file).or_insert(one.line);
+            *line = (*line).min(one.line);
+        }
+        // The header stands above all entries of its sheet.
+        let is_of_row = |problem: &Problem| {
+            problem.line > 0 && first.get(problem.file.as_str()).is_some_and(|line| *line <= problem.line)
+        };
+        let (mut problems, of_files): (Vec<_>, Vec<_>) = problems.into_iter().partition(is_of_row);
+        if !of_files.is_empty() {
+            return Err(faulty(of_files));
+        }
+        let bad: HashSet<(String, usize)> =
+            problems.iter().map(|problem| (problem.file.clone(), problem.line)).collect();
+        let is_bad = |one: &Located| {
+            one.faulty || one.lines.iter().any(|line| bad.contains(&(one.file.to_string(), *line)))
+        };
+        let mut taken: Vec<bool> = located.iter().map(|one| !is_bad(one)).collect();
+        let known = known("现有草稿", base.entries());
+        let places: HashMap<&EntryId, usize> =
+            known.iter().enumerate().map(|(at, one)| (&one.entry.id, at)).collect();
+        if mode == Mode::Add {
+            // What is there already is no fault; it is not looked at.
+            for (one, taken) in located.iter().zip(&mut taken) {
+                *taken &= !places.contains_key(&one.entry.id);
+            }
+        }
+        let skipped: Vec<bool> =
+            located.iter().zip(&taken).map(|(one, taken)| mode == Mode::Add && !taken && !is_bad(one)).collect();
+        let mut found = Vec::new();
+        // What is handed back leaves the old entry where it is, and that may
+        // have what another row wants: until nothing more goes.
+        let stays = loop {
+            let stays = staying(&located, &taken, &skipped, &known, mode);
+            let mut claims = Claims::default();
+            known.iter().zip(&stays).filter(|(_, stays)| **stays).for_each(|(one, _)| claims.join(one));
+            let before = found.len();
+            for (one, taken) in located.iter().zip(&mut taken).filter(|(_, taken)| **taken) {
+                let faults = claims.add_if_sound(one);
+                *taken = faults.is_empty();
+                found.extend(faults);
+            }
+            if found.len() == before {
+                break stays;
+            }
+        };
+        problems.extend(found);
+        problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let mut rejects = Rejects { problems, ..Rejects::default() };
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut merged: HashMap<EntryId, usize> = HashMap::new();
+        if mode != Mode::Replace {
+            entries = base.entries().to_vec();
+            merged = entries.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
+        }
+        let mut rows: BTreeSet<(String, usize)> = bad.into_iter().collect();
+        let mut placed: HashSet<usize> = HashSet::new();
+        for ((one, taken), skipped) in located.into_iter().zip(taken).zip(skipped) {
+            for line in &one.lines {
+                rows.remove(&(one.file.to_string(), *line));
+            }
+            let old = places.get(&one.entry.id).copied().filter(|at| stays[*at]);
+            if taken {
+                match merged.get(&one.entry.id) {
+                    Some(&at) => entries[at] = one.entry,
+                    None => {
+                        merged.insert(one.entry.id.clone(), entries.len());
+                        entries.push(one.entry);
+                    }
+                }
+            } else if !skipped {
+                rejects.entries += 1;
+                if let Some(at) = old.filter(|at| placed.insert(*at)) {
+                    rejects.kept += 1;
+                    if mode == Mode::Replace {
+                        entries.push(known[at].entry.clone());
+                    }
+                }
+                rejects.rows.entry(one.file).or_default().push(one.lines);
+            }
+        }
+        // Rows in which nothing stands but what is wrong.
+        for (file, line) in rows {
+            rejects.entries += 1;
+            rejects.rows.entry(file.into()).or_default().push(vec![line]);
+        }
+        let taken = KnowledgeBase::of_validated(entries).with_lexicon(base.lexicon().clone());
+        Ok((taken, rejects))
+    }
+}
+
+/// Which entries of the knowledge base will be there beside those of the file.
+fn staying(located: &[Located], taken: &[bool], skipped: &[bool], known: &[Located], mode: Mode) -> Vec<bool> {
+    let ids = |wanted: &dyn Fn(usize) -> bool| -> HashSet<&EntryId> {
+        let chosen = located.iter().enumerate().filter(|(at, _)| wanted(*at));
+        chosen.map(|(_, one)| &one.entry.id).collect()
+    };
+    let replaced = ids(&|at| taken[at]);
+    let handed_back = ids(&|at| !taken[at] && !skipped[at]);
+    known
+        .iter()
+        .map(|one| match mode {
+            // A file that is everything still names what is handed back.
+            Mode::Replace => handed_back.contains(&one.entry.id) && !replaced.contains(&one.entry.id),
+            Mode::Update | Mode::Add => !replaced.contains(&one.entry.id),
+        })
+        .collect()
+}

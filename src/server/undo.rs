@@ -1,0 +1,199 @@
+//! How is a mistake undone, and how does a whole knowledge base go?
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Server;
+use super::authoring::{REQUEST_BYTES, refusal};
+use super::entries::shelf;
+use super::error::{Kind, Problem};
+use super::request::{self, asked, fields};
+use super::signed::signature;
+use crate::kb::diff::Diff;
+use crate::store::{Deleted, Record, Restored, Shelf};
+use crate::text::lexicon::LexiconChanges;
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    OpenApiRouter::new()
+        .routes(routes!(rollback))
+        .routes(routes!(restore))
+        .routes(routes!(delete))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+}
+
+/// A release by its number.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    release: u32,
+}
+
+/// What is served after a rollback, and what the draft still holds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct RolledBack {
+    /// The release that is served.
+    current: Option<u32>,
+    /// All releases, oldest first.
+    items: Vec<Record>,
+    /// How the draft, which stays as it was, differs from what is served now;
+    /// `null` when they are the same. The next publication would bring that
+    /// back, unless `POST …/restore` takes it out of the draft.
+    draft: Option<DraftDiffers>,
+}
+
+/// How the draft differs from a release.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DraftDiffers {
+    /// Entries that only the draft has.
+    added: usize,
+    /// Entries that say something else in the draft.
+    changed: usize,
+    /// Entries that the draft lacks.
+    removed: usize,
+    /// Lines of the lexicon that differ.
+    lexicon: usize,
+}
+
+impl DraftDiffers {
+    fn of(shelf: &Shelf, number: u32) -> Option<Self> {
+        // It is served whatever becomes of this comparison.
+        let found = shelf.draft_against(number).ok().filter(|found| !found.is_empty())?;
+        let LexiconChanges { added, removed, changed, .. } = &found.lexicon;
+        Some(Self {
+            added: found.diff.removed.len(),
+            changed: found.diff.changed.len(),
+            removed: found.diff.added.len(),
+            lexicon: added.len() + removed.len() + changed.len(),
+        })
+    }
+}
+
+/// Serve a release that was published before, exactly as it was.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/rollback",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"release": 3})),
+    responses(
+        (status = 200, description = "It is served now; the draft stays, and `draft` says what it still holds.", body = RolledBack),
+        (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A publication is running.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn rollback(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<RolledBack>, Problem> {
+    let signature = signature(&headers)?;
+    let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            shelf.rollback(release).map_err(refusal)?;
+            server.registry().refresh();
+            let (current, items) = (shelf.current()?, shelf.records()?);
+            Ok(Json(RolledBack { current, items, draft: DraftDiffers::of(&shelf, release) }))
+        })
+        .await
+}
+
+/// What a restoration changed in the draft.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct RestoredDraft {
+    /// The release that the draft equals now.
+    release: u32,
+    /// Added, removed and changed entries, field by field.
+    #[schema(value_type = Object)]
+    diff: Diff,
+    /// Added, removed and changed lines of the lexicon.
+    #[schema(value_type = Object)]
+    lexicon: LexiconChanges,
+}
+
+/// Make the draft what a release holds, lexicon included; what is served stays.
+///
+/// Entries that were switched off when it was published come back switched
+/// off. Every change is in the history.
+#[utoipa::path(
+    post,
+    path = "/v1/kbs/{kb}/restore",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Object, example = json!({"release": 3})),
+    responses(
+        (status = 200, description = "The draft is what the release holds; the body says what that changed.", body = RestoredDraft),
+        (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The release is an old one whose entries contradict each other by today's rules; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn restore(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<RestoredDraft>, Problem> {
+    let signature = signature(&headers)?;
+    let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let Restored { release, diff, lexicon } = shelf.restore(release).map_err(refusal)?;
+            Ok(Json(RestoredDraft { release, diff, lexicon }))
+        })
+        .await
+}
+
+/// Whether a removal is meant.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeleteQuery {
+    /// It is meant: without this nothing is removed.
+    #[serde(default)]
+    yes: bool,
+}
+
+/// Remove a knowledge base: draft, history, words, labelled questions, releases.
+///
+/// Only with `?yes=true`. It is served no more when the reply comes.
+#[utoipa::path(
+    delete,
+    path = "/v1/kbs/{kb}",
+    params(("kb" = String, Path, description = "The knowledge base."), DeleteQuery),
+    responses(
+        (status = 200, description = "It is gone; the body says what went with it.", body = Deleted),
+        (status = 404, description = "There is no such knowledge base; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It must be confirmed with `yes=true` (`removed` says how many entries would go), or a publication is running.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete(
+    State(server): State<Server>,
+    Path(kb): Path<String>,
+    query: Result<Query<DeleteQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Json<Deleted>, Problem> {
+    let DeleteQuery { yes } = asked(query)?;
+    let signature = signature(&headers)?;
+    server
+        .author(move |server| {
+            let shelf = shelf(server, &kb)?.signed(signature);
+            let Deleted { entries, releases, .. } = shelf.deletable()?;
+            if !yes {
+                let detail = format!(
+                    "this removes knowledge base {kb} for good: {entries} entries with their history and {releases} releases; send `yes=true` if that is meant"
+                );
+                let problem = Problem::new(Kind::NeedsConfirmation, detail).of_field("yes");
+                return Err(Problem { removed: Some(entries), ..problem });
+            }
+            let deleted = shelf.delete().map_err(refusal)?;
+            server.registry().refresh();
+            Ok(Json(deleted))
+        })
+        .await
+}

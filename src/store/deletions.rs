@@ -1,0 +1,177 @@
+//! How does a whole knowledge base go?
+//!
+//! Its records go in one transaction, which also notes that its folder has to
+//! follow. The folder is first renamed out of the way and then removed; what a
+//! crash leaves of that is done by the next process that opens the data
+//! directory, and before a knowledge base of the same name is made.
+
+use std::fs;
+use std::path::Path;
+
+use diesel::prelude::*;
+use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use serde::Serialize;
+
+use super::database::Outcome;
+use super::database::schema::{
+    claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions, servings,
+};
+use super::signature::now;
+use super::{Shelf, Store, draft, kb_folder};
+use crate::error::{Error, Result};
+
+/// The beginning of the names of folders that only wait to be removed.
+const DOOMED: &str = ".deleted-";
+
+/// What went with a knowledge base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Deleted {
+    /// Its name.
+    pub kb: String,
+    /// Entries of its draft.
+    pub entries: usize,
+    /// Releases that were kept.
+    pub releases: usize,
+    /// The release that was served.
+    pub served: Option<u32>,
+}
+
+impl Shelf {
+    /// What [`Self::delete`] would remove.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such knowledge base.
+    pub fn deletable(&self) -> Result<Deleted> {
+        let found = self.store.database.read(|connection| self.holdings(connection))?;
+        found.ok_or_else(|| Error::Unknown {
+            what: "knowledge base",
+            name: self.name.clone(),
+            known: Vec::new(),
+        })
+    }
+
+    /// Removes the knowledge base: draft, history, words, labelled questions
+    /// and releases. Servers stop serving it as soon as they look.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when there is no such knowledge base;
+    /// [`Error::Refused`] when it is being published.
+    pub fn delete(&self) -> Result<Deleted> {
+        self.deletable()?;
+        let lock = self.lock()?;
+        let deleted = self.store.database.write(|connection| {
+            let holdings = self.holdings(connection)?;
+            let kb = draft::known(connection, &self.name)?;
+            diesel::delete(claims::table.filter(claims::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(entries::table.filter(entries::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(revisions::table.filter(revisions::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(lexicon::table.filter(lexicon::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(lexicon_revisions::table.filter(lexicon_revisions::kb.eq(kb.id)))
+                .execute(connection)?;
+            diesel::delete(queries::table.filter(queries::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(servings::table.filter(servings::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(releases::table.filter(releases::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(kbs::table.find(kb.id)).execute(connection)?;
+            diesel::insert_into(deletions::table)
+                .values((
+                    deletions::kb.eq(kb.id),
+                    deletions::name.eq(&self.name),
+                    deletions::at.eq(now()),
+                    deletions::author.eq(&self.signature.author),
+                    deletions::reason.eq(&self.signature.reason),
+                    deletions::swept.eq(false),
+                ))
+                .execute(connection)?;
+            Ok(holdings)
+        })?;
+        // It is gone; space that cannot be freed now can be freed next time.
+        let root = self.store.root();
+        let buried = self.store.database.write(|connection| bury(connection, root, Some(&self.name)));
+        drop(lock);
+        match buried {
+            Ok(()) => clear(root),
+            Err(error) => tracing::warn!(kb = self.name, %error, "the folder of a deleted knowledge base stays"),
+        }
+        Ok(deleted)
+    }
+
+    fn holdings(&self, connection: &mut SqliteConnection) -> Outcome<Deleted> {
+        let kb = draft::known(connection, &self.name)?;
+        let count = |number: i64| usize::try_from(number).unwrap_or_default();
+        Ok(Deleted {
+            kb: self.name.clone(),
+            entries: count(entries::table.filter(entries::kb.eq(kb.id)).count().get_result(connection)?),
+            releases: count(
+                releases::table
+                    .filter(releases::kb.eq(kb.id))
+                    .filter(releases::removed.is_null())
+                    .count()
+                    .get_result(connection)?,
+            ),
+            served: kb.current.and_then(|number| u32::try_from(number).ok()),
+        })
+    }
+}
+
+impl Store {
+    /// Whether a knowledge base of this name was deleted at some time.
+    pub fn was_deleted(&self, name: &str) -> Result<bool> {
+        let found = self.database.read(|connection| {
+            let of_name = deletions::table.filter(deletions::name.eq(name));
+            Ok(of_name.select(deletions::kb).first::<i32>(connection).optional()?.is_some())
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+/// Renames the folders of deleted knowledge bases out of the way, all or those
+/// of one name.
+pub(super) fn bury(connection: &mut SqliteConnection, root: &Path, name: Option<&str>) -> Outcome<()> {
+    let mut waiting = deletions::table.filter(deletions::swept.eq(false)).into_boxed();
+    if let Some(name) = name {
+        waiting = waiting.filter(deletions::name.eq(name));
+    }
+    let waiting: Vec<(i32, String)> =
+        waiting.select((deletions::kb, deletions::name)).load(connection)?;
+    for (kb, name) in waiting {
+        // Somebody moved in before it could be done, which `create` rules out.
+        if draft::find(connection, &name)?.is_none() {
+            let (folder, doomed) = (kb_folder(root, &name), kb_folder(root, &format!("{DOOMED}{kb}")));
+            match fs::rename(&folder, &doomed) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io("rename", folder, e).into()),
+            }
+        }
+        diesel::update(deletions::table.find(kb)).set(deletions::swept.eq(true)).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Does what a crash has left to do. Nothing depends on it, so a failure is
+/// only told to the log.
+pub(super) fn sweep(connection: &mut SqliteConnection, root: &Path) {
+    let waits = deletions::table.filter(deletions::swept.eq(false)).count().get_result::<i64>(connection);
+    if waits.is_ok_and(|count| count > 0)
+        && connection.immediate_transaction(|connection| bury(connection, root, None)).is_err()
+    {
+        tracing::warn!("the folder of a deleted knowledge base cannot be removed");
+    }
+    clear(root);
+}
+
+/// Removes what was renamed out of the way.
+fn clear(root: &Path) {
+    for item in fs::read_dir(root.join("kbs")).into_iter().flatten().flatten() {
+        if item.file_name().to_string_lossy().starts_with(DOOMED) {
+            // Another process may be doing the same.
+            let _ = fs::remove_dir_all(item.path());
+        }
+    }
+}
+
+/// The highest number that a deleted knowledge base had.
+pub(super) fn last(connection: &mut SqliteConnection) -> Outcome<i32> {
+    let last: Option<i32> = deletions::table.select(diesel::dsl::max(deletions::kb)).first(connection)?;
+    Ok(last.unwrap_or(0))
+}
