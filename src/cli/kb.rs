@@ -27,8 +27,8 @@ use super::{Common, file_named, language, progress, read_with_lexicon};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
-use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, subjects};
 use crate::kb::KnowledgeBase;
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, subjects};
 use crate::kb::diff::Diff;
 use crate::publish::{self, Changes, Outcome, Side};
 use crate::release::Manifest;
@@ -261,8 +261,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn list(store: &Store) -> Result<ExitCode> {
     for name in store.names()? {
         let shelf = store.shelf(&name)?;
-        let current =
-            shelf.current()?.map_or_else(|| either!("not published", "未发布"), |number| either!("release {number}", "版本 {number}"));
+        let current = shelf.current()?.map_or_else(
+            || either!("not published", "未发布"),
+            |number| either!("release {number}", "版本 {number}"),
+        );
         say!("{name}\t{current}");
     }
     Ok(ExitCode::SUCCESS)
@@ -381,7 +383,10 @@ fn publish(
     let report_changes = report.changes;
     let Outcome::Published(published, _) = outcome else {
         let worse = if regressed {
-            either!(" and answers the labelled questions worse, beyond chance", "，而且标注问题答得比现在差，超出偶然")
+            either!(
+                " and answers the labelled questions worse, beyond chance",
+                "，而且标注问题答得比现在差，超出偶然"
+            )
         } else {
             String::new()
         };
@@ -438,7 +443,11 @@ fn tell_of_another_model(shelf: &Shelf, models: &Path, before: Option<u32>, enco
     // The model inside an older binary is nowhere to be had.
     let at_hand = hub::named(models, &model.id).is_ok_and(|folders| !folders.is_empty());
     let keep = if at_hand {
-        either!("; to keep that model, publish with `--model {}`", "；要沿用原来的模型，请用 --model {} 发布", model.id)
+        either!(
+            "; to keep that model, publish with `--model {}`",
+            "；要沿用原来的模型，请用 --model {} 发布",
+            model.id
+        )
     } else {
         String::new()
     };
@@ -465,7 +474,8 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
         if !as_json {
             let mark = if is_current { '*' } else { ' ' };
             let forced = if record.forced { either!(", forced", "，强行发布") } else { String::new() };
-            let reason = record.reason.as_deref().map_or_else(String::new, |why| either!(" ({why})", "（{why}）"));
+            let reason =
+                record.reason.as_deref().map_or_else(String::new, |why| either!(" ({why})", "（{why}）"));
             match &manifest {
                 Ok(manifest) => say!(
                     "{}",
@@ -479,7 +489,10 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
                         record.author
                     )
                 ),
-                Err(e) => say!("{}", either!("{mark} {number}\tcannot be read: {e}", "{mark} {number}\t读不出来：{e}")),
+                Err(e) => say!(
+                    "{}",
+                    either!("{mark} {number}\tcannot be read: {e}", "{mark} {number}\t读不出来：{e}")
+                ),
             }
             continue;
         }

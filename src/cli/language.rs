@@ -41,7 +41,8 @@ pub(crate) fn is_chinese() -> bool {
 
 /// Whether the locale is Chinese; the first variable that is set counts.
 fn of_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+    let set =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
     set.is_some_and(|value| value.to_ascii_lowercase().starts_with("zh"))
 }
 
@@ -96,7 +97,9 @@ mod tests {
     #[test]
     fn the_first_variable_of_the_locale_counts() {
         let locale = |set: &'static [(&'static str, &'static str)]| {
-            of_locale(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+            of_locale(|name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
         };
         assert!(locale(&[("LANG", "zh_CN.UTF-8")]));
         assert!(locale(&[("LC_ALL", ""), ("LANG", "zh_TW")]));

@@ -80,12 +80,7 @@ pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(
-    name: &str,
-    format: Format,
-    bytes: &[u8],
-    entries: &[Entry],
-) -> Result<Vec<LabelledQuery>> {
+pub fn read_bytes(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
     match format {
         Format::Jsonl => checked(Lines::of(name, bytes), entries),
         table => of_table(name, table, bytes, entries),
@@ -96,10 +91,8 @@ pub fn read_bytes(
 fn of_table(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
     let (rows, mut problems) = formats::labelled(name, format, bytes);
     let ids: HashMap<&str, &EntryId> = entries.iter().map(|entry| (entry.id.0.as_str(), &entry.id)).collect();
-    let asked: HashMap<String, &EntryId> = entries
-        .iter()
-        .flat_map(|entry| entry.phrasings().map(|text| (exact_key(text), &entry.id)))
-        .collect();
+    let asked: HashMap<String, &EntryId> =
+        entries.iter().flat_map(|entry| entry.phrasings().map(|text| (exact_key(text), &entry.id))).collect();
     let mut queries = Vec::with_capacity(rows.len());
     for LabelledRow { file, line, column, text, expect, tags } in rows {
         let mut right: Vec<EntryId> = Vec::new();
@@ -112,7 +105,9 @@ fn of_table(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Resu
                     line,
                     column,
                     field: Some("expect".to_owned()),
-                    message: format!("知识库里没有编号或问题是“{wanted}”的条目；不属于知识库的问题，这一格请留空"),
+                    message: format!(
+                        "知识库里没有编号或问题是“{wanted}”的条目；不属于知识库的问题，这一格请留空"
+                    ),
                 }),
             }
         }

@@ -70,7 +70,11 @@ pub struct Subject {
 pub fn subjects(finding: &Finding, base: &KnowledgeBase) -> Vec<Subject> {
     let find = |id: &EntryId| {
         let number = base.entries().iter().position(|entry| entry.id == *id)?;
-        Some(Subject { id: id.clone(), number: number + 1, question: base.entries()[number].question.clone() })
+        Some(Subject {
+            id: id.clone(),
+            number: number + 1,
+            question: base.entries()[number].question.clone(),
+        })
     };
     finding.entries.iter().filter_map(find).collect()
 }

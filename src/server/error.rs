@@ -329,7 +329,9 @@ impl From<Error> for Problem {
                 Self { owner, ..Self::new(Kind::QuestionTaken, error.to_string()).of_field(field) }
             }
             Error::Unconfirmed { removed, .. } => {
-                let detail = format!("{error}; send `yes=true` if that is meant, or `mode=update` to leave the others alone");
+                let detail = format!(
+                    "{error}; send `yes=true` if that is meant, or `mode=update` to leave the others alone"
+                );
                 Self { removed: Some(removed), ..Self::new(Kind::NeedsConfirmation, detail).of_field("yes") }
             }
             Error::Corpus(ref found) => {

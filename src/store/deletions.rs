@@ -90,7 +90,9 @@ impl Shelf {
         drop(lock);
         match buried {
             Ok(()) => clear(root),
-            Err(error) => tracing::warn!(kb = self.name, %error, "the folder of a deleted knowledge base stays"),
+            Err(error) => {
+                tracing::warn!(kb = self.name, %error, "the folder of a deleted knowledge base stays")
+            }
         }
         Ok(deleted)
     }
@@ -131,8 +133,7 @@ pub(super) fn bury(connection: &mut SqliteConnection, root: &Path, name: Option<
     if let Some(name) = name {
         waiting = waiting.filter(deletions::name.eq(name));
     }
-    let waiting: Vec<(i32, String)> =
-        waiting.select((deletions::kb, deletions::name)).load(connection)?;
+    let waiting: Vec<(i32, String)> = waiting.select((deletions::kb, deletions::name)).load(connection)?;
     for (kb, name) in waiting {
         // Somebody moved in before it could be done, which `create` rules out.
         if draft::find(connection, &name)?.is_none() {

@@ -194,7 +194,8 @@ impl Shelf {
             _ => None,
         };
         let outcome = self.edit_draft(id, edit, expected, live);
-        let (Some(again), Err(Error::NoEntry { .. } | Error::Stale { current: None, .. })) = (again, &outcome)
+        let (Some(again), Err(Error::NoEntry { .. } | Error::Stale { current: None, .. })) =
+            (again, &outcome)
         else {
             return outcome;
         };

@@ -44,8 +44,11 @@ impl Shelf {
         let record = self.record(number)?;
         let base = base_of(&self.release_folder(number))?;
         let known: HashSet<&EntryId> = base.entries().iter().map(|entry| &entry.id).collect();
-        let off: Vec<Entry> =
-            self.switched_off(record.revision)?.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
+        let off: Vec<Entry> = self
+            .switched_off(record.revision)?
+            .into_iter()
+            .filter(|entry| !known.contains(&entry.id))
+            .collect();
         if off.is_empty() {
             return Ok(base);
         }
@@ -57,7 +60,8 @@ impl Shelf {
     fn switched_off(&self, revision: i64) -> Result<Vec<Entry>> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
-            let until = || revisions::table.filter(revisions::kb.eq(kb.id)).filter(revisions::number.le(revision));
+            let until =
+                || revisions::table.filter(revisions::kb.eq(kb.id)).filter(revisions::number.le(revision));
             let off: Vec<(String, i64, Option<String>)> = until()
                 .filter(revisions::content.like("%\"enabled\":false%"))
                 .order(revisions::number)

@@ -54,7 +54,8 @@ pub(super) fn field(change: &FieldChange) -> Vec<String> {
     }
     if let (Value::Object(old), Value::Object(new)) = (before, after) {
         let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
-        let value = |side: &serde_json::Map<String, Value>, key: &String| side.get(key).cloned().unwrap_or_default();
+        let value =
+            |side: &serde_json::Map<String, Value>, key: &String| side.get(key).cloned().unwrap_or_default();
         let pairs = names.map(|key| (key, value(old, key), value(new, key)));
         return pairs
             .filter(|(_, old, new)| old != new)

@@ -146,7 +146,8 @@ fn edit(how: &How, id: &EntryId, edit: Edit, expected: Option<Expected>) -> Resu
     } else {
         either!("served after `kb publish`", "发布（kb publish）以后生效")
     };
-    let question = entry.or(before.map(|stored| stored.entry)).map(|entry| entry.question).unwrap_or_default();
+    let question =
+        entry.or(before.map(|stored| stored.entry)).map(|entry| entry.question).unwrap_or_default();
     let kb = shelf.name();
     eprintln!(
         "{}",

@@ -171,7 +171,8 @@ impl Import<'_> {
     /// What an import takes away.
     fn much_goes(&self, entries: usize, diff: &Diff) -> String {
         let (kb, removed) = (&self.args.place.kb, diff.removed.len());
-        let named: Vec<String> = diff.removed.iter().take(NAMED).map(|one| format!("“{}”", one.question)).collect();
+        let named: Vec<String> =
+            diff.removed.iter().take(NAMED).map(|one| format!("“{}”", one.question)).collect();
         let named = named.join(if language::is_chinese() { "、" } else { ", " });
         let more = if removed > NAMED { either!(" …", "……") } else { String::new() };
         let share = 100.0 * removed as f64 / entries.max(1) as f64;

@@ -30,7 +30,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             shelf.save_queries(&[])?;
             eprintln!(
                 "{}",
-                either!("{}: no labelled questions are attached any more", "{}：已不带标注问题", shelf.name())
+                either!(
+                    "{}: no labelled questions are attached any more",
+                    "{}：已不带标注问题",
+                    shelf.name()
+                )
             );
         } else {
             for line in shelf.queries()? {

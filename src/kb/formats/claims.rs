@@ -57,7 +57,10 @@ impl<'a> Claims<'a> {
             let place = first.place(one);
             // Ids that were derived are equal because the questions are.
             return vec![if entry.id == EntryId::derived(&entry.question) {
-                one.problem("question", format!("问题“{}”在{place}已经有了，请合并成一个条目", entry.question))
+                one.problem(
+                    "question",
+                    format!("问题“{}”在{place}已经有了，请合并成一个条目", entry.question),
+                )
             } else {
                 one.problem(
                     "id",

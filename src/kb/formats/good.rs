@@ -95,8 +95,11 @@ impl Incoming {
                 *taken &= !places.contains_key(&one.entry.id);
             }
         }
-        let skipped: Vec<bool> =
-            located.iter().zip(&taken).map(|(one, taken)| mode == Mode::Add && !taken && !is_bad(one)).collect();
+        let skipped: Vec<bool> = located
+            .iter()
+            .zip(&taken)
+            .map(|(one, taken)| mode == Mode::Add && !taken && !is_bad(one))
+            .collect();
         let mut found = Vec::new();
         // What is handed back leaves the old entry where it is, and that may
         // have what another row wants: until nothing more goes.
@@ -160,7 +163,13 @@ impl Incoming {
 }
 
 /// Which entries of the knowledge base will be there beside those of the file.
-fn staying(located: &[Located], taken: &[bool], skipped: &[bool], known: &[Located], mode: Mode) -> Vec<bool> {
+fn staying(
+    located: &[Located],
+    taken: &[bool],
+    skipped: &[bool],
+    known: &[Located],
+    mode: Mode,
+) -> Vec<bool> {
     let ids = |wanted: &dyn Fn(usize) -> bool| -> HashSet<&EntryId> {
         let chosen = located.iter().enumerate().filter(|(at, _)| wanted(*at));
         chosen.map(|(_, one)| &one.entry.id).collect()

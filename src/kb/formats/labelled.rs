@@ -11,7 +11,10 @@ use crate::error::Problem;
 
 /// A column with the headings it goes by.
 const COLUMNS: [(Column, &[&str]); 3] = [
-    (Column::Text, &["问题", "text", "question", "query", "提问", "顾客问题", "用户问题", "测试问题", "问句"]),
+    (
+        Column::Text,
+        &["问题", "text", "question", "query", "提问", "顾客问题", "用户问题", "测试问题", "问句"],
+    ),
     (Column::Expect, &["期望", "expect", "expected", "期望条目", "期望编号", "期望答案", "正确条目", "编号"]),
     (Column::Tags, &["标签", "tags", "tag"]),
 ];

@@ -184,11 +184,7 @@ impl<'a> Raw<'a> {
             cells: laid(cells),
             reason: self.reasons.at(&self.file, *line).cloned().unwrap_or_default(),
         });
-        RejectedSheet {
-            sheet: sheet.map(str::to_owned),
-            headings: laid(&headings),
-            rows: rows.collect(),
-        }
+        RejectedSheet { sheet: sheet.map(str::to_owned), headings: laid(&headings), rows: rows.collect() }
     }
 }
 

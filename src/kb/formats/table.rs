@@ -219,7 +219,9 @@ impl Sheet<'_> {
                 }
                 Some(name) => Column::Field(name),
                 None => {
-                    if !is_remark(heading) && !self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading)) {
+                    if !is_remark(heading)
+                        && !self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading))
+                    {
                         let message = format!(
                             "没有“{heading}”这一列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-column {heading}",
                             known_columns()
