@@ -9,7 +9,7 @@ use crate::retrieve::lexical::{Overlap, Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Except, Phrasing};
-use crate::text::{Lexicon, Query, differ, grams};
+use crate::text::{Codes, Lexicon, Naming, Query, differ, grams};
 
 /// Entries that each matcher contributes.
 pub const CANDIDATES: usize = 20;
@@ -45,6 +45,10 @@ const FULL_LEAD: [f32; 2] = [4.0, 6.0];
 /// Where question and phrasing share less than this, a detail that differs is
 /// one of many, and is not looked for.
 const LEAST_ALIKE: f32 = 0.2;
+
+/// How many candidates of a question that names a model are looked through for
+/// that name.
+const NAMED: usize = 8;
 
 /// Characters beyond this say no more: what was learned on questions must not
 /// be carried on to novels.
@@ -133,6 +137,7 @@ pub struct Yardstick<'a> {
     visible: Visible<'a>,
     grams: Vec<String>,
     weighted: Weighted,
+    codes: Codes,
 }
 
 impl<'a> Yardstick<'a> {
@@ -147,26 +152,66 @@ impl<'a> Yardstick<'a> {
         };
         let grams = grams(&query.text.core);
         let weighted = Weighted::new(&grams, |gram| visible.idf(gram));
-        Self { known, except, visible, grams, weighted }
+        let codes = Codes::of(&query.text.core);
+        Self { known, except, visible, grams, weighted, codes }
     }
 
     fn explained(&self, entry: usize) -> f32 {
         self.known.wording.share(&self.weighted, entry, self.except)
     }
 
+    fn core(&self, phrasing: usize) -> &'a str {
+        &self.known.phrasings[phrasing].normalized.core
+    }
+
+    /// The phrasings that were found for an entry, one or two.
+    fn best(&self, found: &Ranked) -> Vec<&'a str> {
+        // Mostly both are one.
+        let meant = found.meant.filter(|_| found.meant != found.worded);
+        found.worded.into_iter().chain(meant).map(|phrasing| self.core(phrasing)).collect()
+    }
+
+    fn every(&self, found: &Ranked) -> impl Iterator<Item = &'a str> {
+        self.known.wording.phrasings_of(found.entry, self.except).map(|phrasing| self.core(phrasing))
+    }
+
+    /// Whether the question and what was found for it name one model.
+    fn naming(&self, found: &Ranked) -> Naming {
+        self.codes.naming(&self.best(found), self.every(found))
+    }
+
     /// Whether the phrasings that were found for an entry differ from the
     /// question in a detail, and no other phrasing of it agrees.
     fn differs(&self, query: &Query, found: &Ranked) -> bool {
-        let core = |phrasing: usize| self.known.phrasings[phrasing].normalized.core.as_str();
-        // Mostly both are one.
-        let meant = found.meant.filter(|_| found.meant != found.worded);
-        let best: Vec<&str> = found.worded.into_iter().chain(meant).map(core).collect();
-        differ(
-            self.known.lexicon,
-            query,
-            &best,
-            self.known.wording.phrasings_of(found.entry, self.except).map(core),
-        )
+        differ(self.known.lexicon, query, &self.best(found), self.every(found))
+    }
+
+    /// How much a question that is so much `alike` contradicts what was found.
+    fn contradicted(&self, query: &Query, found: &Ranked, alike: f32) -> f32 {
+        let naming = self.naming(found);
+        if naming == Naming::Other {
+            // Another model is another matter, whatever else is the same.
+            return 1.0;
+        }
+        let differs = || naming == Naming::Unlike || self.differs(query, found);
+        if alike >= LEAST_ALIKE && differs() { alike } else { 0.0 }
+    }
+
+    /// Puts entries about the model that the question names before those about
+    /// another one, among the first of a list that is in order.
+    fn put_named_first(&self, ranked: &mut [Ranked]) {
+        if self.codes.is_empty() {
+            return;
+        }
+        let count = NAMED.min(ranked.len());
+        let first = &mut ranked[..count];
+        let naming: Vec<Naming> = first.iter().map(|item| self.naming(item)).collect();
+        if naming.contains(&Naming::Same) {
+            for (item, _) in first.iter_mut().zip(naming).filter(|(_, naming)| *naming == Naming::Other) {
+                item.score -= FULL_LEAD[0];
+            }
+            in_order(ranked);
+        }
     }
 }
 
@@ -239,8 +284,14 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
             ..item
         })
         .collect();
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
+    in_order(&mut ranked);
+    yardstick.put_named_first(&mut ranked);
     ranked
+}
+
+/// Best first; equal scores in the order of the release.
+fn in_order(ranked: &mut [Ranked]) {
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entry.cmp(&b.entry)));
 }
 
 /// The names of the numbers in [`Evidence`], in the order of
@@ -284,7 +335,7 @@ pub struct Evidence {
     /// Where a detail of the question (a number, a side of a contrast, the
     /// order of two things) is another one in its phrasing: how alike both are
     /// else, the lower of `covered` and `covers`. 0 where no detail differs, and
-    /// where they share next to nothing.
+    /// where they share next to nothing; 1 where they name two models.
     pub contradicted: f32,
     /// Its score's distance to the next entry in the common order.
     pub lead: f32,
@@ -332,11 +383,7 @@ impl Evidence {
             covered,
             covers,
             explained: first.explained,
-            contradicted: if alike >= LEAST_ALIKE && yardstick.differs(lists.query, first) {
-                alike
-            } else {
-                0.0
-            },
+            contradicted: yardstick.contradicted(lists.query, first, alike),
             lead: lead(1),
             lead_over_third: lead(2),
             length: (1.0 + core.chars().count().min(FULL_LENGTH) as f32).ln(),

@@ -1,12 +1,13 @@
 //! Does the text settle the question outright?
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use regex::Regex;
 
 use super::Phrasing;
 use crate::kb::{Entry, Rule};
-use crate::text::{Normalized, Normalizer};
+use crate::text::{Normalized, Normalizer, spelling};
 
 /// How a text settled the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -51,6 +52,9 @@ pub struct Claim {
 #[derive(Clone, Default)]
 pub struct Exact {
     questions: HashMap<String, Owners>,
+    /// Those with a name of a model that has another spelling than the one
+    /// that stands for all, by that one ([`spelling`]).
+    respelled: HashMap<String, Owners>,
     keywords: HashMap<String, Owners>,
     /// In the order of the release.
     rules: Vec<CompiledRule>,
@@ -127,10 +131,17 @@ impl Exact {
     ) -> Result<Self, regex::Error> {
         let mut exact = Self { questions: HashMap::with_capacity(phrasings.len()), ..Self::default() };
         for phrasing in phrasings {
-            let owners = exact.questions.entry(phrasing.normalized.exact.clone()).or_default();
-            if !owners.contains(&phrasing.entry) {
-                owners.push(phrasing.entry);
+            let add = |claims: &mut HashMap<String, Owners>, text: String| {
+                let owners = claims.entry(text).or_default();
+                if !owners.contains(&phrasing.entry) {
+                    owners.push(phrasing.entry);
+                }
+            };
+            let key = &phrasing.normalized.exact;
+            if let Cow::Owned(respelled) = spelling(key) {
+                add(&mut exact.respelled, respelled);
             }
+            add(&mut exact.questions, key.clone());
         }
         for (order, (index, entry)) in (0..).zip(entries.iter().enumerate()) {
             for keyword in &entry.keywords {
@@ -160,6 +171,9 @@ impl Exact {
         let rule = |rule| Compiled::new(rule, normalizer);
         let rules = entry.rules.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
         for normalized in phrasings {
+            if let Cow::Owned(respelled) = spelling(&normalized.exact) {
+                claim(&mut self.respelled, respelled, index);
+            }
             claim(&mut self.questions, normalized.exact.clone(), index);
         }
         for keyword in &entry.keywords {
@@ -181,6 +195,7 @@ impl Exact {
         normalizer: &Normalizer,
     ) {
         for normalized in phrasings {
+            disclaim(&mut self.respelled, &spelling(&normalized.exact), index);
             disclaim(&mut self.questions, &normalized.exact, index);
         }
         for keyword in &entry.keywords {
@@ -196,7 +211,7 @@ impl Exact {
     /// Entries that `may` refuses claim nothing.
     pub fn find(&self, text: &Normalized, may: impl Fn(usize) -> bool) -> Option<Hit> {
         let first = |owners: &Owners| owners.iter().copied().find(|&entry| may(entry));
-        if let Some(entry) = self.questions.get(&text.exact).and_then(first) {
+        if let Some(entry) = self.questions(text).find_map(first) {
             return Some(Hit { entry, how: Match::Question });
         }
         if let Some(entry) = self.keyword(text).and_then(first) {
@@ -208,6 +223,15 @@ impl Exact {
             .map(|one| Hit { entry: one.entry, how: Match::Rule })
     }
 
+    /// Who has the very question: as it is typed, then with the names of models
+    /// in another spelling.
+    fn questions(&self, text: &Normalized) -> impl Iterator<Item = &Owners> {
+        let typed = self.questions.get(&text.exact);
+        let key = spelling(&text.exact);
+        let plain = if matches!(key, Cow::Owned(_)) { self.questions.get(&*key) } else { None };
+        typed.into_iter().chain(plain).chain(self.respelled.get(&*key))
+    }
+
     /// A keyword with a greeting around it is still nothing but a keyword.
     fn keyword(&self, text: &Normalized) -> Option<&Owners> {
         self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core))
@@ -217,7 +241,7 @@ impl Exact {
     /// that nothing silences, of an entry that may claim, is what it finds.
     pub fn claims(&self, text: &Normalized) -> Vec<Claim> {
         let whole = |how| move |&entry: &usize| Claim { entry, how, rule: None, silenced_by: None };
-        let questions = self.questions.get(&text.exact).into_iter().flatten();
+        let questions = self.questions(text).flatten();
         let mut claims: Vec<Claim> = questions.map(whole(Match::Question)).collect();
         claims.extend(self.keyword(text).into_iter().flatten().map(whole(Match::Keyword)));
         claims.extend(self.rules.iter().filter(|one| one.rule.matches(&text.exact)).map(|one| Claim {

@@ -17,7 +17,7 @@ use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 use regex::Regex;
 
 use super::lexicon::{Lexicon, items};
-use super::{Query, Token};
+use super::{Query, Token, spelling};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
 
@@ -198,7 +198,9 @@ impl Details {
         let plain = without_alternatives(core);
         let mut found: Vec<(Kind, u64)> = Vec::new();
         found.extend(SHIPPED.in_text(&plain).map(|(group, side)| (Kind::Contrast(group), side)));
-        found.extend(own.in_text(&plain).map(|(group, side)| (Kind::Own(group), side)));
+        let own =
+            own.in_text(&spelling(&plain)).map(|(group, side)| (Kind::Own(group), side)).collect::<Vec<_>>();
+        found.extend(own);
         for number in NUMBER.captures_iter(&plain) {
             let text = &number[2];
             let unit = number.get(3).map_or("", |unit| unit.as_str());
@@ -491,6 +493,17 @@ mod tests {
         assert!(differ("XS码有货吗", "s码有货吗"));
         assert!(!differ("XS码有货吗", "ems码有货吗"), "no word of its own");
         assert!(!differ("金卡和白金卡的年费", "金卡年费多少"), "both are asked for");
+    }
+
+    #[test]
+    fn contrasts_see_through_blanks_hyphens_and_capitals() {
+        let lines = "{\"contrast\":[\"x20pro\",\"X20 Pro Max\",\"X20+\"]}";
+        let authored = AuthoredLexicon::read("words", lines.as_bytes()).unwrap();
+        let differ = |question, phrasing| with(Lexicon::of(&authored, []), question, phrasing, &[phrasing]);
+        let stored = "炫音 x20 pro max 怎么连";
+        assert!(differ("炫音X20 Pro怎么连", stored), "the longer one is another");
+        assert!(differ("炫音x20plus怎么连", stored));
+        assert!(!differ("炫音X-20promax怎么连", stored));
     }
 
     #[test]

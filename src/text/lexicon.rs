@@ -15,6 +15,7 @@ pub use authored::{AuthoredLexicon, Item, LexiconChanges, LineChange, MOST_FREQU
 use super::details::Contrasts;
 use super::normalize::{Normalizer, key_of, protected_form};
 use super::protect::Protected;
+use super::spelling;
 
 const FILLERS: &str = include_str!("data/fillers.txt");
 const STOP_WORDS: &str = include_str!("data/stop_words.txt");
@@ -215,7 +216,8 @@ impl Lexicon {
         let side = |word: &String| {
             let word = self.normalizer.exact_key(word);
             let group = self.group(&word);
-            if group.is_empty() { vec![word] } else { group }
+            let words = if group.is_empty() { vec![word] } else { group };
+            words.into_iter().map(|word| spelling(&word).into_owned()).collect()
         };
         words.iter().map(side).collect()
     }

@@ -5,6 +5,7 @@
 //! for indexing and for asking, so both sides always agree.
 
 pub mod anatomy;
+mod codes;
 mod details;
 pub mod lexicon;
 mod normalize;
@@ -12,6 +13,7 @@ mod protect;
 mod segment;
 mod sound;
 
+pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use jieba_rs::Jieba;
 
 use super::MAX_CHARS;
+use super::codes;
 use super::lexicon::{Lexicon, WordSource};
 use super::normalize::{Normalized, StepTrace, is_han};
 use crate::error::{QuestionError, Result};
@@ -217,10 +218,12 @@ impl Analyzer {
     }
 }
 
-/// Characters and pairs of neighbours; runs of Latin letters or of digits are
-/// one unit, since "1" says nothing about "1000".
+/// Characters and pairs of neighbours; runs of digits are one unit, since "1"
+/// says nothing about "1000", and so are Latin words: "promax" is two of them,
+/// as "pro max" is.
 pub fn grams(core: &str) -> Vec<String> {
     let mut units: Vec<&str> = Vec::new();
+    let put = |units: &mut Vec<_>, run| units.extend(codes::names(run));
     let mut run: Option<usize> = None;
     for (at, c) in core.char_indices() {
         let in_run = c.is_alphanumeric() && !is_han(c);
@@ -229,13 +232,13 @@ pub fn grams(core: &str) -> Vec<String> {
             (true, Some(start)) => {
                 let last = core[start..at].chars().next_back();
                 if last.is_some_and(|last| last.is_numeric() != c.is_numeric()) {
-                    units.push(&core[start..at]);
+                    put(&mut units, &core[start..at]);
                     run = Some(at);
                 }
             }
             (false, open) => {
                 if let Some(start) = open {
-                    units.push(&core[start..at]);
+                    put(&mut units, &core[start..at]);
                     run = None;
                 }
                 if is_han(c) {
@@ -245,7 +248,7 @@ pub fn grams(core: &str) -> Vec<String> {
         }
     }
     if let Some(start) = run {
-        units.push(&core[start..]);
+        put(&mut units, &core[start..]);
     }
     let pairs = units.windows(2).map(|pair| pair.concat());
     let mut grams: Vec<String> = units.iter().map(|&unit| unit.to_owned()).collect();
@@ -290,6 +293,7 @@ mod tests {
         assert_eq!(grams("充100元"), ["充", "100", "元", "充100", "100元"]);
         assert_eq!(grams("esim卡"), ["esim", "卡", "esim卡"]);
         assert_eq!(grams("iphone15"), ["iphone", "15", "iphone15"]);
+        assert_eq!(grams("15promax"), grams("15pro max"));
     }
 
     #[test]
