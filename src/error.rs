@@ -64,6 +64,15 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 
+    /// The caller must go to where the data may be changed.
+    #[error("the data directory {} is read-only ({why}); nothing in it can be changed from here", path.display())]
+    ReadOnly {
+        /// The data directory.
+        path: PathBuf,
+        /// How that is known; it names no path.
+        why: String,
+    },
+
     /// The caller must look again: somebody else changed it.
     #[error("{what} {}", now_at(*.current))]
     Stale {
@@ -186,7 +195,12 @@ fn list(problems: &[Problem]) -> String {
 }
 
 fn known_names(known: &[String]) -> String {
-    if known.is_empty() { "; there is none yet".to_owned() } else { format!("; known: {}", known.join(", ")) }
+    const SHOWN: usize = 20;
+    match known {
+        [] => "; there is none yet".to_owned(),
+        known if known.len() <= SHOWN => format!("; known: {}", known.join(", ")),
+        known => format!("; known: {} and {} more", known[..SHOWN].join(", "), known.len() - SHOWN),
+    }
 }
 
 impl Error {

@@ -60,8 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), None);
     say!(
         "{} ({})  confidence {:.3}  generation {}  {} µs",
-        reply.decision,
-        reply.reason,
+        reply.decision.name(),
+        reply.reason.name(),
         reply.confidence,
         reply.generation,
         reply.took_us

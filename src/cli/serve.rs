@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -13,7 +13,7 @@ use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
-use crate::server::{self, Admission, Registry, Server};
+use crate::server::{self, Admission, Origin, Registry, Server};
 use crate::store::{Signature, Store};
 
 /// The knowledge base of the first start.
@@ -33,17 +33,27 @@ pub(crate) struct Args {
     /// Accept at most this share of wrong answers among those given.
     #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
     max_wrong: f64,
-    /// The knowledge base of requests that name none.
-    #[arg(long, value_name = "NAME", default_value = DEMO)]
-    default_kb: String,
+    /// The knowledge base of requests that name none; it must be there [default: demo, or the only one].
+    #[arg(long, value_name = "NAME")]
+    default_kb: Option<String>,
+    /// Answer only, and change nothing in the data directory: a replica. A directory
+    /// that cannot be written is served in this way without being told so.
+    #[arg(long)]
+    read_only: bool,
+    /// Let the web pages of this origin ask, such as https://shop.example; may be
+    /// repeated, `*` for all [default: only zhida's own page].
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<Origin>,
     /// Questions to work on at a time [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_in_flight: Option<u16>,
-    /// How long a question may wait for its turn before it is turned away with 429.
-    #[arg(long, value_name = "MS", default_value_t = 50)]
+    /// How long a question may wait for its turn in a burst; one that would wait
+    /// longer is turned away at once with 429, and under lasting overload one that
+    /// would wait longer than a tenth of it.
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
     queue_ms: u64,
-    /// How long a question may take before it is given up with 503.
-    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How long a question may take, waiting included, before it is given up with 503.
+    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..))]
     deadline_ms: u64,
     /// How to log [default: text on a terminal, else json].
     #[arg(long, value_parser = ["text", "json"])]
@@ -71,30 +81,60 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     // publishing takes.
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
-    let store = args.common.store();
+    let store = if args.read_only { Store::read_only(&args.common.data) } else { args.common.store() };
     let models = args.common.releases()?;
     // Held until everything is open, so that the first start loads it once.
     let encoder = models.for_building()?;
-    let registry = Registry::new(store.clone(), models, args.max_wrong, &args.default_kb);
+    let default_kb = args.default_kb.as_deref().unwrap_or(DEMO);
+    let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb);
     let admission = Admission::new(
         in_flight,
         Duration::from_millis(args.queue_ms),
         Duration::from_millis(args.deadline_ms),
     );
-    let server = Server::new(Arc::new(registry), admission);
+    let server = Server::open_to(Arc::new(registry), admission, args.cors_origin.clone());
+    let wanted = args.default_kb.clone();
     let prepare = move |registry: &Registry| {
-        first_start(&store, encoder.clone())?;
+        let place = store.root().display();
+        match store.writable() {
+            Ok(()) => {
+                must_exist(&store, wanted.as_deref())?;
+                first_start(&store, encoder.clone())?;
+            }
+            Err(Error::ReadOnly { why, .. }) => {
+                eprintln!(
+                    "zhida: {place} is read-only ({why}): questions are answered, every change is refused"
+                );
+                must_exist(&store, wanted.as_deref())?;
+            }
+            Err(e) => return Err(e),
+        }
         registry.open_all()?;
+        for (kb, message) in registry.view().warnings() {
+            eprintln!("zhida: {kb}: {message}");
+        }
         if !registry.is_ready() {
             eprintln!(
-                "zhida: nothing is published in {} yet; run `zhida kb publish`, the server picks it up",
-                store.root().display()
+                "zhida: nothing is published in {place} yet; run `zhida kb publish`, the server picks it up"
             );
         }
         eprintln!("zhida: listening on http://{address}");
         Ok(())
     };
     server::run(listener, server, prepare, stop_signal()?).await
+}
+
+/// Refuses a default knowledge base that is not there, which could only be a
+/// slip: every request without `kb` would fail.
+fn must_exist(store: &Store, wanted: Option<&str>) -> Result<()> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let names = store.names()?;
+    // An empty directory gets the demo.
+    if names.iter().any(|name| name == wanted) || (names.is_empty() && wanted == DEMO) {
+        return Ok(());
+    }
+    let unknown = Error::Unknown { what: "knowledge base", name: wanted.to_owned(), known: names };
+    Err(Error::Refused(format!("--default-kb: {unknown}; import it first, or name another")))
 }
 
 /// Publishes the demo knowledge base into an empty data directory, or
@@ -112,16 +152,23 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     if shelf.current()?.is_some() {
         return Ok(());
     }
+    let start = Instant::now();
     let demo = formats::read_jsonl("corpora/shop.kb.jsonl", DEMO_ENTRIES.as_bytes())?;
     let draft = shelf.draft()?;
     if draft.entries().is_empty() {
+        let (count, place) = (demo.entries().len(), store.root().display());
+        eprintln!("zhida: first start in {place}: importing the demo knowledge base ({count} entries)");
         shelf.save_draft(&demo)?;
     } else if draft != demo {
         // Somebody imported their own under this name; publishing it is theirs to do.
         return Ok(());
     }
-    let bars = progress::Bars::new();
+    eprintln!("zhida: publishing {DEMO}; this takes some seconds, and only once");
+    let bars = progress::Bars::or_lines();
     let published = shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total))?;
+    drop(bars);
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("zhida: published {DEMO} as release {} in {seconds:.1} s", published.number);
     tracing::info!(kb = DEMO, release = published.number, "published the demo knowledge base");
     Ok(())
 }

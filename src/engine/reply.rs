@@ -3,16 +3,16 @@
 use serde::Serialize;
 
 use super::{Engine, Outcome, Trace};
-use crate::decide::Decision;
 use crate::decide::policy::Policy;
+use crate::decide::{Decision, Reason};
 
 /// The reply of `POST /v1/answer` and of `zhida ask --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Reply {
-    /// `answer`, `clarify` or `handoff`.
-    pub decision: &'static str,
-    /// Why, as a code.
-    pub reason: &'static str,
+    /// What is to be done.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
     /// The probability that the best candidate is right, 0..=1.
     pub confidence: f64,
     /// The answer, when the decision is `answer`.
@@ -89,8 +89,8 @@ pub struct Suggestion {
 /// What a person needs to go on.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct HandoffReply {
-    /// Why, as a code.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Reason,
     /// The entries that came nearest.
     pub candidates: Vec<Suggestion>,
 }
@@ -136,11 +136,11 @@ impl Reply {
             Decision::Handoff => Vec::new(),
         };
         let handoff = (outcome.decision == Decision::Handoff)
-            .then(|| HandoffReply { reason: outcome.reason.name(), candidates: listed(outcome.offered, 0) });
+            .then(|| HandoffReply { reason: outcome.reason, candidates: listed(outcome.offered, 0) });
         let manifest = release.manifest();
         Self {
-            decision: outcome.decision.name(),
-            reason: outcome.reason.name(),
+            decision: outcome.decision,
+            reason: outcome.reason,
             confidence: outcome.confidence().value(),
             answer,
             suggestions,

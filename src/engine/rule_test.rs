@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::{Engine, Options};
-use crate::decide::{Reason, handoff};
+use crate::decide::{Decision, Reason, handoff};
 use crate::error::Result;
 use crate::kb::Rule;
 use crate::retrieve::exact::Match;
@@ -23,10 +23,13 @@ pub struct RuleTest {
     pub claims: Vec<TestedClaim>,
     /// Why the text goes to a person before keywords and rules are looked at,
     /// if it does; only a stored question goes before that.
+    #[schema(value_type = Option<Reason>)]
     pub handoff_first: Option<&'static str>,
-    /// `answer`, `clarify` or `handoff`.
+    /// What is to be done.
+    #[schema(value_type = Decision)]
     pub decision: &'static str,
     /// Why.
+    #[schema(value_type = Reason)]
     pub reason: &'static str,
     /// The best candidate, whatever the decision.
     pub entry: Option<String>,

@@ -14,7 +14,8 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Kind, Problem};
+use super::error::{Kind, Problem, Problems};
+use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::{Server, authoring, entries, jobs, undo, words};
 use crate::decide::Generation;
@@ -67,12 +68,12 @@ fn description() -> String {
 /// Always 200 for a decision; a handoff is a decision too.
 #[utoipa::path(
     post,
+    operation_id = "answer",
     path = "/v1/answer",
     request_body = AnswerRequest,
     responses(
-        (status = 200, body = Reply),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The decision.", body = Reply),
+        Problems,
     )
 )]
 async fn answer(State(server): State<Server>, request: Request) -> Result<Json<Reply>, Problem> {
@@ -106,12 +107,12 @@ pub(super) struct BatchReply {
 /// A faulty item gets a problem document in its place; the others are answered.
 #[utoipa::path(
     post,
+    operation_id = "answer_batch",
     path = "/v1/answer/batch",
     request_body = BatchRequest,
     responses(
-        (status = 200, body = BatchReply),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "A decision or a problem for each question.", body = BatchReply),
+        Problems,
     )
 )]
 async fn answer_batch(State(server): State<Server>, request: Request) -> Result<Json<BatchReply>, Problem> {
@@ -219,7 +220,12 @@ pub(super) struct KnowledgeBases {
 }
 
 /// List the knowledge bases that are served.
-#[utoipa::path(get, path = "/v1/kbs", responses((status = 200, body = KnowledgeBases)))]
+#[utoipa::path(
+    get,
+    operation_id = "list_kbs",
+    path = "/v1/kbs",
+    responses((status = 200, description = "The knowledge bases that are served.", body = KnowledgeBases))
+)]
 async fn kbs(State(server): State<Server>) -> Json<KnowledgeBases> {
     let view = server.registry().view();
     let default = server.registry().engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
@@ -263,7 +269,12 @@ pub(super) struct Health {
 }
 
 /// Say that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+#[utoipa::path(
+    get,
+    operation_id = "health",
+    path = "/healthz",
+    responses((status = 200, description = "The process lives.", body = Health))
+)]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
@@ -271,12 +282,33 @@ async fn healthz() -> Json<Health> {
 /// Whether questions may be sent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Readiness {
-    /// Whether every published knowledge base answers.
+    /// Whether any knowledge base answers.
     ready: bool,
+    /// Whether all of them answer as they should.
+    status: Status,
+    /// Whether nothing can be changed here.
+    read_only: bool,
     /// The release of every knowledge base that answers.
     kbs: BTreeMap<String, String>,
     /// What an operator should look at.
     warnings: Vec<Warning>,
+}
+
+/// How well questions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ReadinessStatus)]
+pub(super) enum Status {
+    /// Releases are still being opened.
+    Starting,
+    /// Every published knowledge base answers with the release that it should.
+    Ready,
+    /// Some do not, or with an older release: `warnings` says which.
+    Degraded,
+    /// None answers.
+    Unavailable,
+    /// Running requests may finish; new ones should go elsewhere.
+    Stopping,
 }
 
 /// Something that an operator should look at.
@@ -290,45 +322,68 @@ pub(super) struct Warning {
 
 /// Say whether questions may be sent.
 ///
-/// 503 until every published knowledge base has a release open. From then on a
-/// release that cannot be opened is a warning: the one before is still served.
+/// 503 until every published knowledge base was tried, and while none answers.
+/// A release that cannot be opened degrades the server and does not stop it: the
+/// one before is served in its place, and the other knowledge bases answer.
 #[utoipa::path(
     get,
+    operation_id = "readiness",
     path = "/readyz",
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+    responses(
+        (status = 200, description = "Questions may be sent.", body = Readiness),
+        (status = 503, description = "Questions may not be sent.", body = Readiness),
+    )
 )]
 async fn readyz(State(server): State<Server>) -> Response {
     let view = server.registry().view();
     let ready = server.registry().is_ready() && !server.is_stopping();
+    let warnings = view.warnings();
+    let status = if server.is_stopping() {
+        Status::Stopping
+    } else if !server.registry().has_looked() {
+        Status::Starting
+    } else if !ready {
+        Status::Unavailable
+    } else if warnings.is_empty() {
+        Status::Ready
+    } else {
+        Status::Degraded
+    };
     let body = Readiness {
         ready,
+        status,
+        read_only: server.registry().is_read_only(),
         kbs: view.engines().map(|(name, engine)| (name.to_owned(), engine.release().label())).collect(),
-        warnings: view
-            .warnings()
-            .into_iter()
-            .map(|(kb, message)| Warning { kb: kb.to_owned(), message })
-            .collect(),
+        warnings: warnings.into_iter().map(|(kb, message)| Warning { kb: kb.to_owned(), message }).collect(),
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
 }
 
-/// Show the metrics, in the text format of Prometheus.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+/// Show the metrics, in the text format of Prometheus or, if `Accept` asks for it, as OpenMetrics.
+#[utoipa::path(
+    get,
+    operation_id = "metrics",
+    path = "/metrics",
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain"))
+)]
 async fn metrics(State(server): State<Server>, headers: HeaderMap) -> Result<Response, Problem> {
-    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let declared = if accepted.contains("application/openmetrics-text") { OPEN } else { TEXT };
+    let form = Form::wanted(accepted);
     let text = server
         .metrics()
-        .text(server.admission().in_flight(), &server.registry().view())
+        .text(form, server.admission(), &server.registry().view())
         .map_err(|e| Error::internal("metrics", e))?;
-    Ok(([(header::CONTENT_TYPE, declared)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, form.media_type())], text).into_response())
 }
 
 /// Show this description.
-#[utoipa::path(get, path = "/openapi.json", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(
+    get,
+    operation_id = "openapi",
+    path = "/openapi.json",
+    responses((status = 200, description = "This description.", content_type = "application/json"))
+)]
 async fn openapi(State(server): State<Server>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], server.description().to_owned()).into_response()
 }

@@ -5,8 +5,7 @@
 //! `entries`, what takes something back is in `undo`.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,9 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
+use super::address::{Path, Query};
 use super::entries::{encoded, shelf};
-use super::error::{Fault, Kind, Problem};
-use super::request::{self, asked, fields, format_named};
+use super::error::{Fault, Kind, Problem, Problems};
+use super::request::{self, File, fields, format_named};
 use super::signed::signature;
 use crate::error::Error;
 use crate::eval::dataset;
@@ -115,23 +115,25 @@ struct Rejected {
 /// `yes=true`; without it the reply is 409 and nothing is changed.
 #[utoipa::path(
     post,
+    operation_id = "import_kb",
     path = "/v1/kbs/{kb}/import",
     params(("kb" = String, Path, description = "The knowledge base."), ImportQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(File), content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "What was changed, or would be in a dry run.", body = Imported),
         (status = 409, description = "Much would be removed: `removed` says how many entries; send `yes=true` if that is meant.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The file has faults; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn import(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ImportQuery>, QueryRejection>,
+    Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
-    let ImportQuery { format, mode, dry_run, good_rows, yes, time_zone, ignore_columns } = asked(query)?;
+    let ImportQuery { format, mode, dry_run, good_rows, yes, time_zone, ignore_columns } = query;
     let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
         formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
     })?;
@@ -208,19 +210,19 @@ struct ExportQuery {
 /// Export the draft, or what a release holds, as a file.
 #[utoipa::path(
     get,
+    operation_id = "export_kb",
     path = "/v1/kbs/{kb}/export",
     params(("kb" = String, Path, description = "The knowledge base."), ExportQuery),
     responses(
-        (status = 200, description = "The file.", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The file; its content type says what it is.", body = inline(File), content_type = "application/octet-stream"),
+        Problems,
     )
 )]
 async fn export(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ExportQuery>, QueryRejection>,
+    Query(ExportQuery { format, release, headings }): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let ExportQuery { format, release, headings } = asked(query)?;
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?;
@@ -244,12 +246,13 @@ async fn export(
 /// Check the draft (知识体检) as a job; its result holds the findings.
 #[utoipa::path(
     post,
+    operation_id = "check_kb",
     path = "/v1/kbs/{kb}/check",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"expiry_days": 30})),
     responses(
         (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn check(
@@ -293,11 +296,12 @@ struct Releases {
 /// List the releases.
 #[utoipa::path(
     get,
+    operation_id = "list_releases",
     path = "/v1/kbs/{kb}/releases",
     params(("kb" = String, Path, description = "The knowledge base.")),
     responses(
-        (status = 200, body = Releases),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The releases that are kept.", body = Releases),
+        Problems,
     )
 )]
 async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<Releases>, Problem> {
@@ -316,13 +320,14 @@ async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Resul
 /// once more instead of the draft.
 #[utoipa::path(
     post,
+    operation_id = "publish_kb",
     path = "/v1/kbs/{kb}/releases",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"force": false})),
     responses(
         (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
         (status = 409, description = "Another job works on the knowledge base.", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn publish_draft(
@@ -348,6 +353,7 @@ async fn publish_draft(
         .author(move |server| {
             let shelf = shelf(server, &kb)?.signed(signature);
             let registry = std::sync::Arc::clone(server.registry());
+            registry.store().writable()?;
             server.jobs().start("publish", &kb, move |progress| {
                 let request = publish::Request {
                     release,
@@ -389,19 +395,19 @@ struct DiffQuery {
 /// labelled questions whose outcome is another one.
 #[utoipa::path(
     get,
+    operation_id = "diff_kb",
     path = "/v1/kbs/{kb}/diff",
     params(("kb" = String, Path, description = "The knowledge base."), DiffQuery),
     responses(
         (status = 200, description = "As `zhida kb diff --json`; `lexicon` holds the lines that differ.", body = Object),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn diff(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<DiffQuery>, QueryRejection>,
+    Query(DiffQuery { from, to }): Query<DiffQuery>,
 ) -> Result<Json<Difference>, Problem> {
-    let DiffQuery { from, to } = asked(query)?;
     server
         .author(move |server| {
             let shelf = shelf(server, &kb)?;
@@ -447,19 +453,19 @@ struct History {
 /// Show the history, newest first.
 #[utoipa::path(
     get,
+    operation_id = "get_history",
     path = "/v1/kbs/{kb}/history",
     params(("kb" = String, Path, description = "The knowledge base."), HistoryQuery),
     responses(
-        (status = 200, body = History),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "A page of the history.", body = History),
+        Problems,
     )
 )]
 async fn history(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<HistoryQuery>, QueryRejection>,
+    Query(HistoryQuery { entry, before, limit }): Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
-    let HistoryQuery { entry, before, limit } = asked(query)?;
     let limit = limit.unwrap_or(100).clamp(1, 1_000);
     server
         .author(move |server| {
@@ -485,11 +491,12 @@ struct GoalSetting {
 /// The goal that a knowledge base keeps.
 #[utoipa::path(
     get,
+    operation_id = "get_goal",
     path = "/v1/kbs/{kb}/goal",
     params(("kb" = String, Path, description = "The knowledge base.")),
     responses(
-        (status = 200, body = GoalSetting),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The goal.", body = GoalSetting),
+        Problems,
     )
 )]
 async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<GoalSetting>, Problem> {
@@ -499,12 +506,13 @@ async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Js
 /// Set the goal; what is served keeps it within a second.
 #[utoipa::path(
     put,
+    operation_id = "set_goal",
     path = "/v1/kbs/{kb}/goal",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body = GoalSetting,
     responses(
-        (status = 200, body = GoalSetting),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The goal as it is now.", body = GoalSetting),
+        Problems,
     )
 )]
 async fn set_goal(
@@ -528,12 +536,13 @@ async fn set_goal(
 /// Remove old releases; never the one that is served, nor one in use.
 #[utoipa::path(
     post,
+    operation_id = "collect_releases",
     path = "/v1/kbs/{kb}/gc",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"keep": 10, "dry_run": true, "always": false})),
     responses(
-        (status = 200, body = Collected),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "What was removed, or would be.", body = Collected),
+        Problems,
     )
 )]
 async fn collect(
@@ -566,11 +575,16 @@ async fn collect(
 /// Show the labelled questions that every publication is asked, as JSONL.
 #[utoipa::path(
     get,
+    operation_id = "get_queries",
     path = "/v1/kbs/{kb}/queries",
     params(("kb" = String, Path, description = "The knowledge base.")),
     responses(
-        (status = 200, body = String, content_type = "application/x-ndjson"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 200,
+            description = "The labelled questions, one a line.",
+            content((String = "application/x-ndjson"), (inline(File) = "application/octet-stream")),
+        ),
+        Problems,
     )
 )]
 async fn queries(State(server): State<Server>, Path(kb): Path<String>) -> Result<Response, Problem> {
@@ -595,21 +609,22 @@ struct AttachQuery {
 /// Attach labelled questions in the place of those that are there.
 #[utoipa::path(
     put,
+    operation_id = "put_queries",
     path = "/v1/kbs/{kb}/queries",
     params(("kb" = String, Path, description = "The knowledge base."), AttachQuery),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(content = inline(File), content_type = "application/octet-stream"),
     responses(
         (status = 204, description = "They are attached."),
         (status = 422, description = "A line has a fault; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn attach(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<AttachQuery>, QueryRejection>,
+    Query(AttachQuery { format }): Query<AttachQuery>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let AttachQuery { format } = asked(query)?;
     let format = format.map_or(Ok(Format::Jsonl), |name| format_named(&name))?;
     let bytes = request::bytes(request, IMPORT_BYTES).await?;
     server
@@ -629,11 +644,12 @@ async fn attach(
 /// Take the labelled questions away.
 #[utoipa::path(
     delete,
+    operation_id = "delete_queries",
     path = "/v1/kbs/{kb}/queries",
     params(("kb" = String, Path, description = "The knowledge base.")),
     responses(
         (status = 204, description = "None are attached any more."),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn detach(State(server): State<Server>, Path(kb): Path<String>) -> Result<StatusCode, Problem> {

@@ -5,8 +5,7 @@
 //! they get 412 and nothing happens. The reply comes when the next question
 //! sees the edit.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::DefaultBodyLimit};
@@ -16,8 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
-use super::error::{Kind, Problem};
-use super::request::{asked, json};
+use super::address::{Path, Query};
+use super::error::{Kind, Problem, Problems};
+use super::request::json;
 use super::signed::signature;
 use crate::error::Error;
 use crate::kb::{Entry, EntryId, formats};
@@ -28,6 +28,10 @@ pub const ENTRY_BYTES: usize = 256 * 1024;
 
 /// Entries per page at most.
 const PAGE: usize = 1_000;
+
+/// The longest text to look for, in characters: the database compares patterns of
+/// up to 50,000 bytes.
+const SOUGHT: usize = 1_000;
 
 /// Says in the reply which release answers with the edit on top.
 const RELEASE: &str = "zhida-release";
@@ -49,8 +53,10 @@ pub(super) struct ListQuery {
     /// Entries per page, 1 to 1000; without it 50.
     limit: Option<usize>,
     /// Only entries with this text anywhere in them.
+    #[param(max_length = 1000)]
     q: Option<String>,
     /// Only entries of this topic.
+    #[param(max_length = 1000)]
     topic: Option<String>,
     /// Only entries that are on, or off.
     enabled: Option<bool>,
@@ -96,23 +102,31 @@ pub(super) fn etag(revision: i64) -> String {
 /// List entries of the draft, page by page.
 #[utoipa::path(
     get,
+    operation_id = "list_entries",
     path = "/v1/kbs/{kb}/entries",
     params(("kb" = String, Path, description = "The knowledge base."), ListQuery),
     responses(
-        (status = 200, body = EntryPage),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "A page of entries.", body = EntryPage),
+        Problems,
     )
 )]
 async fn list(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<EntryPage>, Problem> {
-    let query = asked(query)?;
+    let query = query;
     let limit = query.limit.unwrap_or(50);
     if !(1..=PAGE).contains(&limit) {
         let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
         return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
+    }
+    for (field, text) in [("q", &query.q), ("topic", &query.topic)] {
+        let chars = text.as_ref().map_or(0, |text| text.chars().count());
+        if chars > SOUGHT {
+            let detail = format!("`{field}` has {chars} characters; the limit is {SOUGHT}");
+            return Err(Problem::new(Kind::InvalidField, detail).of_field(field));
+        }
     }
     let filter = Filter {
         after: query.after,
@@ -138,6 +152,7 @@ async fn list(
 /// Show an entry of the draft, with its `ETag`.
 #[utoipa::path(
     get,
+    operation_id = "get_entry",
     path = "/v1/kbs/{kb}/entries/{id}",
     params(
         ("kb" = String, Path, description = "The knowledge base."),
@@ -146,7 +161,7 @@ async fn list(
     responses(
         (status = 200, description = "The entry as in a JSONL file; `ETag` is its revision.", body = Object),
         (status = 304, description = "It is what `If-None-Match` names."),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn get(
@@ -180,6 +195,7 @@ async fn get(
 /// ASCII) go into the history.
 #[utoipa::path(
     post,
+    operation_id = "create_entry",
     path = "/v1/kbs/{kb}/entries",
     params(("kb" = String, Path, description = "The knowledge base."), EditQuery),
     request_body(content = Object, example = json!({"question": "几点上班", "answer": "早上九点。"})),
@@ -187,12 +203,13 @@ async fn get(
         (status = 201, description = "The entry; `Location` and `ETag` name it.", body = Object),
         (status = 409, description = "The id or a question belongs to another entry.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn create(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Query<EditQuery>,
+    Query(query): Query<EditQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -226,6 +243,7 @@ async fn create(
 /// `If-None-Match: *` it is only created.
 #[utoipa::path(
     put,
+    operation_id = "put_entry",
     path = "/v1/kbs/{kb}/entries/{id}",
     params(
         ("kb" = String, Path, description = "The knowledge base."),
@@ -240,12 +258,13 @@ async fn create(
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn put(
     State(server): State<Server>,
     Path((kb, id)): Path<(String, String)>,
-    query: Query<EditQuery>,
+    Query(query): Query<EditQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -283,6 +302,7 @@ async fn put(
 /// has lost it; the draft stays as it is.
 #[utoipa::path(
     patch,
+    operation_id = "patch_entry",
     path = "/v1/kbs/{kb}/entries/{id}",
     params(
         ("kb" = String, Path, description = "The knowledge base."),
@@ -296,12 +316,13 @@ async fn put(
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry would have a fault.", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn patch(
     State(server): State<Server>,
     Path((kb, id)): Path<(String, String)>,
-    query: Query<EditQuery>,
+    Query(query): Query<EditQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -338,6 +359,7 @@ async fn patch(
 /// Remove an entry; its history stays.
 #[utoipa::path(
     delete,
+    operation_id = "delete_entry",
     path = "/v1/kbs/{kb}/entries/{id}",
     params(
         ("kb" = String, Path, description = "The knowledge base."),
@@ -349,12 +371,13 @@ async fn patch(
         (status = 404, description = "There is no such entry.", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn delete(
     State(server): State<Server>,
     Path((kb, id)): Path<(String, String)>,
-    query: Query<EditQuery>,
+    Query(query): Query<EditQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let signature = signature(&headers)?;

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::packed::ACCEPTED;
 use crate::engine::FilterFault;
 use crate::error::{Error, QuestionError};
 
@@ -21,6 +22,8 @@ pub enum Kind {
     NotUtf8,
     /// The body did not arrive whole.
     BrokenBody,
+    /// The path or query is no percent-encoded UTF-8.
+    BrokenAddress,
     /// Nothing is served under the path.
     NotFound,
     /// No knowledge base has the name.
@@ -33,6 +36,8 @@ pub enum Kind {
     BodyTooLarge,
     /// The body is not declared as JSON.
     WrongContentType,
+    /// The body is packed in a way that is not unpacked here.
+    WrongContentEncoding,
     /// The text holds nothing visible.
     BlankText,
     /// The text is longer than a question may be.
@@ -55,6 +60,8 @@ pub enum Kind {
     NotNow,
     /// Much would be removed; the client has to say that it is meant.
     NeedsConfirmation,
+    /// The server may not change its data.
+    ReadOnly,
     /// An entry has the id already.
     EntryExists,
     /// Another entry has the question or keyword.
@@ -77,10 +84,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
+        Self::BrokenAddress,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
         Self::UnknownEntry,
@@ -90,11 +98,13 @@ impl Kind {
         Self::SlowBody,
         Self::NotNow,
         Self::NeedsConfirmation,
+        Self::ReadOnly,
         Self::EntryExists,
         Self::QuestionTaken,
         Self::StaleEntry,
         Self::BodyTooLarge,
         Self::WrongContentType,
+        Self::WrongContentEncoding,
         Self::BlankText,
         Self::TextTooLong,
         Self::MissingField,
@@ -116,6 +126,7 @@ impl Kind {
             Self::BrokenJson => (S::BAD_REQUEST, "/problems/broken-json", "The body is not JSON"),
             Self::NotUtf8 => (S::BAD_REQUEST, "/problems/not-utf8", "The body is not UTF-8"),
             Self::BrokenBody => (S::BAD_REQUEST, "/problems/broken-body", "The body did not arrive whole"),
+            Self::BrokenAddress => (S::BAD_REQUEST, "/problems/broken-address", "The address is not UTF-8"),
             Self::NotFound => (S::NOT_FOUND, "/problems/not-found", "Nothing is served here"),
             Self::UnknownKnowledgeBase => (S::NOT_FOUND, "/problems/unknown-kb", "Unknown knowledge base"),
             Self::MethodNotAllowed => {
@@ -126,6 +137,11 @@ impl Kind {
             Self::WrongContentType => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-content-type", "The content type does not fit")
             }
+            Self::WrongContentEncoding => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/wrong-content-encoding",
+                "The content encoding does not fit",
+            ),
             Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
             Self::TextTooLong => {
                 (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long")
@@ -145,6 +161,7 @@ impl Kind {
             Self::NeedsConfirmation => {
                 (S::CONFLICT, "/problems/needs-confirmation", "The removal must be confirmed")
             }
+            Self::ReadOnly => (S::CONFLICT, "/problems/read-only", "The data directory is read-only"),
             Self::EntryExists => (S::CONFLICT, "/problems/entry-exists", "The entry exists already"),
             Self::QuestionTaken => {
                 (S::CONFLICT, "/problems/question-taken", "Another entry has the question or keyword")
@@ -192,6 +209,9 @@ impl Kind {
         matches!(self, Self::Overloaded | Self::NotReady | Self::DeadlineExceeded)
     }
 }
+
+/// Names that are told when an unknown one was given.
+const KNOWN: usize = 100;
 
 /// Something that is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -247,7 +267,7 @@ pub struct Problem {
     /// 1-based column of the body, when it is no JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
-    /// The names that exist, when an unknown one was given.
+    /// Names that exist, when an unknown one was given; at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
     /// The entry that has the question or keyword, when another one wants it.
@@ -316,8 +336,14 @@ impl From<Error> for Problem {
                 Self::new(Kind::TextTooLong, e.to_string()).of_field("text")
             }
             Error::Unknown { what: "knowledge base", ref known, .. } => {
-                let known = known.clone();
+                let known = known.iter().take(KNOWN).cloned().collect();
                 Self { known, ..Self::new(Kind::UnknownKnowledgeBase, error.to_string()).of_field("kb") }
+            }
+            Error::ReadOnly { why, .. } => {
+                let detail = format!(
+                    "the data directory is read-only ({why}): this server answers, and changes are made where the data may be written"
+                );
+                Self::new(Kind::ReadOnly, detail)
             }
             Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
             Error::Stale { current, .. } => {
@@ -366,11 +392,26 @@ impl From<FilterFault> for Problem {
     }
 }
 
+/// What every route may answer beside its own responses.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "describes responses; none is made of it")]
+pub(super) enum Problems {
+    /// Something is wrong with the request; `type` says what.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    OfRequest(Problem),
+    /// Something is wrong with the server; `type` says what.
+    #[response(status = "5XX", content_type = "application/problem+json")]
+    OfServer(Problem),
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.kind.status(), axum::Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::WrongContentEncoding {
+            headers.insert(header::ACCEPT_ENCODING, ACCEPTED);
+        }
         if self.kind.is_passing() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

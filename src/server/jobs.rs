@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -19,7 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
-use super::error::{Kind, Problem};
+use super::address::Path;
+use super::error::{Kind, Problem, Problems};
 use crate::publish;
 
 /// Jobs that have ended and are still told of.
@@ -53,6 +54,17 @@ struct Progress {
     outcome: Option<(Outcome, Duration)>,
 }
 
+/// Whether a job still works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
+enum State {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
 enum Outcome {
     Done(Value),
     Failed(Box<Problem>),
@@ -68,8 +80,8 @@ pub(super) struct Job {
     kind: &'static str,
     /// The knowledge base.
     kb: String,
-    /// `running`, `done`, `failed` or `cancelled`.
-    state: &'static str,
+    /// Whether it still works.
+    state: State,
     /// What it is doing: `index`, `vectors`, `strangers`, `calibration`, `checkup`, `queries`.
     stage: &'static str,
     /// Steps of the stage that are done.
@@ -96,18 +108,18 @@ impl Work {
             .map(|since| {
                 since.elapsed().as_secs_f64() * (state.total - state.done) as f64 / state.done as f64
             });
-        let (name, result, problem) = match state.outcome.as_ref().map(|(outcome, _)| outcome) {
-            None => ("running", None, None),
-            Some(Outcome::Done(value)) => ("done", Some(value.clone()), None),
-            Some(Outcome::Failed(problem)) => ("failed", None, Some(Problem::clone(problem))),
-            Some(Outcome::Cancelled) => ("cancelled", None, None),
+        let (now, result, problem) = match state.outcome.as_ref().map(|(outcome, _)| outcome) {
+            None => (State::Running, None, None),
+            Some(Outcome::Done(value)) => (State::Done, Some(value.clone()), None),
+            Some(Outcome::Failed(problem)) => (State::Failed, None, Some(Problem::clone(problem))),
+            Some(Outcome::Cancelled) => (State::Cancelled, None, None),
         };
         let took = state.outcome.as_ref().map_or_else(|| self.started.elapsed(), |(_, took)| *took);
         Job {
             id: self.id.clone(),
             kind: self.kind,
             kb: self.kb.clone(),
-            state: name,
+            state: now,
             stage: state.stage,
             done: state.done,
             total: state.total,
@@ -212,8 +224,13 @@ pub(super) struct JobList {
 }
 
 /// List the jobs, newest first; of those that have ended, the last hundred.
-#[utoipa::path(get, path = "/v1/jobs", responses((status = 200, body = JobList)))]
-async fn list(State(server): State<Server>) -> Json<JobList> {
+#[utoipa::path(
+    get,
+    operation_id = "list_jobs",
+    path = "/v1/jobs",
+    responses((status = 200, description = "The jobs.", body = JobList))
+)]
+async fn list(extract::State(server): extract::State<Server>) -> Json<JobList> {
     let jobs = server.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
     Json(JobList { items: jobs.values().rev().map(|job| job.told()).collect() })
 }
@@ -221,28 +238,36 @@ async fn list(State(server): State<Server>) -> Json<JobList> {
 /// Say how far a job is, or what came of it.
 #[utoipa::path(
     get,
+    operation_id = "get_job",
     path = "/v1/jobs/{id}",
     params(("id" = String, Path, description = "The job.")),
     responses(
-        (status = 200, body = Job),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "How far the job is, or what came of it.", body = Job),
+        Problems,
     )
 )]
-async fn get(State(server): State<Server>, Path(id): Path<String>) -> Result<Json<Job>, Problem> {
+async fn get(
+    extract::State(server): extract::State<Server>,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, Problem> {
     Ok(Json(server.jobs().find(&id)?.told()))
 }
 
 /// Cancel a job; it ends at its next step, and nothing has changed then.
 #[utoipa::path(
     delete,
+    operation_id = "cancel_job",
     path = "/v1/jobs/{id}",
     params(("id" = String, Path, description = "The job.")),
     responses(
         (status = 202, description = "It will end, unless it was done in this moment.", body = Job),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
-async fn cancel(State(server): State<Server>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn cancel(
+    extract::State(server): extract::State<Server>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let job = server.jobs().find(&id)?;
     job.cancelled.store(true, Ordering::Relaxed);
     Ok((StatusCode::ACCEPTED, Json(job.told())).into_response())

@@ -8,6 +8,7 @@
 
 #![expect(clippy::result_large_err, reason = "a problem document is made once per refused request")]
 
+mod address;
 mod admission;
 mod api;
 mod authoring;
@@ -16,6 +17,8 @@ mod entries;
 pub mod error;
 mod jobs;
 mod metrics;
+mod origins;
+mod packed;
 mod registry;
 mod request;
 mod signed;
@@ -23,6 +26,7 @@ mod undo;
 mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
+pub use origins::Origin;
 pub use registry::{Registry, View};
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
 
@@ -70,22 +74,30 @@ struct Parts {
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
+    /// Whose pages may ask.
+    origins: Vec<Origin>,
     stopping: AtomicBool,
 }
 
 impl Server {
-    /// A server over a registry.
+    /// A server over a registry, for its own page and for programs.
     pub fn new(registry: Arc<Registry>, admission: Admission) -> Self {
+        Self::open_to(registry, admission, Vec::new())
+    }
+
+    /// The same, and pages of these origins may ask too.
+    pub fn open_to(registry: Arc<Registry>, admission: Admission, origins: Vec<Origin>) -> Self {
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
         let description = document.to_pretty_json().unwrap_or_default();
         Self(Arc::new(Parts {
             registry,
             admission,
-            authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE),
+            authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
             jobs: jobs::Jobs::default(),
             metrics: Metrics::new(),
             description,
+            origins,
             stopping: AtomicBool::new(false),
         }))
     }
@@ -129,8 +141,8 @@ impl Server {
     fn record(&self, reply: &Reply, took: Duration) {
         self.metrics().answered(reply, took);
         tracing::info!(
-            decision = reply.decision,
-            reason = reply.reason,
+            decision = reply.decision.name(),
+            reason = reply.reason.name(),
             confidence = reply.confidence,
             generation = reply.generation,
             kb = reply.kb,
@@ -145,14 +157,16 @@ impl Server {
 /// The whole HTTP interface.
 pub fn router(server: Server) -> Router {
     let (api, _) = api::routes();
-    api.merge(console::routes())
+    let routes = api
+        .merge(console::routes())
         .method_not_allowed_fallback(async |request: Request| {
             let detail = format!("{} does not know {}", request.uri().path(), request.method());
             Problem::new(Kind::MethodNotAllowed, detail)
         })
         .fallback(async |request: Request| {
             Problem::new(Kind::NotFound, format!("nothing is served under {}", request.uri().path()))
-        })
+        });
+    origins::allowing(packed::unpacking(routes), &server.0.origins)
         .layer(middleware::from_fn_with_state(server.clone(), count_problems))
         .with_state(server)
 }
@@ -162,7 +176,13 @@ async fn count_problems(State(server): State<Server>, request: Request, next: Ne
     let response = next.run(request).await;
     if let Some(kind) = response.extensions().get::<Kind>() {
         server.metrics().rejected(*kind);
-        tracing::info!(reason = kind.slug(), status = response.status().as_u16(), "rejected");
+        let (reason, status) = (kind.slug(), response.status().as_u16());
+        // Under overload there are thousands a second; the metrics count them.
+        if *kind == Kind::Overloaded {
+            tracing::debug!(reason, status, "rejected");
+        } else {
+            tracing::info!(reason, status, "rejected");
+        }
     }
     response
 }

@@ -7,6 +7,7 @@
 //! and waits for no release that is being opened.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,10 @@ use crate::store::{Head, Models, Shelf, Store};
 /// may have mended the folder.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
+/// Releases that were served before and are tried when the one that should be
+/// served does not open and nothing is served yet.
+const FALLBACKS: usize = 5;
+
 /// The engines of all knowledge bases in a data directory.
 pub struct Registry {
     store: Store,
@@ -29,15 +34,17 @@ pub struct Registry {
     max_wrong: f64,
     default_kb: String,
     view: ArcSwap<View>,
-    /// Whether all knowledge bases were open at once at some time. From then
-    /// on a release that fails to open is a warning and no reason to take the
-    /// others out of service.
-    was_ready: AtomicBool,
+    /// Whether the data directory was looked at once and everything in it tried.
+    looked: AtomicBool,
+    read_only: AtomicBool,
     /// One refresh at a time.
     refreshing: Mutex<()>,
     /// What takes edits, by knowledge base.
-    served: Mutex<BTreeMap<String, Arc<Mutex<Option<Served>>>>>,
+    served: Mutex<BTreeMap<String, Arc<Place>>>,
 }
+
+/// What is served under a name; locked while it changes.
+type Place = Mutex<Option<Served>>;
 
 /// A release that is served with the live edits on top.
 struct Served {
@@ -70,11 +77,27 @@ struct Slot {
 /// Why the release that should be served is not.
 #[derive(Clone)]
 struct Failure {
-    /// The release; `None` when not even its number could be read.
-    number: Option<u32>,
+    /// The release.
+    number: u32,
     tried: Instant,
     /// For the log; it may name paths.
     text: String,
+    /// For everybody.
+    reason: Option<String>,
+}
+
+impl Failure {
+    /// What is known of a release that cannot be served.
+    fn of(number: u32, error: &Error, root: &Path) -> Self {
+        let text = error.to_string();
+        // Where the data lies is nobody's business but the operator's.
+        let root = root.display().to_string();
+        let reason = match error {
+            Error::Release { message, .. } if !message.contains(&root) => Some(message.clone()),
+            _ => None,
+        };
+        Self { number, tried: Instant::now(), text, reason }
+    }
 }
 
 impl View {
@@ -87,18 +110,7 @@ impl View {
 
     /// What an operator should look at, as name and message without internals.
     pub fn warnings(&self) -> Vec<(&str, String)> {
-        let slots = self.shelves.iter().filter_map(|(name, slot)| {
-            let failure = slot.failure.as_ref()?;
-            let failed = failure.number.map_or_else(
-                || "the current release cannot be read".to_owned(),
-                |n| format!("release {n} cannot be opened"),
-            );
-            let served = slot.engine.as_ref().map_or_else(
-                || "nothing is served instead".to_owned(),
-                |engine| format!("release {} is still served", engine.release().label()),
-            );
-            Some((name.as_str(), format!("{failed}, {served}; the server's log says why")))
-        });
+        let slots = self.shelves.iter().filter_map(|(name, slot)| Some((name.as_str(), slot.trouble()?)));
         let all = self
             .warning
             .iter()
@@ -106,11 +118,24 @@ impl View {
         slots.chain(all).collect()
     }
 
-    /// Whether every published knowledge base answers, and there is one.
-    fn is_complete(&self) -> bool {
-        self.engines().next().is_some()
-            && self.warning.is_none()
-            && self.shelves.values().all(|slot| slot.engine.is_some() || slot.failure.is_none())
+    /// The names of the knowledge bases whose release should be another one
+    /// than is served, or none.
+    pub fn degraded(&self) -> impl Iterator<Item = &str> {
+        self.shelves.iter().filter(|(_, slot)| slot.failure.is_some()).map(|(name, _)| name.as_str())
+    }
+}
+
+impl Slot {
+    /// What is wrong with the release that should be served, and what is served.
+    fn trouble(&self) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        let number = failure.number;
+        let served = self.engine.as_ref().map_or_else(
+            || "nothing is served instead".to_owned(),
+            |engine| format!("release {} is served instead", engine.release().label()),
+        );
+        let reason = failure.reason.as_deref().unwrap_or("the server's log says why");
+        Some(format!("release {number} cannot be opened, {served}: {reason}"))
     }
 }
 
@@ -124,7 +149,8 @@ impl Registry {
             max_wrong,
             default_kb: default_kb.to_owned(),
             view: ArcSwap::default(),
-            was_ready: AtomicBool::new(false),
+            looked: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
             refreshing: Mutex::new(()),
             served: Mutex::default(),
         }
@@ -140,15 +166,25 @@ impl Registry {
         &self.models
     }
 
+    /// Whether nothing could be changed when the data directory was looked at last.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
     /// What is served now.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
     }
 
-    /// Whether requests may come: every published knowledge base was open at
-    /// some time, and one is now.
+    /// Whether everything that was published when the server started was tried.
+    pub fn has_looked(&self) -> bool {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Whether requests may come: some knowledge base answers, and the others
+    /// were tried.
     pub fn is_ready(&self) -> bool {
-        self.was_ready.load(Ordering::Acquire) && self.view.load().engines().next().is_some()
+        self.has_looked() && self.view.load().engines().next().is_some()
     }
 
     /// The goal of knowledge bases that have none of their own.
@@ -167,15 +203,18 @@ impl Registry {
         });
         match view.shelves.get(name) {
             Some(Slot { engine: Some(engine), .. }) => Ok(Arc::clone(engine)),
-            Some(_) => {
-                let detail = format!("knowledge base {name:?} has no open release; publish it first");
+            Some(slot) => {
+                let why = slot.trouble().unwrap_or_else(|| "nothing of it is published yet".to_owned());
+                let detail = format!("knowledge base {name:?} does not answer: {why}");
                 Err(Problem::new(Kind::NotReady, detail).of_field("kb"))
             }
             // Before the first look at the data directory nobody knows which names exist.
-            None if !self.was_ready.load(Ordering::Acquire) && view.shelves.is_empty() => Err(Problem::new(
-                Kind::NotReady,
-                "no knowledge base is served yet: the server is starting, or nothing is published",
-            )),
+            None if !self.has_looked() => {
+                Err(Problem::new(Kind::NotReady, "the server is starting; no knowledge base is open yet"))
+            }
+            None if view.shelves.is_empty() => {
+                Err(Problem::new(Kind::NotReady, "there is no knowledge base yet; import and publish one"))
+            }
             None => {
                 let known = view.shelves.keys().cloned().collect();
                 Err(Error::Unknown { what: "knowledge base", name: name.to_owned(), known }.into())
@@ -208,6 +247,7 @@ impl Registry {
     pub fn refresh(&self) {
         let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.view.load_full();
+        self.read_only.store(matches!(self.store.writable(), Err(Error::ReadOnly { .. })), Ordering::Relaxed);
         let heads = match self.store.heads() {
             Ok(heads) => heads,
             Err(e) => {
@@ -231,9 +271,7 @@ impl Registry {
             self.served.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !gone(name));
             self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
-        if self.view.load().is_complete() {
-            self.was_ready.store(true, Ordering::Release);
-        }
+        self.looked.store(true, Ordering::Release);
     }
 
     /// Takes in the live edits of a knowledge base. When it returns, the next
@@ -247,8 +285,7 @@ impl Registry {
         }
     }
 
-    /// What is served under a name; locked while it changes.
-    fn slot(&self, name: &str) -> Arc<Mutex<Option<Served>>> {
+    fn slot(&self, name: &str) -> Arc<Place> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(served.entry(name.to_owned()).or_default())
     }
@@ -260,6 +297,15 @@ impl Registry {
             change(&mut new);
             new
         });
+    }
+
+    /// What is shown under a name.
+    fn known(&self, name: &str) -> Slot {
+        self.view.load().shelves.get(name).cloned().unwrap_or_default()
+    }
+
+    fn show_live(&self, name: &str, served: &Served, failure: Option<Failure>) {
+        self.show(name, &Slot { engine: Some(Arc::clone(served.live.shown())), failure });
     }
 
     fn show(&self, name: &str, slot: &Slot) {
@@ -281,13 +327,12 @@ impl Registry {
         match outcome {
             Ok(false) => {}
             Ok(true) => {
-                let engine = Some(Arc::clone(served.live.shown()));
-                self.show(shelf.name(), &Slot { engine, failure: None });
+                // That another release should be served is as true as before.
+                let failure = self.known(shelf.name()).failure;
+                let failure = failure.filter(|failure| failure.number != served.number);
+                self.show_live(shelf.name(), served, failure);
             }
-            Err(e) => {
-                let known = self.view.load().shelves.get(shelf.name()).cloned().unwrap_or_default();
-                self.fail(shelf.name(), known, Some(served.number), &e);
-            }
+            Err(e) => self.fail(shelf.name(), self.known(shelf.name()), served.number, &e),
         }
     }
 
@@ -314,20 +359,10 @@ impl Registry {
                     (served.live_from, served.applied) = (head.live_from, head.live_from);
                 }
                 if (served.kb, served.number, served.live_from) == (head.kb, wanted, head.live_from) {
-                    let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
-                    if served.max_wrong != max_wrong {
-                        served.live.set_goal(max_wrong);
-                        served.max_wrong = max_wrong;
-                        let engine = Some(Arc::clone(served.live.shown()));
-                        self.show(name, &Slot { engine, failure: None });
-                        tracing::info!(kb = name, max_wrong, "keeps another goal");
+                    if known.is_some_and(|slot| slot.failure.is_some()) {
+                        self.show_live(name, served, None);
                     }
-                    if head.live_to > served.applied {
-                        self.advance(&shelf, served);
-                    } else if known.is_some_and(|slot| slot.failure.is_some()) {
-                        let engine = Some(Arc::clone(served.live.shown()));
-                        self.show(name, &Slot { engine, failure: None });
-                    }
+                    self.keep_up(&shelf, head, served);
                     return;
                 }
             }
@@ -336,32 +371,93 @@ impl Registry {
         let waiting = slot
             .failure
             .as_ref()
-            .is_some_and(|failure| failure.number == Some(wanted) && failure.tried.elapsed() < TRY_AGAIN);
+            .is_some_and(|failure| failure.number == wanted && failure.tried.elapsed() < TRY_AGAIN);
         if waiting {
+            // What is served instead takes edits too.
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(served) = place.as_mut().filter(|served| served.kb == head.kb) {
+                self.keep_up(&shelf, head, served);
+            }
             return;
         }
         match self.open(&shelf, head, wanted) {
-            Ok(mut served) => {
-                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                let engine = Some(Arc::clone(served.live.shown()));
-                self.show(name, &Slot { engine, failure: None });
-                // What was edited while it was being opened.
-                self.advance(&shelf, &mut served);
-                let release = served.live.shown().release().label();
-                *place = Some(served);
-                tracing::info!(kb = name, release, "now serving");
+            Ok(served) => self.take(&shelf, &place, served, None),
+            Err(e) => {
+                let nothing = slot.engine.is_none();
+                self.fail(name, slot, wanted, &e);
+                if nothing {
+                    self.fall_back(&shelf, &place, head, wanted);
+                }
             }
-            Err(e) => self.fail(name, slot, Some(wanted), &e),
+        }
+    }
+
+    /// Serves what was just opened.
+    fn take(&self, shelf: &Shelf, place: &Place, mut served: Served, failure: Option<Failure>) {
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show_live(shelf.name(), &served, failure);
+        // What was edited while it was being opened.
+        self.advance(shelf, &mut served);
+        let release = served.live.shown().release().label();
+        *place = Some(served);
+        tracing::info!(kb = shelf.name(), release, "now serving");
+    }
+
+    /// Serves the last release that opens of those that were served before, with
+    /// the same edits on top, until the one that should be served opens.
+    fn fall_back(&self, shelf: &Shelf, place: &Place, head: &Head, wanted: u32) {
+        let Ok(servings) = shelf.servings(usize::MAX) else { return };
+        let mut others: Vec<u32> = Vec::new();
+        for serving in servings {
+            if serving.release != wanted && !others.contains(&serving.release) {
+                others.push(serving.release);
+            }
+        }
+        for number in others.into_iter().take(FALLBACKS) {
+            match self.open(shelf, head, number) {
+                Ok(served) => {
+                    tracing::warn!(
+                        kb = shelf.name(),
+                        wanted,
+                        release = number,
+                        "the release before is served instead"
+                    );
+                    return self.take(shelf, place, served, self.known(shelf.name()).failure);
+                }
+                Err(e) => {
+                    let error = e.to_string();
+                    tracing::debug!(
+                        kb = shelf.name(),
+                        release = number,
+                        error,
+                        "this one does not open either"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Takes in the goal and the edits of a head.
+    fn keep_up(&self, shelf: &Shelf, head: &Head, served: &mut Served) {
+        let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
+        if served.max_wrong != max_wrong {
+            served.live.set_goal(max_wrong);
+            served.max_wrong = max_wrong;
+            self.show_live(shelf.name(), served, self.known(shelf.name()).failure);
+            tracing::info!(kb = shelf.name(), max_wrong, "keeps another goal");
+        }
+        if head.live_to > served.applied {
+            self.advance(shelf, served);
         }
     }
 
     /// The slot goes on with what it has. The same failure is logged once.
-    fn fail(&self, name: &str, slot: Slot, number: Option<u32>, error: &Error) {
-        let text = error.to_string();
-        if slot.failure.as_ref().is_none_or(|known| known.text != text) {
-            tracing::error!(kb = name, release = number, error = text, "a release cannot be served");
+    fn fail(&self, name: &str, slot: Slot, number: u32, error: &Error) {
+        let failure = Failure::of(number, error, self.store.root());
+        if slot.failure.as_ref().is_none_or(|known| known.text != failure.text) {
+            tracing::error!(kb = name, release = number, error = failure.text, "a release cannot be served");
         }
-        self.show(name, &Slot { failure: Some(Failure { number, tried: Instant::now(), text }), ..slot });
+        self.show(name, &Slot { failure: Some(failure), ..slot });
     }
 
     fn open(&self, shelf: &Shelf, head: &Head, number: u32) -> Result<Served> {

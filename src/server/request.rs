@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequest, Query, Request};
+use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 
 use super::error::{Kind, Problem};
+use super::packed::{Packed, refuse_packed};
 use crate::decide::Generation;
 use crate::engine::Filter;
 use crate::kb::formats::Format;
@@ -36,6 +36,11 @@ pub(super) fn format_named(name: &str) -> Result<Format, Problem> {
         Problem::new(Kind::InvalidField, detail).of_field("format")
     })
 }
+
+// The content of a file; a plain comment, for the words go into every place.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct File(#[expect(dead_code, reason = "describes bodies; none is made of it")] Vec<u8>);
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
@@ -131,14 +136,33 @@ pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Proble
         return Err(Problem::new(Kind::WrongContentType, detail));
     }
     let bytes = arrived(request, limit, ARRIVAL).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| {
-        Problem::new(Kind::NotUtf8, format!("the body is not UTF-8 from byte {} on", e.valid_up_to()))
-    })?;
-    serde_json::from_str(text).map_err(|e| {
-        let mut problem = Problem::new(Kind::BrokenJson, e.to_string());
-        (problem.line, problem.column) = (Some(e.line()), Some(e.column()));
-        problem
-    })
+    let text = std::str::from_utf8(&bytes).map_err(|e| not_utf8(&bytes, e.valid_up_to()))?;
+    // Editors and spreadsheets write a byte order mark; RFC 8259 allows to pass over it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|e| broken_json(&e))
+}
+
+fn not_utf8(bytes: &[u8], from: usize) -> Problem {
+    let detail = match bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "the body is UTF-16; send UTF-8".to_owned(),
+        _ => format!("the body is not UTF-8 from byte {from} on"),
+    };
+    Problem::new(Kind::NotUtf8, detail)
+}
+
+fn broken_json(error: &serde_json::Error) -> Problem {
+    let mut detail = error.to_string();
+    // serde_json's words for an escape without its other half.
+    if ["lone leading surrogate", "unexpected end of hex escape"].iter().any(|words| detail.contains(words)) {
+        detail = format!(
+            "a \\u escape before line {} column {} is half a character, as it comes from cutting a text inside an emoji; send both halves, the character itself, or neither",
+            error.line(),
+            error.column()
+        );
+    }
+    let mut problem = Problem::new(Kind::BrokenJson, detail);
+    (problem.line, problem.column) = (Some(error.line()), Some(error.column()));
+    problem
 }
 
 /// Reads the body of a file.
@@ -157,29 +181,37 @@ pub(super) async fn bytes(request: Request, limit: usize) -> Result<Bytes, Probl
 }
 
 async fn arrived(request: Request, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
+    refuse_packed(request.headers())?;
+    let packed = request.extensions().get::<Packed>().is_some();
     let arriving = Bytes::from_request(request, &());
     match tokio::time::timeout(patience, arriving).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Problem::new(Kind::BodyTooLarge, format!("the body may have at most {limit} bytes")))
+            let unpacked = if packed { " when it is unpacked" } else { "" };
+            Err(Problem::new(
+                Kind::BodyTooLarge,
+                format!("the body may have at most {limit} bytes{unpacked}"),
+            ))
         }
         Ok(Err(rejection)) => {
             tracing::debug!(
                 status = rejection.into_response().status().as_u16(),
                 "a body did not arrive whole"
             );
-            Err(Problem::new(Kind::BrokenBody, "the connection broke off inside the body"))
+            Err(Problem::new(
+                Kind::BrokenBody,
+                if packed {
+                    "the body is not what gzip makes, or it is cut off"
+                } else {
+                    "the connection broke off inside the body"
+                },
+            ))
         }
         Err(_) => {
             let detail = format!("the body took longer than {} seconds", patience.as_secs());
             Err(Problem::new(Kind::SlowBody, detail))
         }
     }
-}
-
-/// What stands behind the question mark.
-pub(super) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|e| Problem::new(Kind::InvalidField, e.body_text()))
 }
 
 /// The fields of a JSON object, all of them known.

@@ -1,18 +1,18 @@
 //! How is a mistake undone, and how does a whole knowledge base go?
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
+use super::address::{Path, Query};
 use super::authoring::{REQUEST_BYTES, refusal};
 use super::entries::shelf;
-use super::error::{Kind, Problem};
-use super::request::{self, asked, fields};
+use super::error::{Kind, Problem, Problems};
+use super::request::{self, fields};
 use super::signed::signature;
 use crate::kb::diff::Diff;
 use crate::store::{Deleted, Record, Restored, Shelf};
@@ -76,6 +76,7 @@ impl DraftDiffers {
 /// Serve a release that was published before, exactly as it was.
 #[utoipa::path(
     post,
+    operation_id = "rollback_kb",
     path = "/v1/kbs/{kb}/rollback",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"release": 3})),
@@ -83,6 +84,7 @@ impl DraftDiffers {
         (status = 200, description = "It is served now; the draft stays, and `draft` says what it still holds.", body = RolledBack),
         (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "A publication is running.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn rollback(
@@ -123,6 +125,7 @@ struct RestoredDraft {
 /// off. Every change is in the history.
 #[utoipa::path(
     post,
+    operation_id = "restore_kb",
     path = "/v1/kbs/{kb}/restore",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"release": 3})),
@@ -130,6 +133,7 @@ struct RestoredDraft {
         (status = 200, description = "The draft is what the release holds; the body says what that changed.", body = RestoredDraft),
         (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The release is an old one whose entries contradict each other by today's rules; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn restore(
@@ -164,21 +168,22 @@ struct DeleteQuery {
 /// Only with `?yes=true`. It is served no more when the reply comes.
 #[utoipa::path(
     delete,
+    operation_id = "delete_kb",
     path = "/v1/kbs/{kb}",
     params(("kb" = String, Path, description = "The knowledge base."), DeleteQuery),
     responses(
         (status = 200, description = "It is gone; the body says what went with it.", body = Deleted),
         (status = 404, description = "There is no such knowledge base; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It must be confirmed with `yes=true` (`removed` says how many entries would go), or a publication is running.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn delete(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<DeleteQuery>, QueryRejection>,
+    Query(DeleteQuery { yes }): Query<DeleteQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Deleted>, Problem> {
-    let DeleteQuery { yes } = asked(query)?;
     let signature = signature(&headers)?;
     server
         .author(move |server| {

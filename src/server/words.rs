@@ -5,8 +5,7 @@
 //! with, and need no condition. Both count from the next release on.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,9 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Server;
+use super::address::{Path, Query};
 use super::entries::{etag, expected, needs_condition, shelf};
-use super::error::{Kind, Problem};
-use super::request::{self, asked, fields, format_named};
+use super::error::{Kind, Problem, Problems};
+use super::request::{self, File, fields, format_named};
 use super::signed::signature;
 use crate::engine::{Engine, Filter, Options, RuleTest};
 use crate::error::Error;
@@ -58,27 +58,29 @@ struct LexiconQuery {
     format: Option<String>,
 }
 
-type Asked = Result<Query<LexiconQuery>, QueryRejection>;
-
-fn format_of(query: Asked) -> Result<Format, Problem> {
-    let LexiconQuery { format } = asked(query)?;
+fn format_of(LexiconQuery { format }: LexiconQuery) -> Result<Format, Problem> {
     format.map_or(Ok(Format::default()), |name| format_named(&name))
 }
 
 /// Show the lexicon of the draft, with its `ETag`.
 #[utoipa::path(
     get,
+    operation_id = "get_lexicon",
     path = "/v1/kbs/{kb}/lexicon",
     params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
     responses(
-        (status = 200, description = "One line a word, group or question, as in a file.", body = String, content_type = "application/x-ndjson"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 200,
+            description = "One line a word, group or question, as in a file; its content type says what it is.",
+            content((String = "application/x-ndjson"), (inline(File) = "application/octet-stream")),
+        ),
+        Problems,
     )
 )]
 async fn lexicon(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Asked,
+    Query(query): Query<LexiconQuery>,
 ) -> Result<Response, Problem> {
     let format = format_of(query)?;
     server
@@ -96,20 +98,22 @@ async fn lexicon(
 /// Put a lexicon in the place of the one that `If-Match` names.
 #[utoipa::path(
     put,
+    operation_id = "put_lexicon",
     path = "/v1/kbs/{kb}/lexicon",
     params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(File), content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A line has a fault; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn replace(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Asked,
+    Query(query): Query<LexiconQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -149,6 +153,7 @@ struct LexiconEdit {
 /// Put lines into the lexicon and take lines out, all of it or nothing.
 #[utoipa::path(
     patch,
+    operation_id = "patch_lexicon",
     path = "/v1/kbs/{kb}/lexicon",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = LexiconEdit, example = json!({"put": [{"synonyms": ["退货", "退掉"]}], "remove": [{"stop": "麻烦"}]})),
@@ -156,6 +161,7 @@ struct LexiconEdit {
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
         (status = 412, description = "`If-Match` was sent, and somebody else was faster.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A line has a fault, or is not there to be taken out.", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn edit(
@@ -203,12 +209,13 @@ fn changed((changes, revision): (LexiconChanges, i64)) -> Response {
 /// Show how a sentence is cut into words with the lexicon of the draft, and why.
 #[utoipa::path(
     post,
+    operation_id = "read_tokens",
     path = "/v1/kbs/{kb}/tokens",
     params(("kb" = String, Path, description = "The knowledge base.")),
     request_body(content = Object, example = json!({"text": "拾光卡plus怎么退"})),
     responses(
-        (status = 200, body = Anatomy),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The sentence, taken apart.", body = Anatomy),
+        Problems,
     )
 )]
 async fn tokens(
@@ -255,19 +262,20 @@ struct RuleTests {
 /// Asks what is served, live edits included; with `draft=true` the draft.
 #[utoipa::path(
     post,
+    operation_id = "test_rules",
     path = "/v1/kbs/{kb}/rule-test",
     params(("kb" = String, Path, description = "The knowledge base."), TestQuery),
     request_body(content = Object, example = json!({"texts": ["多久能到账"], "filter": {"topic": ["售后"]}})),
     responses(
-        (status = 200, body = RuleTests),
+        (status = 200, description = "What the rules do.", body = RuleTests),
         (status = 202, description = "With `draft=true`: `Location` is the job's address.", body = super::jobs::Job),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn rule_test(
     State(server): State<Server>,
     Path(kb): Path<String>,
-    query: Result<Query<TestQuery>, QueryRejection>,
+    Query(TestQuery { draft }): Query<TestQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
@@ -276,7 +284,6 @@ async fn rule_test(
         texts: Vec<String>,
         filter: Option<Value>,
     }
-    let TestQuery { draft } = asked(query)?;
     let Wanted { texts, filter } = fields(request::json(request, REQUEST_BYTES).await?)?;
     if texts.is_empty() || texts.len() > TEXTS {
         let detail = format!("`texts` holds 1 to {TEXTS} sentences, got {}", texts.len());
@@ -319,7 +326,12 @@ struct Code {
 }
 
 /// List the kinds of findings of a check.
-#[utoipa::path(get, path = "/v1/check-codes", responses((status = 200, body = Vec<Code>)))]
+#[utoipa::path(
+    get,
+    operation_id = "list_check_codes",
+    path = "/v1/check-codes",
+    responses((status = 200, description = "The kinds of findings.", body = Vec<Code>))
+)]
 async fn check_codes() -> Json<Vec<Code>> {
     Json(CODES.iter().map(|&(code, meaning)| Code { code, meaning }).collect())
 }

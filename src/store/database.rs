@@ -14,7 +14,7 @@ use diesel::result::DatabaseErrorKind;
 use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{deletions, legacy};
+use super::{deletions, legacy, snapshot};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
@@ -141,6 +141,8 @@ pub(super) struct Database {
     idle: Mutex<Vec<SqliteConnection>>,
     /// Whether this process has looked after the tables.
     prepared: Mutex<bool>,
+    /// Whether nothing is written, whatever the file system allows.
+    read_only: bool,
 }
 
 impl fmt::Debug for Database {
@@ -177,7 +179,12 @@ impl Database {
             path: root.join("zhida.db"),
             idle: Mutex::default(),
             prepared: Mutex::default(),
+            read_only: false,
         }
+    }
+
+    pub(super) fn read_only(root: &Path) -> Self {
+        Self { read_only: true, ..Self::at(root) }
     }
 
     /// Looks something up; `None` when the data directory holds nothing yet,
@@ -190,14 +197,61 @@ impl Database {
             return Ok(None);
         }
         // One state for all that is read, whoever writes meanwhile.
-        self.with(|connection| connection.transaction(work)).map(Some)
+        match self.writable() {
+            Ok(()) => self.with(|connection| connection.transaction(work)).map(Some),
+            Err(Error::ReadOnly { why, .. }) => {
+                self.peek(&why, |connection| connection.transaction(work)).map(Some)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Changes something, all of it or nothing.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
+        self.writable()?;
         // Who reads first and writes later could find that somebody else has
         // written meanwhile; who begins by writing waits instead.
         self.with(|connection| connection.immediate_transaction(work))
+    }
+
+    /// Whether the data directory may be written. Asked of the file system until
+    /// this process has written there, and cheap after that.
+    pub(super) fn writable(&self) -> Result<()> {
+        let refused = |why: String| Error::ReadOnly { path: self.root.clone(), why };
+        if self.read_only {
+            return Err(refused("as the operator has said".to_owned()));
+        }
+        if *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
+        snapshot::try_writing(&self.root, &self.path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+                refused(e.to_string())
+            }
+            _ => Error::io("write", &self.root, e),
+        })
+    }
+
+    /// Looks something up in a database that cannot be written.
+    fn peek<T>(&self, why: &str, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
+        let wrong =
+            |message: String| Error::io("open the database", &self.path, std::io::Error::other(message));
+        if !self.path.exists() {
+            return Err(Error::Refused(format!(
+                "the data directory {} is of an older zhida and must be brought up to date, but it is read-only ({why}); open it once where it can be written",
+                self.root.display()
+            )));
+        }
+        let view = snapshot::View::of(&self.path)?;
+        let mut connection = SqliteConnection::establish(&view.url).map_err(|e| wrong(e.to_string()))?;
+        connection.batch_execute(SETTINGS).map_err(|e| wrong(e.to_string()))?;
+        if connection.has_pending_migration(MIGRATIONS).map_err(|e| wrong(e.to_string()))? {
+            return Err(Error::Refused(format!(
+                "{} is of an older zhida and must be brought up to date, but the data directory is read-only ({why}); open it once where it can be written",
+                self.path.display()
+            )));
+        }
+        work(&mut connection).map_err(|failure| self.explain(failure))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
@@ -260,6 +314,9 @@ impl Database {
                     "{} is being written by another process; try again when it is done",
                     self.path.display()
                 ))
+            }
+            _ if text.contains("readonly database") => {
+                Error::ReadOnly { path: self.root.clone(), why: "its database cannot be written".to_owned() }
             }
             _ if text.contains("disk is full") => {
                 Error::io("write", &self.path, std::io::Error::new(std::io::ErrorKind::StorageFull, text))

@@ -117,6 +117,9 @@ pub struct LiveChanges {
     pub last: i64,
 }
 
+/// The longest id or topic, in characters.
+const LABEL_CHARS: usize = 1_000;
+
 type Found = (i64, i64, String, Option<String>, String, String);
 
 /// The columns of [`Found`].
@@ -364,6 +367,13 @@ fn sound(id: &EntryId, entry: &Entry) -> Result<()> {
     if entry.id != *id {
         let message = format!("编号“{}”与要修改的条目“{id}”不同；编号不能修改", entry.id);
         return Err(Error::Corpus(vec![problem("id", message)]));
+    }
+    for (field, text) in [("id", Some(&entry.id.0)), ("topic", entry.topic.as_ref())] {
+        let chars = text.map_or(0, |text| text.chars().count());
+        if chars > LABEL_CHARS {
+            let message = format!("有 {chars} 个字，最多 {LABEL_CHARS} 个");
+            return Err(Error::Corpus(vec![problem(field, message)]));
+        }
     }
     if !entry.enabled {
         return Ok(());

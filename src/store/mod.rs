@@ -9,7 +9,8 @@
 //! A [`Store`] is the data directory, a [`Shelf`] one knowledge base in it.
 //! Every change is one transaction in the database, and every folder is
 //! written beside its place and renamed into it, so a crash leaves the old
-//! state or the new one. Several processes may work on one directory at once.
+//! state or the new one. Several processes may work on one directory at once. A
+//! directory that cannot be written (a read-only mount) is read all the same.
 
 mod collect;
 mod database;
@@ -23,6 +24,7 @@ mod releases;
 mod restore;
 mod served;
 mod signature;
+mod snapshot;
 mod words;
 
 pub use collect::Collected;
@@ -79,6 +81,21 @@ impl Store {
         Self { root, database }
     }
 
+    /// The same; nothing in it is changed, whatever the file system allows.
+    pub fn read_only(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let database = Arc::new(Database::read_only(&root));
+        Self { root, database }
+    }
+
+    /// Whether anything may be changed.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] when not, and when the directory cannot be made.
+    pub fn writable(&self) -> Result<()> {
+        self.database.writable()
+    }
+
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root
@@ -120,16 +137,20 @@ impl Store {
     pub fn shelf_to_create(&self, name: &str) -> Result<Shelf> {
         if !is_sound(name) {
             return Err(Error::Refused(format!(
-                "knowledge base name {name:?}: use 1 to 64 letters, digits, Chinese characters, '-', '_' or '.', not beginning with '.'"
+                "knowledge base name {name:?}: use 1 to 64 letters, digits, Chinese characters, '-', '_' or '.' ({NAME_BYTES} bytes at most), not beginning with '.'"
             )));
         }
         Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default() })
     }
 }
 
+/// The longest name in bytes: folders take 255, and models are named after it.
+const NAME_BYTES: usize = 192;
+
 /// Whether a knowledge base may have a name: it is also that of a folder.
 fn is_sound(name: &str) -> bool {
     !name.is_empty()
+        && name.len() <= NAME_BYTES
         && name.chars().count() <= 64
         && !name.starts_with('.')
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))

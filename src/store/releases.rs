@@ -407,6 +407,7 @@ impl Shelf {
 
     /// Held while a release is made, so that two of them cannot take one number.
     pub(super) fn lock(&self) -> Result<File> {
+        self.store.writable()?;
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
         let path = folder.join("lock");

@@ -4,6 +4,7 @@
 //! line, `#` starts a comment. A knowledge base adds its own words to them.
 
 mod authored;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};

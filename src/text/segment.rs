@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use jieba_rs::Jieba;
+use regex::Regex;
 
 use super::MAX_CHARS;
 use super::codes;
@@ -24,6 +25,14 @@ static DICTIONARY: LazyLock<Arc<Jieba>> = LazyLock::new(|| {
     let mut jieba = Jieba::new();
     add_words(&mut jieba, &Lexicon::shipped());
     Arc::new(jieba)
+});
+
+/// A character that can be seen. What cannot: blanks, controls, and what
+/// Unicode lets programs ignore (zero-width spaces and joiners, direction marks,
+/// variation selectors, soft hyphens, fillers); Braille's blank is one by looks.
+static VISIBLE: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the pattern is right or no test passes")]
+    Regex::new(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}\u{2800}\u{FFF9}-\u{FFFB}]").expect("a class")
 });
 
 fn add_words(jieba: &mut Jieba, lexicon: &Lexicon) {
@@ -126,7 +135,7 @@ impl Analyzer {
         if chars > MAX_CHARS {
             return Err(QuestionError::TooLong { chars, limit: MAX_CHARS }.into());
         }
-        if raw.chars().all(|c| c.is_whitespace() || c.is_control()) {
+        if !VISIBLE.is_match(raw) {
             return Err(QuestionError::Blank.into());
         }
         Ok(self.analyze(raw, self.normalize(raw)))
@@ -301,6 +310,14 @@ mod tests {
         let analyzer = analyzer();
         assert!(analyzer.query(" \n\t\u{3000}").is_err());
         assert!(analyzer.query(&"长".repeat(MAX_CHARS + 1)).is_err());
+        for unseen in
+            ["", " \u{3000}\n", "\u{200B}", "\u{FEFF}\u{2060}", "\u{200D}\u{FE0F}\u{AD}", "\u{2800}\u{3164}"]
+        {
+            assert!(analyzer.query(unseen).is_err(), "{unseen:?}");
+        }
+        for seen in ["？", "😊", "\u{200B}退", "a", "\u{FFFD}"] {
+            assert!(analyzer.query(seen).is_ok(), "{seen:?}");
+        }
         assert!(analyzer.query(&"长".repeat(MAX_CHARS)).is_ok());
         assert!(!analyzer.query("😀😀！！").unwrap().has_text());
     }

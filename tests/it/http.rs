@@ -34,7 +34,7 @@ pub fn publish(data: &Path, name: &str, entries: &str, encoder: Option<Arc<Encod
 }
 
 /// A data directory with two lexical-only knowledge bases; tests only read it.
-fn data() -> &'static Path {
+pub fn data() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
     DATA.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
@@ -50,13 +50,13 @@ pub fn admission() -> Admission {
 }
 
 /// A server over a data directory, everything open.
-fn server_over(data: &Path, admission: Admission) -> Server {
+pub fn server_over(data: &Path, admission: Admission) -> Server {
     let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     Server::new(registry, admission)
 }
 
-fn server() -> Server {
+pub fn server() -> Server {
     server_over(data(), admission())
 }
 
@@ -440,12 +440,6 @@ async fn openapi_lists_the_paths_and_the_requests_fields() {
     assert!(
         document["info"]["description"].as_str().is_some_and(|text| text.contains("/problems/blank-text"))
     );
-    // Every reference leads somewhere.
-    let text = document.to_string();
-    for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
-        let name = reference.split('"').next().expect("a name");
-        assert!(schemas[name].is_object(), "{name} is not described");
-    }
 }
 
 #[tokio::test]
@@ -485,7 +479,10 @@ async fn readiness_follows_the_data_directory() {
     let got = get(&app, "/readyz").await;
     assert_eq!(
         (got.status, got.json()),
-        (StatusCode::OK, json!({"ready": true, "kbs": {"demo": "1"}, "warnings": []}))
+        (
+            StatusCode::OK,
+            json!({"ready": true, "status": "ready", "read_only": false, "kbs": {"demo": "1"}, "warnings": []})
+        )
     );
 
     // A new knowledge base appears; one without a release costs no readiness.
@@ -525,7 +522,7 @@ async fn a_damaged_release_leaves_the_old_one_serving() {
     server.registry().refresh();
     assert_eq!(
         get(&app, "/readyz").await.json(),
-        json!({"ready": true, "kbs": {"demo": "3"}, "warnings": []})
+        json!({"ready": true, "status": "ready", "read_only": false, "kbs": {"demo": "3"}, "warnings": []})
     );
 }
 
@@ -711,7 +708,12 @@ pub struct Running {
 
 impl Running {
     pub fn start(data: &Path) -> Self {
-        let mut child = serve(data, "127.0.0.1:0").stderr(Stdio::piped()).spawn().expect("the binary starts");
+        Self::of(serve(data, "127.0.0.1:0"))
+    }
+
+    /// A server that some command starts.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut log = String::new();
         let address = loop {
@@ -752,7 +754,7 @@ impl Running {
     }
 
     /// Sends SIGTERM; gives back the exit status and the log.
-    fn stop(mut self) -> (Option<i32>, String) {
+    pub fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
         let status = self.child.wait().expect("an end");
@@ -770,7 +772,7 @@ impl Drop for Running {
     }
 }
 
-fn serve(data: &Path, listen: &str) -> Command {
+pub fn serve(data: &Path, listen: &str) -> Command {
     let mut command = zhida();
     command.args(["serve", "--model", "none", "--log", "json", "--listen", listen, "--data"]).arg(data);
     command.env_remove("RUST_LOG");
@@ -802,6 +804,11 @@ fn the_binary_publishes_the_demo_serves_it_and_stops_when_told() {
     }
     assert_eq!(answered[0]["trace_id"], reply["trace_id"]);
     assert!(!log.contains("还没付款"), "the customer's words are in the log:\n{log}");
+    // Without a terminal it says in plain lines what it does.
+    let told: Vec<&str> = log.lines().filter(|line| line.starts_with("zhida: ")).collect();
+    for words in ["importing the demo knowledge base", "publishing demo", "published demo as release 1"] {
+        assert!(told.iter().any(|line| line.contains(words)), "{words}: {told:?}");
+    }
 
     // The second start finds everything there.
     let second = Running::start(&data);

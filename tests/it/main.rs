@@ -4,6 +4,7 @@
 
 mod adapt;
 mod authoring;
+mod bodies;
 mod checkup;
 mod corpora;
 mod crash;
@@ -15,8 +16,10 @@ mod laws;
 mod lexicon;
 mod live;
 mod model;
+mod openapi;
 mod release;
 mod scripts;
+mod serving;
 mod sheets;
 mod sound;
 mod store;

@@ -25,7 +25,7 @@ const LEVELS: [(&str, u8); 16] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 21] = [
     ("jieba_rs", &["text"]),
     ("aho_corasick", &["text"]),
     ("pinyin", &["text"]),
@@ -38,6 +38,7 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("multiversion", &["encoder"]),
     ("hf_hub", &["encoder"]),
     ("axum", &["server"]),
+    ("tower_http", &["server"]),
     ("arc_swap", &["server"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

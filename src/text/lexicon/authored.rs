@@ -26,8 +26,7 @@ use crate::error::{Error, Problem, Result};
 use crate::text::MAX_CHARS;
 
 /// One line of a lexicon.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = LexiconLine, example = json!({"synonyms": ["退货", "退掉"], "note": "老顾客这么叫"}))]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
     /// What it says.
     #[serde(flatten)]
@@ -38,8 +37,7 @@ pub struct Item {
 }
 
 /// What a line of a lexicon says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = LexiconWhat)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum What {
     /// Segmentation keeps a word whole.

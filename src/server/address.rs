@@ -1,0 +1,59 @@
+//! What does the address of a request say?
+//!
+//! axum's own extractors refuse in plain text; these refuse with problem
+//! documents, and take no address that is not UTF-8.
+
+use axum::extract::{FromRequestParts, Path as Parts, Query as Asked};
+use axum::http::request;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+
+use super::error::{Kind, Problem};
+
+/// The parts of the path that a route names, decoded.
+pub(super) struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Problem> {
+        readable("path", parts.uri.path())?;
+        let Parts(named) = Parts::from_request_parts(parts, state)
+            .await
+            .map_err(|e| Problem::new(Kind::BrokenAddress, e.body_text()))?;
+        Ok(Self(named))
+    }
+}
+
+/// What stands behind the question mark.
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, _: &S) -> Result<Self, Problem> {
+        readable("query", parts.uri.query().unwrap_or_default())?;
+        let Asked(asked) = Asked::try_from_uri(&parts.uri).map_err(|e| {
+            let text = e.body_text();
+            let text = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, why)| why);
+            let problem = Problem::new(Kind::InvalidField, format!("the query of the address: {text}"));
+            match text.split_once(": ") {
+                Some((field, _)) => problem.of_field(field),
+                None => problem,
+            }
+        })?;
+        Ok(Self(asked))
+    }
+}
+
+/// Refuses percent-encoded bytes that are no text: read with replacements, they
+/// would name something else.
+fn readable(part: &str, encoded: &str) -> Result<(), Problem> {
+    match percent_decode_str(encoded).decode_utf8() {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let detail = format!("the {part} of the address is not percent-encoded UTF-8");
+            Err(Problem::new(Kind::BrokenAddress, detail))
+        }
+    }
+}
