@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::text::exact_key;
+use crate::text::written;
 
 /// The digests of the texts that a model was trained on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +46,6 @@ impl Seen {
 }
 
 fn digest(text: &str) -> u64 {
-    let bytes = Sha256::digest(exact_key(text).as_bytes());
+    let bytes = Sha256::digest(written(text).as_bytes());
     bytes.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

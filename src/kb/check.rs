@@ -231,12 +231,12 @@ fn about(
 fn phrasings(entry: &Entry, findings: &mut Vec<Finding>) {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for text in entry.phrasings() {
-        let Normalized { exact, core } = Normalized::new(text);
+        let Normalized { exact, core, .. } = Normalized::new(text);
         if let Some(first) = seen.insert(exact, text) {
             let message = if first == text {
                 format!("问法“{text}”写了两次")
             } else {
-                format!("问法“{text}”与“{first}”只差标点、大小写或繁简，等于写了两次")
+                format!("问法“{text}”与“{first}”只差标点、大小写、繁简或数字的写法，等于写了两次")
             };
             let texts = vec![first.to_owned(), text.to_owned()];
             findings.push(about(

@@ -36,7 +36,7 @@ impl EntryId {
     /// standard question, so that it survives edits of everything else.
     pub fn derived(question: &str) -> Self {
         use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(crate::text::exact_key(question).as_bytes());
+        let digest = Sha256::digest(crate::text::written(question).as_bytes());
         let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Self(format!("q-{hex}"))
     }

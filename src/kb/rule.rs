@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A condition under which an entry is the answer, whatever the matchers say.
 ///
 /// All texts are compared after [`crate::text::exact_key`], so width, case,
-/// traditional characters and punctuation do not matter. Regular expressions
-/// run on the same text and are linear-time.
+/// traditional characters, punctuation and the writing of numbers do not
+/// matter. Regular expressions run on the same text with its numbers as they
+/// were written ([`crate::text::written`]) and are linear-time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Rule {

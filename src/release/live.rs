@@ -13,7 +13,7 @@ use crate::encoder::Embedding;
 use crate::error::{Error, Result};
 use crate::kb::{Entry, EntryId};
 use crate::retrieve::Phrasing;
-use crate::text::{Normalized, Term, exact_key};
+use crate::text::{Normalized, Term, written};
 
 /// One entry as it shall be from a revision on, with all that takes time
 /// done: it is applied to two copies of a release (see [`crate::engine::Live`]).
@@ -184,7 +184,7 @@ impl Release {
             .add(at, entry, &normalized, places.orders[at], self.analyzer.lexicon().normalizer())
             .map_err(|e| Error::internal("rules", e))?;
         for keyword in &entry.keywords {
-            std::sync::Arc::make_mut(&mut self.sounds).teach(&exact_key(keyword));
+            std::sync::Arc::make_mut(&mut self.sounds).teach(&written(keyword));
         }
         for prepared in &edit.phrasings {
             let place = places.free_phrasings.pop().unwrap_or(self.phrasings.len());

@@ -31,10 +31,10 @@ use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, exact_key};
+use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, written};
 
 /// The form of a release's folder; another one is refused.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Changes whenever the text rules in the code change what they produce.
 const TEXT_RULES: u32 = 2;
@@ -378,7 +378,7 @@ fn sounds(entries: &[Entry], phrasings: &[Phrasing], lexicon: &AuthoredLexicon) 
     let mut sounds = Sounds::default();
     phrasings.iter().for_each(|phrasing| sounds.learn(&phrasing.normalized.core));
     let keywords = entries.iter().flat_map(|entry| &entry.keywords);
-    keywords.chain(lexicon.words()).for_each(|word| sounds.teach(&exact_key(word)));
+    keywords.chain(lexicon.words()).for_each(|word| sounds.teach(&written(word)));
     sounds
 }
 

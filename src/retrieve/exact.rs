@@ -9,6 +9,41 @@ use super::Phrasing;
 use crate::kb::{Entry, Rule};
 use crate::text::{Normalized, Normalizer, spelling};
 
+/// A word of a rule. It occurs where it is written, or where an amount in it
+/// is written in another way: 七天 in “7天内”.
+#[derive(Clone)]
+struct Word {
+    written: String,
+    /// Its exact key; `None` when it holds no number.
+    amount: Option<String>,
+}
+
+impl Word {
+    fn new(text: &str, normalizer: &Normalizer) -> Self {
+        let written = normalizer.written(text);
+        let key = normalizer.key_of_written(&written);
+        let amount = key.chars().any(|c| c.is_ascii_digit()).then_some(key);
+        Self { written, amount }
+    }
+
+    fn occurs(&self, text: &Normalized) -> bool {
+        text.written.contains(&self.written)
+            || text.exact != text.written
+                && self.amount.as_ref().is_some_and(|amount| stands_in(amount, &text.exact))
+    }
+}
+
+/// Whether an amount stands in a text and is no part of a longer number.
+fn stands_in(amount: &str, text: &str) -> bool {
+    let of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '<' | '>' | '≤' | '≥');
+    text.match_indices(amount).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + amount.len()..].chars().next();
+        let longer = amount.starts_with(of_number) && before.is_some_and(of_number);
+        !longer && !(amount.ends_with(of_number) && after.is_some_and(of_number))
+    })
+}
+
 /// How a text settled the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -76,43 +111,51 @@ struct CompiledRule {
 #[derive(Clone)]
 enum Compiled {
     Exact(String),
-    Contains { all: Vec<String>, none: Vec<String> },
-    Regex { pattern: Regex, none: Vec<String> },
+    Contains {
+        all: Vec<Word>,
+        none: Vec<Word>,
+    },
+    /// Runs on numbers as they were written: the author's pattern says which
+    /// writings it means.
+    Regex {
+        pattern: Regex,
+        none: Vec<Word>,
+    },
 }
 
 impl Compiled {
     fn new(rule: &Rule, normalizer: &Normalizer) -> Result<Self, regex::Error> {
-        let keys = |texts: &[String]| texts.iter().map(|text| normalizer.exact_key(text)).collect();
+        let words = |texts: &[String]| texts.iter().map(|text| Word::new(text, normalizer)).collect();
         Ok(match rule {
             Rule::Exact { exact } => Self::Exact(normalizer.exact_key(exact)),
             Rule::Contains { contains, without } => {
-                Self::Contains { all: keys(contains), none: keys(without) }
+                Self::Contains { all: words(contains), none: words(without) }
             }
             Rule::Regex { regex, without } => {
-                Self::Regex { pattern: Rule::pattern(regex)?, none: keys(without) }
+                Self::Regex { pattern: Rule::pattern(regex)?, none: words(without) }
             }
         })
     }
 
-    fn fires(&self, key: &str) -> bool {
-        self.matches(key) && self.silenced_by(key).is_none()
+    fn fires(&self, text: &Normalized) -> bool {
+        self.matches(text) && self.silenced_by(text).is_none()
     }
 
     /// Whether it would fire if there were no `without`.
-    fn matches(&self, key: &str) -> bool {
+    fn matches(&self, text: &Normalized) -> bool {
         match self {
-            Self::Exact(text) => key == text,
-            Self::Contains { all, .. } => all.iter().all(|word| key.contains(word.as_str())),
-            Self::Regex { pattern, .. } => pattern.is_match(key),
+            Self::Exact(key) => *key == text.exact,
+            Self::Contains { all, .. } => all.iter().all(|word| word.occurs(text)),
+            Self::Regex { pattern, .. } => pattern.is_match(&text.written),
         }
     }
 
     /// The first word of `without` that occurs.
-    fn silenced_by(&self, key: &str) -> Option<usize> {
+    fn silenced_by(&self, text: &Normalized) -> Option<usize> {
         match self {
             Self::Exact(_) => None,
             Self::Contains { none, .. } | Self::Regex { none, .. } => {
-                none.iter().position(|word| key.contains(word.as_str()))
+                none.iter().position(|word| word.occurs(text))
             }
         }
     }
@@ -219,7 +262,7 @@ impl Exact {
         }
         self.rules
             .iter()
-            .find(|one| may(one.entry) && one.rule.fires(&text.exact))
+            .find(|one| may(one.entry) && one.rule.fires(text))
             .map(|one| Hit { entry: one.entry, how: Match::Rule })
     }
 
@@ -234,7 +277,7 @@ impl Exact {
 
     /// A keyword with a greeting around it is still nothing but a keyword.
     fn keyword(&self, text: &Normalized) -> Option<&Owners> {
-        self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core))
+        self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core_key()))
     }
 
     /// Everything that [`Self::find`] looks at, in its order: the first claim
@@ -244,11 +287,11 @@ impl Exact {
         let questions = self.questions(text).flatten();
         let mut claims: Vec<Claim> = questions.map(whole(Match::Question)).collect();
         claims.extend(self.keyword(text).into_iter().flatten().map(whole(Match::Keyword)));
-        claims.extend(self.rules.iter().filter(|one| one.rule.matches(&text.exact)).map(|one| Claim {
+        claims.extend(self.rules.iter().filter(|one| one.rule.matches(text)).map(|one| Claim {
             entry: one.entry,
             how: Match::Rule,
             rule: Some(one.number),
-            silenced_by: one.rule.silenced_by(&text.exact),
+            silenced_by: one.rule.silenced_by(text),
         }));
         claims
     }

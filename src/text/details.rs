@@ -3,8 +3,8 @@
 //! "付款三分钟没到账" and "付款十五分钟没到账" share nearly every character, and so do
 //! "怎么开通" and "怎么关闭", "从杭州到西安" and "从西安到杭州". What counts characters, and
 //! what compares meanings, takes such texts for the same question. Here they
-//! are read for what cannot be meant at the same time: numbers with their
-//! units, words of `data/contrasts.txt` and of the knowledge base's own
+//! are read for what cannot be meant at the same time: amounts
+//! ([`super::number`]), words of `data/contrasts.txt` and of the knowledge base's own
 //! contrasts, a negation, and things that have changed places.
 //!
 //! It is a reading of single words, so it is worth something only for texts
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
-use regex::Regex;
 
 use super::lexicon::{Lexicon, items};
+use super::number::{self, Amount};
 use super::{Query, Token, spelling};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
@@ -31,61 +31,6 @@ const DIRECTIONS: [&str; 16] =
 /// Words for people that are stop words else.
 const PEOPLE: [&str; 4] = ["我", "你", "他", "她"];
 
-/// Units that are written in several ways, the form that stands for them first.
-/// Amounts of money and bare numbers are one kind.
-const UNITS: [&[&str]; 34] = [
-    &["", "元", "块", "块钱"],
-    &["小时", "个小时", "钟头", "个钟头"],
-    &["分钟"],
-    &["秒"],
-    &["天", "日", "个工作日", "工作日"],
-    &["号"],
-    &["周", "个星期", "星期", "个礼拜", "礼拜"],
-    &["个月"],
-    &["月", "月份"],
-    &["年"],
-    &["岁", "周岁"],
-    &["点", "点钟"],
-    &["兆", "m", "mb"],
-    &["g", "gb"],
-    &["寸", "英寸"],
-    &["码"],
-    &["公斤", "千克", "kg"],
-    &["斤"],
-    &["米"],
-    &["厘米", "cm"],
-    &["公里"],
-    &["折"],
-    &["倍"],
-    &["期"],
-    &["人", "个人", "位"],
-    &["件"],
-    &["张"],
-    &["台", "部"],
-    &["次"],
-    &["间"],
-    &["晚"],
-    &["楼", "层"],
-    &["级"],
-    &["集", "季", "关", "章", "课时"],
-];
-
-/// 第三次, 第二件: what is counted says less than which one it is.
-const ORDINAL: usize = UNITS.len();
-
-/// "一张" may mean one and may mean any; a duration or an amount means one.
-const EXACT_UNITS: usize = 24;
-
-/// A number with its unit. The longest units come first.
-#[expect(clippy::expect_used, reason = "a pattern of our own")]
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    let mut units: Vec<&str> = UNITS.concat().into_iter().filter(|unit| !unit.is_empty()).collect();
-    units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
-    let pattern =
-        format!("(第)?([0-9]+(?:\\.[0-9]+)?|[零〇一二两三四五六七八九十百千万半]+)({})?", units.join("|"));
-    Regex::new(&pattern).expect("a pattern of our own")
-});
-
 /// What stands in the way of something. As a part of one text that the other
 /// has nothing in place of, it turns the meaning.
 const NEGATIONS: [&str; 16] = [
@@ -96,9 +41,6 @@ const NEGATIONS: [&str; 16] = [
 /// Texts with more characters than these are not laid side by side: a story
 /// repeats no phrasing, and the time for it grows with the square.
 const ALIGNED: usize = 60;
-
-/// Longer Chinese numerals are none.
-const NUMERAL: usize = 12;
 
 /// Longer pieces are no words that took each other's place.
 const PIECE: usize = 3;
@@ -181,15 +123,15 @@ enum Kind {
     Contrast(usize),
     /// A contrast of the knowledge base.
     Own(usize),
-    /// A row of [`UNITS`], or [`ORDINAL`].
-    Number(usize),
 }
 
 /// What a text commits itself to.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Details {
-    /// Each with the side of the line, or with the number in hundredths.
+    /// Each with the side of the line.
     found: Vec<(Kind, u64)>,
+    /// Numbers with what they count.
+    amounts: Vec<Amount>,
 }
 
 impl Details {
@@ -201,30 +143,14 @@ impl Details {
         let own =
             own.in_text(&spelling(&plain)).map(|(group, side)| (Kind::Own(group), side)).collect::<Vec<_>>();
         found.extend(own);
-        for number in NUMBER.captures_iter(&plain) {
-            let text = &number[2];
-            let unit = number.get(3).map_or("", |unit| unit.as_str());
-            let kind = match number.get(1) {
-                Some(_) => ORDINAL,
-                None => UNITS.iter().position(|names| names.contains(&unit)).unwrap_or(0),
-            };
-            // A bare 一 or 三 is mostly a part of another word.
-            let bare = kind == 0 && unit.is_empty();
-            let digits = text.starts_with(|first: char| first.is_ascii_digit());
-            let vague = text == "一" && (unit == "点" || (EXACT_UNITS..ORDINAL).contains(&kind));
-            if vague || bare && !digits && text.chars().count() < 2 {
-                continue;
-            }
-            if let Some(value) = hundredths(text) {
-                found.push((Kind::Number(kind), value));
-            }
-        }
-        Self { found }
+        let amounts =
+            number::read(&plain).into_iter().filter(|one| one.tells).map(|one| one.amount).collect();
+        Self { found, amounts }
     }
 
     /// Whether the text has none.
     fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.found.is_empty() && self.amounts.is_empty()
     }
 
     fn has(&self, kind: Kind, value: u64) -> bool {
@@ -238,7 +164,15 @@ impl Details {
         self.found.iter().any(|&(kind, value)| {
             !all.iter().any(|phrasing| phrasing.has(kind, value))
                 && best.found.iter().any(|&(of, other)| of == kind && !self.has(of, other))
+        }) || self.amounts.iter().any(|amount| {
+            !all.iter().any(|phrasing| phrasing.agrees(amount))
+                && best.amounts.iter().any(|other| amount.excludes(other) && !self.agrees(other))
         })
+    }
+
+    /// Whether an amount of the text may be meant by another text's.
+    fn agrees(&self, with: &Amount) -> bool {
+        self.amounts.iter().any(|amount| amount.is_comparable(with) && !amount.excludes(with))
     }
 }
 
@@ -254,48 +188,6 @@ fn without_alternatives(core: &str) -> String {
         at += if again && matches!(characters[at + 1], '不' | '没') { 3 } else { 1 };
     }
     plain
-}
-
-/// A number in digits or in Chinese numerals, in hundredths; `None` for what is
-/// none, such as 百 alone.
-fn hundredths(text: &str) -> Option<u64> {
-    if text.starts_with(|first: char| first.is_ascii_digit()) {
-        let value: f64 = text.parse().ok()?;
-        // Longer runs are telephone and order numbers.
-        return (value < 1e9).then_some((value * 100.0).round() as u64);
-    }
-    if text == "半" {
-        return Some(50);
-    }
-    if text.chars().count() > NUMERAL {
-        return None;
-    }
-    let (mut total, mut section, mut digit) = (0u64, 0u64, None);
-    for character in text.chars() {
-        let scale = match character {
-            '十' => 10,
-            '百' => 100,
-            '千' => 1_000,
-            '万' => 10_000,
-            _ => {
-                let at = "零一二三四五六七八九".chars().position(|numeral| numeral == character);
-                digit = Some(match character {
-                    '〇' => 0,
-                    '两' => 2,
-                    _ => at? as u64,
-                });
-                continue;
-            }
-        };
-        if scale == 10_000 {
-            total = (total + section + digit.take().unwrap_or(0)).max(1).checked_mul(scale)?;
-            section = 0;
-        } else {
-            // 十五 is a number, 百 alone is a part of a word.
-            section += digit.take().or((scale == 10).then_some(1))? * scale;
-        }
-    }
-    (total + section + digit.unwrap_or(0)).checked_mul(100)
 }
 
 /// Whether a question is about another matter than one of the phrasings `best`
@@ -445,26 +337,16 @@ mod tests {
         assert!(!differ("给我一张发票", "要两张发票"), "any one");
         assert!(differ("一年多少钱", "半年多少钱"));
         assert!(!differ("便宜一点", "早上8点"));
+        assert!(differ("第8天不想要了可以退吗", "七天内不想要了可以退吗"));
+        assert!(differ("超过七天不想要了可以退吗", "七天内不想要了可以退吗"));
+        assert!(differ("半个月内可以退货吗", "七天内可以退货吗"));
+        assert!(!differ("一周内可以退货吗", "七天内可以退货吗"));
+        assert!(differ("首次开卡免费吗", "第2次开卡免费吗"));
+        assert!(differ("去年的账单怎么查", "2024年的账单怎么查"));
+        assert!(differ("存20一年利息多少", "存20万一年利息多少"));
+        assert!(!differ("存20w一年利息多少", "存二十万一年利息多少"));
+        assert!(differ("95566-1是什么电话", "95566是什么电话"));
         assert!(!differ("一直登录不了", "三番五次登录不了"));
-    }
-
-    #[test]
-    fn numerals() {
-        for (text, value) in [
-            ("十五", 15),
-            ("二十", 20),
-            ("一百零五", 105),
-            ("三千二百", 3_200),
-            ("五万", 50_000),
-            ("一万二千", 12_000),
-            ("两", 2),
-        ] {
-            assert_eq!(hundredths(text), Some(100 * value), "{text}");
-        }
-        assert_eq!(hundredths("1.5"), Some(150));
-        assert_eq!(hundredths("百"), None);
-        assert_eq!(hundredths("13800138000"), None);
-        assert_eq!(hundredths(&"九万".repeat(40)), None, "no number that anybody writes");
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Lexicon {
         let mut lexicon = Self::shipped();
         // Reading has refused what no automaton holds.
         let normalizer = Normalizer::new(protecting(authored.protected()).unwrap_or_default());
-        lexicon.protected = authored.protected().map(|term| normalizer.exact_key(term)).collect();
+        lexicon.protected = authored.protected().map(|term| normalizer.written(term)).collect();
         for item in authored.items() {
             lexicon.add(&item.what, &normalizer);
         }
@@ -136,7 +136,7 @@ impl Lexicon {
         // Reading has refused what no automaton holds.
         lexicon.contrasts = Arc::new(Contrasts::new(&lexicon.contrasted).unwrap_or_default());
         for keyword in keywords {
-            let word = lexicon.normalizer.exact_key(keyword);
+            let word = lexicon.normalizer.written(keyword);
             if word.chars().count() > 1 {
                 lexicon.keywords.insert(word.clone());
                 lexicon.words.push(word);
@@ -151,15 +151,15 @@ impl Lexicon {
         match what {
             What::Word { word, frequency, tag } => {
                 let own = OwnWord { frequency: *frequency, tag: tag.clone() };
-                self.own_words.insert(normalizer.exact_key(word), own);
+                self.own_words.insert(normalizer.written(word), own);
             }
             What::Synonyms { synonyms, canonical } => {
-                let group: Vec<String> = synonyms.iter().map(|word| normalizer.exact_key(word)).collect();
-                let head = canonical.as_ref().map(|word| normalizer.exact_key(word));
+                let group: Vec<String> = synonyms.iter().map(|word| normalizer.written(word)).collect();
+                let head = canonical.as_ref().map(|word| normalizer.written(word));
                 self.add_group(&group, head);
             }
             What::Stop { stop } => {
-                let word = normalizer.exact_key(stop);
+                let word = normalizer.written(stop);
                 self.keep_whole(&word);
                 self.own_stop_words.insert(word.clone());
                 self.stop_words.insert(word);
@@ -215,7 +215,7 @@ impl Lexicon {
     /// Words that are told apart, each with those that mean the same.
     fn sides(&self, words: &[String]) -> Vec<Vec<String>> {
         let side = |word: &String| {
-            let word = self.normalizer.exact_key(word);
+            let word = self.normalizer.written(word);
             let group = self.group(&word);
             let words = if group.is_empty() { vec![word] } else { group };
             words.into_iter().map(|word| spelling(&word).into_owned()).collect()

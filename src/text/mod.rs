@@ -9,14 +9,16 @@ mod codes;
 mod details;
 pub mod lexicon;
 mod normalize;
+mod number;
 mod protect;
 mod segment;
+mod signs;
 mod sound;
 
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
-pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key};
+pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, written};
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use sound::{Sounds, Usage};
 

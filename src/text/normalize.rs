@@ -2,7 +2,9 @@
 //!
 //! The steps are one list, [`Step::ALL`]. The lossless ones come first and
 //! change only how a thing is written; the exact matcher compares their result
-//! ([`exact_key`]). The lossy ones drop something that was said, and only the
+//! ([`exact_key`]). The last of them, [`Step::Numbers`], is for the exact
+//! matcher alone: words, rules and the matchers that score see numbers as they
+//! were written. The lossy steps drop something that was said, and only the
 //! matchers that score see their result.
 //!
 //! A lexicon's protected terms pass through all of them as they are, but for
@@ -15,12 +17,15 @@ use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 use super::lexicon::fillers;
+use super::number;
 use super::protect::{Protected, Span, is_mask, unmask};
+use super::signs;
 
 /// One step of the normalisation, in the order in which it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Unicode NFKC: full and half width, ligatures, circled numbers.
+    /// Unicode NFKC: full and half width, ligatures; raised and circled numbers
+    /// stay apart from their neighbours.
     Compatibility,
     /// Lower case.
     Case,
@@ -29,32 +34,49 @@ pub enum Step {
     /// Control and zero-width characters go, white space becomes one space,
     /// and none stays beside a Chinese character.
     Blanks,
-    /// Punctuation goes, except inside numbers and codes (`1.5`, `a-20`).
+    /// Punctuation goes, except what is part of a number or code (`1.5`, `a-20`,
+    /// `-5℃`, `3~5天`, `<18岁`), and that is written in one way.
     Punctuation,
+    /// Words that are written with numerals get them back: 1起 is 一起.
+    Words,
+    /// Amounts are written in one way: 一周 is 7天, 20w is 200000.
+    Numbers,
     /// Emoji and other pictographs go.
     Emoji,
-    /// Three or more of the same letter or character in a row become one.
+    /// Three or more of the same character in a row become one; Latin letters
+    /// and digits do not, which nobody lengthens: xxxl, aaa级, 10000.
     Repeats,
+    /// The number of an item in a list goes from the front.
+    ListNumber,
     /// Greetings, politeness and particles at both ends go.
     Fillers,
 }
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Compatibility,
         Self::Case,
         Self::Simplify,
         Self::Blanks,
         Self::Punctuation,
+        Self::Words,
+        Self::Numbers,
         Self::Emoji,
         Self::Repeats,
+        Self::ListNumber,
         Self::Fillers,
     ];
 
     /// Whether the step drops something that was said.
     pub fn is_lossy(self) -> bool {
-        matches!(self, Self::Emoji | Self::Repeats | Self::Fillers)
+        matches!(self, Self::Emoji | Self::Repeats | Self::ListNumber | Self::Fillers)
+    }
+
+    /// Whether what stands in a text is still as it was written: all lossless
+    /// steps but the one for the exact matcher.
+    fn keeps_writing(self) -> bool {
+        !self.is_lossy() && self != Self::Numbers
     }
 
     /// The name that `--explain` shows.
@@ -65,21 +87,27 @@ impl Step {
             Self::Simplify => "simplified",
             Self::Blanks => "blanks",
             Self::Punctuation => "punctuation",
+            Self::Words => "numeral_words",
+            Self::Numbers => "numbers",
             Self::Emoji => "emoji",
             Self::Repeats => "repeats",
+            Self::ListNumber => "list_number",
             Self::Fillers => "fillers",
         }
     }
 
     fn apply(self, text: &str) -> String {
         match self {
-            Self::Compatibility => text.nfkc().collect(),
+            Self::Compatibility => signs::written_out(text).nfkc().collect(),
             Self::Case => text.to_lowercase(),
             Self::Simplify => simplify(text),
             Self::Blanks => blanks(text),
-            Self::Punctuation => punctuation(text),
+            Self::Punctuation => signs::punctuation(text),
+            Self::Words => number::restore(text),
+            Self::Numbers => number::canonical(text),
             Self::Emoji => EMOJI.replace_all(text, "").into_owned(),
             Self::Repeats => repeats(text),
+            Self::ListNumber => list_number(text).to_owned(),
             Self::Fillers => strip_fillers(text).to_owned(),
         }
     }
@@ -106,8 +134,10 @@ impl StepTrace {
 /// A text in both its normal forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Normalized {
-    /// After the lossless steps: what the exact matcher compares.
+    /// After all lossless steps: what the exact matcher compares.
     pub exact: String,
+    /// The same with its numbers as they were written: what rules look through.
+    pub written: String,
     /// After all steps: what the scoring matchers see. Empty when the text
     /// holds nothing but emoji and punctuation.
     pub core: String,
@@ -117,6 +147,12 @@ impl Normalized {
     /// Normalises a text; nothing is protected.
     pub fn new(text: &str) -> Self {
         Normalizer::default().normalize(text)
+    }
+
+    /// The core with its amounts in the one way to write them: equal cores of
+    /// one entry are one question.
+    pub fn core_key(&self) -> String {
+        number::canonical(&self.core)
     }
 }
 
@@ -133,15 +169,30 @@ impl Normalizer {
 
     /// Both normal forms of a text.
     pub fn normalize(&self, text: &str) -> Normalized {
-        let exact = self.exact_key(text);
-        let core = settle(&self.protected, &exact, Step::is_lossy);
-        Normalized { exact, core }
+        let written = self.written(text);
+        let exact = self.key_of_written(&written);
+        let core = settle(&self.protected, &written, Step::is_lossy);
+        Normalized { exact, written, core }
     }
 
     /// The form in which two spellings of the same question are equal: all
     /// lossless steps. Idempotent.
     pub fn exact_key(&self, text: &str) -> String {
-        settle(&self.protected, text, |step| !step.is_lossy())
+        self.key_of_written(&self.written(text))
+    }
+
+    /// The exact key of what [`Self::written`] gave, or of a core.
+    pub fn key_of_written(&self, written: &str) -> String {
+        if number::read(written).is_empty() {
+            return written.to_owned();
+        }
+        settle(&self.protected, written, |step| !step.is_lossy())
+    }
+
+    /// The text after the lossless steps, with its numbers as they were written:
+    /// what words and rules are looked for in. Idempotent.
+    pub fn written(&self, text: &str) -> String {
+        settle(&self.protected, text, Step::keeps_writing)
     }
 
     /// Where protected terms stand in a text that is normal already.
@@ -157,8 +208,11 @@ impl Normalizer {
             .iter()
             .map(|step| {
                 hide(&self.protected, *step, &mut current, &mut terms);
-                current = step.apply(&current);
-                let text = unmask(&current, terms.as_deref().unwrap_or_default());
+                let after = step.apply(&current);
+                let text = unmask(&after, terms.as_deref().unwrap_or_default());
+                if *step != Step::Numbers {
+                    current = after;
+                }
                 StepTrace { step: step.name(), lossy: step.is_lossy(), text }
             })
             .collect()
@@ -185,11 +239,16 @@ pub fn exact_key(text: &str) -> String {
     Normalizer::default().exact_key(text)
 }
 
-/// The form that encoders read: like [`exact_key`] but with its punctuation,
+/// [`Normalizer::written`] with nothing protected.
+pub fn written(text: &str) -> String {
+    Normalizer::default().written(text)
+}
+
+/// The form that encoders read: like [`written`] but with its punctuation,
 /// which models have seen in training. Nothing is protected: a release's
 /// vectors do not depend on its lexicon.
 pub fn encoder_text(text: &str) -> String {
-    settle(&Protected::default(), text, |step| !step.is_lossy() && step != Step::Punctuation)
+    settle(&Protected::default(), text, |step| step.keeps_writing() && step != Step::Punctuation)
 }
 
 /// Runs the chosen steps until nothing changes. One round is nearly always
@@ -245,7 +304,7 @@ fn is_invisible(c: char) -> bool {
             | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}' | '\u{FFFD}')
 }
 
-fn blanks(text: &str) -> String {
+pub(super) fn blanks(text: &str) -> String {
     let visible = text.chars().filter(|&c| !is_invisible(c));
     let mut out = String::with_capacity(text.len());
     let mut pending = false;
@@ -273,26 +332,6 @@ fn needs_space(before: char, after: char) -> bool {
         || (before.is_numeric() && after.is_numeric())
 }
 
-static PUNCTUATION: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{P}\p{Sk}~`^|<>=]"));
-
-fn punctuation(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut buffer = [0u8; 4];
-    let mut out = String::with_capacity(text.len());
-    for (index, &c) in chars.iter().enumerate() {
-        let joins_code = matches!(c, '.' | '-' | '/' | ':' | '_' | '@')
-            && index > 0
-            && chars[index - 1].is_ascii_alphanumeric()
-            && chars.get(index + 1).is_some_and(char::is_ascii_alphanumeric);
-        let carries_meaning = matches!(c, '%' | '#' | '&');
-        if joins_code || carries_meaning || !PUNCTUATION.is_match(c.encode_utf8(&mut buffer)) {
-            out.push(c);
-        }
-    }
-    // Punctuation may have been all that kept two spaces apart.
-    blanks(&out)
-}
-
 static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
     // Digits, # and * are "emoji" in Unicode's sense, pictographs are not.
     regex(r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\u{20E3}]+")
@@ -305,12 +344,24 @@ fn repeats(text: &str) -> String {
     while at < chars.len() {
         let c = chars[at];
         let run = chars[at..].iter().take_while(|&&other| other == c).count();
-        // 10000 is a number, not an exclamation.
-        let kept = if run >= 3 && !c.is_numeric() { 1 } else { run };
+        // 10000 and 九九九 are numbers, xxxl is a size, and A+++ is a class.
+        let means_more = c.is_alphanumeric() && !is_han(c) || number::is_numeral(c) || c == '+';
+        let kept = if run >= 3 && !means_more { 1 } else { run };
         out.extend(std::iter::repeat_n(c, kept));
         at += run;
     }
     out
+}
+
+/// Strips the number of an item in a list, as long as something is left.
+fn list_number(text: &str) -> &str {
+    let rest = text.trim_start_matches(number::begins);
+    match rest.strip_prefix('.') {
+        Some(item) if rest.len() < text.len() && !item.is_empty() && !item.starts_with(number::begins) => {
+            item
+        }
+        _ => text,
+    }
 }
 
 /// Strips greetings and particles from both ends, as long as something is left.
@@ -329,13 +380,13 @@ fn strip_fillers(text: &str) -> &str {
 
 /// Compiles a pattern that stands in this source.
 #[expect(clippy::expect_used, reason = "the patterns are constants that every test run compiles")]
-fn regex(pattern: &str) -> Regex {
+pub(super) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
 
 /// Borrowed when a text is already normal; used where most texts are.
 pub(super) fn key_of(text: &str) -> Cow<'_, str> {
-    let key = exact_key(text);
+    let key = written(text);
     if key == text { Cow::Borrowed(text) } else { Cow::Owned(key) }
 }
 
@@ -356,6 +407,7 @@ mod tests {
     fn punctuation_inside_codes_and_numbers_stays() {
         assert_eq!(exact_key("1.5 元和 15 元"), "1.5元和15元");
         assert_eq!(exact_key("型号 A-20/B?"), "型号a-20/b");
+        assert_eq!(exact_key("1.5版怎么升级"), "1.5版怎么升级");
         assert_eq!(exact_key("打5折,还是 50%"), "打5折还是50%");
     }
 
@@ -365,6 +417,12 @@ mod tests {
         assert_eq!(core("你好，请问怎么退货呀😊谢谢"), "怎么退货");
         assert_eq!(core("快快快快发货啊啊啊啊"), "快发货");
         assert_eq!(core("充了10000元"), "充了10000元");
+        for kept in ["xxxl码", "aaa级会员", "www怎么打不开", "mmm的衣服", "a+++级"] {
+            assert_eq!(core(kept), kept);
+        }
+        assert_eq!(core("一、怎么退货"), "怎么退货");
+        assert_eq!(core("1. 怎么退货"), "怎么退货");
+        assert_eq!(core("1.5折怎么用"), "1.5折怎么用");
         assert_eq!(core("你好"), "你好", "a greeting alone is kept");
         assert_eq!(core("😊👍🏻"), "");
     }
@@ -378,6 +436,10 @@ mod tests {
             "啊啊啊哈哈哈哈哈呢呢呢",
             "İstanbul ẞ",
             "a . b . 1 . 2",
+            "①②③退货，10²，1½小时，－5℃，<18岁，<b>5</b>",
+            "零下5度不超过三个半小时，七八天，十七、八万，千兆，负3天",
+            "1、2、3.4，1起，4舍5入，满300-50，95566-1",
+            "一年半以内，12点半，两千五，二〇二四年，百分之三点五，第一、二期",
         ] {
             let once = Normalized::new(text);
             assert_eq!(exact_key(&once.exact), once.exact, "{text}");

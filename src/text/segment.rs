@@ -145,7 +145,7 @@ impl Analyzer {
     /// what was typed is what is compared.
     pub fn heard(&self, typed: Query, heard: &str) -> Query {
         let core = self.normalize(heard).core;
-        self.analyze(heard, Normalized { exact: typed.text.exact, core })
+        self.analyze(heard, Normalized { core, ..typed.text })
     }
 
     /// Both normal forms of a text.
@@ -156,6 +156,11 @@ impl Analyzer {
     /// The form in which two spellings of the same question are equal.
     pub fn exact_key(&self, raw: &str) -> String {
         self.lexicon.normalizer().exact_key(raw)
+    }
+
+    /// A text with its numbers as they were written: the form of words.
+    pub fn written(&self, raw: &str) -> String {
+        self.lexicon.normalizer().written(raw)
     }
 
     /// What every step of the normalisation makes of a text, for people.

@@ -446,7 +446,7 @@ impl Reader<'_> {
             }
             let mut meant: HashMap<String, String> = HashMap::new();
             for word in contrast {
-                let key = lexicon.normalizer().exact_key(word);
+                let key = lexicon.normalizer().written(word);
                 let head = lexicon.canonical(&key).to_owned();
                 // A word that stands here twice has been found.
                 if let Some(other) = meant.insert(head, key.clone()).filter(|other| *other != key) {
@@ -474,7 +474,7 @@ impl Reader<'_> {
         let whole: HashSet<String> = items
             .iter()
             .filter_map(|(_, item)| match &item.what {
-                What::Protected { protected } => Some(normalizer.exact_key(protected)),
+                What::Protected { protected } => Some(normalizer.written(protected)),
                 _ => None,
             })
             .collect();
@@ -483,7 +483,7 @@ impl Reader<'_> {
         for (line, item) in items {
             let (kind, name) = item.what.name();
             for text in item.what.texts() {
-                let key = normalizer.exact_key(text);
+                let key = normalizer.written(text);
                 if let Err(message) = sound(&item.what, text, &key, whole.contains(&key)) {
                     self.problem(*line, 0, Some(kind), message);
                     continue;
@@ -500,8 +500,8 @@ impl Reader<'_> {
                 }
             }
             if let What::Synonyms { synonyms, canonical: Some(canonical) } = &item.what {
-                let key = normalizer.exact_key(canonical);
-                if !synonyms.iter().any(|word| normalizer.exact_key(word) == key) {
+                let key = normalizer.written(canonical);
+                if !synonyms.iter().any(|word| normalizer.written(word) == key) {
                     let group = synonyms.join("、");
                     let message = format!("标准词“{canonical}”不在这一组同义词（{group}）里，请加进去");
                     self.problem(*line, 0, Some("canonical"), message);
@@ -511,7 +511,7 @@ impl Reader<'_> {
         for (line, item) in items {
             match &item.what {
                 What::Stop { stop } => {
-                    let key = normalizer.exact_key(stop);
+                    let key = normalizer.written(stop);
                     if let Some(other) = seen.get(&("protected", key)) {
                         let message = format!("“{stop}”在第 {other} 行是保护词，不能又是停用词");
                         self.problem(*line, 0, Some("stop"), message);
@@ -537,7 +537,7 @@ impl Reader<'_> {
         let shipped = Lexicon::shipped_once();
         let mut named = HashSet::new();
         for word in synonyms {
-            let key = normalizer.exact_key(word);
+            let key = normalizer.written(word);
             let head = shipped.canonical(&key).to_owned();
             if head == key && shipped.group(&key).is_empty() {
                 continue;
