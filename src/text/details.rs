@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
 use super::lexicon::{Lexicon, items};
-use super::number::{self, Amount};
+use super::number::{self, Amount, Bound};
 use super::{Query, Token, spelling};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
@@ -165,14 +165,21 @@ impl Details {
             !all.iter().any(|phrasing| phrasing.has(kind, value))
                 && best.found.iter().any(|&(of, other)| of == kind && !self.has(of, other))
         }) || self.amounts.iter().any(|amount| {
-            !all.iter().any(|phrasing| phrasing.agrees(amount))
-                && best.amounts.iter().any(|other| amount.excludes(other) && !self.agrees(other))
+            !all.iter().any(|phrasing| phrasing.says(amount))
+                && best.amounts.iter().any(|other| amount.excludes(other) && !self.says(other))
         })
     }
 
-    /// Whether an amount of the text may be meant by another text's.
-    fn agrees(&self, with: &Amount) -> bool {
-        self.amounts.iter().any(|amount| amount.is_comparable(with) && !amount.excludes(with))
+    /// Whether an amount of the text means another text's, on the same side of
+    /// a number: 七天 says nothing of 超过七天.
+    fn says(&self, other: &Amount) -> bool {
+        self.amounts.iter().any(|amount| {
+            amount.is_comparable(other)
+                && !amount.excludes(other)
+                && (other.bound == Bound::At
+                    || amount.bound == other.bound
+                    || amount.ordinal != other.ordinal)
+        })
     }
 }
 
@@ -329,7 +336,8 @@ mod tests {
     fn numbers_with_their_units() {
         assert!(differ("付款15分钟没到账", "付款三分钟没到账"));
         assert!(!differ("付款15分钟没到账", "付款十五分钟没到账"));
-        assert!(!differ("付款15分钟没到账", "付款三天没到账"), "of two kinds");
+        assert!(differ("付款15分钟没到账", "付款三天没到账"), "durations in two units");
+        assert!(!differ("付款15分钟没到账", "付款三次没到账"), "of two kinds");
         assert!(!differ("付款15分钟没到账", "付款了没到账"));
         assert!(differ("满三百减五十怎么用", "满五百减五十怎么用"));
         assert!(!differ("三百块的券", "满300元减50的券"));
@@ -340,6 +348,9 @@ mod tests {
         assert!(differ("第8天不想要了可以退吗", "七天内不想要了可以退吗"));
         assert!(differ("超过七天不想要了可以退吗", "七天内不想要了可以退吗"));
         assert!(differ("半个月内可以退货吗", "七天内可以退货吗"));
+        let all = ["七天内不想要了可以退吗", "怎么申请七天无理由退货"];
+        assert!(differ_from("超过七天不想要了可以退吗", all[0], &all));
+        assert!(!differ_from("一周内不想要了可以退吗", all[0], &all));
         assert!(!differ("一周内可以退货吗", "七天内可以退货吗"));
         assert!(differ("首次开卡免费吗", "第2次开卡免费吗"));
         assert!(differ("去年的账单怎么查", "2024年的账单怎么查"));

@@ -282,7 +282,15 @@ impl Signs<'_> {
             && !matches!(self.chars[at], '~' | '∼' | '〜')
             && !latin(before)
             && number::may_be_negative(self.chars, end);
-        if in_code || range || minus || power {
+        // -10~-5度: from one to another, and a minus.
+        let both = run == 2
+            && matches!(self.chars[at + 1], '-' | '−')
+            && self.chars[at] != self.chars[at + 1]
+            && self.number_before(at)
+            && number::may_be_negative(self.chars, end);
+        if both {
+            self.out.push_str("到-");
+        } else if in_code || range || minus || power {
             self.out.push('-');
         }
         end
@@ -353,6 +361,7 @@ mod tests {
             ("5 × 8小时", "5x8小时"),
             ("20cm*30cm", "20cmx30cm"),
             ("12：30－13：30", "12:30-13:30"),
+            ("-10~-5度", "-10到-5度"),
             ("10²和10⁻³", "10^2和10^-3"),
             ("1½小时和½小时", "1.5小时和0.5小时"),
             ("①②", "1、2"),

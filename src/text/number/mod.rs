@@ -6,13 +6,15 @@
 
 mod amount;
 mod bound;
+mod measure;
 mod numeral;
 mod reader;
+mod span;
 mod unit;
 mod words;
 mod writing;
 
-pub(super) use amount::Amount;
+pub(super) use amount::{Amount, Bound};
 pub(super) use numeral::is_numeral;
 pub(super) use words::restore;
 
@@ -55,6 +57,10 @@ pub(super) fn canonical(text: &str) -> String {
     for one in found {
         let Some(writing) = one.writing else { continue };
         out.extend(&chars[at..one.start]);
+        // 五百一次 is no 5001.
+        if out.ends_with(|c: char| c.is_ascii_digit()) && writing.starts_with(|c: char| c.is_ascii_digit()) {
+            out.push(' ');
+        }
         out.push_str(&writing);
         at = one.end;
     }

@@ -59,6 +59,7 @@ const fn unit(name: &'static str, kind: Kind, factor: i64) -> Unit {
     Unit { name, kind, factor }
 }
 
+pub(super) const MONEY: Unit = unit("元", Kind::Plain, 1);
 pub(super) const MONTHS: Unit = unit("个月", Kind::Months, 1);
 pub(super) const YEARS: Unit = unit("年", Kind::Months, 12);
 pub(super) const YEAR: Unit = unit("年", Kind::Year, 1);
@@ -72,7 +73,7 @@ pub(super) const PIECES: Unit = things("个", OTHER);
 /// Units with all the names that they have, and the characters that behind a
 /// name make another word of it.
 const MEASURES: [(Unit, &[&str], &str); 40] = [
-    (unit("元", Kind::Plain, 1), &["元", "块", "块钱", "元钱", "圆", "rmb", "人民币"], "宝"),
+    (MONEY, &["元", "块", "块钱", "元钱", "圆", "rmb", "人民币"], "宝"),
     (unit("秒", Kind::Duration, 1), &["秒", "秒钟"], "杀"),
     (unit("分钟", Kind::Duration, 60), &["分钟", "min", "mins"], ""),
     (unit("刻钟", Kind::Duration, 900), &["刻钟"], ""),
@@ -166,7 +167,7 @@ impl Unit {
 
     /// Whether one of them is mostly any one of them.
     pub(super) fn may_be_any(self) -> bool {
-        matches!(self.kind, Kind::Things(row) if row >= FIRST_COUNTED)
+        matches!(self.kind, Kind::Things(row) if row >= FIRST_COUNTED && row != FLOOR)
     }
 }
 

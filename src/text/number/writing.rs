@@ -1,7 +1,7 @@
 //! In which one way is an amount written?
 
+use super::measure::Measured;
 use super::numeral::ONE;
-use super::reader::Measured;
 use super::unit::{self, Kind, Unit};
 
 /// A number of millionths as a decimal number.
@@ -18,7 +18,7 @@ pub(super) fn written(one: &Measured) -> String {
     let text = match one.unit {
         None => match (one.number.low == one.number.high, one.number.style) {
             (true, _) => decimal(one.low),
-            (false, _) => format!("{}-{}", decimal(one.low), decimal(one.high)),
+            (false, _) => joined(&decimal(one.low), &decimal(one.high)),
         },
         // The third week is no 21st day.
         Some(unit) if one.ordinal => format!("{}{}", decimal(one.number.low), unit.name),
@@ -32,8 +32,17 @@ pub(super) fn write_span(unit: Unit, low: i64, high: i64) -> String {
     if low == high {
         return write(unit, low);
     }
+    if unit.kind == Kind::Clock {
+        return joined(&write(unit, low), &write(unit, high));
+    }
     let (measure, name) = measure(unit, &[low, high]);
-    format!("{}-{}{name}", decimal(low / measure), decimal(high / measure))
+    format!("{}{name}", joined(&decimal(low / measure), &decimal(high / measure)))
+}
+
+/// From one number to another, so that a minus is read as one.
+pub(super) fn joined(low: &str, high: &str) -> String {
+    let to = if high.starts_with('-') { "到" } else { "-" };
+    format!("{low}{to}{high}")
 }
 
 /// The one writing of an amount in millionths of its kind's measure.
