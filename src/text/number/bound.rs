@@ -4,7 +4,9 @@ use super::amount::Bound;
 
 /// What stands before a number and says on which side of it, the longest first;
 /// with the sign for it.
-pub(super) const BEFORE: [(&str, Bound, &str); 33] = [
+pub(super) const BEFORE: [(&str, Bound, &str); 35] = [
+    ("小于等于", Bound::Low, "≤"),
+    ("大于等于", Bound::High, "≥"),
     ("不超过", Bound::Low, "≤"),
     ("没超过", Bound::Low, "≤"),
     ("未超过", Bound::Low, "≤"),
@@ -42,7 +44,9 @@ pub(super) const BEFORE: [(&str, Bound, &str); 33] = [
 
 /// What stands behind a number and says the same, the longest first; with its
 /// short form and the characters that make another word of it.
-pub(super) const BEHIND: [(&str, Bound, &str, &str); 16] = [
+pub(super) const BEHIND: [(&str, Bound, &str, &str); 18] = [
+    ("含以上", Bound::High, "以上", ""),
+    ("含以下", Bound::Low, "以下", ""),
     ("及以上", Bound::High, "以上", ""),
     ("或以上", Bound::High, "以上", ""),
     ("及以下", Bound::Low, "以下", ""),

@@ -81,6 +81,10 @@ impl Reader<'_> {
             let year = calendar_year(number.low / ONE);
             (measured.low, measured.high) = (year * ONE, year * ONE);
         }
+        if unit == Some(unit::DISCOUNT) && number.low > 10 * ONE && number.low == number.high {
+            // 85折 is 8.5折.
+            (measured.low, measured.high) = (number.low / 10, number.low / 10);
+        }
         if !ordinal {
             self.and_parts(&mut measured);
         }
@@ -99,6 +103,11 @@ impl Reader<'_> {
         let minutes: i64 = self.chars[end + 1..end + 3].iter().collect::<String>().parse().ok()?;
         let hours = hours.number.low / ONE;
         (hours <= 24 && minutes < 60).then_some(((hours * 60 + minutes) * ONE, end + 3))
+    }
+
+    /// Whether a number that ends at a place has a unit of its own.
+    fn number_has_unit(&self, end: usize) -> bool {
+        unit::read(self.chars, end).is_some() || self.get(end).is_some_and(|c| c.is_ascii_alphabetic())
     }
 
     /// Takes a minus before an amount that can be less than nothing.
@@ -208,6 +217,21 @@ impl Reader<'_> {
         if half && matches!(unit.kind, Kind::Duration | Kind::Months | Kind::Clock | Kind::Weight) {
             let part = unit.factor * ONE / 2;
             (amount.low, amount.high, amount.end) = (amount.low + part, amount.high + part, amount.end + 1);
+            return;
+        }
+        if matches!(unit, unit::MONEY | unit::METRES) {
+            // 1米75, 3块5.
+            let digits = self.chars[amount.end..].iter().take_while(|c| c.is_ascii_digit()).count();
+            let end = amount.end + digits;
+            let most = if unit == unit::METRES { 2 } else { 1 };
+            let continues =
+                self.get(end).is_some_and(|c| c == '.' || numeral::begins(c)) || self.number_has_unit(end);
+            if (1..=most).contains(&digits) && !continues {
+                let part: String = self.chars[amount.end..end].iter().collect();
+                let tenths = unit.factor * ONE / if digits == 1 { 10 } else { 100 };
+                let part = part.parse::<i64>().unwrap_or_default() * tenths;
+                (amount.low, amount.high, amount.end) = (amount.low + part, amount.high + part, end);
+            }
             return;
         }
         match unit.kind {

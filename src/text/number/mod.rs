@@ -38,7 +38,7 @@ pub(super) struct Found {
 
 /// The amounts of a text, from left to right.
 pub(super) fn read(text: &str) -> Vec<Found> {
-    if !text.chars().any(|c| numeral::begins(c) || matches!(c, '首' | '初' | '年' | '兆')) {
+    if !text.chars().any(|c| numeral::begins(c) || matches!(c, '首' | '初' | '年' | '兆' | '百')) {
         return Vec::new();
     }
     let chars: Vec<char> = text.chars().collect();

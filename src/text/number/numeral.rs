@@ -97,7 +97,7 @@ pub(super) fn read(
     spelled(chars, at, is_word).or_else(|| Reading::new(chars, at).run(is_word, is_counted))
 }
 
-/// Digits one by one: three or more, or the two of a year.
+/// Digits one by one: three or more, or the two of a year or a discount.
 fn spelled(chars: &[char], at: usize, is_word: &dyn Fn(usize) -> bool) -> Option<Numeral> {
     let one = |at: usize| {
         let c = *chars.get(at)?;
@@ -111,8 +111,9 @@ fn spelled(chars: &[char], at: usize, is_word: &dyn Fn(usize) -> bool) -> Option
     }
     let counts_up = digits.windows(2).all(|pair| pair[1] == pair[0] + 1);
     let is_code = digits.len() > 3 || digits.len() == 3 && !counts_up;
-    let is_year = digits.len() == 2 && next == Some('年') && !counts_up;
-    if !is_code && !is_year {
+    // 一四年 is a year and 八五折 a discount; 三五年 are three to five.
+    let of_two = digits.len() == 2 && matches!(next, Some('年' | '折')) && !counts_up && digits != [3, 5];
+    if !is_code && !of_two {
         return None;
     }
     let value = digits.iter().fold(0, |value, digit| value * 10 + digit).checked_mul(ONE)?;

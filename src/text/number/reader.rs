@@ -8,6 +8,9 @@ use super::unit::{self, Kind, Unit};
 use super::writing::{write, write_span, written};
 use super::{Found, words};
 
+/// From here on digits are those of a telephone or an order.
+const TELEPHONE: i64 = 1_000_000_000;
+
 /// Words for the years around this one.
 const YEARS: [(&str, i64); 4] = [("前年", -2), ("去年", -1), ("今年", 0), ("明年", 1)];
 
@@ -95,6 +98,12 @@ impl<'a> Reader<'a> {
             '千' => (1_000, 10),
             _ => (10_000, 1),
         };
+        if let Some(word) = ["百分之百", "百分百"].into_iter().find(|word| self.has(at, word)) {
+            let whole = 10_000 * ONE;
+            let writing = write(unit::PERCENT, whole);
+            let end = at + word.chars().count();
+            return self.finish(at, end, Amount::new(Kind::Ratio, whole, whole), true, Some(writing));
+        }
         if self.has(at + 1, "兆") {
             let value = all * ONE;
             self.push(
@@ -159,30 +168,25 @@ impl<'a> Reader<'a> {
             && !one.ordinal
             && !one.negative
             && one.unit.is_some_and(|unit| unit.may_be_any() || unit == unit::CLOCK);
-        let long = bare && number.low >= 1_000_000_000 * ONE;
+        let counted = matches!(number.style, Style::Digits { scaled: true } | Style::Counted);
+        let long = bare && !counted && number.low >= TELEPHONE * ONE;
         let tells = !vague_one && !long && one.unit.is_none_or(Unit::tells_apart);
         if one.unit.is_some_and(|unit| !unit.tells_apart()) {
             amount.kind = Kind::Plain;
         }
         let scaled = number.style == Style::Digits { scaled: true };
-        // 180块的套餐 is the 180的套餐.
-        let mut one = one;
-        if one.unit == Some(unit::MONEY) && matches!(self.get(one.end), Some('的' | '减' | '券')) {
-            one.unit = None;
-        }
+        let one = Measured { unit: self.shown(one.unit, one.end), ..one };
         let bare_writing = bare && !scaled && !spelled_out && self.chars[one.start].is_ascii();
-        let writing = (!number.vague && !(vague_one && one.unit == Some(unit::CLOCK)))
-            .then(|| {
-                if bare && !scaled && !spelled_out && self.chars[one.start].is_ascii() {
-                    None
-                } else {
-                    Some(written(&one))
-                }
-            })
-            .flatten();
+        let stays = number.vague || vague_one && one.unit == Some(unit::CLOCK) || bare_writing;
+        let writing = (!stays).then(|| written(&one));
         // “3个” counts like a bare number; “三个” mostly means some.
         let tells = tells || one.unit.is_some_and(|unit| !unit.tells_apart()) && !spelled_out;
         self.finish(one.start, one.end, amount, tells, writing)
+    }
+
+    /// The unit that is written: 180块的套餐 is the 180的套餐.
+    pub(super) fn shown(&self, unit: Option<Unit>, end: usize) -> Option<Unit> {
+        unit.filter(|&unit| unit != unit::MONEY || !matches!(self.get(end), Some('的' | '减' | '券')))
     }
 
     /// Looks for what stands around an amount, and takes it.

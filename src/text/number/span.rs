@@ -29,6 +29,14 @@ impl Reader<'_> {
         let begin = first.digits;
         let parts: String = self.chars[begin..end].iter().collect();
         let signs: Vec<char> = parts.chars().filter(|&c| joins(c)).collect();
+        if let Some(parts) = date(&parts) {
+            let [year, month, day] = parts;
+            let writing = format!("{year}年{month}月{day}号");
+            self.push(begin, end, Amount::new(Kind::Year, year * ONE, year * ONE), true, Some(writing));
+            self.push(end, end, Amount::new(Kind::Month, month * ONE, month * ONE), true, None);
+            self.push(end, end, Amount::new(Kind::Day, day * ONE, day * ONE), true, None);
+            return Some(end);
+        }
         let (kind, value, end) = match signs.as_slice() {
             [] | ['.'] => return None,
             ['-'] | ['.', '-'] | ['-', '.'] | ['.', '-', '.'] if self.is_span_of(&parts, begin) => {
@@ -115,7 +123,7 @@ impl Reader<'_> {
         let unit = second.unit;
         let amount = Amount { ordinal: first.ordinal, ..Amount::new(second.kind(), first.low, high) };
         let ordinal = if first.ordinal { "第" } else { "" };
-        let writing = match unit {
+        let writing = match self.shown(unit, second.end) {
             Some(unit) => write_span(unit, first.low, high),
             None => joined(&decimal(first.low), &decimal(high)),
         };
@@ -147,6 +155,15 @@ fn next_to(first: &Measured, second: &Measured) -> i64 {
     } else {
         0
     }
+}
+
+/// Year, month and day of 2024.5.1, 2024-05-01 and 2024/5/1.
+fn date(text: &str) -> Option<[i64; 3]> {
+    let sign = text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '.' | '-' | '/'))?;
+    let mut parts = text.split(sign).map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let fits = (1900..2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    (fits && parts.next().is_none()).then_some([year, month, day])
 }
 
 /// A number that no other writing has, far from all amounts.

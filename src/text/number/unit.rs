@@ -60,6 +60,9 @@ const fn unit(name: &'static str, kind: Kind, factor: i64) -> Unit {
 }
 
 pub(super) const MONEY: Unit = unit("元", Kind::Plain, 1);
+pub(super) const METRES: Unit = unit("米", Kind::Length, 1_000);
+pub(super) const DISCOUNT: Unit = things("折", 2);
+pub(super) const TERA: Unit = unit("t", Kind::Data, 1_000_000);
 pub(super) const MONTHS: Unit = unit("个月", Kind::Months, 1);
 pub(super) const YEARS: Unit = unit("年", Kind::Months, 12);
 pub(super) const YEAR: Unit = unit("年", Kind::Year, 1);
@@ -72,7 +75,7 @@ pub(super) const PIECES: Unit = things("个", OTHER);
 
 /// Units with all the names that they have, and the characters that behind a
 /// name make another word of it.
-const MEASURES: [(Unit, &[&str], &str); 40] = [
+const MEASURES: [(Unit, &[&str], &str); 41] = [
     (MONEY, &["元", "块", "块钱", "元钱", "圆", "rmb", "人民币"], "宝"),
     (unit("秒", Kind::Duration, 1), &["秒", "秒钟"], "杀"),
     (unit("分钟", Kind::Duration, 60), &["分钟", "min", "mins"], ""),
@@ -96,23 +99,24 @@ const MEASURES: [(Unit, &[&str], &str); 40] = [
     (unit("度", Kind::Temperature, 1), &["度", "°c", "°", "摄氏度"], "假"),
     (MEGA, &["兆", "m", "mb"], ""),
     (unit("g", Kind::Data, 1_000), &["g", "gb"], ""),
-    (unit("t", Kind::Data, 1_000_000), &["t", "tb"], ""),
+    (TERA, &["t", "tb"], ""),
     (unit("g", Kind::Weight, 1), &["克"], "拉"),
     (unit("kg", Kind::Weight, 1_000), &["公斤", "千克", "kg"], ""),
     (unit("斤", Kind::Weight, 500), &["斤"], ""),
     (unit("吨", Kind::Weight, 1_000_000), &["吨"], ""),
     (unit("mm", Kind::Length, 1), &["毫米", "mm"], ""),
     (unit("cm", Kind::Length, 10), &["厘米", "cm", "公分"], ""),
-    (unit("米", Kind::Length, 1_000), &["米"], "饭粉线色"),
+    (METRES, &["米"], "饭粉线色"),
     (unit("km", Kind::Length, 1_000_000), &["公里", "千米", "km"], ""),
     (unit("ml", Kind::Volume, 1), &["毫升", "ml"], ""),
     (unit("升", Kind::Volume, 1_000), &["升"], "级"),
     (PERCENT, &["%", "个点", "个百分点"], ""),
     (PER_MILLE, &["‰"], ""),
     (unit("‱", Kind::Ratio, 1), &["‱"], ""),
+    (unit("成", Kind::Ratio, 1_000), &["成"], "功年本交人都为立员绩色果分长套熟"),
     (things("英寸", 0), &["寸", "英寸", "吋"], ""),
     (things("码", 1), &["码"], "头"),
-    (things("折", 2), &["折"], "扣叠"),
+    (DISCOUNT, &["折"], "扣叠"),
     (things("倍", 3), &["倍"], ""),
     (things("期", 4), &["期"], "间待限末货"),
     (things("人", 5), &["人", "个人", "位"], "民工员物置数"),

@@ -62,8 +62,9 @@ pub(super) fn measure(unit: Unit, values: &[i64]) -> (i64, &'static str) {
             &[(86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒")]
         }
         Kind::Months => &[(1, "个月")],
-        Kind::Data => &[(1_000_000, "t"), (1_000, "g"), (1, "m")],
-        Kind::Weight => &[(1, "g")],
+        // 1000g may be a weight.
+        Kind::Data if unit != unit::TERA => &[(1_000, "g"), (1, "m")],
+        Kind::Weight => &[(1_000, "kg"), (1, "g")],
         Kind::Length => &[(1, "mm")],
         Kind::Volume => &[(1, "ml")],
         Kind::Ratio => &[(100, "%")],
