@@ -164,8 +164,9 @@ impl Build<'_> {
 
         // Asked as customers are: what they typed as its sound is heard.
         let sounds = super::sounds(&entries, &phrasings, lexicon);
+        let writings = super::writings(&phrasings);
         let hear = |one: &Labelled| {
-            let heard = super::hear(&sounds, lexical.statistics(), &analyzer, &one.text);
+            let heard = super::hear(&sounds, &writings, lexical.statistics(), &analyzer, &one.text);
             Labelled { text: heard.unwrap_or_else(|| one.text.clone()), right: one.right.clone() }
         };
         let heard: Vec<Labelled> = self.calibrate_by.labelled.iter().map(hear).collect();

@@ -193,6 +193,7 @@ impl Release {
             self.lexical.add(place, &phrasing, &prepared.terms);
             self.wording.add_phrasing(place, at, &phrasing.normalized);
             std::sync::Arc::make_mut(&mut self.sounds).learn(&phrasing.normalized.core);
+            std::sync::Arc::make_mut(&mut self.writings).learn(&phrasing.normalized.core);
             if let (Some(semantic), Some(vector)) = (&mut self.semantic, &prepared.vector) {
                 semantic.add(place, at, vector);
             }

@@ -31,7 +31,7 @@ use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, written};
+use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, Writings, written};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 5;
@@ -128,6 +128,7 @@ pub struct Release {
     lexical: Lexical,
     wording: Wording,
     sounds: Arc<Sounds>,
+    writings: Arc<Writings>,
     semantic: Option<Semantic>,
     folder: PathBuf,
     calibrations: Arc<Calibrations>,
@@ -198,6 +199,7 @@ impl Release {
         let lexical = Lexical::open(&folder.join(LEXICAL), &phrasings)?;
         let wording = Wording::new(&entries, &phrasings);
         let sounds = Arc::new(sounds(&entries, &phrasings, &lexicon));
+        let writings = Arc::new(writings(&phrasings));
         let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
         let mut semantic = None;
         if encoder.is_some() {
@@ -220,6 +222,7 @@ impl Release {
             lexical,
             wording,
             sounds,
+            writings,
             semantic,
             folder: folder.to_path_buf(),
             calibrations: Arc::new(calibrations),
@@ -258,10 +261,11 @@ impl Release {
     }
 
     /// What a customer means: the message with pinyin and with characters of the
-    /// wrong word but the right sound read in the words of the phrasings;
-    /// `None` when it means what it says.
+    /// wrong word but the right sound read in the words of the phrasings, and
+    /// with amounts written as they write them; `None` when it means what it
+    /// says.
     pub fn hear(&self, raw: &str) -> Option<String> {
-        hear(&self.sounds, self.lexical.statistics(), &self.analyzer, raw)
+        hear(&self.sounds, &self.writings, self.lexical.statistics(), &self.analyzer, raw)
     }
 
     /// Analyses a customer's message.
@@ -382,12 +386,26 @@ fn sounds(entries: &[Entry], phrasings: &[Phrasing], lexicon: &AuthoredLexicon) 
     sounds
 }
 
+/// How a knowledge base writes amounts.
+fn writings(phrasings: &[Phrasing]) -> Writings {
+    let mut writings = Writings::default();
+    phrasings.iter().for_each(|phrasing| writings.learn(&phrasing.normalized.core));
+    writings
+}
+
 /// [`Release::hear`] before there is a release.
-fn hear(sounds: &Sounds, statistics: &Statistics, analyzer: &Analyzer, raw: &str) -> Option<String> {
+fn hear(
+    sounds: &Sounds,
+    writings: &Writings,
+    statistics: &Statistics,
+    analyzer: &Analyzer,
+    raw: &str,
+) -> Option<String> {
     let count = |text: &str| statistics.count(text);
     let usage = Usage { phrasings: statistics.phrasings(), count: &count };
     let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
-    sounds.hear(raw, usage, &is_word, |text| analyzer.doubtful(text))
+    let heard = sounds.hear(raw, usage, &is_word, |text| analyzer.doubtful(text));
+    writings.adopt(heard.as_deref().unwrap_or(raw)).or(heard)
 }
 
 /// What a customer of a knowledge base that is not published means, as
@@ -396,7 +414,7 @@ pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<S
     let entries: Vec<Entry> = base.enabled().cloned().collect();
     let phrasings = phrasings(&entries, analyzer);
     let sounds = sounds(&entries, &phrasings, base.lexicon());
-    hear(&sounds, &Statistics::new(&phrasings), analyzer, raw)
+    hear(&sounds, &writings(&phrasings), &Statistics::new(&phrasings), analyzer, raw)
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

@@ -35,7 +35,7 @@ impl Word {
 
 /// Whether an amount stands in a text and is no part of a longer number.
 fn stands_in(amount: &str, text: &str) -> bool {
-    let of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '<' | '>' | '≤' | '≥');
+    let of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
     text.match_indices(amount).any(|(start, _)| {
         let before = text[..start].chars().next_back();
         let after = text[start + amount.len()..].chars().next();
@@ -309,5 +309,39 @@ fn disclaim(claims: &mut HashMap<String, Owners>, text: &str, entry: usize) {
         if owners.is_empty() {
             claims.remove(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a rule fires on a text.
+    fn fires(rule: &str, text: &str) -> bool {
+        let normalizer = Normalizer::default();
+        let rule: Rule = serde_json::from_str(rule).unwrap();
+        Compiled::new(&rule, &normalizer).unwrap().fires(&normalizer.normalize(text))
+    }
+
+    #[test]
+    fn rules_meet_numbers_in_every_writing() {
+        for word in ["七天", "7天"] {
+            let rule = format!("{{\"contains\":[\"{word}\"]}}");
+            for text in ["七天能退吗", "7天能退吗", "一周内能退吗", "超过7天能退吗"] {
+                assert!(fires(&rule, text), "{word}: {text}");
+            }
+            assert!(!fires(&rule, "二十八天能退吗"), "{word}");
+        }
+        assert!(!fires("{\"contains\":[\"七天\"]}", "17天能退吗"));
+        assert!(fires("{\"contains\":[\"百元券\"]}", "三百元券怎么用"), "as it is written");
+        assert!(fires("{\"exact\":\"七天能退吗\"}", "7天能退吗"));
+        assert!(!fires("{\"contains\":[\"退\"],\"without\":[\"七天\"]}", "7天内能退吗"));
+    }
+
+    #[test]
+    fn patterns_run_on_numbers_as_they_were_written() {
+        assert!(fires("{\"regex\":\"七天|7天\"}", "七天能退吗"));
+        assert!(fires("{\"regex\":\"[一二三]年\"}", "保修一年吗"));
+        assert!(!fires("{\"regex\":\"[0-9]{6}\"}", "存二十万"), "six digits that nobody wrote");
     }
 }

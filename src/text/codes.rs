@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     fn naming(question: &str, phrasing: &str) -> Naming {
-        let key = crate::text::exact_key;
+        let key = crate::text::written;
         let phrasing = key(phrasing);
         Codes::of(&key(question)).naming(&[&phrasing], std::iter::once(phrasing.as_str()))
     }
@@ -252,7 +252,7 @@ mod tests {
             let number = code.number.as_deref().unwrap_or_default();
             format!("{}/{}/{number}/{}", code.make.unwrap_or_default(), code.words, code.suffixes.join("+"))
         };
-        Codes::of(&crate::text::exact_key(text)).0.iter().map(part).collect::<Vec<_>>().join(" ")
+        Codes::of(&crate::text::written(text)).0.iter().map(part).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(naming("iPhone 15 怎么退货", "怎么退货"), Naming::Open);
         assert_eq!(naming("Java课程多少钱", "微信课程多少钱"), Naming::Open);
         assert_eq!(naming("S23的手机壳", "65W充电器多少钱"), Naming::Unlike);
-        let all = ["iPhone 14 多少钱", "iPhone 15 多少钱"].map(crate::text::exact_key);
+        let all = ["iPhone 14 多少钱", "iPhone 15 多少钱"].map(crate::text::written);
         let all = || all.iter().map(String::as_str);
         assert_eq!(Codes::of("iphone15现在多少钱").naming(&["iphone14多少钱"], all()), Naming::Same);
     }

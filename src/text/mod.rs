@@ -19,6 +19,7 @@ pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, written};
+pub use number::Writings;
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use sound::{Sounds, Usage};
 

@@ -1001,3 +1001,32 @@ fn vectors_are_used_again_and_belong_to_their_model() {
     assert_eq!((third.number, third.built.reused), (3, 0));
     opened(&desk, Some(encoder)).expect("it fits again");
 }
+
+#[test]
+fn questions_that_differ_in_a_sign_are_two() {
+    let desk = Desk::new();
+    let pairs = [
+        ["-5℃能启动吗", "5℃能启动吗"],
+        ["3~5天能到吗", "35天能到吗"],
+        ["第1、2期怎么还", "第12期怎么还"],
+        ["<18岁能办吗", ">18岁能办吗"],
+        ["5*8小时能修好吗", "58小时能修好吗"],
+        ["10²怎么读", "102怎么读"],
+        ["①②怎么选", "12怎么选"],
+        ["XXXL有货吗", "XL有货吗"],
+        ["一百零八的套餐", "一百八的套餐"],
+    ];
+    let rows = pairs.iter().flatten().map(|question| format!("\"{question}\",好\n"));
+    let file = format!("question,answer\n{}", rows.collect::<String>());
+    let base = formats::read(&desk.file("signs.csv", file)).expect("eighteen questions");
+    assert_eq!(base.entries().len(), 18);
+    for [one, other] in [
+        ["七天内能退吗", "7天内能退吗"],
+        ["3~5天能到吗", "3至5天能到吗"],
+        ["两千五的手机", "2500的手机"],
+        ["不满18岁能办吗", "<18岁能办吗"],
+    ] {
+        let file = desk.file("same.csv", format!("question,answer\n{one},好\n{other},不好\n"));
+        assert!(formats::read(&file).is_err(), "{one} and {other} are one question");
+    }
+}

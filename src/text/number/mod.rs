@@ -13,10 +13,12 @@ mod span;
 mod unit;
 mod words;
 mod writing;
+mod writings;
 
 pub(super) use amount::{Amount, Bound};
 pub(super) use numeral::is_numeral;
 pub(super) use words::restore;
+pub use writings::Writings;
 
 use numeral::Style;
 use reader::Reader;
@@ -32,6 +34,10 @@ pub(super) struct Found {
     pub(super) amount: Amount,
     /// Whether it may tell one matter from another; “一张” mostly means any.
     pub(super) tells: bool,
+    /// The number with its unit, without what stands around them.
+    inner: std::ops::Range<usize>,
+    /// Its one writing; `None` where it stays as it is.
+    plain: Option<String>,
     /// How it is written in the one way; `None` where it stays as it is.
     writing: Option<String>,
 }

@@ -199,6 +199,7 @@ impl<'a> Reader<'a> {
         writing: Option<String>,
     ) -> Option<usize> {
         let (mut start, mut end, mut amount, mut writing) = (start, end, amount, writing);
+        let (inner, plain) = (start..end, writing.clone());
         let taken = self.found.last().map_or(0, |found| found.end);
         let before = |start: usize, text: &str| {
             let from = start.checked_sub(text.chars().count()).filter(|&from| from >= taken);
@@ -233,7 +234,7 @@ impl<'a> Reader<'a> {
             let short = if sign.is_empty() { short } else { "" };
             writing = Some(format!("{sign}{kept}{short}"));
         }
-        self.push(start, end, amount, tells, writing);
+        self.found.push(Found { start, end, amount, tells, inner, plain, writing });
         Some(end)
     }
 
@@ -245,6 +246,7 @@ impl<'a> Reader<'a> {
         tells: bool,
         writing: Option<String>,
     ) {
-        self.found.push(Found { start, end, amount, tells, writing });
+        let plain = writing.clone();
+        self.found.push(Found { start, end, amount, tells, inner: start..end, plain, writing });
     }
 }
