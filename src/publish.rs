@@ -27,7 +27,7 @@ use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
-use crate::release::{Build, Labelled, Progress, Release, base_of};
+use crate::release::{Build, Calibrations, Labelled, Progress, Release, base_of, look_alikes};
 use crate::store::{Approval, Models, Publication, Published, Shelf};
 use crate::text::lexicon::LexiconChanges;
 
@@ -58,7 +58,8 @@ pub struct Report {
     /// What customers would suffer from for certain.
     pub errors: Vec<Finding>,
     /// What authors should look at in the entries that differ from what is
-    /// served; it is published all the same.
+    /// served, and every pair of entries that is not answered because nothing
+    /// tells them apart; it is published all the same.
     pub warnings: Vec<Finding>,
     /// How many phrasings of these entries were asked; `None` when they are
     /// too many for a publication.
@@ -174,6 +175,8 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
         }
         let ids: HashSet<&EntryId> = of_news().map(|entry| &entry.id).collect();
         report.warnings.retain(|finding| finding.entries.iter().any(|id| ids.contains(id)));
+        // These cost answers for as long as they are there.
+        report.warnings.extend(look_alikes(base.enabled(), &Calibrations::read(folder)?, max_wrong));
         if report.is_clean() {
             return Ok(Approval::default());
         }
@@ -420,20 +423,29 @@ pub fn engine_of_draft(
 
 /// Asks a draft everything that `kb check` asks: what its entries show, those
 /// that expire within so many days among it, and what it finds when it is
-/// asked its own questions.
+/// asked its own questions, under its goal or the default one.
 ///
 /// # Errors
 /// When the release for it cannot be made.
 pub fn examine(
     shelf: &Shelf,
     encoder: Option<Arc<Encoder>>,
+    default_goal: f64,
     expiry_days: u16,
     progress: Progress<'_>,
 ) -> Result<Vec<Finding>> {
     let base = shelf.draft()?;
     let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
     if base.enabled().next().is_some() {
-        findings.extend(checkup(&index(shelf, &base, encoder, progress)?, progress)?);
+        let release = index(shelf, &base, encoder, progress)?;
+        let max_wrong = shelf.goal_or(default_goal)?;
+        let pairs = look_alikes(release.entries().iter(), release.calibrations(), max_wrong);
+        let told = |finding: &Finding| {
+            let of_both = |pair: &Finding| finding.entries.iter().all(|id| pair.entries.contains(id));
+            finding.code == "alike" && pairs.iter().any(of_both)
+        };
+        findings.extend(checkup(&release, progress)?.into_iter().filter(|finding| !told(finding)));
+        findings.extend(pairs);
     }
     sort(&mut findings);
     Ok(findings)

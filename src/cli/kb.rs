@@ -282,9 +282,15 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
     let shelf = common.store().shelf(kb)?;
     let base = shelf.draft()?;
     let bars = progress::Bars::new();
-    let findings = publish::examine(&shelf, common.encoder()?, expiry_days, &|stage, done, total| {
-        bars.show(stage, done, total);
-    })?;
+    let findings = publish::examine(
+        &shelf,
+        common.encoder()?,
+        DEFAULT_MAX_WRONG,
+        expiry_days,
+        &|stage, done, total| {
+            bars.show(stage, done, total);
+        },
+    )?;
     drop(bars);
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));

@@ -15,6 +15,9 @@
 //! Labelled questions of the knowledge base's own customers, where an operator
 //! has attached some, join them and weigh more with their number.
 //!
+//! Questions whose best candidate has a look-alike take no part in the fit
+//! ([`apart`](super::apart)).
+//!
 //! The evidence is in units that mean the same in every knowledge base, no
 //! weight may turn the wrong way, and a small knowledge base leans on the
 //! reference more.
@@ -33,6 +36,7 @@ use std::sync::LazyLock;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::apart::Apart;
 use super::evidence::{FEATURES, feature_count};
 use super::{Confidence, Generation};
 use crate::error::{Error, Result};
@@ -327,9 +331,13 @@ pub struct Calibration {
     pub listed: Logistic,
     /// What the calibration questions gave, in the order of the reference and
     /// then of the own questions, the same for both generations; `None` where
-    /// the generation was not asked or found nothing. The policy draws its bar
-    /// from these.
+    /// the generation was not asked or found nothing, and for what is
+    /// [`Self::apart`]. The policy draws its bar from these.
     pub outcomes: Vec<Option<Outcome>>,
+    /// The questions whose best candidates have look-alikes. Releases of older
+    /// versions have none of them.
+    #[serde(default)]
+    pub apart: Vec<Apart>,
 }
 
 /// One calibration question as the policy sees it: the confidence in the best
@@ -338,11 +346,20 @@ pub struct Calibration {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Outcome(pub Confidence, pub bool, pub f64);
 
+/// Whether the evidence says that the best candidate is about another matter
+/// than the question, although their words are the same.
+pub fn is_other_matter(features: &[f64]) -> bool {
+    features[CONTRADICTED] >= OTHER_MATTER
+}
+
 /// What a regression makes of some evidence for the best candidate.
 fn confidence(first: &Logistic, features: &[f64]) -> Confidence {
     let probability = first.probability(features);
-    let other_matter = features[CONTRADICTED] >= OTHER_MATTER;
-    Confidence::new(if other_matter { probability.min(TRUST_IN_OTHER_MATTER) } else { probability })
+    Confidence::new(if is_other_matter(features) {
+        probability.min(TRUST_IN_OTHER_MATTER)
+    } else {
+        probability
+    })
 }
 
 impl Calibration {
@@ -404,7 +421,7 @@ impl Calibration {
                 })
             })
             .collect();
-        Self { first, listed, outcomes }
+        Self { first, listed, outcomes, apart: Vec::new() }
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Raw scores end here. [`evidence`] looks at all ranked lists together,
 //! [`calibrate`] turns the evidence into a [`Confidence`], a probability, and
-//! [`policy`] turns that into a [`Decision`] that keeps the operator's goal.
+//! [`policy`] turns that into a [`Decision`] that keeps the operator's goal;
+//! [`apart`] keeps what look-alike entries teach to these entries.
 //! No other module compares a score with a threshold.
 
+pub mod apart;
 pub mod calibrate;
 pub mod evidence;
 pub mod handoff;

@@ -1,9 +1,13 @@
 //! What follows from a confidence?
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::apart::{Apart, Cost, LookAlikes};
 use super::calibrate::{LISTED, Outcome};
 use super::{Confidence, Decision, Generation, Reason};
+use crate::kb::EntryId;
 
 /// The goal of an operator and the bar that keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -15,16 +19,42 @@ pub struct Policy {
     /// The share answered and the upper bound of the share wrong among them,
     /// on the calibration questions.
     pub expected: Expected,
+    /// Which candidates it is for.
+    #[serde(default)]
+    pub group: Group,
+}
+
+/// Candidates that share a bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// All of them, but …
+    #[default]
+    Common,
+    /// … one that cannot be told from another entry ([`super::apart`]).
+    LookAlike,
+}
+
+impl Group {
+    /// The word in replies and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Common => "common",
+            Self::LookAlike => "look_alike",
+        }
+    }
 }
 
 /// The policies of both generations under one goal; without an encoder they
 /// are the same.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policies {
     /// Generation 1's.
     pub one: Policy,
     /// Generation 2's.
     pub two: Policy,
+    /// Of entries whose bar is above these, by generation.
+    look_alike: [HashMap<EntryId, Policy>; 2],
 }
 
 impl Policies {
@@ -34,6 +64,12 @@ impl Policies {
             Generation::One => &self.one,
             Generation::Two => &self.two,
         }
+    }
+
+    /// That of a generation for a best candidate.
+    pub fn of_entry(&self, generation: Generation, entry: &EntryId) -> &Policy {
+        let own = self.look_alike[usize::from(generation.number()) - 1].get(entry);
+        own.unwrap_or_else(|| self.of(generation))
     }
 }
 
@@ -78,7 +114,8 @@ impl Policy {
     /// on the effective number of questions; bars with too few to pass are
     /// skipped.
     pub fn for_goal(max_wrong: f64, ranking: &Ranking) -> Self {
-        let mut policy = Self { max_wrong, bar: Confidence::CERTAIN, expected: Expected::default() };
+        let mut policy =
+            Self { max_wrong, bar: Confidence::CERTAIN, expected: Expected::default(), group: Group::Common };
         for &(bar, expected) in &ranking.bars {
             if expected.wrong_rate_bound <= max_wrong {
                 (policy.bar, policy.expected) = (bar, expected);
@@ -87,6 +124,23 @@ impl Policy {
             }
         }
         policy
+    }
+
+    /// The policy of an entry with a look-alike, from the questions that had it
+    /// first: the lowest bar, not below the common one, above which no bar has
+    /// a larger share wrong than the goal. They are few, so the share is taken
+    /// as it is; when the surest is wrong already, nothing but the exact matcher
+    /// settles a question of this entry.
+    pub fn for_look_alike(common: &Self, ranking: &Ranking) -> Self {
+        let group = Group::LookAlike;
+        let mut own = Self { bar: Confidence::CERTAIN, expected: Expected::default(), group, ..*common };
+        for &(bar, expected) in ranking.bars.iter().take_while(|(bar, _)| *bar >= common.bar) {
+            if expected.wrong_rate > common.max_wrong {
+                return own;
+            }
+            (own.bar, own.expected) = (bar, expected);
+        }
+        Self { bar: common.bar, ..own }
     }
 
     /// Decides by the candidates' confidences, best first, and the probability
@@ -157,6 +211,9 @@ pub struct Rankings {
     both: Vec<(Outcome, Outcome)>,
     /// … and by generation 1's confidence, the highest first.
     falling: Vec<(Outcome, Outcome)>,
+    /// The questions whose best candidates have look-alikes, by generation; no
+    /// other field holds these.
+    apart: [LookAlikes; 2],
 }
 
 impl Rankings {
@@ -167,13 +224,35 @@ impl Rankings {
         let both: Vec<(Outcome, Outcome)> = pairs.filter_map(|(&one, &two)| Some((one?, two?))).collect();
         let mut falling = both.clone();
         falling.sort_by(|a, b| b.0.0.value().total_cmp(&a.0.0.value()));
-        Self { one: Ranking::new(one), two: two.map(Ranking::new), both, falling }
+        let apart = [LookAlikes::default(), LookAlikes::default()];
+        Self { one: Ranking::new(one), two: two.map(Ranking::new), both, falling, apart }
+    }
+
+    /// The same with the questions whose best candidates have look-alikes;
+    /// without an encoder, generation 2 has those of generation 1.
+    #[must_use]
+    pub fn with_apart(self, one: &[Apart], two: Option<&[Apart]>) -> Self {
+        Self { apart: [one, two.unwrap_or(one)].map(LookAlikes::new), ..self }
     }
 
     /// The policies that keep a goal.
     pub fn policies(&self, max_wrong: f64) -> Policies {
+        let [one, two] = self.common(max_wrong);
+        let look_alike = [self.apart[0].policies(&one), self.apart[1].policies(&two)];
+        Policies { one, two, look_alike }
+    }
+
+    /// Both generations' policies for entries without look-alikes.
+    fn common(&self, max_wrong: f64) -> [Policy; 2] {
         let one = Policy::for_goal(max_wrong, &self.one);
-        Policies { one, two: self.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, two)) }
+        [one, self.two.as_ref().map_or(one, |two| Policy::for_goal(max_wrong, two))]
+    }
+
+    /// The pairs of entries that are not answered because they are taken for
+    /// each other, the dearest first.
+    pub fn costs(&self, max_wrong: f64) -> Vec<Cost> {
+        let [_, two] = self.common(max_wrong);
+        self.apart[1].costs(&two)
     }
 
     /// The confidence from which on generation 1 may answer before the encoder
@@ -186,7 +265,7 @@ impl Rankings {
     /// under a strict goal and handed off under a loose one.
     pub fn exit(&self, max_wrong: f64) -> Confidence {
         if self.two.is_none() {
-            return self.policies(max_wrong).one.bar;
+            return self.common(max_wrong)[0].bar;
         }
         let looser = GOALS.iter().copied().filter(|&goal| goal > max_wrong);
         let exits = std::iter::once(max_wrong).chain(looser).map(|goal| self.exit_under(goal).value());
@@ -195,7 +274,7 @@ impl Rankings {
 
     /// The same, and a looser goal may have the higher value.
     fn exit_under(&self, max_wrong: f64) -> Confidence {
-        let Policies { one, two } = self.policies(max_wrong);
+        let [one, two] = self.common(max_wrong);
         let mut tally = Tally::default();
         self.both.iter().filter(|(_, o)| o.0 >= two.bar).for_each(|(_, o)| tally.add(o));
         let alone = tally.rate();

@@ -124,9 +124,7 @@ struct Lexical {
 impl Engine {
     /// An engine over a release that keeps `max_wrong` among its answers.
     pub fn new(release: Arc<Release>, max_wrong: f64) -> Self {
-        let calibrations = release.calibrations();
-        let two = calibrations.two.as_ref().map(|two| two.calibration.outcomes.as_slice());
-        let rankings = Arc::new(Rankings::new(&calibrations.one.outcomes, two));
+        let rankings = Arc::new(release.calibrations().rankings());
         let (policies, exit) = (rankings.policies(max_wrong), rankings.exit(max_wrong));
         let labels = Labels::of(release.entries());
         let own = Goals::of(release.entries(), &rankings);
@@ -172,7 +170,8 @@ impl Engine {
         &self.release
     }
 
-    /// The goal of a generation and the bar that keeps it.
+    /// The goal of a generation and the bar that keeps it, for entries that
+    /// have neither a goal of their own nor a look-alike.
     pub fn policy(&self, generation: Generation) -> &Policy {
         self.policies.of(generation)
     }
@@ -274,7 +273,8 @@ impl Engine {
         let calibrations = self.release.calibrations();
         let one = self.decide(&lexical.ranked, lexical.evidence, &calibrations.one, Generation::One);
         if let Some(trace) = trace.as_deref_mut() {
-            trace.generation1.fill(&self.release, &one, lexical.evidence, &self.policies.one);
+            let policy = self.policy_for(lexical.ranked.first().map(|best| best.entry), Generation::One);
+            trace.generation1.fill(&self.release, &one, lexical.evidence, policy);
             trace.exit = self.exit.value();
         }
         let two = calibrations.two.as_ref().filter(|_| options.generation == Generation::Two);
@@ -334,16 +334,19 @@ impl Engine {
             trace.scale = Some(semantics.scale);
             trace.stages.push(encoded);
             trace.stages.push(mark.stage("semantic"));
-            trace.generation2.fill(release, &verdict, evidence, &self.policies.two);
+            let policy = self.policy_for(ranked.first().map(|best| best.entry), Generation::Two);
+            trace.generation2.fill(release, &verdict, evidence, policy);
         }
         Ok(Some(verdict))
     }
 
-    /// The policy that decides on an entry: its own goal's, or the common one.
+    /// The policy that decides on a best candidate: under its own goal or the
+    /// common one, and of its own where it has a look-alike.
     fn policy_for(&self, entry: Option<usize>, generation: Generation) -> &Policy {
-        let goal = entry.and_then(|entry| self.release.entries()[entry].max_wrong);
-        let own = goal.and_then(|goal| self.own.policies(goal));
-        own.unwrap_or(&self.policies).of(generation)
+        let Some(entry) = entry else { return self.policies.of(generation) };
+        let entry = &self.release.entries()[entry];
+        let own = entry.max_wrong.and_then(|goal| self.own.policies(goal));
+        own.unwrap_or(&self.policies).of_entry(generation, &entry.id)
     }
 
     fn decide(

@@ -47,6 +47,9 @@ pub struct Kept {
     pub max_wrong: f64,
     /// The confidence from which on it is answered.
     pub bar: f64,
+    /// Whose bar that is: `common`, or `look_alike` for an entry that cannot be told
+    /// from another one.
+    pub group: &'static str,
     /// The share wrong among the answered.
     pub expected_wrong_rate: f64,
     /// Its upper confidence bound (one-sided 90 %).
@@ -58,6 +61,7 @@ impl From<&Policy> for Kept {
         Self {
             max_wrong: policy.max_wrong,
             bar: policy.bar.value(),
+            group: policy.group.name(),
             expected_wrong_rate: policy.expected.wrong_rate,
             wrong_rate_bound: policy.expected.wrong_rate_bound,
         }

@@ -90,8 +90,11 @@ pub struct TracedVerdict {
     pub candidates: Vec<TracedScore>,
     /// What speaks for the first of them.
     pub evidence: Option<Evidence>,
-    /// The confidence from which on it answers.
+    /// The confidence from which on it answers with the first of them.
     pub bar: f64,
+    /// Whose bar that is: `common`, or `look_alike` where the first of them cannot
+    /// be told from another entry; empty when the generation is not there.
+    pub group: &'static str,
     /// The goal that the bar keeps: the share wrong among the answered.
     pub max_wrong: f64,
 }
@@ -132,6 +135,7 @@ impl TracedVerdict {
                 .collect(),
             evidence,
             bar: policy.bar.value(),
+            group: policy.group.name(),
             max_wrong: policy.max_wrong,
         };
     }

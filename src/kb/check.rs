@@ -97,12 +97,13 @@ pub fn told(findings: &[Finding], base: &KnowledgeBase) -> Vec<Told> {
 
 /// Every kind of finding with what it means, in Chinese: a list that programs
 /// may rely on. Kinds are added, never renamed.
-pub const CODES: [(&str, &str); 22] = [
+pub const CODES: [(&str, &str); 23] = [
     ("empty_knowledge_base", "知识库里没有启用的条目"),
     ("empty_answer", "答案是空的或只有标点"),
     ("conflict", "两个条目有同样的问题，答案却不同"),
     ("near_duplicate", "两个条目有同样的问题和答案"),
     ("alike", "两个条目的问法很像，只差个别词"),
+    ("look_alike", "两个条目分不开，问到它们时不直接回答，而是反问"),
     ("confusable", "去掉某个问法以后拿它去问，先找到的是别的条目"),
     ("not_found", "拿条目自己的问法去检索，排在第一的却是别的条目"),
     ("scattered", "条目的问法彼此都找不到"),

@@ -183,7 +183,7 @@ impl Build<'_> {
             .map_err(|e| Error::internal("rules", e))?;
         let calibrations = self_ask::calibrate(
             &self_ask::Subject {
-                entries: entries.len(),
+                entries: &entries,
                 phrasings: &phrasings,
                 analyzer: &analyzer,
                 exact: &exact,

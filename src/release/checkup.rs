@@ -374,7 +374,8 @@ impl View<'_> {
                     Severity::Info,
                     "alike",
                     format!("{both}很像，{}", difference(&alike.apart)),
-                    "如果这点区别顾客说得出来，可以不管；如果说不出来，请合并".to_owned(),
+                    "自测时分得开，照常回答。如果这点区别顾客说得出来，可以不管；如果说不出来，请合并"
+                        .to_owned(),
                 ),
             };
             findings.push(Finding {

@@ -9,10 +9,12 @@
 mod build;
 pub mod checkup;
 mod live;
+mod look_alikes;
 mod self_ask;
 
 pub use build::{Build, Built, Labelled, Progress, Teachers, background};
 pub use live::Edit;
+pub use look_alikes::look_alikes;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{Known, Scale};
+use crate::decide::policy::Rankings;
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::{self, Entry, KnowledgeBase};
@@ -104,6 +107,23 @@ pub struct Calibrations {
     pub one: Calibration,
     /// With it; `None` in lexical-only mode.
     pub two: Option<Semantics>,
+}
+
+impl Calibrations {
+    /// What the policies of any goal are drawn from.
+    pub fn rankings(&self) -> Rankings {
+        let (one, two) = (&self.one, self.two.as_ref().map(|two| &two.calibration));
+        Rankings::new(&one.outcomes, two.map(|two| two.outcomes.as_slice()))
+            .with_apart(&one.apart, two.map(|two| two.apart.as_slice()))
+    }
+
+    /// Those of the release in a folder, without opening the rest of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        read_json(&folder.join(CALIBRATION))
+    }
 }
 
 /// What cosines are worth in a release.
@@ -200,7 +220,7 @@ impl Release {
         let wording = Wording::new(&entries, &phrasings);
         let sounds = Arc::new(sounds(&entries, &phrasings, &lexicon));
         let writings = Arc::new(writings(&phrasings));
-        let calibrations: Calibrations = read_json(&folder.join(CALIBRATION))?;
+        let calibrations = Calibrations::read(folder)?;
         let mut semantic = None;
         if encoder.is_some() {
             let vectors = Matrix::open(&folder.join(VECTORS))?;

@@ -1,6 +1,6 @@
 //! What does a knowledge base answer when it asks itself?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -8,20 +8,24 @@ use rayon::prelude::*;
 use super::build::Progress;
 use super::{Calibrations, Semantics};
 use crate::decide::Generation;
-use crate::decide::calibrate::{Calibration, LISTED, OUTSIDE, Reference, SAME_TRADE, Sample};
-use crate::decide::evidence::{CANDIDATES, Evidence, Known, Lists, Scale, Yardstick, rank};
+use crate::decide::apart::{Apart, look_alike};
+use crate::decide::calibrate::{
+    Calibration, LISTED, OUTSIDE, Outcome, Reference, SAME_TRADE, Sample, is_other_matter,
+};
+use crate::decide::evidence::{CANDIDATES, Evidence, Known, Lists, Scale, Yardstick, rank, weighted_share};
 use crate::encoder::{Embedding, Matrix, Seen};
 use crate::error::Result;
+use crate::kb::Entry;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Except, Phrasing};
-use crate::text::{Analyzer, Normalized};
+use crate::text::{Analyzer, Normalized, grams};
 
 /// The parts of a release that answer questions.
 pub(super) struct Subject<'a> {
-    pub entries: usize,
+    pub entries: &'a [Entry],
     pub phrasings: &'a [Phrasing],
     pub analyzer: &'a Analyzer,
     pub exact: &'a Exact,
@@ -63,6 +67,8 @@ struct Question<'a> {
     text: Normalized,
     vector: Option<Embedding>,
     except: Except<'static>,
+    /// The entry whose phrasing it is; `None` for a question of others.
+    of: Option<usize>,
     /// The right entries; none for a stranger.
     expect: Vec<usize>,
     kind: Kind,
@@ -72,37 +78,79 @@ struct Question<'a> {
     weights: [Option<f64>; 2],
 }
 
+/// What one generation found for a question.
+struct Found {
+    sample: Sample,
+    /// The best candidate.
+    best: usize,
+    /// Whether it looks like the entry that was asked, and is another one.
+    alike: bool,
+}
+
 /// Asks and fits both generations.
 pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result<Calibrations> {
     let questions = questions(subject);
     let scale = scale(subject, &questions);
     let total = questions.len();
     let done = AtomicUsize::new(0);
-    let asked: Vec<(Option<Sample>, Option<Sample>)> = questions
+    let asked: Vec<[Option<Found>; 2]> = questions
         .par_iter()
         .map(|question| {
-            let samples = ask(subject, question, scale.as_ref());
+            let found = ask(subject, question, scale.as_ref());
             progress("calibration", done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            samples
+            found
         })
         .collect::<Result<_>>()?;
-    let inside = |generation: usize| {
-        let counts = |question: &&Question<'_>| {
-            question.kind == Kind::Inside && question.weights[generation].is_some()
-        };
-        questions.iter().filter(counts).count()
-    };
-    // Those of customers stand at the end.
-    let own = questions.iter().filter(|question| question.kind != Kind::Labelled).count();
-    let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let fit = |mut samples: Vec<Option<Sample>>, generation: Generation| {
-        let labelled = samples.split_off(own);
-        let inside = inside(usize::from(generation.number()) - 1);
-        Calibration::fit(samples, inside, labelled, subject.reference, generation)
-    };
-    let one = fit(one, Generation::One);
-    let two = scale.map(|scale| Semantics { calibration: fit(two, Generation::Two), scale });
+    // By either generation, so that a question has one place in both.
+    let mut alike = HashSet::new();
+    for (question, found) in questions.iter().zip(&asked) {
+        let found = found.iter().flatten().filter(|found| found.alike).map(|found| found.best);
+        alike.extend(found.flat_map(|best| question.of.into_iter().chain([best])));
+    }
+    let (one, two): (Vec<_>, Vec<_>) = asked.into_iter().map(<(_, _)>::from).unzip();
+    let one = fit(subject, &questions, one, &alike, Generation::One);
+    let two = scale.map(|scale| Semantics {
+        calibration: fit(subject, &questions, two, &alike, Generation::Two),
+        scale,
+    });
     Ok(Calibrations { one, two })
+}
+
+/// Fits one generation to what it found. Questions whose best candidate is one
+/// of those that look alike stay apart.
+fn fit(
+    subject: &Subject<'_>,
+    questions: &[Question<'_>],
+    found: Vec<Option<Found>>,
+    alike: &HashSet<usize>,
+    generation: Generation,
+) -> Calibration {
+    let (mut samples, mut labelled, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+    let mut inside = 0;
+    for (question, found) in questions.iter().zip(found) {
+        let found = match found {
+            Some(found) if alike.contains(&found.best) => {
+                apart.push((question, found));
+                None
+            }
+            found => {
+                let asked = question.weights[usize::from(generation.number()) - 1].is_some();
+                inside += usize::from(asked && question.kind == Kind::Inside);
+                found
+            }
+        };
+        let list = if question.kind == Kind::Labelled { &mut labelled } else { &mut samples };
+        list.push(found.map(|found| found.sample));
+    }
+    let mut calibration = Calibration::fit(samples, inside, labelled, subject.reference, generation);
+    let id = |entry: usize| subject.entries[entry].id.clone();
+    let judged = apart.into_iter().map(|(question, Found { sample, best, .. })| Apart {
+        found: id(best),
+        asked: question.of.map(id),
+        outcome: Outcome(calibration.confidence(&sample.features), sample.right, sample.weight),
+    });
+    calibration.apart = judged.collect();
+    calibration
 }
 
 /// What cosines mean here, from the strangers among the questions.
@@ -119,7 +167,7 @@ fn scale(subject: &Subject<'_>, questions: &[Question<'_>]) -> Option<Scale> {
 
 fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     let vector = |row: usize| subject.semantic.map(|semantic| semantic.vectors().row(row));
-    let mut phrasings_of = vec![0usize; subject.entries];
+    let mut phrasings_of = vec![0usize; subject.entries.len()];
     for phrasing in subject.phrasings {
         phrasings_of[phrasing.entry] += 1;
     }
@@ -130,6 +178,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
             text: phrasing.normalized.clone(),
             vector: vector(index),
             except,
+            of: Some(phrasing.entry),
             expect: expect.into_iter().collect(),
             kind,
             weights: asked.map(|asked| asked.then_some(1.0)),
@@ -168,6 +217,7 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 text,
                 vector: subject.strangers.map(|strangers| strangers.row(index)),
                 except: Except::Nothing,
+                of: None,
                 expect: Vec::new(),
                 kind: Kind::Stranger,
                 weights: asked.map(|asked| asked.then_some(1.0)),
@@ -210,6 +260,7 @@ fn labelled<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
             text,
             vector: subject.labelled_vectors.map(|vectors| vectors.row(row)),
             except: Except::Nothing,
+            of: None,
             expect: right.clone(),
             kind: Kind::Labelled,
             weights: [Some(1.0), (!seen).then_some(1.0)],
@@ -240,11 +291,8 @@ fn evenly(items: &[usize]) -> impl Iterator<Item = usize> {
     (0..taken).map(move |index| items[index * items.len() / taken])
 }
 
-fn ask(
-    subject: &Subject<'_>,
-    question: &Question<'_>,
-    scale: Option<&Scale>,
-) -> Result<(Option<Sample>, Option<Sample>)> {
+/// What both generations find for a question.
+fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) -> Result<[Option<Found>; 2]> {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
     let known = Known {
@@ -254,24 +302,47 @@ fn ask(
         wording: subject.wording,
     };
     let yardstick = Yardstick::new(known, &query, question.except);
-    let sample = |lists: &Lists<'_>, generation: Generation| {
+    let scan = subject
+        .semantic
+        .zip(question.vector.as_ref())
+        .map(|(semantic, vector)| semantic.scan(vector, question.except));
+    let found = |lists: &Lists<'_>, generation: Generation| {
         let weight = question.weights[usize::from(generation.number()) - 1]?;
         let ranked = rank(lists, &yardstick);
         let evidence = Evidence::gather(lists, &ranked, &yardstick)?;
+        let best = ranked.first()?;
         let place = ranked.iter().position(|item| question.expect.contains(&item.entry));
-        Some(Sample {
-            features: evidence.features(generation),
+        let features = evidence.features(generation);
+        // What the evidence tells from each other does not look alike to it.
+        let alike = question.of.is_some_and(|own| own != best.entry) && !is_other_matter(&features) && {
+            let nearness = scan.as_ref().and_then(|scan| scan[best.entry]);
+            let nearest = nearness.map(|nearness| nearness.best.phrasing);
+            let share = best.worded.into_iter().chain(nearest).map(|other| share(subject, question, other));
+            look_alike(share.fold(0.0, f32::max), nearness.map(|nearness| nearness.best.score))
+        };
+        let sample = Sample {
+            features,
             right: place == Some(0),
             listed: place.is_some_and(|place| place < LISTED),
             weight,
-        })
+        };
+        Some(Found { sample, best: best.entry, alike })
     };
-    let one = sample(&Lists { query: &query, lexical: &lexical, semantic: None }, Generation::One);
-    let (Some(semantic), Some(vector), Some(scale)) = (subject.semantic, &question.vector, scale) else {
-        return Ok((one, None));
-    };
-    let scan = semantic.scan(vector, question.except);
-    let two =
-        sample(&Lists { query: &query, lexical: &lexical, semantic: Some((&scan, scale)) }, Generation::Two);
-    Ok((one, two))
+    let one = found(&Lists { query: &query, lexical: &lexical, semantic: None }, Generation::One);
+    let two = scan.as_ref().zip(scale).and_then(|semantic| {
+        found(&Lists { query: &query, lexical: &lexical, semantic: Some(semantic) }, Generation::Two)
+    });
+    Ok([one, two])
+}
+
+/// What a question and a phrasing share of the characters and pairs of both, by
+/// idf over the whole knowledge base.
+fn share(subject: &Subject<'_>, question: &Question<'_>, other: usize) -> f32 {
+    let visible = subject.lexical.statistics().without(std::iter::empty());
+    let idf = |gram: &String| visible.idf(gram);
+    let (mine, theirs) = (grams(&question.text.core), grams(&subject.phrasings[other].normalized.core));
+    let part = weighted_share(&mine, &theirs, idf);
+    let rest = weighted_share(&theirs, &mine, idf);
+    // Both are the common weight over the weight of one side.
+    if part > 0.0 && rest > 0.0 { 2.0 / (1.0 / part + 1.0 / rest) } else { 0.0 }
 }

@@ -276,7 +276,8 @@ async fn check(
             let registry = std::sync::Arc::clone(server.registry());
             server.jobs().start("check", &kb, move |progress| {
                 let encoder = registry.models().for_building()?;
-                let findings = publish::examine(&shelf, encoder, expiry_days, progress)?;
+                let findings =
+                    publish::examine(&shelf, encoder, registry.default_goal(), expiry_days, progress)?;
                 let findings = crate::kb::check::told(&findings, &shelf.draft()?);
                 Ok(json!({"findings": findings}))
             })

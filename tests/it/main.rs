@@ -15,6 +15,7 @@ mod kb;
 mod laws;
 mod lexicon;
 mod live;
+mod look_alikes;
 mod model;
 mod openapi;
 mod release;
