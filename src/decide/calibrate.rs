@@ -15,7 +15,7 @@
 //! Labelled questions of the knowledge base's own customers, where an operator
 //! has attached some, join them and weigh more with their number.
 //!
-//! Questions whose best candidate has a look-alike take no part in the fit
+//! Questions whose best candidate has a look-alike count less
 //! ([`apart`](super::apart)).
 //!
 //! The evidence is in units that mean the same in every knowledge base, no
@@ -331,11 +331,11 @@ pub struct Calibration {
     pub listed: Logistic,
     /// What the calibration questions gave, in the order of the reference and
     /// then of the own questions, the same for both generations; `None` where
-    /// the generation was not asked or found nothing, and for what is
-    /// [`Self::apart`]. The policy draws its bar from these.
+    /// the generation was not asked or found nothing. The policy draws its bar
+    /// from these.
     pub outcomes: Vec<Option<Outcome>>,
-    /// The questions whose best candidates have look-alikes. Releases of older
-    /// versions have none of them.
+    /// Those whose best candidates have look-alikes. Releases of older versions
+    /// have none of them.
     #[serde(default)]
     pub apart: Vec<Apart>,
 }
@@ -376,13 +376,12 @@ impl Calibration {
     /// which tell more than either.
     pub fn fit(
         own: Vec<Option<Sample>>,
-        inside: usize,
+        inside: f64,
         labelled: Vec<Option<Sample>>,
         reference: &Reference,
         generation: Generation,
     ) -> Self {
-        let count = inside as f64;
-        let share = OWN_SHARE * count / (count + HALF_SHARE_AT);
+        let share = OWN_SHARE * inside / (inside + HALF_SHARE_AT);
         let customers = labelled.iter().flatten().count() as f64;
         let heard = customers / (customers + HALF_LABELLED_AT);
         let (mut elsewhere, mut own, mut labelled) = (reference.samples(generation), own, labelled);
@@ -520,7 +519,7 @@ mod tests {
             features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
             rows: rows(0, false).chain(rows(1, false)).chain(rows(2, true)).collect(),
         };
-        let calibration = Calibration::fit(Vec::new(), 0, Vec::new(), &reference, Generation::One);
+        let calibration = Calibration::fit(Vec::new(), 0.0, Vec::new(), &reference, Generation::One);
         let odd = calibration.outcomes[400..].iter().flatten();
         let sure: Vec<_> = odd.filter(|Outcome(confidence, ..)| confidence.value() > 0.9).collect();
         assert_eq!(sure.len(), 100);

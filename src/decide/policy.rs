@@ -211,8 +211,7 @@ pub struct Rankings {
     both: Vec<(Outcome, Outcome)>,
     /// … and by generation 1's confidence, the highest first.
     falling: Vec<(Outcome, Outcome)>,
-    /// The questions whose best candidates have look-alikes, by generation; no
-    /// other field holds these.
+    /// The questions whose best candidates have look-alikes, by generation.
     apart: [LookAlikes; 2],
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::build::Progress;
 use super::{Calibrations, Semantics};
 use crate::decide::Generation;
-use crate::decide::apart::{Apart, look_alike};
+use crate::decide::apart::{Apart, look_alike, share_for_all};
 use crate::decide::calibrate::{
     Calibration, LISTED, OUTSIDE, Outcome, Reference, SAME_TRADE, Sample, is_other_matter,
 };
@@ -117,7 +117,7 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
 }
 
 /// Fits one generation to what it found. Questions whose best candidate is one
-/// of those that look alike stay apart.
+/// of those that look alike count less, and are kept for that candidate.
 fn fit(
     subject: &Subject<'_>,
     questions: &[Question<'_>],
@@ -125,31 +125,34 @@ fn fit(
     alike: &HashSet<usize>,
     generation: Generation,
 ) -> Calibration {
+    let share = share_for_all(alike.len());
     let (mut samples, mut labelled, mut apart) = (Vec::new(), Vec::new(), Vec::new());
-    let mut inside = 0;
-    for (question, found) in questions.iter().zip(found) {
-        let found = match found {
-            Some(found) if alike.contains(&found.best) => {
-                apart.push((question, found));
-                None
+    let mut inside = 0.0;
+    for (place, (question, found)) in questions.iter().zip(found).enumerate() {
+        let mut counts = 1.0;
+        let sample = found.map(|Found { mut sample, best, .. }| {
+            if alike.contains(&best) {
+                apart.push((place, question.of, best, sample.weight));
+                counts = share;
+                sample.weight *= share;
             }
-            found => {
-                let asked = question.weights[usize::from(generation.number()) - 1].is_some();
-                inside += usize::from(asked && question.kind == Kind::Inside);
-                found
-            }
-        };
+            sample
+        });
+        if question.kind == Kind::Inside && question.weights[usize::from(generation.number()) - 1].is_some() {
+            inside += counts;
+        }
         let list = if question.kind == Kind::Labelled { &mut labelled } else { &mut samples };
-        list.push(found.map(|found| found.sample));
+        list.push(sample);
     }
     let mut calibration = Calibration::fit(samples, inside, labelled, subject.reference, generation);
     let id = |entry: usize| subject.entries[entry].id.clone();
-    let judged = apart.into_iter().map(|(question, Found { sample, best, .. })| Apart {
-        found: id(best),
-        asked: question.of.map(id),
-        outcome: Outcome(calibration.confidence(&sample.features), sample.right, sample.weight),
+    // The outcomes of the reference stand before those of the questions.
+    let own = &calibration.outcomes[subject.reference.rows.len()..];
+    let kept = apart.into_iter().filter_map(|(place, asked, best, weight)| {
+        let Outcome(confidence, right, _) = own[place]?;
+        Some(Apart { found: id(best), asked: asked.map(id), outcome: Outcome(confidence, right, weight) })
     });
-    calibration.apart = judged.collect();
+    calibration.apart = kept.collect();
     calibration
 }
 
