@@ -50,8 +50,9 @@ const HALF_FOR_ALL_AT: f64 = 50.0;
 /// How much of what look-alikes teach counts for all entries, by the number of
 /// entries that have one.
 pub fn share_for_all(entries: usize) -> f64 {
-    let (square, half) = ((entries as f64).powi(2), HALF_FOR_ALL_AT.powi(2));
-    square / (square + half)
+    // Steep: five pairs among fifty entries are still five pairs.
+    let (many, half) = ((entries as f64).powi(4), HALF_FOR_ALL_AT.powi(4));
+    many / (many + half)
 }
 
 /// A calibration question whose best candidate has a look-alike.
@@ -190,8 +191,8 @@ mod tests {
 
     #[test]
     fn a_looser_goal_has_no_higher_bar() {
-        let wrong_one_in = |every: usize| -> Vec<Apart> {
-            (0..60)
+        let wrong_one_in = |every: u32| -> Vec<Apart> {
+            (0..60u32)
                 .map(|index| {
                     let asked = if index % every == every - 1 { "b" } else { "a" };
                     apart(asked, "a", 0.99 - f64::from(index) * 1e-3)
