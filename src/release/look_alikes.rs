@@ -28,7 +28,7 @@ fn finding<'a>(cost: Cost, question: impl Fn(&EntryId) -> &'a str) -> Finding {
     let [one, other] = entries.each_ref().map(&question);
     let [first, second] = &entries;
     let mut message = format!(
-        "“{one}”（{first}）与“{other}”（{second}）分不开：自测 {asked} 次，有 {confused} 次很有把握地找到了另一条。因此顾客的话与库里的问法不完全一样时，这两条不再直接回答，而是反问"
+        "“{one}”（{first}）与“{other}”（{second}）分不开：自测 {asked} 次，有 {confused} 次很有把握地找到了另一条。因此顾客的话与库里的问法不完全一样时，这两条多半不再直接回答，而是反问"
     );
     if silenced > 0 {
         message.push_str(&format!("（本来答对的 {silenced} 次也改为反问）"));
