@@ -9,8 +9,8 @@
 //!
 //! 1. `POST /v1/answer` arrives at [`server`]; what is too large, not JSON or
 //!    blank becomes a problem document.
-//! 2. Admission: a permit, or 429 at once. Then a blocking thread; from here
-//!    on everything is synchronous.
+//! 2. Admission: a permit, after no longer a wait than a chat bears, or 429 at
+//!    once. Then a blocking thread; from here on everything is synchronous.
 //! 3. [`engine::Engine::answer`] has [`text`] make a [`text::Query`]: the
 //!    lossless normal form, the lossy one, the words.
 //! 4. [`retrieve::exact`]: a stored question settles the matter;

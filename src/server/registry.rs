@@ -217,7 +217,9 @@ impl Registry {
             }
             None => {
                 let known = view.shelves.keys().cloned().collect();
-                Err(Error::Unknown { what: "knowledge base", name: name.to_owned(), known }.into())
+                // Nobody needs to read all of a name that is none.
+                let name = name.chars().take(100).collect();
+                Err(Error::Unknown { what: "knowledge base", name, known }.into())
             }
         }
     }

@@ -37,14 +37,14 @@ impl View {
     /// The way for a database in its present state.
     pub(super) fn of(database: &Path) -> Result<Self> {
         let log = beside(database, "-wal");
-        let is_empty = fs::metadata(&log).map_or(true, |found| found.len() == 0);
-        if is_empty {
-            // All of it is in one file, and nobody is writing.
-            return Ok(Self { url: url(database, "mode=ro&immutable=1")?, _copy: None });
-        }
-        if beside(database, "-shm").exists() {
+        let logged = fs::metadata(&log).ok().map(|found| found.len());
+        if logged.is_some() && beside(database, "-shm").exists() {
             // Somebody writes elsewhere, or was killed: the index is there to be read.
             return Ok(Self { url: url(database, "mode=ro")?, _copy: None });
+        }
+        if logged.unwrap_or(0) == 0 {
+            // All of it is in one file, and nobody is writing.
+            return Ok(Self { url: url(database, "mode=ro&immutable=1")?, _copy: None });
         }
         // A copy that somebody made of the two files: the index has to be made anew.
         let folder =
