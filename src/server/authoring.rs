@@ -204,6 +204,7 @@ struct ExportQuery {
     release: Option<u32>,
     /// The headings of the columns of `csv` and `xlsx`: `en` (the default) or `zh`.
     #[serde(default)]
+    #[param(inline)]
     headings: Headings,
 }
 

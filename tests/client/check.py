@@ -103,7 +103,11 @@ def make_client(server, venv, folder):
     from openapi_spec_validator import validate
 
     document = httpx.get(server.address + "/openapi.json").json()
-    validate(document)
+    try:
+        validate(document)
+    except Exception as fault:
+        # The message may hold all of the document.
+        raise SystemExit(f"/openapi.json is not valid: {str(fault)[:500]}") from None
     (folder / "openapi.json").write_text(json.dumps(document))
     config = {"package_name_override": "zhida_client", "project_name_override": "client", "post_hooks": []}
     (folder / "config.json").write_text(json.dumps(config))
