@@ -137,13 +137,13 @@ pub struct Yardstick<'a> {
     visible: Visible<'a>,
     grams: Vec<String>,
     weighted: Weighted,
-    codes: Codes,
+    codes: Codes<'a>,
 }
 
 impl<'a> Yardstick<'a> {
     /// For one question; what the search could not find does not count as
     /// known either.
-    pub fn new(known: Known<'a>, query: &Query, except: Except<'a>) -> Self {
+    pub fn new(known: Known<'a>, query: &'a Query, except: Except<'a>) -> Self {
         let hidden = known.phrasings.iter().enumerate();
         let hidden = hidden.filter(|(index, phrasing)| except.hides(*index, phrasing.entry));
         let visible = match except {
@@ -171,7 +171,7 @@ impl<'a> Yardstick<'a> {
         found.worded.into_iter().chain(meant).map(|phrasing| self.core(phrasing)).collect()
     }
 
-    fn every(&self, found: &Ranked) -> impl Iterator<Item = &'a str> {
+    fn every(&self, found: &Ranked) -> impl Iterator<Item = &'a str> + Clone {
         self.known.wording.phrasings_of(found.entry, self.except).map(|phrasing| self.core(phrasing))
     }
 

@@ -86,7 +86,7 @@ impl Wording {
     }
 
     /// The places of an entry's phrasings that are not hidden.
-    pub fn phrasings_of(&self, entry: usize, except: Except) -> impl Iterator<Item = usize> {
+    pub fn phrasings_of(&self, entry: usize, except: Except) -> impl Iterator<Item = usize> + Clone {
         let places = self.entries[entry].0.iter().copied();
         places.filter(move |&phrasing| !except.hides(phrasing, entry))
     }

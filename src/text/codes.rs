@@ -14,6 +14,7 @@ mod read;
 mod words;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use words::WORDS;
 
@@ -44,6 +45,9 @@ struct Code {
     suffixes: Vec<String>,
     /// Without blanks and hyphens.
     spelled: String,
+    /// Of a suffix without a name: the end of the Chinese one before it, with
+    /// the number, "手环8" of 手环8pro.
+    stem: Option<String>,
     /// Byte offsets in the text.
     start: usize,
     end: usize,
@@ -164,52 +168,77 @@ impl Code {
 }
 
 /// The codes of a text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Codes(Vec<Code>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes<'a> {
+    text: &'a str,
+    codes: Vec<Code>,
+}
 
-impl Codes {
+impl<'a> Codes<'a> {
     /// Reads a normalised text.
-    pub fn of(text: &str) -> Self {
-        Self(read::read(text))
+    pub fn of(text: &'a str) -> Self {
+        Self { text, codes: read::read(text) }
     }
 
-    /// Whether the text names nothing.
+    /// Whether nothing in the text could be another thing than what an entry names.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.codes.is_empty() && !self.text.bytes().any(|byte| byte.is_ascii_digit())
+    }
+
+    /// Whether a code of an entry names what a question asks for.
+    fn has(&self, asked: &Code) -> bool {
+        self.codes.iter().any(|one| asked.relation(one) == Relation::Same)
     }
 
     /// Whether an entry names what a question names, these being its codes:
     /// `best` are the phrasings that the question is most like, `all` is every
     /// one.
-    pub fn naming<'a>(&self, best: &[&str], all: impl Iterator<Item = &'a str>) -> Naming {
+    pub fn naming<'p>(&self, best: &[&'p str], all: impl Iterator<Item = &'p str> + Clone) -> Naming {
         if self.is_empty() {
             return Naming::Open;
         }
-        let best: Vec<Self> = best.iter().map(|text| Self::of(text)).collect();
-        let has =
-            |codes: &Self, asked: &Code| codes.0.iter().any(|one| asked.relation(one) == Relation::Same);
+        let best: Vec<Codes<'p>> = best.iter().map(|text| Codes::of(text)).collect();
         let mut missing: Vec<&Code> =
-            self.0.iter().filter(|asked| !best.iter().any(|codes| has(codes, asked))).collect();
-        if missing.is_empty() {
-            return Naming::Same;
-        }
-        let some = missing.len() < self.0.len();
-        for codes in all.map(Self::of) {
-            missing.retain(|asked| !has(&codes, asked));
+            self.codes.iter().filter(|asked| !best.iter().any(|codes| codes.has(asked))).collect();
+        for codes in all.clone().map(Codes::of) {
             if missing.is_empty() {
-                return Naming::Same;
+                break;
             }
+            missing.retain(|asked| !codes.has(asked));
         }
         // What stands in a phrasing and is asked for contradicts nothing.
-        let named = |one: &Code| self.0.iter().any(|asked| asked.relation(one) == Relation::Same);
-        let others = best.iter().flat_map(|codes| &codes.0).filter(|one| !named(one));
+        let named = |one: &Code| self.codes.iter().any(|asked| asked.relation(one) == Relation::Same);
+        let mut others = best.iter().flat_map(|codes| &codes.codes).filter(|one| !named(one));
+        if missing.is_empty() {
+            let plain = others.any(|one| {
+                one.number.is_some()
+                    && self.is_plain(one)
+                    && !all.clone().any(|text| Codes::of(text).is_plain(one))
+            });
+            return if plain {
+                Naming::Other
+            } else if self.codes.is_empty() {
+                Naming::Open
+            } else {
+                Naming::Same
+            };
+        }
+        let plain = missing.iter().any(|asked| best.iter().any(|codes| codes.is_plain(asked)));
         let nearest = others.flat_map(|one| missing.iter().map(|asked| asked.relation(one))).min();
         match nearest {
+            _ if plain => Naming::Other,
             Some(Relation::Other) => Naming::Other,
             Some(_) => Naming::Unlike,
-            None if some => Naming::Same,
+            None if missing.len() < self.codes.len() => Naming::Same,
             None => Naming::Open,
         }
+    }
+
+    /// Whether a text names the thing of which a code names the model with a
+    /// suffix, without that: 手环8 where the code is that of 手环8pro.
+    fn is_plain(&self, suffixed: &Code) -> bool {
+        let suffixes = self.codes.iter().filter(|code| code.stem == suffixed.stem).count();
+        suffixed.stem.as_deref().is_some_and(|stem| self.text.matches(stem).count() > suffixes)
     }
 }
 
@@ -231,9 +260,22 @@ pub fn spelling(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Cuts a run of Latin letters into the names that it is made of.
-pub(super) fn names(run: &str) -> Vec<&str> {
-    WORDS.pieces(run)
+/// Where codes stand in a text, each with the units that it counts as: those
+/// of 苹果15pm are those of "iphone 15 pro max".
+pub(super) fn units(text: &str) -> impl Iterator<Item = (Range<usize>, Vec<String>)> {
+    read::read(text).into_iter().map(|code| {
+        let mut units: Vec<String> = code.make.into_iter().map(str::to_owned).collect();
+        match code.kind {
+            Kind::Storage => units.push(code.spelled),
+            _ => {
+                let names = WORDS.pieces(&code.words).into_iter().filter(|name| !name.is_empty());
+                units.extend(names.map(str::to_owned));
+                units.extend(code.number);
+                units.extend(code.suffixes);
+            }
+        }
+        (code.start..code.end, units)
+    })
 }
 
 #[cfg(test)]
@@ -252,7 +294,7 @@ mod tests {
             let number = code.number.as_deref().unwrap_or_default();
             format!("{}/{}/{number}/{}", code.make.unwrap_or_default(), code.words, code.suffixes.join("+"))
         };
-        Codes::of(&crate::text::written(text)).0.iter().map(part).collect::<Vec<_>>().join(" ")
+        Codes::of(&crate::text::written(text)).codes.iter().map(part).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -316,6 +358,9 @@ mod tests {
             ("1T版本多少钱", "256G 版本多少钱"),
             ("4G套餐怎么办", "5G套餐怎么办"),
             ("100W充电器多少钱", "65W充电器多少钱"),
+            ("小米手环8Pro防水吗", "小米手环 8 防水吗"),
+            ("小米手环8防水吗", "小米手环 8 Pro 防水吗"),
+            ("小爱音箱Pro怎么连", "小爱音箱怎么连"),
             ("VIP2有什么权益", "VIP1有什么权益"),
             ("v1.2怎么升级", "v1.12怎么升级"),
             ("B2签证要多久", "B1签证要多久"),
@@ -352,11 +397,24 @@ mod tests {
     fn what_says_nothing_of_the_other_contradicts_nothing() {
         assert_eq!(naming("多少钱", "iPhone 15 多少钱"), Naming::Open);
         assert_eq!(naming("iPhone 15 怎么退货", "怎么退货"), Naming::Open);
+        assert_eq!(naming("手环8怎么退货", "手环8 Pro 和手环8 怎么退货"), Naming::Open);
+        assert_eq!(naming("7天能退吗", "plus会员7天能退吗"), Naming::Open);
         assert_eq!(naming("Java课程多少钱", "微信课程多少钱"), Naming::Open);
         assert_eq!(naming("S23的手机壳", "65W充电器多少钱"), Naming::Unlike);
         let all = ["iPhone 14 多少钱", "iPhone 15 多少钱"].map(crate::text::written);
         let all = || all.iter().map(String::as_str);
         assert_eq!(Codes::of("iphone15现在多少钱").naming(&["iphone14多少钱"], all()), Naming::Same);
+    }
+
+    #[test]
+    fn a_code_counts_as_the_same_units_however_it_is_written() {
+        let units = |text| units(text).flat_map(|(_, units)| units).collect::<Vec<_>>();
+        assert_eq!(units("爱疯15pm多少钱"), units("iphone 15 pro max多少钱"));
+        assert_eq!(units("iphone15promax"), ["iphone", "15", "max", "pro"]);
+        assert_eq!(units("galaxy s23+"), ["samsung", "s", "23", "plus"]);
+        assert_eq!(units("c++和xxl"), ["c", "++", "2xl"]);
+        assert_eq!(units("256gb"), ["256g"]);
+        assert!(units("怎么退款").is_empty());
     }
 
     #[test]

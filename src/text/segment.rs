@@ -1,5 +1,6 @@
 //! Where are the words?
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use jieba_rs::Jieba;
@@ -232,42 +233,51 @@ impl Analyzer {
     }
 }
 
-/// Characters and pairs of neighbours; runs of digits are one unit, since "1"
-/// says nothing about "1000", and so are Latin words: "promax" is two of them,
-/// as "pro max" is.
+/// Characters and pairs of neighbours. A run of Latin letters or of digits is
+/// one unit, since "1" says nothing about "1000"; names of models are cut into
+/// their parts, the same ones in every spelling.
 pub fn grams(core: &str) -> Vec<String> {
-    let mut units: Vec<&str> = Vec::new();
-    let put = |units: &mut Vec<_>, run| units.extend(codes::names(run));
+    let mut units: Vec<Cow<'_, str>> = Vec::new();
+    let mut at = 0;
+    for (span, parts) in codes::units(core) {
+        plain_units(&core[at..span.start], &mut units);
+        units.extend(parts.into_iter().map(Cow::Owned));
+        at = span.end;
+    }
+    plain_units(&core[at..], &mut units);
+    let pairs: Vec<String> = units.windows(2).map(|pair| pair.concat()).collect();
+    units.into_iter().map(Cow::into_owned).chain(pairs).collect()
+}
+
+/// The characters and runs of a text that names no model.
+fn plain_units<'a>(text: &'a str, units: &mut Vec<Cow<'a, str>>) {
+    let mut put = |unit: &'a str| units.push(Cow::Borrowed(unit));
     let mut run: Option<usize> = None;
-    for (at, c) in core.char_indices() {
+    for (at, c) in text.char_indices() {
         let in_run = c.is_alphanumeric() && !is_han(c);
         match (in_run, run) {
             (true, None) => run = Some(at),
             (true, Some(start)) => {
-                let last = core[start..at].chars().next_back();
+                let last = text[start..at].chars().next_back();
                 if last.is_some_and(|last| last.is_numeric() != c.is_numeric()) {
-                    put(&mut units, &core[start..at]);
+                    put(&text[start..at]);
                     run = Some(at);
                 }
             }
             (false, open) => {
                 if let Some(start) = open {
-                    put(&mut units, &core[start..at]);
+                    put(&text[start..at]);
                     run = None;
                 }
                 if is_han(c) {
-                    units.push(&core[at..at + c.len_utf8()]);
+                    put(&text[at..at + c.len_utf8()]);
                 }
             }
         }
     }
     if let Some(start) = run {
-        put(&mut units, &core[start..]);
+        put(&text[start..]);
     }
-    let pairs = units.windows(2).map(|pair| pair.concat());
-    let mut grams: Vec<String> = units.iter().map(|&unit| unit.to_owned()).collect();
-    grams.extend(pairs);
-    grams
 }
 
 #[cfg(test)]
@@ -308,6 +318,8 @@ mod tests {
         assert_eq!(grams("esim卡"), ["esim", "卡", "esim卡"]);
         assert_eq!(grams("iphone15"), ["iphone", "15", "iphone15"]);
         assert_eq!(grams("15promax"), grams("15pro max"));
+        assert_eq!(grams("苹果15价格"), grams("iphone-15价格"));
+        assert_eq!(grams("苹果15元"), ["苹", "果", "15", "元", "苹果", "果15", "15元"]);
     }
 
     #[test]

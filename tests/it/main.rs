@@ -6,6 +6,7 @@ mod adapt;
 mod authoring;
 mod bodies;
 mod checkup;
+mod codes;
 mod corpora;
 mod crash;
 mod eval;

@@ -45,7 +45,7 @@ const UNITS: [(&str, &[&str]); 34] = [
     ("升", &["级", "降"]),
     ("毫升", &[]),
     ("人", &["工", "脸", "像"]),
-    ("次", &["日", "要"]),
+    ("次", &["日", "要", "列", "车"]),
     ("匹", &["配"]),
     ("岁", &[]),
     ("件", &[]),
@@ -306,7 +306,7 @@ impl<'a> Reader<'a> {
         } else if behind_number {
             let known = WORDS.is_series(word) || WORDS.is_common(word);
             if this.gap == Gap::None && !known && word.len() <= TAIL {
-                self.suffix(word, word, this);
+                self.tail(word, this);
             } else {
                 self.close();
                 self.name(word, word, this);
@@ -390,6 +390,17 @@ impl<'a> Reader<'a> {
         self.extend(spelled, at);
     }
 
+    /// Letters behind a number, which may be short for a suffix: 15pm.
+    fn tail(&mut self, word: &str, at: Placed<'_>) {
+        let mut forms = WORDS.long_forms(word);
+        if let (Some(long), None) = (forms.next(), forms.next()) {
+            self.open.suffixes.extend(long.iter().map(|&suffix| suffix.to_owned()));
+            self.extend(word, at);
+        } else {
+            self.suffix(word, word, at);
+        }
+    }
+
     fn suffix(&mut self, suffix: &str, spelled: &str, at: Placed<'_>) {
         self.open.suffixes.push(suffix.to_owned());
         self.open.chinese = false;
@@ -423,6 +434,13 @@ impl<'a> Reader<'a> {
         suffixes.dedup();
         let grade = number.is_none() && suffixes.is_empty() && make.is_none() && is_grade(&words);
         let kind = if kind == Kind::Model && grade { Kind::Grade } else { kind };
+        let nameless = make.is_none() && words.is_empty();
+        let stem = if nameless && suffixes.iter().any(|suffix| WORDS.is_long_suffix(suffix)) {
+            thing(&self.text[..start])
+                .map(|thing| format!("{thing}{}", number.as_deref().unwrap_or_default()))
+        } else {
+            None
+        };
         self.codes.push(Code {
             kind,
             make,
@@ -433,10 +451,17 @@ impl<'a> Reader<'a> {
             spelled,
             start,
             end,
+            stem,
             before: self.text[..start].chars().next_back().filter(|&c| c != ' '),
             after: self.text[end..].chars().next().filter(|&c| c != ' '),
         });
     }
+}
+
+/// The two Chinese characters that end a text.
+fn thing(text: &str) -> Option<&str> {
+    let (at, second) = text.char_indices().rev().nth(1)?;
+    (is_han(second) && text.ends_with(is_han)).then(|| &text[at..])
 }
 
 /// A letter, or the same one several times: A级, AAA级.
