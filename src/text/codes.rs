@@ -10,6 +10,7 @@
 //! Only Latin letters and digits make a code, with a Chinese make before or a
 //! Chinese edition behind them (苹果15, 小米14青春版).
 
+mod pieces;
 mod read;
 mod words;
 

@@ -3,6 +3,7 @@
 //! A code is read piece by piece: a make, names of series, a number, what
 //! follows it. Blanks and hyphens between the pieces say nothing.
 
+use super::pieces::{Gap, Piece, Placed, numeral, pieces};
 use super::words::{Chinese, WORDS};
 use super::{Code, Kind};
 use crate::text::normalize::is_han;
@@ -53,34 +54,6 @@ const UNITS: [(&str, &[&str]); 34] = [
     ("%", &[]),
 ];
 
-/// One piece of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece<'a> {
-    Word(&'a str),
-    Number(&'a str),
-    /// "+" or "++" or "#".
-    Sign(&'a str),
-    Chinese(Chinese),
-}
-
-/// What lies between a piece and the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gap {
-    None,
-    /// A blank or a hyphen.
-    Thin,
-    /// Anything else.
-    Wide,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Placed<'a> {
-    piece: Piece<'a>,
-    gap: Gap,
-    start: usize,
-    end: usize,
-}
-
 /// The codes of a normalised text, from left to right.
 pub(super) fn read(text: &str) -> Vec<Code> {
     if !text.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
@@ -94,89 +67,6 @@ pub(super) fn read(text: &str) -> Vec<Code> {
     }
     reader.close();
     reader.codes
-}
-
-/// Cuts a text into pieces.
-fn pieces(text: &str) -> Vec<Placed<'_>> {
-    let mut all: Vec<Placed<'_>> = Vec::new();
-    let (mut at, mut gap) = (0, Gap::Wide);
-    while let Some(c) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let start = at;
-        let mut put = |piece, length: usize, gap: &mut Gap| {
-            all.push(Placed { piece, gap: std::mem::replace(gap, Gap::None), start: at, end: at + length });
-            at += length;
-        };
-        if c.is_ascii_lowercase() {
-            let run = letters(rest);
-            if run.contains('&') {
-                put(Piece::Word(run), run.len(), &mut gap);
-                continue;
-            }
-            for word in WORDS.pieces(run) {
-                put(Piece::Word(word), word.len(), &mut gap);
-            }
-        } else if c.is_ascii_digit() {
-            let run = number(rest);
-            put(Piece::Number(run), run.len(), &mut gap);
-        } else if matches!(c, '+' | '#') {
-            let length = rest.len() - rest.trim_start_matches(c).len();
-            // A single one between two names joins them.
-            let ends = length > 1 || !rest[length..].starts_with(|next: char| next.is_ascii_alphanumeric());
-            if ends && gap != Gap::Wide {
-                put(Piece::Sign(&rest[..length]), length, &mut gap);
-            } else {
-                (at, gap) = (at + length, Gap::Wide);
-            }
-        } else if let Some((name, chinese)) = is_han(c).then(|| WORDS.chinese(rest)).flatten() {
-            put(Piece::Chinese(chinese), name.len(), &mut gap);
-        } else if let Some(length) = generation(rest, gap) {
-            put(Piece::Number(&rest[..length]), length, &mut gap);
-        } else {
-            let thin = matches!(c, ' ' | '-' | '_') && gap == Gap::None && !all.is_empty();
-            gap = if thin { Gap::Thin } else { Gap::Wide };
-            at += c.len_utf8();
-        }
-        debug_assert!(at > start, "every turn goes on");
-    }
-    all
-}
-
-/// The Latin letters with which a text begins; "at&t" is one word.
-fn letters(text: &str) -> &str {
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let inside = c == '&' && text[at + 1..].starts_with(|next: char| next.is_ascii_lowercase());
-        if !c.is_ascii_lowercase() && !inside {
-            break;
-        }
-        end = at + 1;
-    }
-    &text[..end]
-}
-
-/// The number with which a text begins, with what stands behind a point: 1.12.
-fn number(text: &str) -> &str {
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let point = c == '.' && text[at + 1..].starts_with(|next: char| next.is_ascii_digit());
-        if !c.is_ascii_digit() && !point {
-            break;
-        }
-        end = at + 1;
-    }
-    &text[..end]
-}
-
-/// The Chinese numeral of 二代 behind a name.
-fn generation(text: &str, gap: Gap) -> Option<usize> {
-    let mut chars = text.chars();
-    let numeral = chars.next().filter(|&c| numeral(c).is_some())?;
-    (gap == Gap::None && chars.next() == Some('代')).then_some(numeral.len_utf8())
-}
-
-fn numeral(c: char) -> Option<usize> {
-    "一二三四五六七八九".chars().position(|one| one == c).map(|at| at + 1)
 }
 
 /// A number in the form in which two spellings of it are equal: 3.0 is 3.

@@ -25,8 +25,8 @@ pub(super) struct Words {
     makes: HashMap<&'static str, &'static str>,
     series: HashSet<&'static str>,
     suffixes: HashSet<&'static str>,
-    /// Chinese names, the longest first.
-    chinese: Vec<(&'static str, Chinese)>,
+    /// Chinese names by their first character, the longest first.
+    chinese: HashMap<char, Vec<(&'static str, Chinese)>>,
     joined: HashSet<(&'static str, &'static str)>,
     shorts: Vec<(&'static str, Vec<&'static str>)>,
     common: HashSet<&'static str>,
@@ -41,7 +41,7 @@ impl Words {
             makes: HashMap::new(),
             series: HashSet::new(),
             suffixes: HashSet::new(),
-            chinese: Vec::new(),
+            chinese: HashMap::new(),
             joined: HashSet::new(),
             shorts: Vec::new(),
             common: HashSet::new(),
@@ -57,14 +57,15 @@ impl Words {
                         if name.is_ascii() {
                             words.makes.insert(name, first);
                         } else {
-                            words.chinese.push((name, Chinese::Make(first)));
+                            words.add_chinese(name, Chinese::Make(first));
                         }
                     }
                 }
                 "edition" => {
                     let suffix = (first != "-").then_some(first);
-                    let names = rest.iter().filter(|name| !name.is_ascii());
-                    words.chinese.extend(names.map(|name| (*name, Chinese::Edition(suffix))));
+                    for name in rest.iter().filter(|name| !name.is_ascii()) {
+                        words.add_chinese(name, Chinese::Edition(suffix));
+                    }
                 }
                 "series" => words.series.extend(rest),
                 "suffix" => words.suffixes.extend(rest),
@@ -73,8 +74,15 @@ impl Words {
                 _ => words.common.extend(rest),
             }
         }
-        words.chinese.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        for names in words.chinese.values_mut() {
+            names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        }
         words
+    }
+
+    fn add_chinese(&mut self, name: &'static str, what: Chinese) {
+        let first = name.chars().next().unwrap_or_default();
+        self.chinese.entry(first).or_default().push((name, what));
     }
 
     /// The make that a Latin word names.
@@ -113,7 +121,8 @@ impl Words {
 
     /// The Chinese name with which a text begins.
     pub(super) fn chinese(&self, text: &str) -> Option<(&'static str, Chinese)> {
-        self.chinese.iter().find(|(name, _)| text.starts_with(name)).copied()
+        let names = self.chinese.get(&text.chars().next()?)?;
+        names.iter().find(|(name, _)| text.starts_with(name)).copied()
     }
 
     /// What a suffix may be short for.
