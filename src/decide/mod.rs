@@ -109,6 +109,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether scores decided, and no word of an author or of the customer.
+    pub fn is_scored(self) -> bool {
+        matches!(self, Self::Confident | Self::Ambiguous | Self::LowConfidence | Self::NoMatch)
+    }
+
     /// The word in replies and reports.
     pub fn name(self) -> &'static str {
         match self {

@@ -102,6 +102,19 @@ const WORTH_ASKING: f64 = 0.5;
 /// The share of the list's probability that the offered questions must hold.
 const HOLDS: f64 = 0.9;
 
+/// The most questions that are offered.
+pub const MOST_OFFERED: usize = LISTED;
+
+/// A reading of a message competes with the surest one from this share of its
+/// confidence on.
+const RIVAL: f64 = 0.4;
+
+/// Whether another reading of a message, with what would be done by it alone,
+/// leaves open which one is meant.
+pub fn is_rival(surest: Confidence, other: Confidence, decision: Decision) -> bool {
+    decision != Decision::Handoff && other.value() >= RIVAL * surest.value()
+}
+
 impl Policy {
     /// The lowest bar whose share wrong, by its upper confidence bound, keeps
     /// the goal on the calibration questions. When none does, the policy

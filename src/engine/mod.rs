@@ -7,6 +7,7 @@
 mod filter;
 mod goals;
 mod live;
+mod readings;
 mod reply;
 mod rule_test;
 mod trace;
@@ -33,6 +34,7 @@ use crate::retrieve::lexical::Overlap;
 use crate::text::{Query, StepTrace};
 use filter::Labels;
 use goals::Goals;
+use readings::among;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,16 +196,35 @@ impl Engine {
         Ok((outcome, trace))
     }
 
-    /// The life of a question. Stages after the one that decided run only
-    /// under a trace, and cannot change the decision.
+    /// The life of a question, in each of the ways in which it may be meant.
     fn run(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
-        let start = Instant::now();
-        let query = self.release.query(text)?;
-        let mut mark = Clock { last: start };
+        let clock = Clock::start();
+        let (query, others) = self.release.queries(text)?;
         if let Some(trace) = trace.as_deref_mut() {
             if query.raw != text {
                 trace.steps.push(StepTrace::heard(query.raw.clone()));
             }
+            trace.steps.extend(others.iter().map(|other| StepTrace::heard_too(other.raw.clone())));
+        }
+        let outcome = self.read(&query, options, trace, clock)?;
+        if others.is_empty() || !outcome.reason.is_scored() {
+            return Ok(outcome);
+        }
+        let others = others.iter().map(|other| self.read(other, options, None, clock));
+        Ok(among(outcome, others.collect::<Result<_>>()?))
+    }
+
+    /// The life of one reading of a question. Stages after the one that decided
+    /// run only under a trace, and cannot change the decision.
+    fn read(
+        &self,
+        query: &Query,
+        options: Options<'_>,
+        mut trace: Option<&mut Trace>,
+        mut mark: Clock,
+    ) -> Result<Outcome> {
+        let clock = mark;
+        if let Some(trace) = trace.as_deref_mut() {
             trace.exact_key.clone_from(&query.text.exact);
             trace.core.clone_from(&query.text.core);
             trace.tokens.clone_from(&query.tokens);
@@ -215,7 +236,7 @@ impl Engine {
             candidates,
             offered,
             generation,
-            micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            micros: clock.micros(),
         };
 
         let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
@@ -262,8 +283,8 @@ impl Engine {
             return Ok(outcome.clone());
         }
 
-        let yardstick = Yardstick::new(self.release.known(), &query, Except::Nothing);
-        let asked = Asked { query: &query, yardstick, except };
+        let yardstick = Yardstick::new(self.release.known(), query, Except::Nothing);
+        let asked = Asked { query, yardstick, except };
         let lexical = self.lexical(&asked)?;
         if let Some(trace) = trace.as_deref_mut() {
             let found = lexical.found.iter();
@@ -394,11 +415,23 @@ fn settled(hit: Hit) -> (Reason, Confidence) {
 }
 
 /// Times one stage after the other.
+#[derive(Clone, Copy)]
 struct Clock {
+    start: Instant,
     last: Instant,
 }
 
 impl Clock {
+    fn start() -> Self {
+        let now = Instant::now();
+        Self { start: now, last: now }
+    }
+
+    /// Since the start.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn stage(&mut self, name: &'static str) -> TracedStage {
         let now = Instant::now();
         let micros = u64::try_from((now - self.last).as_micros()).unwrap_or(u64::MAX);

@@ -67,7 +67,7 @@ impl Engine {
     /// Like [`Engine::answer`].
     pub fn rule_test(&self, text: &str, options: Options<'_>) -> Result<RuleTest> {
         let outcome = self.answer(text, options)?;
-        let query = self.release().query(text)?;
+        let (query, _) = self.release().queries(text)?;
         let entries = self.release().entries();
         let hidden = self.labels.hidden(entries, options.filter, options.now);
         let claims = self.release().exact().claims(&query.text).into_iter().map(|claim| {

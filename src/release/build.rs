@@ -166,8 +166,10 @@ impl Build<'_> {
         let sounds = super::sounds(&entries, &phrasings, lexicon);
         let writings = super::writings(&phrasings);
         let hear = |one: &Labelled| {
-            let heard = super::hear(&sounds, &writings, lexical.statistics(), &analyzer, &one.text);
-            Labelled { text: heard.unwrap_or_else(|| one.text.clone()), right: one.right.clone() }
+            let heard =
+                super::hear(&sounds, &writings, lexical.statistics(), &phrasings, &analyzer, &one.text);
+            let text = heard.map_or_else(|| one.text.clone(), |heard| heard.text);
+            Labelled { text, right: one.right.clone() }
         };
         let heard: Vec<Labelled> = self.calibrate_by.labelled.iter().map(hear).collect();
         let labelled: Vec<&str> = heard.iter().map(|one| one.text.as_str()).collect();

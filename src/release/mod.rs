@@ -33,8 +33,8 @@ use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
-use crate::retrieve::{Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Query, Sounds, Usage, Writings, written};
+use crate::retrieve::{GONE, Phrasing, phrasings};
+use crate::text::{Analyzer, AuthoredLexicon, Heard, Query, Sounds, Usage, Writings, written};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 5;
@@ -281,23 +281,25 @@ impl Release {
     }
 
     /// What a customer means: the message with pinyin and with characters of the
-    /// wrong word but the right sound read in the words of the phrasings, and
-    /// with amounts written as they write them; `None` when it means what it
-    /// says.
-    pub fn hear(&self, raw: &str) -> Option<String> {
-        hear(&self.sounds, &self.writings, self.lexical.statistics(), &self.analyzer, raw)
+    /// wrong word but the right sound read in the words of the phrasings, with
+    /// words of other regions and English ones read in standard ones, and with
+    /// amounts written as the phrasings write them; `None` when it means what
+    /// it says.
+    pub fn hear(&self, raw: &str) -> Option<Heard> {
+        let statistics = self.lexical.statistics();
+        hear(&self.sounds, &self.writings, statistics, &self.phrasings, &self.analyzer, raw)
     }
 
-    /// Analyses a customer's message.
+    /// Analyses a customer's message: as it is most likely meant, then as it
+    /// may be meant as well.
     ///
     /// # Errors
     /// Like [`Analyzer::query`].
-    pub fn query(&self, raw: &str) -> Result<Query> {
+    pub fn queries(&self, raw: &str) -> Result<(Query, Vec<Query>)> {
         let typed = self.analyzer.query(raw)?;
-        Ok(match self.hear(raw) {
-            Some(heard) => self.analyzer.heard(typed, &heard),
-            None => typed,
-        })
+        let Some(Heard { text, others }) = self.hear(raw) else { return Ok((typed, Vec::new())) };
+        let others = others.iter().map(|other| self.analyzer.heard(typed.clone(), other)).collect();
+        Ok((self.analyzer.heard(typed, &text), others))
     }
 
     /// The matcher for whole questions and rules.
@@ -418,23 +420,32 @@ fn hear(
     sounds: &Sounds,
     writings: &Writings,
     statistics: &Statistics,
+    phrasings: &[Phrasing],
     analyzer: &Analyzer,
     raw: &str,
-) -> Option<String> {
+) -> Option<Heard> {
     let count = |text: &str| statistics.count(text);
-    let usage = Usage { phrasings: statistics.phrasings(), count: &count };
+    let stands = |text: &str| {
+        let mut there = phrasings.iter().filter(|phrasing| phrasing.entry != GONE);
+        there.any(|phrasing| phrasing.normalized.core.contains(text))
+    };
+    let usage = Usage { phrasings: statistics.phrasings(), count: &count, stands: &stands };
     let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
     let heard = sounds.hear(raw, usage, &is_word, |text| analyzer.doubtful(text));
-    writings.adopt(heard.as_deref().unwrap_or(raw)).or(heard)
+    let adopted = writings.adopt(heard.as_ref().map_or(raw, |heard| &heard.text));
+    match (heard, adopted) {
+        (heard, None) => heard,
+        (heard, Some(text)) => Some(Heard { text, others: heard.map_or_else(Vec::new, |it| it.others) }),
+    }
 }
 
 /// What a customer of a knowledge base that is not published means, as
 /// [`Release::hear`] will say.
-pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<String> {
+pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<Heard> {
     let entries: Vec<Entry> = base.enabled().cloned().collect();
     let phrasings = phrasings(&entries, analyzer);
     let sounds = sounds(&entries, &phrasings, base.lexicon());
-    hear(&sounds, &writings(&phrasings), &Statistics::new(&phrasings), analyzer, raw)
+    hear(&sounds, &writings(&phrasings), &Statistics::new(&phrasings), &phrasings, analyzer, raw)
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::lexicon::WordSource;
-use super::{Analyzer, StepTrace};
+use super::{Analyzer, Heard, StepTrace};
 use crate::error::Result;
 
 /// A sentence taken apart.
@@ -52,13 +52,13 @@ impl Anatomy {
     ///
     /// # Errors
     /// When it is blank or too long.
-    pub fn of(analyzer: &Analyzer, text: &str, heard: Option<String>) -> Result<Self> {
+    pub fn of(analyzer: &Analyzer, text: &str, heard: Option<Heard>) -> Result<Self> {
         let mut query = analyzer.query(text)?;
         let lexicon = analyzer.lexicon();
         let mut before = text.to_owned();
         let mut steps = analyzer.trace(text);
         steps.retain(|step| std::mem::replace(&mut before, step.text.clone()) != step.text);
-        if let Some(text) = heard {
+        if let Some(Heard { text, .. }) = heard {
             query = analyzer.heard(query, &text);
             steps.push(StepTrace::heard(text));
         }

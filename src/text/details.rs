@@ -17,7 +17,7 @@ use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
 use super::lexicon::{Lexicon, items};
 use super::number::{self, Amount, Bound};
-use super::{Query, Token, spelling};
+use super::{Query, Token, spelling, states};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
 
@@ -212,12 +212,16 @@ pub fn differ<'a>(
     if short(core) && best.iter().any(|best| short(best) && apart(best)) {
         return true;
     }
+    let all: Vec<&str> = all.collect();
+    if short(core) && states::apart(core, all.iter().copied().filter(|phrasing| short(phrasing))) {
+        return true;
+    }
     let details = |core: &str| Details::of(core, lexicon.contrasts());
     let asked = details(core);
     if asked.is_empty() {
         return false;
     }
-    let all: Vec<Details> = all.map(details).collect();
+    let all: Vec<Details> = all.into_iter().map(details).collect();
     best.iter().any(|best| asked.differ(&details(best), &all))
 }
 
@@ -260,6 +264,8 @@ fn replaced(core: &str, phrasing: &str) -> bool {
         if here.is_empty() || there.is_empty() {
             return NEGATIONS.contains(&here.as_str()) || NEGATIONS.contains(&there.as_str());
         }
+        // "怎么设置" in the place of "忘记" is 设置 in its place.
+        let (here, there) = (without_asking(&here), without_asking(&there));
         if here.chars().count().max(there.chars().count()) > PIECE {
             return false;
         }
@@ -275,6 +281,12 @@ fn replaced(core: &str, phrasing: &str) -> bool {
             }
         })
     })
+}
+
+/// A piece without the words that only make a question of it.
+fn without_asking(piece: &str) -> String {
+    const ASKING: [&str; 9] = ["怎么", "怎样", "如何", "可以", "我想", "我要", "请问", "吗", "了"];
+    ASKING.iter().fold(piece.to_owned(), |piece, word| piece.replace(word, ""))
 }
 
 /// What two texts do not share, where they are laid side by side along their

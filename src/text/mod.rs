@@ -14,6 +14,8 @@ mod protect;
 mod segment;
 mod signs;
 mod sound;
+mod standard;
+mod states;
 
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
@@ -21,7 +23,7 @@ pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, written};
 pub use number::Writings;
 pub use segment::{Analyzer, Query, Term, Token, grams};
-pub use sound::{Sounds, Usage};
+pub use sound::{Heard, Sounds, Usage};
 
 /// The longest question that is looked at, in characters. Longer ones are
 /// refused: a chat message is never that long, and cutting one silently would

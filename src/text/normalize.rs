@@ -129,6 +129,11 @@ impl StepTrace {
     pub fn heard(text: String) -> Self {
         Self { step: "heard", lossy: true, text }
     }
+
+    /// What may have been meant as well.
+    pub fn heard_too(text: String) -> Self {
+        Self { step: "heard_too", lossy: true, text }
+    }
 }
 
 /// A text in both its normal forms.
@@ -287,6 +292,14 @@ pub(super) fn simplify(text: &str) -> String {
         return text.to_owned();
     }
     CONVERTER.as_ref().map_or_else(|| text.to_owned(), |converter| converter.convert(text))
+}
+
+/// A letter of full width as one of half width.
+pub(super) fn narrow(c: char) -> char {
+    match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        _ => c,
+    }
 }
 
 /// Whether a character is written without spaces around it.

@@ -21,11 +21,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use pinyin::ToPinyinMulti;
+use pinyin::{ToPinyin, ToPinyinMulti};
 
 use super::lexicon::items;
-use super::normalize::{is_han, simplify};
+use super::normalize::{is_han, narrow, simplify};
 use super::segment::grams;
+use super::standard;
 
 const LATIN: &str = include_str!("data/latin.txt");
 
@@ -35,7 +36,8 @@ static EVERYDAY: LazyLock<HashSet<&'static str>> =
 
 /// Characters of which two readings are usual; of all others the first one in
 /// the data is meant, and the rest are those of names and of old texts.
-const TWO_READINGS: &str = "了还长行重都地着率便调乐觉降谁单传血称模弄露折没会系差";
+const TWO_READINGS: &str =
+    "了还长行重都地着率便调乐觉降谁单传血称模弄露折没会系差参藏厦车弹角钥宿削落给卡校色拓番曾石";
 /// Characters that ask and join: no word that is worth first letters has them.
 const FUNCTION: &str = "几么怎吗呢吧啊了的地得有没不是能可以在到和与就都也还要会多少什哪谁这那我你他她它";
 /// The longest syllable (“zhuang”), in letters.
@@ -59,6 +61,21 @@ const SURE_WORD: f64 = 0.6;
 const LONGEST: usize = 200;
 /// Letters in a row that may be pinyin.
 const RUN: usize = 40;
+/// Letters of a sentence that may be.
+const SENTENCE: usize = 80;
+/// Of the letters of a message without a Chinese character so many are read,
+/// or it is of another language.
+const READ: f64 = 0.7;
+/// The log-probability of a syllable that no character of the knowledge base has.
+const UNREAD: f64 = -25.0;
+/// How many other readings of first letters are looked at.
+const OTHERS: usize = 2;
+/// Every syllable of the language, as it is typed.
+static SYLLABLES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let han = ('\u{4E00}'..='\u{9FA5}').filter_map(|c| c.to_pinyin());
+    let typed = han.map(|reading| reading.plain().replace('ü', "v"));
+    typed.filter(|typed| typed.is_ascii() && (typed.len() > 1 || "aeo".contains(typed.as_str()))).collect()
+});
 /// Characters of a usual phrasing.
 const LENGTH: f64 = 10.0;
 /// Paths that are kept at every letter.
@@ -83,6 +100,18 @@ pub struct Usage<'a> {
     /// In how many of them a character, a pair of neighbours or a Latin word
     /// stands.
     pub count: &'a dyn Fn(&str) -> u32,
+    /// Whether some characters stand together in one of them. It may take a
+    /// look at all.
+    pub stands: &'a dyn Fn(&str) -> bool,
+}
+
+/// What was heard in a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// What it means.
+    pub text: String,
+    /// What it may mean as well: first letters fit several words.
+    pub others: Vec<String>,
 }
 
 impl Usage<'_> {
@@ -96,12 +125,14 @@ impl Usage<'_> {
 }
 
 /// The best way so far to read letters up to a place.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Path {
     score: f64,
     text: String,
     /// How many of its pairs of neighbours the knowledge base has.
     seen: usize,
+    /// How many of its syllables stay as they were typed.
+    unread: usize,
 }
 
 impl Sounds {
@@ -138,59 +169,122 @@ impl Sounds {
         usage: Usage<'_>,
         is_word: &dyn Fn(&str) -> bool,
         doubtful: impl FnOnce(&str) -> Vec<bool>,
-    ) -> Option<String> {
+    ) -> Option<Heard> {
         if raw.chars().count() > LONGEST {
             return None;
         }
+        let uses = |word: &str| {
+            if word.is_ascii() {
+                return word.split(' ').all(|word| (usage.count)(word) > 0);
+            }
+            grams(word).iter().all(|gram| (usage.count)(gram) > 0)
+        };
+        let said = standard::read(raw, &uses);
         let count = |text: &str| (usage.count)(text) + self.taught.get(text).copied().unwrap_or(0);
         let usage = Usage { count: &count, ..usage };
-        let restored = self.restore(raw, usage, is_word);
-        let text = restored.as_deref().unwrap_or(raw);
-        self.correct(text, usage, doubtful).or(restored)
+        let restored = self.restore(said.as_deref().unwrap_or(raw), usage, is_word);
+        let heard = restored.or_else(|| said.map(|text| Heard { text, others: Vec::new() }));
+        let text = heard.as_ref().map_or(raw, |heard| &heard.text);
+        let corrected = self.correct(text, usage, doubtful);
+        match (heard, corrected) {
+            (heard, None) => heard,
+            (heard, Some(text)) => Some(Heard { text, others: heard.map_or_else(Vec::new, |it| it.others) }),
+        }
     }
 
     /// The text with its pinyin read as Chinese; `None` when there is none.
-    fn restore(&self, raw: &str, usage: Usage<'_>, is_word: &dyn Fn(&str) -> bool) -> Option<String> {
-        if !raw.chars().any(|c| narrow(c).is_ascii_lowercase()) {
+    fn restore(&self, raw: &str, usage: Usage<'_>, is_word: &dyn Fn(&str) -> bool) -> Option<Heard> {
+        if !raw.chars().any(|c| narrow(c).is_ascii_alphabetic()) {
             return None;
         }
         let text = simplify(&raw.chars().map(narrow).collect::<String>());
         let has_chinese = text.chars().any(is_han);
-        let (mut out, mut restored, mut at) = (String::new(), false, 0);
-        for (start, end) in runs(&text) {
+        // What is read and what may be read instead, by its place in `out`.
+        let (mut out, mut instead) = (String::new(), Vec::new());
+        let (mut at, mut read, mut unread) = (0, 0, 0);
+        let runs = runs(&text);
+        let mut next = 0;
+        while let Some(&(start, mut end)) = runs.get(next) {
             out.push_str(&text[at..start]);
-            at = end;
-            let run = &text[start..end];
-            let lower = run.to_ascii_lowercase();
             let before = out.trim_end().chars().next_back().filter(|&c| is_han(c));
-            let after = text[end..].trim_start().chars().next().filter(|&c| is_han(c));
-            // A capital letter begins a sentence, or a name.
-            let is_name = run.chars().skip(usize::from(start == 0)).any(|c| c.is_ascii_uppercase());
-            let touches =
-                |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || "@._-/&;:{}()<>=\"'\\".contains(c));
-            let is_code = touches(text[..start].chars().next_back()) || touches(text[end..].chars().next());
-            let keeps = !(2..=RUN).contains(&run.len()) || is_name || is_code || is_word(&lower);
-            let heard = if keeps {
-                None
-            } else if EVERYDAY.contains(lower.as_str()) {
-                // “怎么ban” is pinyin; “how can i” and “emo了” are not.
-                let beside = before.is_some() || after.is_some();
-                let heard = self.syllables(&lower, before, after, usage);
-                heard.filter(|heard| beside && heard.chars().nth(1).is_none())
+            let after = |end: usize| text[end..].trim_start().chars().next().filter(|&c| is_han(c));
+            let sentence = sentence(&text, &runs[next..], is_word);
+            let of_sentence = (sentence > 1).then(|| {
+                let words: Vec<String> = runs[next..next + sentence]
+                    .iter()
+                    .map(|&(a, b)| text[a..b].to_ascii_lowercase())
+                    .collect();
+                let end = runs[next + sentence - 1].1;
+                self.syllables(&words, before, after(end), usage).map(|heard| (heard, end))
+            });
+            next += 1;
+            let heard = if let Some((heard, last)) = of_sentence.flatten() {
+                (next, end) = (next + sentence - 1, last);
+                vec![heard]
             } else {
-                let heard = self.syllables(&lower, before, after, usage);
-                let heard = heard.or_else(|| self.letters(&lower, before, after, usage, is_word));
-                if heard.is_none() && !has_chinese {
-                    // Another language.
-                    return None;
-                }
-                heard
+                self.word(&text, (start, end), [before, after(end)], usage, is_word)
             };
-            restored |= heard.is_some();
-            out.push_str(heard.as_deref().unwrap_or(run));
+            let letters = end - start;
+            match heard.first() {
+                Some(_) => read += letters,
+                // What is meant as it is counts for neither language.
+                None if is_word(&text[start..end].to_ascii_lowercase()) => {}
+                None => unread += letters,
+            }
+            let place = out.len();
+            out.push_str(heard.first().map_or(&text[start..end], String::as_str));
+            instead.extend(heard.into_iter().skip(1).map(|other| (place..out.len(), other)));
+            at = end;
         }
         out.push_str(&text[at..]);
-        restored.then_some(out)
+        if read == 0 || !has_chinese && (read as f64) < READ * (read + unread) as f64 {
+            return None;
+        }
+        let other = |(place, word): (std::ops::Range<usize>, String)| {
+            let mut other = out.clone();
+            other.replace_range(place, &word);
+            other
+        };
+        let others = instead.into_iter().take(OTHERS).map(other).collect();
+        Some(Heard { text: out, others })
+    }
+
+    /// What one run of letters means, the likeliest first; nothing when it is
+    /// meant as it is, or cannot be read. `beside` are the Chinese characters
+    /// before and behind it.
+    fn word(
+        &self,
+        text: &str,
+        (start, end): (usize, usize),
+        beside: [Option<char>; 2],
+        usage: Usage<'_>,
+        is_word: &dyn Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let run = &text[start..end];
+        let lower = run.to_ascii_lowercase();
+        let [before, after] = beside;
+        let is_first = text[..start].trim().is_empty();
+        if !(2..=RUN).contains(&run.len()) || is_word(&lower) || is_code(text, (start, end)) || is_name(run) {
+            return Vec::new();
+        }
+        let syllables = || self.syllables(std::slice::from_ref(&lower), before, after, usage);
+        if EVERYDAY.contains(lower.as_str()) {
+            // “怎么ban” is pinyin; “how can i” and “emo了” are not.
+            let plain = run == lower && (before.is_some() || after.is_some());
+            let one = |heard: &String| heard.chars().nth(1).is_none();
+            return plain.then(syllables).flatten().filter(one).into_iter().collect();
+        }
+        if let Some(heard) = syllables() {
+            return vec![heard];
+        }
+        // A capital letter begins a sentence, or a name, and so do two of them.
+        let capitals = run.chars().filter(char::is_ascii_uppercase).count();
+        let may_be_name = match capitals {
+            0 => false,
+            1 => !is_first,
+            _ => capitals < run.len() || run.len() == 2,
+        };
+        if may_be_name { Vec::new() } else { self.letters(&lower, before, after, usage, is_word) }
     }
 
     /// The text with characters of the same sound put right; `None` when there
@@ -234,25 +328,42 @@ impl Sounds {
         corrected.then(|| chars.into_iter().collect())
     }
 
-    /// Reads letters as whole syllables.
+    /// Reads words of letters as whole syllables.
     fn syllables(
         &self,
-        run: &str,
+        words: &[String],
         before: Option<char>,
         after: Option<char>,
         usage: Usage<'_>,
     ) -> Option<String> {
-        let edges = |at: usize, _: Option<char>| {
-            let ends = (at + 1..=run.len().min(at + SYLLABLE)).rev();
-            ends.filter_map(|end| self.syllables.get(&run[at..end]).map(|chars| (end, chars.clone())))
-                .collect()
+        let letters = words.concat();
+        let mut ends = Vec::with_capacity(letters.len());
+        for word in words {
+            ends.extend(std::iter::repeat_n(ends.len() + word.len(), word.len()));
+        }
+        let is_sentence = words.len() > 1;
+        let edges = |at: usize| {
+            let last = ends[at].min(at + SYLLABLE);
+            let ends = (at + 1..=last).rev();
+            let known =
+                |end: usize| self.syllables.get(&letters[at..end]).map(|chars| (end, chars.as_slice()));
+            // One syllable that is not heard must not lose the sentence.
+            let unread = |end: usize| {
+                let is_one = is_sentence && SYLLABLES.contains(&letters[at..end]);
+                is_one.then_some((end, [].as_slice()))
+            };
+            ends.filter_map(|end| known(end).or_else(|| unread(end))).collect()
         };
-        let path = self.decode(run.len(), before, after, usage, &edges)?;
+        let path = self.decode(&letters, before, after, usage, &edges)?;
         // Characters that never stand beside each other here are no words of it.
-        (path.seen > 0).then_some(path.text)
+        let heard = path.text.chars().filter(|&c| is_han(c)).count();
+        let enough = !is_sentence || 3 * path.seen >= heard && 2 * path.unread <= heard;
+        (path.seen > 0 && enough).then_some(path.text)
     }
 
-    /// Reads letters as the first ones of the syllables of a word.
+    /// Reads letters as the first ones of the syllables of a word, the
+    /// likeliest first. Words that stand together in the knowledge base go
+    /// before those that only might.
     fn letters(
         &self,
         run: &str,
@@ -260,9 +371,9 @@ impl Sounds {
         after: Option<char>,
         usage: Usage<'_>,
         is_word: &dyn Fn(&str) -> bool,
-    ) -> Option<String> {
+    ) -> Vec<String> {
         if !LETTERS.contains(&run.len()) {
-            return None;
+            return Vec::new();
         }
         let tight =
             |a: char, b: char, share: f64| usage.of_pair(a, b) >= PAIRS && cohesion(a, b, usage) >= share;
@@ -272,55 +383,94 @@ impl Sounds {
             }
             usage.of_pair(last, c) > 0 && is_word(&format!("{last}{c}")) || tight(last, c, SURE_WORD)
         };
-        let edges = |at: usize, last: Option<char>| {
-            let letter = run[at..].chars().next().unwrap_or_default();
+        let mut paths = vec![(0.0, String::new(), before)];
+        for (at, letter) in run.chars().enumerate() {
             let chars = self.initials.get(&letter).map(Vec::as_slice).unwrap_or_default();
-            let fits =
-                |&&c: &&char| !FUNCTION.contains(c) && (at == 0 || last.is_some_and(|last| follows(last, c)));
-            vec![(at + 1, chars.iter().filter(fits).copied().collect())]
+            // A live edit may have taken the last phrasing with a character away.
+            let used = |&&c: &&char| !FUNCTION.contains(c) && usage.of(c) > 0;
+            let mut longer = Vec::new();
+            for (score, text, last) in &paths {
+                let fits = |&&c: &&char| at == 0 || last.is_some_and(|last| follows(last, c));
+                longer.extend(
+                    chars
+                        .iter()
+                        .filter(used)
+                        .filter(fits)
+                        .map(|&c| (score + step(*last, c, usage).0, format!("{text}{c}"), Some(c))),
+                );
+            }
+            longer.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+            longer.truncate(BEAM);
+            paths = longer;
+        }
+        let is_term = |text: &str| {
+            let chars: Vec<char> = text.chars().collect();
+            let of_two = |pair: &[char]| is_word(&pair.iter().collect::<String>());
+            run.len() == 2
+                || is_word(text)
+                || chars.len() == 4 && chars.chunks(2).all(of_two)
+                || chars.windows(2).all(|pair| tight(pair[0], pair[1], WORD))
         };
-        let text = self.decode(run.len(), before, after, usage, &edges)?.text;
-        let chars: Vec<char> = text.chars().collect();
-        let of_two = |pair: &[char]| is_word(&pair.iter().collect::<String>());
-        let is_term = run.len() == 2
-            || is_word(&text)
-            || chars.len() == 4 && chars.chunks(2).all(of_two)
-            || chars.windows(2).all(|pair| tight(pair[0], pair[1], WORD));
-        is_term.then_some(text)
+        paths.retain(|(_, text, _)| is_term(text));
+        if let Some(after) = after {
+            for (score, _, last) in &mut paths {
+                *score += step(*last, after, usage).0;
+            }
+            paths.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        }
+        let mut words: Vec<String> = paths.into_iter().map(|(_, text, _)| text).collect();
+        let stand: Vec<String> = words.iter().filter(|word| (usage.stands)(word)).cloned().collect();
+        if !stand.is_empty() {
+            words = stand;
+        }
+        words.truncate(1 + OTHERS);
+        words
     }
 
-    /// The likeliest characters for some letters; `edges` says which ones may
-    /// follow at a place, and where each of them ends.
-    fn decode(
+    /// The likeliest characters for some letters; `edges` says which syllables
+    /// may follow at a place: where each ends, and its characters, none for one
+    /// that stays as it was typed.
+    fn decode<'a>(
         &self,
-        length: usize,
+        letters: &str,
         before: Option<char>,
         after: Option<char>,
         usage: Usage<'_>,
-        edges: &dyn Fn(usize, Option<char>) -> Vec<(usize, Vec<char>)>,
+        edges: &dyn Fn(usize) -> Vec<(usize, &'a [char])>,
     ) -> Option<Path> {
-        let mut paths: Vec<BTreeMap<Option<char>, Path>> = vec![BTreeMap::new(); length + 1];
-        paths[0].insert(before, Path { score: 0.0, text: String::new(), seen: 0 });
-        for at in 0..length {
+        let mut paths: Vec<BTreeMap<Option<char>, Path>> = vec![BTreeMap::new(); letters.len() + 1];
+        paths[0].insert(before, Path::default());
+        for at in 0..letters.len() {
             let mut here: Vec<(Option<char>, Path)> = std::mem::take(&mut paths[at]).into_iter().collect();
             here.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+            let edges = if here.is_empty() { Vec::new() } else { edges(at) };
             for (last, path) in here.into_iter().take(BEAM) {
-                for (end, chars) in edges(at, last) {
-                    // A live edit may have taken the last phrasing with a character away.
-                    for c in chars.into_iter().filter(|&c| usage.of(c) > 0) {
-                        let (score, seen) = step(last, c, usage);
+                for &(end, chars) in &edges {
+                    let mut reach = |c: Option<char>, score: f64, seen: bool| {
                         let score = path.score + score;
-                        let known = paths[end].get(&Some(c));
+                        let known = paths[end].get(&c);
                         if known.is_none_or(|known| score > known.score) {
-                            let text = format!("{}{c}", path.text);
-                            let next = Path { score, text, seen: path.seen + usize::from(seen) };
-                            paths[end].insert(Some(c), next);
+                            let text = match c {
+                                Some(c) => format!("{}{c}", path.text),
+                                None => format!("{} {} ", path.text, &letters[at..end]),
+                            };
+                            let unread = path.unread + usize::from(c.is_none());
+                            let next = Path { score, text, seen: path.seen + usize::from(seen), unread };
+                            paths[end].insert(c, next);
                         }
+                    };
+                    if chars.is_empty() {
+                        reach(None, UNREAD, false);
+                    }
+                    // A live edit may have taken the last phrasing with a character away.
+                    for &c in chars.iter().filter(|&&c| usage.of(c) > 0) {
+                        let (score, seen) = step(last, c, usage);
+                        reach(Some(c), score, seen);
                     }
                 }
             }
         }
-        let finished = std::mem::take(&mut paths[length]).into_iter().map(|(last, mut path)| {
+        let finished = std::mem::take(&mut paths[letters.len()]).into_iter().map(|(last, mut path)| {
             if let (Some(after), Some(_)) = (after, last) {
                 let (score, seen) = step(last, after, usage);
                 path.score += score;
@@ -330,6 +480,55 @@ impl Sounds {
         });
         finished.max_by(|a, b| a.score.total_cmp(&b.score))
     }
+}
+
+/// How many of some runs of letters are one sentence of pinyin: blanks between
+/// them, and nothing that is no syllable. “how can i” is none.
+fn sentence(text: &str, runs: &[(usize, usize)], is_word: &dyn Fn(&str) -> bool) -> usize {
+    let (mut count, mut letters, mut everyday) = (0, 0, true);
+    for (at, &(start, end)) in runs.iter().enumerate() {
+        let lower = text[start..end].to_ascii_lowercase();
+        let apart = at > 0 && !text[runs[at - 1].1..start].chars().all(|c| c == ' ');
+        letters += lower.len();
+        if apart
+            || letters > SENTENCE
+            || is_code(text, (start, end))
+            || is_name(&text[start..end])
+            || is_word(&lower)
+            || !is_spelled(&lower)
+        {
+            break;
+        }
+        everyday &= EVERYDAY.contains(lower.as_str());
+        count += 1;
+    }
+    if everyday { 0 } else { count }
+}
+
+/// Whether letters are nothing but syllables.
+fn is_spelled(letters: &str) -> bool {
+    let mut reached = vec![false; letters.len() + 1];
+    reached[0] = true;
+    for at in 0..letters.len() {
+        for end in (at + 1..=letters.len().min(at + SYLLABLE)).filter(|_| reached[at]).collect::<Vec<_>>() {
+            reached[end] |= SYLLABLES.contains(&letters[at..end]);
+        }
+    }
+    reached[letters.len()]
+}
+
+/// Whether letters are a part of a code, an address or a formula.
+fn is_code(text: &str, (start, end): (usize, usize)) -> bool {
+    let touches =
+        |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || "@._-/&;:{}()<>=\"'\\".contains(c));
+    touches(text[..start].chars().next_back()) || touches(text[end..].chars().next())
+}
+
+/// Whether letters are written as only names are: iPhone, eSIM. “TUIKUAN” is
+/// shouted, and “Tui Kuan” begins with capitals.
+fn is_name(run: &str) -> bool {
+    let rest = run.chars().skip(1).filter(char::is_ascii_uppercase).count();
+    rest > 0 && run.chars().any(|c| c.is_ascii_lowercase())
 }
 
 /// The log-probability of a character after another one, and whether the
@@ -358,14 +557,6 @@ fn readings(c: char) -> impl Iterator<Item = String> {
 fn add(chars: &mut Vec<char>, c: char) {
     if !chars.contains(&c) {
         chars.push(c);
-    }
-}
-
-/// A letter of full width as one of half width.
-fn narrow(c: char) -> char {
-    match c {
-        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
-        _ => c,
     }
 }
 
@@ -417,14 +608,23 @@ mod tests {
         let count = |text: &str| counts.get(text).copied().unwrap_or(0);
         let analyzer = crate::text::Analyzer::new(crate::text::Lexicon::shipped());
         let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
-        sounds.restore(text, Usage { phrasings: PHRASINGS.len(), count: &count }, &is_word)
+        let stands = |text: &str| PHRASINGS.iter().any(|phrasing| phrasing.contains(text));
+        let usage = Usage { phrasings: PHRASINGS.len(), count: &count, stands: &stands };
+        sounds.restore(text, usage, &is_word).map(|heard| heard.text)
     }
 
     #[test]
     fn pinyin_is_read_in_the_words_of_the_knowledge_base() {
         for (typed, meant) in [
-            ("zenme tuikuan", "怎么 退款"),
-            ("Zenme tuikuan", "怎么 退款"),
+            ("zenme tuikuan", "怎么退款"),
+            ("Zenme tuikuan", "怎么退款"),
+            ("zen me tui kuan", "怎么退款"),
+            ("ZEN ME TUI KUAN", "怎么退款"),
+            ("Zen Me Tui Kuan", "怎么退款"),
+            ("TUIKUAN DUOJIU", "退款多久"),
+            ("YHQ怎么领", "优惠券怎么领"),
+            ("qing wen tui kuan duo jiu", "qing  wen 退款多久"),
+            ("app zenme shengji", "app 怎么升级"),
             ("ｔｕｉｋｕａｎ多久到账", "退款多久到账"),
             ("yhq怎么ling", "优惠券怎么领"),
             ("yhq在哪ling啊", "优惠券在哪ling啊"),
@@ -444,7 +644,7 @@ mod tests {
         let analyzer = crate::text::Analyzer::new(crate::text::Lexicon::shipped());
         let (sounds, counts) = small();
         let count = |text: &str| counts.get(text).copied().unwrap_or(0);
-        let usage = Usage { phrasings: PHRASINGS.len(), count: &count };
+        let usage = Usage { phrasings: PHRASINGS.len(), count: &count, stands: &|_| false };
         for (typed, meant) in [
             ("怎么推款", Some("怎么退款")),
             ("优会券怎么领", Some("优惠券怎么领")),
@@ -464,6 +664,9 @@ mod tests {
         for text in [
             "怎么退款",
             "app打不开",
+            "women can fan long",
+            "man can die you know",
+            "iPhone怎么Fan",
             "how can i return it",
             "tuikuan please help me out",
             "ETC扣错钱了",

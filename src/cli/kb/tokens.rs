@@ -42,7 +42,7 @@ fn step_in_words(step: &str) -> &str {
         "emoji" => "去表情",
         "repeats" => "去重复字",
         "fillers" => "去客套话",
-        "heard" => "按读音还原",
+        "heard" => "按读音和词表还原",
         other => other,
     }
 }

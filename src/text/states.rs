@@ -1,0 +1,150 @@
+//! Which state of things does a text suppose, and which way is it to go?
+//!
+//! "还没发货能取消吗" and "发货了能取消吗" share all their words but for the small ones
+//! around the event, and "怎么取消亲情号" has nothing but its verb that "怎么办亲情号"
+//! lacks. Both are read here by the pattern, not by the word: an event of
+//! [`AWAITED`] or [`MISHAPS`] with what says whether it has happened, and an
+//! action that undoes ([`UNDOING`]) where the action is what is asked for.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Events that are waited for. Whether such a one is yet to come is told only
+/// where a text says so: "多久到账" and "还没到账" are one matter.
+const AWAITED: [&str; 34] = [
+    "发货", "发出", "寄出", "出库", "付款", "支付", "付钱", "到账", "到货", "签收", "收货", "拆封", "开封",
+    "拆开", "激活", "下单", "审核", "出票", "取票", "入住", "起飞", "登机", "发车", "取号", "就诊", "安装",
+    "绑定", "实名", "注册", "还清", "结清", "满月", "成年", "毕业",
+];
+
+/// Events that nobody wants. A text that has one without a word about it
+/// supposes that it has happened.
+const MISHAPS: [&str; 16] = [
+    "逾期", "过期", "到期", "清零", "欠费", "停机", "限速", "冻结", "超时", "破损", "损坏", "丢失", "失效",
+    "断网", "扣费", "受潮",
+];
+
+/// An event that is yet to come, or has been spared.
+const NOT: &str = "(?:还没有|没有|没|未|不)(?:被|能|有)?";
+
+/// Actions that take back what another one has made.
+const UNDOING: &str = "关闭|关掉|关了|关|停用|停掉|停了|取消|解除|解绑|注销|销户|销号|销|退订|撤销|撤回|卸载|删除|\
+    删掉|删|移除|退出|退掉|退|拆|不用|不想|不要|不让|不需要|别";
+
+/// What makes an action the one that is asked for.
+const ASKING: &str = "怎么|如何|怎样|怎么样|我想|我要|想要|能不能|可不可以|可以|能|帮我|给我|在哪|哪里";
+
+#[expect(clippy::expect_used, reason = "a pattern of our own")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern of our own")
+}
+
+/// "已经发货", "发货了", "发货后": group 1 is the event. "发货了吗" asks and supposes nothing.
+static HAPPENED: LazyLock<Regex> = LazyLock::new(|| {
+    let events = AWAITED.join("|");
+    pattern(&format!(
+        "(?:已经?|刚刚?)(?:被|给)?({events})|({events})(?:成功|完|好)*(?:了(?:$|[^吗没么嘛])|之?后|以后|过)"
+    ))
+});
+
+/// "还没发货", "发货前".
+static AHEAD: LazyLock<Regex> = LazyLock::new(|| {
+    let events = AWAITED.join("|");
+    pattern(&format!("{NOT}({events})|({events})(?:之?前|以前)"))
+});
+
+/// Any mishap, with what denies it as group 1.
+static MISHAP: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!("({NOT})?({})(?:之?前|以前)?", MISHAPS.join("|"))));
+
+/// An action that undoes, where it is what is asked for: "怎么取消亲情号", "副卡怎么注销",
+/// "取消国际漫游". In "订单取消后多久退款" it is a circumstance.
+static ASKED_TO_UNDO: LazyLock<Regex> = LazyLock::new(|| {
+    const STRONG: &str = "关闭|关掉|停用|取消|解除|解绑|注销|销户|退订|撤销|撤回|卸载|删除|删掉|移除";
+    pattern(&format!("(?:(?:{ASKING})(?:把.{{1,8}})?(?:申请)?(?:{STRONG})|^(?:{STRONG}))(?:$|[^了后的过])"))
+});
+
+/// Anything that undoes, however said.
+static UNDOES: LazyLock<Regex> = LazyLock::new(|| pattern(UNDOING));
+
+/// What a text supposes of events: `true` where one has happened.
+fn suppositions(core: &str) -> Vec<(&str, bool)> {
+    let mut found: Vec<(&str, bool)> = Vec::new();
+    let ahead: Vec<(usize, &str)> = AHEAD.captures_iter(core).filter_map(|c| event(&c)).collect();
+    let happened = HAPPENED.captures_iter(core).filter_map(|c| event(&c));
+    // "还没发货了" is not "发货了".
+    found.extend(happened.filter(|it| !ahead.contains(it)).map(|(_, event)| (event, true)));
+    found.extend(ahead.iter().map(|&(_, event)| (event, false)));
+    found
+}
+
+fn event<'a>(captures: &regex::Captures<'a>) -> Option<(usize, &'a str)> {
+    captures.get(1).or_else(|| captures.get(2)).map(|found| (found.start(), found.as_str()))
+}
+
+/// Mishaps that a text has, `true` where it does not deny them.
+fn mishaps(core: &str) -> Vec<(&str, bool)> {
+    let found = MISHAP.captures_iter(core).filter(|c| !c[0].ends_with('前'));
+    found.filter_map(|c| c.get(2).map(|event| (event.as_str(), c.get(1).is_none()))).collect()
+}
+
+/// Whether a question supposes another state than the phrasings of an entry
+/// do, or asks to undo what they ask to do. Texts are given by their cores.
+pub(super) fn apart<'a>(question: &str, phrasings: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let opposed = |asked: Vec<(&str, bool)>, read: fn(&str) -> Vec<(&str, bool)>| {
+        let known = || phrasings.clone().flat_map(read);
+        asked.iter().any(|&(event, happened)| {
+            known().any(|it| it == (event, !happened)) && known().all(|it| it != (event, happened))
+        })
+    };
+    opposed(suppositions(question), suppositions)
+        || opposed(mishaps(question), mishaps)
+        || ASKED_TO_UNDO.is_match(question) && phrasings.clone().all(|phrasing| !UNDOES.is_match(phrasing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differ(question: &str, phrasings: &[&str]) -> bool {
+        apart(question, phrasings.iter().copied())
+    }
+
+    #[test]
+    fn before_and_after_an_event() {
+        for question in ["发货了能取消吗", "已经发货了能取消吗", "发货后能取消吗", "已发货怎么取消"]
+        {
+            assert!(differ(question, &["怎么取消订单", "还没发货能取消吗"]), "{question}");
+        }
+        for question in ["没发货能取消吗", "发货前能取消吗", "未发货的订单怎么取消"] {
+            assert!(!differ(question, &["怎么取消订单", "还没发货能取消吗"]), "{question}");
+            assert!(differ(question, &["发货后怎么取消"]), "{question}");
+        }
+        assert!(!differ("怎么还没发货", &["多久发货"]), "one matter");
+        assert!(!differ("发货了吗", &["怎么还没发货"]), "a question supposes nothing");
+        assert!(!differ("退款没到账", &["退款多久到账"]));
+        assert!(!differ("付款了还没发货", &["怎么还没发货"]), "another event");
+    }
+
+    #[test]
+    fn mishaps_that_did_not_happen() {
+        assert!(differ("信用卡没逾期会上征信吗", &["信用卡逾期有什么后果"]));
+        assert!(differ("积分没清零怎么办", &["积分什么时候清零"]));
+        assert!(!differ("合约没到期能换套餐吗", &["合约没到期能换吗", "合约到期怎么换"]));
+        assert!(!differ("优惠券没过期为什么用不了", &["优惠券为什么用不了"]));
+        assert!(!differ("券过期了怎么办", &["优惠券过期能补吗"]));
+        assert!(!differ("过期前怎么提醒", &["什么时候过期"]), "no denial");
+    }
+
+    #[test]
+    fn what_is_to_be_undone() {
+        assert!(differ("怎么取消亲情号", &["怎么办亲情号", "加一个亲情号码"]));
+        assert!(differ("副卡怎么注销", &["副卡怎么办", "副卡能办几张"]));
+        assert!(differ("怎么关闭骚扰电话拦截", &["怎么屏蔽骚扰电话", "防骚扰怎么开"]));
+        assert!(!differ("怎么取消自动续费", &["自动续费怎么关"]), "said in another way");
+        assert!(!differ("怎么取消短信提醒", &["不想要余额变动短信了"]));
+        assert!(!differ("订单取消后多久退款", &["退款多久到账"]), "a circumstance");
+        assert!(!differ("取消了的订单在哪看", &["订单在哪看"]));
+    }
+}
