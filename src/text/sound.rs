@@ -358,7 +358,7 @@ impl Sounds {
         // Characters that never stand beside each other here are no words of it.
         let heard = path.text.chars().filter(|&c| is_han(c)).count();
         let enough = !is_sentence || 3 * path.seen >= heard && 2 * path.unread <= heard;
-        (path.seen > 0 && enough).then_some(path.text)
+        (path.seen > 0 && enough).then(|| path.text.trim().to_owned())
     }
 
     /// Reads letters as the first ones of the syllables of a word, the

@@ -68,6 +68,13 @@ static ASKED_TO_UNDO: LazyLock<Regex> = LazyLock::new(|| {
 /// Anything that undoes, however said.
 static UNDOES: LazyLock<Regex> = LazyLock::new(|| pattern(UNDOING));
 
+/// What brings back what has been undone, where it is what is asked for.
+static ASKED_TO_RESTORE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!("(?:{ASKING})(?:把.{{1,8}})?(?:恢复|反悔|救回)|^(?:恢复|反悔|救回)")));
+
+/// Anything that brings back.
+static RESTORES: LazyLock<Regex> = LazyLock::new(|| pattern("恢复|反悔|找回|撤回|重新|重置|复机|开机|解|救"));
+
 /// What a text supposes of events: `true` where one has happened.
 fn suppositions(core: &str) -> Vec<(&str, bool)> {
     let mut found: Vec<(&str, bool)> = Vec::new();
@@ -90,7 +97,7 @@ fn mishaps(core: &str) -> Vec<(&str, bool)> {
 }
 
 /// Whether a question supposes another state than the phrasings of an entry
-/// do, or asks to undo what they ask to do. Texts are given by their cores.
+/// do, or asks to undo what they ask to do, or the other way round. Texts are given by their cores.
 pub(super) fn apart<'a>(question: &str, phrasings: impl Iterator<Item = &'a str> + Clone) -> bool {
     let opposed = |asked: Vec<(&str, bool)>, read: fn(&str) -> Vec<(&str, bool)>| {
         let known = || phrasings.clone().flat_map(read);
@@ -101,6 +108,8 @@ pub(super) fn apart<'a>(question: &str, phrasings: impl Iterator<Item = &'a str>
     opposed(suppositions(question), suppositions)
         || opposed(mishaps(question), mishaps)
         || ASKED_TO_UNDO.is_match(question) && phrasings.clone().all(|phrasing| !UNDOES.is_match(phrasing))
+        || ASKED_TO_RESTORE.is_match(question)
+            && phrasings.clone().all(|phrasing| !RESTORES.is_match(phrasing))
 }
 
 #[cfg(test)]
@@ -144,6 +153,8 @@ mod tests {
         assert!(differ("怎么关闭骚扰电话拦截", &["怎么屏蔽骚扰电话", "防骚扰怎么开"]));
         assert!(!differ("怎么取消自动续费", &["自动续费怎么关"]), "said in another way");
         assert!(!differ("怎么取消短信提醒", &["不想要余额变动短信了"]));
+        assert!(differ("怎么恢复注销的账号", &["怎么注销账号", "怎么注销会员"]));
+        assert!(!differ("停机了怎么恢复", &["欠费停机怎么开机"]));
         assert!(!differ("订单取消后多久退款", &["退款多久到账"]), "a circumstance");
         assert!(!differ("取消了的订单在哪看", &["订单在哪看"]));
     }
