@@ -136,7 +136,9 @@ fn pieces<'a>(text: &'a str, lower: &str, uses: &dyn Fn(&str) -> bool) -> Vec<Pi
             let typed = &rest[..end];
             let key = if word > 0 { &without_articles(typed) } else { typed };
             let reading = READINGS.of.get(key)?;
-            (!uses(key) && !(word > 0 && code(at + end))).then_some((end, reading))
+            // What stands for itself keeps its characters from being read.
+            let read = reading.standard == key || !uses(key);
+            (read && !(word > 0 && code(at + end))).then_some((end, reading))
         });
         let end = match known {
             Some((end, reading)) => {
@@ -254,6 +256,7 @@ mod tests {
             "app怎么用",
             "Apple Pay怎么用",
             "喇叭壞了",
+            "可以快點退款嗎",
             "订单号order-123",
             "reordered什么意思",
             "",
