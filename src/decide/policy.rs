@@ -107,7 +107,7 @@ pub const MOST_OFFERED: usize = LISTED;
 
 /// A reading of a message competes with the surest one from this share of its
 /// confidence on.
-const RIVAL: f64 = 0.4;
+const RIVAL: f64 = 0.65;
 
 /// Whether another reading of a message, with what would be done by it alone,
 /// leaves open which one is meant.
