@@ -277,3 +277,90 @@ fn nothing_acknowledged_is_lost_to_two_hundred_kills() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// Runs a command and kills it at a part of the time that it takes, unless it
+/// has ended by then; says whether it ended well.
+#[cfg(unix)]
+fn killed(desk: &Desk, args: &[&str], moment: Duration) -> bool {
+    let start = Instant::now();
+    let mut child = desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    while start.elapsed() < moment && child.try_wait().expect("known").is_none() {
+        std::thread::yield_now();
+    }
+    let _ = child.kill();
+    child.wait().expect("ends").success()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_restoration_or_deletion_leaves_nothing_half_made() {
+    let desk = Desk::new();
+    let many = |version: u32| -> String {
+        let line = |at: u32| {
+            let question = format!("第{at}号规定是什么");
+            json!({"id": format!("e{at}"), "question": question, "answer": format!("第{version}版规定{at}。")})
+                .to_string()
+                + "\n"
+        };
+        (0..300).map(line).collect()
+    };
+    let (one, two) = (desk.file("1.jsonl", &many(1)), desk.file("2.jsonl", &many(2)));
+    let kb = ["--kb", "demo"];
+    let run = |args: &[&str]| desk.sound(&[args, &kb].concat());
+    let timed = |args: &[&str]| {
+        let start = Instant::now();
+        run(args);
+        start.elapsed()
+    };
+    let setting_up = || {
+        run(&["kb", "import", &one]);
+        run(&["kb", "publish"]);
+    };
+    setting_up();
+    let versions = || -> Vec<String> {
+        let draft = desk.store().shelf("demo").expect("there").draft().expect("readable");
+        assert_eq!(draft.entries().len(), 300);
+        draft.entries().iter().map(|entry| entry.answer.chars().take(3).collect()).collect()
+    };
+    const KILLS: u32 = 12;
+    let mut ended = [0, 0];
+    run(&["kb", "import", &two]);
+    let whole = timed(&["kb", "restore", "--release", "1"]);
+    for part in 1..=KILLS {
+        run(&["kb", "import", &two]);
+        let args = ["kb", "restore", "--release", "1", "--kb", "demo"];
+        let done = killed(&desk, &args, whole * part / (KILLS - 1));
+        let seen = versions();
+        let all = |version: &str| seen.iter().all(|one| one == version);
+        assert!(all("第1版") || all("第2版") && !done, "half restored");
+        ended[0] += u32::from(done);
+    }
+    let whole = timed(&["kb", "delete", "--yes"]);
+    for part in 1..=KILLS {
+        // What was left half removed must not show in what comes now.
+        setting_up();
+        let shelf = desk.store().shelf("demo").expect("there");
+        let numbers = shelf.versions().expect("readable");
+        assert_eq!(numbers.last(), shelf.current().expect("readable").as_ref());
+        let done = killed(&desk, &["kb", "delete", "--yes", "--kb", "demo"], whole * part / (KILLS - 1));
+        match desk.store().names().expect("readable").as_slice() {
+            [] => {
+                assert!(!desk.data().join("kbs/demo").exists(), "its releases are still there");
+                ended[1] += 1;
+            }
+            _ => {
+                assert!(!done, "acknowledged and not gone");
+                let answer = stdout_of(&desk, &["ask", "第7号规定是什么", "--kb", "demo"]);
+                assert!(answer.contains("第1版规定7"), "{answer}");
+            }
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(desk.data().join("kbs")).expect("there").flatten().collect();
+    assert!(left.iter().all(|item| item.file_name() == "demo"), "{left:?}");
+    assert!(ended.iter().all(|count| (1..KILLS).contains(count)), "{ended:?} of {KILLS} ended well");
+}
+
+#[cfg(unix)]
+fn stdout_of(desk: &Desk, args: &[&str]) -> String {
+    String::from_utf8_lossy(&desk.run(args).stdout).into_owned()
+}

@@ -5,7 +5,10 @@ use std::process::{Command, Output};
 
 /// The `zhida` binary that cargo built for this test run.
 pub fn zhida() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_zhida"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zhida"));
+    // Whatever the locale of the machine is.
+    command.env("ZHIDA_LANG", "en");
+    command
 }
 
 /// Runs a command and gives back what it printed.

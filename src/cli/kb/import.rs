@@ -220,7 +220,7 @@ impl Import<'_> {
         } else {
             changes::print(diff, PRINTED);
         }
-        if !rejects.is_empty() {
+        if !rejects.problems.is_empty() {
             language::go_on_in_chinese();
             if !self.args.json {
                 rejects.problems.iter().for_each(|problem| eprintln!("{problem}"));
@@ -276,7 +276,7 @@ impl Import<'_> {
                 "另有 {good} 个条目没有问题：加上 --good-rows 先导入它们，有问题的行会写到 {}，改好后再导入",
                 beside(&self.args.file).display()
             ),
-            None => eprintln!("这些问题里有关系到整个文件的，不能只导入没有问题的行"),
+            None => eprintln!("其中有的问题关系到整个文件，不能只导入没有问题的行"),
             Some(_) => {}
         }
         Ok(ExitCode::FAILURE)

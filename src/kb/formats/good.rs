@@ -1,8 +1,9 @@
 //! Which entries of a file can be taken although others have faults?
 //!
 //! What has a fault is handed back, and so is what contradicts an entry that
-//! came before it: the first one keeps. Faults of the file as a whole, such as
-//! a column that nobody knows, belong to no row and cannot be handed back.
+//! came before it: the first one keeps. A column that nobody knows is told of
+//! and not read. Other faults belong to no row, such as that of a sheet without
+//! a header, and nothing can be handed back.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -64,12 +65,13 @@ impl Incoming {
     /// as it is in every mode.
     ///
     /// # Errors
-    /// [`crate::error::Error::Corpus`] with the faults that belong to no row.
+    /// [`crate::error::Error::Corpus`] with the faults that belong neither to a
+    /// row nor to a column.
     pub fn good_into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<(KnowledgeBase, Rejects)> {
         let Self { located, problems } = self;
-        let mut first: HashMap<&str, usize> = HashMap::new();
+        let mut first: HashMap<String, usize> = HashMap::new();
         for one in &located {
-            let line = first.entry(&one.file).or_insert(one.line);
+            let line = first.entry(one.file.to_string()).or_insert(one.line);
             *line = (*line).min(one.line);
         }
         // The header stands above all entries of its sheet.
@@ -77,7 +79,10 @@ impl Incoming {
             problem.line > 0 && first.get(problem.file.as_str()).is_some_and(|line| *line <= problem.line)
         };
         let (mut problems, of_files): (Vec<_>, Vec<_>) = problems.into_iter().partition(is_of_row);
-        if !of_files.is_empty() {
+        // A column of a sheet whose other columns can be read.
+        let is_of_column =
+            |problem: &Problem| problem.column > 0 && first.contains_key(problem.file.as_str());
+        if !of_files.iter().all(is_of_column) {
             return Err(faulty(of_files));
         }
         let bad: HashSet<(String, usize)> =
@@ -118,6 +123,7 @@ impl Incoming {
             }
         };
         problems.extend(found);
+        problems.extend(of_files);
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let mut rejects = Rejects { problems, ..Rejects::default() };
         let mut entries: Vec<Entry> = Vec::new();
