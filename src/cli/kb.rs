@@ -28,7 +28,7 @@ use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
 use crate::kb::KnowledgeBase;
-use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, subjects};
+use crate::kb::check::{CODES, EXPIRY_NOTICE, Finding, Severity, Subjects, told};
 use crate::kb::diff::Diff;
 use crate::publish::{self, Changes, Outcome, Side};
 use crate::release::Manifest;
@@ -297,12 +297,13 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
     if as_json {
         let report = json!({
             "kb": kb, "entries": base.entries().len(), "phrasings": base.phrasing_count(),
-            "errors": errors, "warnings": warnings, "infos": infos, "findings": crate::kb::check::told(&findings, &base),
+            "errors": errors, "warnings": warnings, "infos": infos, "findings": told(&findings, &base),
         });
         say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("check", e))?);
     } else {
+        let subjects = Subjects::of(&base);
         for finding in &findings {
-            say!("{}", in_words(finding, &base));
+            say!("{}", in_words(finding, &subjects));
         }
     }
     eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
@@ -310,10 +311,11 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
 }
 
 /// A finding for authors, with the questions of the entries that it names.
-fn in_words(finding: &Finding, base: &KnowledgeBase) -> String {
+fn in_words(finding: &Finding, subjects: &Subjects<'_>) -> String {
     let entries: Vec<&str> = finding.entries.iter().map(|id| id.0.as_str()).collect();
     let score = finding.score.map_or_else(String::new, |score| format!("（{score:.3}）"));
-    let named: String = subjects(finding, base)
+    let named: String = subjects
+        .named(finding)
         .iter()
         .map(|one| format!("\n    {}：第 {} 条“{}”", one.id, one.number, one.question))
         .collect();
@@ -366,8 +368,9 @@ fn publish(
     if !(report.errors.is_empty() && report.warnings.is_empty()) {
         language::go_on_in_chinese();
         let (base, _) = shelf.content(release)?;
+        let subjects = Subjects::of(&base);
         for finding in report.errors.iter().chain(report.warnings.iter().take(WARNED)) {
-            eprintln!("{}", in_words(finding, &base));
+            eprintln!("{}", in_words(finding, &subjects));
         }
     }
     if report.warnings.len() > WARNED {

@@ -66,17 +66,23 @@ pub struct Subject {
     pub question: String,
 }
 
-/// The entries that a finding is about, as far as they are there.
-pub fn subjects(finding: &Finding, base: &KnowledgeBase) -> Vec<Subject> {
-    let find = |id: &EntryId| {
-        let number = base.entries().iter().position(|entry| entry.id == *id)?;
-        Some(Subject {
-            id: id.clone(),
-            number: number + 1,
-            question: base.entries()[number].question.clone(),
-        })
-    };
-    finding.entries.iter().filter_map(find).collect()
+/// The entries of a knowledge base by their ids, for [`Subject`]s.
+pub struct Subjects<'a>(HashMap<&'a EntryId, (usize, &'a Entry)>);
+
+impl<'a> Subjects<'a> {
+    /// Those of a knowledge base.
+    pub fn of(base: &'a KnowledgeBase) -> Self {
+        Self((1..).zip(base.entries()).map(|(number, entry)| (&entry.id, (number, entry))).collect())
+    }
+
+    /// The entries that a finding is about, as far as they are there.
+    pub fn named(&self, finding: &Finding) -> Vec<Subject> {
+        let find = |id: &EntryId| {
+            let (number, entry) = self.0.get(id)?;
+            Some(Subject { id: id.clone(), number: *number, question: entry.question.clone() })
+        };
+        finding.entries.iter().filter_map(find).collect()
+    }
 }
 
 /// A finding as programs get it, with the entries that it is about in words.
@@ -91,7 +97,8 @@ pub struct Told {
 
 /// Findings with the entries that they are about in words.
 pub fn told(findings: &[Finding], base: &KnowledgeBase) -> Vec<Told> {
-    let tell = |finding: &Finding| Told { finding: finding.clone(), subjects: subjects(finding, base) };
+    let known = Subjects::of(base);
+    let tell = |finding: &Finding| Told { finding: finding.clone(), subjects: known.named(finding) };
     findings.iter().map(tell).collect()
 }
 
