@@ -7,11 +7,16 @@
 mod cells;
 mod claims;
 mod csv;
+mod encoding;
+mod foreign;
 mod good;
+mod headings;
 mod instant;
 mod jsonl;
 mod labelled;
+mod phrasings;
 mod rejected;
+mod ruined;
 mod table;
 mod words;
 mod xlsx;
@@ -57,7 +62,11 @@ struct Field {
 
 /// All fields, in the order in which they are written.
 const FIELDS: [Field; 14] = [
-    Field { name: "id", kind: Kind::Text, headings: &["编号", "知识编号", "条目编号", "知识id"] },
+    Field {
+        name: "id",
+        kind: Kind::Text,
+        headings: &["编号", "知识编号", "条目编号", "知识id", "问题编号", "问题id", "qnaid", "faqid"],
+    },
     Field {
         name: "question",
         kind: Kind::Text,
@@ -72,8 +81,24 @@ const FIELDS: [Field; 14] = [
             "提问",
             "标题",
             "知识标题",
+            "问",
+            "问题描述",
+            "问题内容",
+            "问题标题",
+            "用户问题",
+            "客户问题",
+            "常见问题",
+            "标准提问",
+            "标准问题描述",
+            "知识点",
+            "知识点名称",
+            "知识名称",
+            "主问法",
+            "faq问题",
             "standardquestion",
             "title",
+            "prompt",
+            "q",
         ],
     },
     Field {
@@ -91,22 +116,82 @@ const FIELDS: [Field; 14] = [
             "其他问法",
             "其它问法",
             "同义问法",
+            "同义问题",
+            "同义问句",
+            "扩展问句",
+            "相似提问",
+            "相似问题列表",
+            "相似问法列表",
+            "用户问法",
+            "问法",
+            "泛化问",
+            "泛化问法",
+            "泛化问题",
+            "别名",
             "similarquestions",
             "similarquestion",
+            "alternatequestions",
+            "alternativequestions",
             "variants",
+            "indexes",
+            "index",
         ],
     },
     Field {
         name: "answer",
         kind: Kind::Text,
-        headings: &["答案", "标准答案", "答案内容", "回答", "回复", "回复内容", "答复", "reply", "response"],
+        headings: &[
+            "答案",
+            "标准答案",
+            "答案内容",
+            "回答",
+            "回复",
+            "回复内容",
+            "答复",
+            "答",
+            "参考答案",
+            "知识答案",
+            "问题答案",
+            "机器人答案",
+            "默认答案",
+            "文本答案",
+            "文字答案",
+            "答案文本",
+            "标准回答",
+            "标准回复",
+            "回答内容",
+            "解答",
+            "解决方案",
+            "知识内容",
+            "分段内容",
+            "reply",
+            "response",
+            "completion",
+            "a",
+        ],
     },
-    Field { name: "keywords", kind: Kind::Texts, headings: &["关键词", "关键字", "keyword"] },
+    Field {
+        name: "keywords", kind: Kind::Texts, headings: &["关键词", "关键字", "触发词", "keyword"]
+    },
     Field { name: "rules", kind: Kind::Rules, headings: &["规则", "匹配规则", "rule"] },
     Field {
         name: "topic",
         kind: Kind::Text,
-        headings: &["主题", "分类", "类别", "类目", "知识分类", "所属分类", "目录", "category"],
+        headings: &[
+            "主题",
+            "分类",
+            "类别",
+            "类目",
+            "知识分类",
+            "所属分类",
+            "目录",
+            "问题分类",
+            "知识目录",
+            "所属目录",
+            "分类名称",
+            "所属类目",
+            "category",
+        ],
     },
     Field { name: "tags", kind: Kind::Texts, headings: &["标签", "tag"] },
     Field {
@@ -138,19 +223,33 @@ pub struct Reading<'a> {
     pub zone: UtcOffset,
     /// Columns of a table that hold nothing of the knowledge base.
     pub ignore: &'a [String],
+    /// Whether every column that nobody knows is such a one.
+    pub ignore_unknown: bool,
+    /// Whether what is hidden or struck out in a spreadsheet is read too.
+    pub hidden: bool,
     /// Hears which stage it is, how much is done and how much there is.
     pub progress: &'a dyn Fn(&'static str, usize, usize),
 }
 
 impl Default for Reading<'_> {
     fn default() -> Self {
-        Self { zone: BEIJING, ignore: &[], progress: &|_, _, _| () }
+        Self { zone: BEIJING, ignore: &[], ignore_unknown: false, hidden: false, progress: &|_, _, _| () }
     }
 }
 
 /// The names of all fields, for messages.
 fn known_fields() -> String {
     FIELDS.map(|field| field.name).join("、")
+}
+
+/// What there is to say of a file beside its entries.
+#[derive(Default)]
+struct Found {
+    problems: Vec<Problem>,
+    /// What the author should know although it is no fault.
+    notes: Vec<Problem>,
+    /// Headings of columns that nobody knows.
+    unknown: Vec<String>,
 }
 
 /// Where a file, or one sheet of it, is being read.
@@ -207,6 +306,8 @@ pub fn read(path: &Path) -> Result<KnowledgeBase> {
 pub struct Incoming {
     located: Vec<Located>,
     problems: Vec<Problem>,
+    notes: Vec<Problem>,
+    unknown: Vec<String>,
 }
 
 impl Incoming {
@@ -216,7 +317,7 @@ impl Incoming {
     /// [`Error::Io`] when it cannot be read, [`Error::Refused`] when its ending
     /// is unknown; what is wrong with its content is told by [`Self::into_base`].
     pub fn read(path: &Path, reading: &Reading<'_>) -> Result<Self> {
-        let format = Format::of(path)?;
+        let format = Format::of_source(path)?;
         let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
         Ok(Self::of_bytes(&path.display().to_string(), format, &bytes, reading))
     }
@@ -225,19 +326,34 @@ impl Incoming {
     /// call it.
     pub fn of_bytes(name: &str, format: Format, bytes: &[u8], reading: &Reading<'_>) -> Self {
         let name: FileName = name.into();
-        let mut problems = Vec::new();
+        let mut found = Found::default();
         let mut located = match format {
-            Format::Xlsx => xlsx::read(&name, bytes, reading, &mut problems),
+            Format::Xlsx => xlsx::read(&name, bytes, reading, &mut found),
             Format::Csv | Format::Jsonl if bytes.starts_with(ZIP) || bytes.starts_with(OLD_EXCEL) => {
                 let message = "这是 Excel 文件，不是文本：请在 Excel 里另存为 .xlsx，并保留 .xlsx 后缀";
-                problems.push(whole(&name, message.to_owned()));
+                found.problems.push(whole(&name, message.to_owned()));
                 Vec::new()
             }
-            Format::Csv => csv::read(&name, bytes, reading, &mut problems),
-            Format::Jsonl => jsonl::read(&name, bytes, reading.zone, &mut problems),
+            Format::Csv => csv::read(&name, bytes, reading, &mut found),
+            Format::Jsonl => jsonl::read(&name, bytes, reading, &mut found),
         };
         trim(&mut located);
-        Self { located, problems }
+        let Found { problems, mut notes, mut unknown } = found;
+        notes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let mut seen = std::collections::HashSet::new();
+        unknown.retain(|heading| seen.insert(heading.clone()));
+        Self { located, problems, notes, unknown }
+    }
+
+    /// What the author should know although it is no fault: what was left out
+    /// because it is hidden, what looks like several questions in one.
+    pub fn notes(&self) -> &[Problem] {
+        &self.notes
+    }
+
+    /// Headings of columns that nobody knows, each once.
+    pub fn unknown_columns(&self) -> &[String] {
+        &self.unknown
     }
 
     /// How many entries it brings, those with faults included.
@@ -256,7 +372,7 @@ impl Incoming {
     /// Like [`read`]; what the file and the entries that stay contradict each
     /// other in is a fault too.
     pub fn into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<KnowledgeBase> {
-        let Self { located, mut problems } = self;
+        let Self { located, mut problems, .. } = self;
         if mode == Mode::Replace {
             return assemble(located, problems).map(|read| read.with_lexicon(base.lexicon.clone()));
         }
@@ -288,10 +404,10 @@ const OLD_EXCEL: &[u8] = b"\xD0\xCF\x11\xE0";
 /// # Errors
 /// [`Error::Corpus`] with every fault found.
 pub fn read_jsonl(name: &str, bytes: &[u8]) -> Result<KnowledgeBase> {
-    let mut problems = Vec::new();
-    let mut located = jsonl::read(&name.into(), bytes, BEIJING, &mut problems);
+    let mut found = Found::default();
+    let mut located = jsonl::read(&name.into(), bytes, &Reading::default(), &mut found);
     trim(&mut located);
-    assemble(located, problems)
+    assemble(located, found.problems)
 }
 
 /// Writes a knowledge base; the format follows from the file's ending. The
@@ -373,6 +489,25 @@ impl Format {
                 "{}: the file's ending must be .jsonl, .csv, .tsv or .xlsx",
                 path.display()
             ))),
+        }
+    }
+
+    /// That of a file which is read: beside those that are written, workbooks
+    /// of other kinds and tables under other names.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is unknown.
+    pub fn of_source(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => Ok(Self::Jsonl),
+            Some("txt") => Ok(Self::Csv),
+            Some("xlsm" | "xltx" | "xltm" | "xls" | "xlsb" | "ods" | "et") => Ok(Self::Xlsx),
+            _ => Self::of(path).map_err(|_| {
+                Error::Refused(format!(
+                    "{}: the file's ending must be .jsonl, .json, .csv, .tsv, .txt, .xlsx, .xlsm, .xls or .ods",
+                    path.display()
+                ))
+            }),
         }
     }
 

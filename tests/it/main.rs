@@ -21,6 +21,7 @@ mod mend;
 mod model;
 mod openapi;
 mod release;
+mod reports_files;
 mod scripts;
 mod serving;
 mod sheets;

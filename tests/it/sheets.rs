@@ -259,7 +259,7 @@ fn every_fault_of_a_workbook_names_sheet_row_column_and_reason() {
     let mut book = Workbook::new();
     for name in ["一", "二"] {
         let sheet = book.add_worksheet().set_name(name).unwrap();
-        for (column, heading) in ["序号", "问题", "答案", "状态", "失效时间"].iter().enumerate() {
+        for (column, heading) in ["负责人", "问题", "答案", "状态", "失效时间"].iter().enumerate() {
             sheet.write_string(0, column as u16, *heading).unwrap();
         }
         for row in 1..=15 {
@@ -271,14 +271,14 @@ fn every_fault_of_a_workbook_names_sheet_row_column_and_reason() {
     }
     book.save(&path).unwrap();
     let found = problems(formats::read(&path));
-    assert!(found.iter().any(|p| p.message.contains("--ignore-column 序号")), "{}", found[0]);
+    assert!(found.iter().any(|p| p.message.contains("--ignore-column 负责人")), "{}", found[0]);
     let data = desk.path().join("data");
     let import = |args: &[&str]| {
         let mut command = zhida();
         command.args(["kb", "import", "--kb", "t", "--data"]).arg(&data).args(args);
         run(command.arg(&path))
     };
-    let refused = import(&["--json", "--ignore-column", "序号"]);
+    let refused = import(&["--json", "--ignore-column", "负责人"]);
     assert_eq!(refused.status.code(), Some(1));
     let report: Value = serde_json::from_str(&stdout(&refused)).unwrap();
     assert_eq!(report["ok"], false);
@@ -300,7 +300,7 @@ fn every_fault_of_a_workbook_names_sheet_row_column_and_reason() {
             .all(|p| p["file"] == path.display().to_string() && p["field"] != Value::Null || p["row"] == 17)
     );
     // For people all of them too, not the first twenty.
-    let told = stderr(&import(&["--ignore-column", "序号"]));
+    let told = stderr(&import(&["--ignore-column", "负责人"]));
     assert!(told.lines().count() > 60, "{told}");
     assert!(told.contains("faq.xlsx[二]:16:4 [enabled] （D 列）“也许”"), "{told}");
     assert!(!data.join("kbs/t/draft.jsonl").exists());

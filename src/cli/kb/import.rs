@@ -19,6 +19,9 @@ use crate::store::{Shelf, Store};
 /// Entries of each kind that are printed; `--json` has all of them.
 const PRINTED: usize = 50;
 
+/// Notes that are printed; `--json` has all of them.
+const NOTED: usize = 50;
+
 /// Entries that would go and are named when somebody has to say yes.
 const NAMED: usize = 10;
 
@@ -55,10 +58,16 @@ pub(super) struct Args {
     /// A column that holds nothing of the knowledge base; may be given several times.
     #[arg(long, value_name = "HEADING")]
     ignore_column: Vec<String>,
+    /// All columns that zhida does not know hold nothing of the knowledge base.
+    #[arg(long)]
+    ignore_columns: bool,
+    /// Read what is hidden or struck out in a spreadsheet too.
+    #[arg(long)]
+    hidden: bool,
     /// Print what has changed, or every fault, as JSON.
     #[arg(long)]
     json: bool,
-    /// A .jsonl, .csv, .tsv or .xlsx file.
+    /// A .jsonl, .json, .csv, .tsv, .txt, .xlsx, .xlsm, .xls or .ods file.
     file: PathBuf,
 }
 
@@ -84,9 +93,15 @@ struct Import<'a> {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let store = Store::at(&args.place.data.data);
     let shelf = store.shelf_to_create(&args.place.kb)?.signed(args.signed.signature()?);
-    let format = Format::of(&args.file)?;
+    let format = Format::of_source(&args.file)?;
     let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
-    let reading = Reading { zone: args.time_zone, ignore: &args.ignore_column, ..Reading::default() };
+    let reading = Reading {
+        zone: args.time_zone,
+        ignore: &args.ignore_column,
+        ignore_unknown: args.ignore_columns,
+        hidden: args.hidden,
+        ..Reading::default()
+    };
     let incoming = {
         let bars = progress::Bars::new();
         let progress = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
@@ -209,6 +224,7 @@ impl Import<'_> {
                 "entries": entries, "phrasings": phrasings,
                 "added": diff.added.len(), "changed": diff.changed.len(),
                 "removed": diff.removed.len(), "unchanged": diff.unchanged, "diff": diff,
+                "notes": self.located(self.incoming.notes()),
             });
             if self.args.good_rows {
                 report["rejected"] = json!({
@@ -220,6 +236,7 @@ impl Import<'_> {
         } else {
             changes::print(diff, PRINTED);
         }
+        self.note();
         if !rejects.problems.is_empty() {
             language::go_on_in_chinese();
             if !self.args.json {
@@ -264,12 +281,13 @@ impl Import<'_> {
         if self.args.json {
             let report = json!({
                 "ok": false, "kb": kb, "file": self.args.file, "good_entries": good,
-                "problems": self.located(problems),
+                "problems": self.located(problems), "notes": self.located(self.incoming.notes()),
             });
             say!("{}", pretty(&report)?);
         } else {
             problems.iter().for_each(|problem| eprintln!("{problem}"));
         }
+        self.note();
         eprintln!("{file}：共 {} 处问题，草稿没有改动", problems.len());
         match good {
             Some(good) if good > 0 && !self.args.good_rows => eprintln!(
@@ -280,6 +298,20 @@ impl Import<'_> {
             Some(_) => {}
         }
         Ok(ExitCode::FAILURE)
+    }
+
+    /// Says what the author should know although it is no fault.
+    fn note(&self) {
+        if self.args.json || self.incoming.notes().is_empty() {
+            return;
+        }
+        language::go_on_in_chinese();
+        for note in self.incoming.notes().iter().take(NOTED) {
+            eprintln!("提示：{note}");
+        }
+        if let Some(more) = self.incoming.notes().len().checked_sub(NOTED).filter(|more| *more > 0) {
+            eprintln!("另有 {more} 条提示；加上 --json 可以看到全部");
+        }
     }
 
     /// Faults with the sheet apart from the file.

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::phrasings::{phrasings, questions, tidied_answer, words};
+use super::ruined::looks_ruined;
 use super::{FIELDS, Headings};
 use crate::error::{Error, Result};
 use crate::kb::{Entry, Rule};
@@ -25,34 +27,82 @@ fn begins_a_formula(text: &str) -> bool {
     first.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n'))
 }
 
+/// Whether a text needs an apostrophe before it: what would be a formula, and
+/// what reading would take for ruined.
+fn needs_guard(text: &str) -> bool {
+    begins_a_formula(text) || looks_ruined(text)
+}
+
+/// Whether a text of a field would be read as another one without a guard.
+fn would_change(field: &str, text: &str) -> bool {
+    match field {
+        "question" => {
+            let read = questions(text);
+            !matches!(&read.texts[..], [one] if one == text)
+        }
+        "answer" => tidied_answer(text) != text,
+        _ => false,
+    }
+}
+
 /// A cell that a spreadsheet shows as text: an apostrophe goes before what
 /// would be a formula, and before what looks like the result of doing that.
 pub(super) fn guarded(text: &str) -> String {
-    if begins_a_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() }
+    guarded_in("", text)
+}
+
+/// The same, for a field: what stands in the file is what is meant.
+pub(super) fn guarded_in(field: &str, text: &str) -> String {
+    let bare = text.trim_start_matches('\'');
+    if needs_guard(bare) || would_change(field, bare) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// Undoes [`guarded`] and nothing else.
 pub(super) fn unguarded(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if begins_a_formula(rest.trim_start_matches('\'')) => rest,
-        _ => cell,
-    }
+    unguarded_in("", cell).unwrap_or(cell)
+}
+
+/// Undoes [`guarded_in`]; `None` when the cell has no guard.
+pub(super) fn unguarded_in<'a>(field: &str, cell: &'a str) -> Option<&'a str> {
+    let rest = cell.strip_prefix('\'')?;
+    let bare = rest.trim_start_matches('\'');
+    (needs_guard(bare) || would_change(field, bare)).then_some(rest)
 }
 
 /// The items of a cell: a JSON list, or texts between `|` or line breaks.
 pub(super) fn list(cell: &str) -> Vec<String> {
-    if cell.trim_start().starts_with('[')
-        && let Ok(items) = serde_json::from_str(cell)
-    {
+    if let Some(items) = json_list(cell) {
         return items;
     }
-    let items = cell.split(['|', '｜', '\n', '\r']).map(str::trim).filter(|item| !item.is_empty());
-    let items: Vec<&str> = items.collect();
+    let items = lines_of(cell);
     let numbered: Option<Vec<&str>> =
         items.iter().enumerate().map(|(index, item)| without_number(item, index + 1)).collect();
     // Only lines are numbered by hand; one line with a number is a text.
     let numbered = numbered.filter(|items| items.len() > 1 && cell.contains(['\n', '\r']));
     numbered.unwrap_or(items).into_iter().map(str::to_owned).collect()
+}
+
+/// A list that is written in JSON, as it is where nothing else is safe.
+pub(super) fn json_list(cell: &str) -> Option<Vec<String>> {
+    if !cell.trim_start().starts_with('[') {
+        return None;
+    }
+    serde_json::from_str(cell).ok()
+}
+
+/// The texts between `|` or line breaks.
+pub(super) fn lines_of(cell: &str) -> Vec<&str> {
+    let items = cell.split(['|', '｜', '\n', '\r', '\u{b}', '\u{2028}']);
+    items.map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+/// The items of a field's cell.
+fn items(field: &str, cell: &str) -> Vec<String> {
+    match field {
+        "similar" => phrasings(cell).texts,
+        "keywords" | "tags" => words(cell).texts,
+        _ => list(cell),
+    }
 }
 
 /// What stands behind “2.”, “2、”, “(2)” or “（2）”, if the number is the one expected.
@@ -67,13 +117,14 @@ fn without_number(item: &str, expected: usize) -> Option<&str> {
 }
 
 /// The cell that holds a list.
-pub(super) fn listed(items: &[String]) -> Result<String> {
-    let plain = items.join("|");
-    if list(&plain) == items { Ok(plain) } else { json(&items) }
+pub(super) fn listed(field: &str, texts: &[String]) -> Result<String> {
+    let plain = texts.join("|");
+    let lossless = items(field, &plain) == texts && super::ruined::ruined(&plain).is_none();
+    if lossless { Ok(plain) } else { json(&texts) }
 }
 
 /// The cells that hold a list: as few as the limit of a cell allows.
-fn list_cells(items: &[String], limit: usize) -> Result<Vec<String>> {
+fn list_cells(field: &str, items: &[String], limit: usize) -> Result<Vec<String>> {
     // Quotes, commas, escapes and the guard: a list in JSON is longer than its texts.
     let room = limit / 3;
     let mut cells = Vec::new();
@@ -86,7 +137,7 @@ fn list_cells(items: &[String], limit: usize) -> Result<Vec<String>> {
             taken += 1;
         }
         let (now, later) = rest.split_at(taken);
-        cells.push(listed(now)?);
+        cells.push(listed(field, now)?);
         rest = later;
     }
     Ok(cells)
@@ -206,7 +257,7 @@ pub(super) fn rows(entry: &Entry, limit: usize) -> Result<Vec<Vec<String>>> {
     ];
     let mut columns: HashMap<&str, Vec<String>> = HashMap::new();
     for (field, items) in lists {
-        columns.insert(field, list_cells(&items, limit)?);
+        columns.insert(field, list_cells(field, &items, limit)?);
     }
     let instant = |instant: Option<OffsetDateTime>| match instant {
         Some(instant) => instant.format(&Rfc3339).map_err(|e| Error::internal("export", e)),
@@ -232,7 +283,7 @@ pub(super) fn rows(entry: &Entry, limit: usize) -> Result<Vec<Vec<String>>> {
         let mut row = Vec::with_capacity(FIELDS.len());
         for field in &FIELDS {
             let cell = match columns.get(field.name).and_then(|cells| cells.get(index)) {
-                Some(cell) => guarded(cell),
+                Some(cell) => guarded_in(field.name, cell),
                 // Further rows belong to the entry by its id.
                 None if field.name == "id" => guarded(&entry.id.0),
                 None => String::new(),
@@ -300,7 +351,7 @@ mod tests {
             assert_eq!(list(cell), items, "{cell:?}");
         }
         let numbered = ["1、甲".to_owned(), "2、乙".to_owned()];
-        let cells = list_cells(&numbered, 1000).expect("short");
+        let cells = list_cells("related", &numbered, 1000).expect("short");
         assert_eq!(cells.iter().flat_map(|cell| list(cell)).collect::<Vec<_>>(), numbered);
     }
 }

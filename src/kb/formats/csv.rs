@@ -1,21 +1,17 @@
 //! Comma-separated values, as spreadsheets write them.
 
-use encoding_rs::{GB18030, UTF_8, UTF_16BE, UTF_16LE};
-
+use super::encoding::{Decoded, decoded, is_shifted};
+use super::headings::field_named;
 use super::table::{Row, Sheet, Table};
-use super::{FileName, Headings, Located, Reading, cells, whole};
+use super::{FileName, Found, Headings, Located, Reading, cells, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
 /// Reads entries and gathers the faults of single rows.
-pub(super) fn read(
-    name: &FileName,
-    bytes: &[u8],
-    reading: &Reading<'_>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Located> {
+pub(super) fn read(name: &FileName, bytes: &[u8], reading: &Reading<'_>, found: &mut Found) -> Vec<Located> {
     let mut sheet = Sheet::new(name.clone(), reading);
-    if rows(name, bytes, reading, &mut sheet, problems) { sheet.finish(problems) } else { Vec::new() }
+    let sound = rows(name, bytes, reading, &mut sheet, &mut found.problems);
+    if sound { sheet.finish(found) } else { Vec::new() }
 }
 
 /// Hands the rows on; whether there are any, and they could be read.
@@ -26,14 +22,14 @@ pub(super) fn rows(
     table: &mut impl Table,
     problems: &mut Vec<Problem>,
 ) -> bool {
-    let text = match decoded(bytes) {
-        Ok(text) => text,
+    let Decoded { text, note, unsure } = match decoded(bytes) {
+        Ok(decoded) => decoded,
         Err(offset) => {
             let before = String::from_utf8_lossy(&bytes[..offset]);
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             let message =
-                "这里不是有效的文字：文件既不是完好的 UTF-8，也不是 GB18030（GBK），请用 UTF-8 编码重新保存"
+                "这里不是有效的文字：文件既不是完好的 UTF-8，也不是 GB18030（GBK）、Big5 或 Shift-JIS，请用 UTF-8 编码重新保存"
                     .to_owned();
             problems.push(Problem { file: name.to_string(), line, column, field: None, message });
             return false;
@@ -41,6 +37,9 @@ pub(super) fn rows(
     };
     if text.trim().is_empty() {
         return false;
+    }
+    if let Some(note) = note {
+        table.note(whole(name, note));
     }
     let delimiter = delimiter(&text);
     if let Some(offset) = open_quote(text.as_bytes(), delimiter) {
@@ -55,7 +54,7 @@ pub(super) fn rows(
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(text.as_bytes());
-    let (mut line, mut counted) = (1, 0);
+    let (mut line, mut counted, mut width) = (1, 0, 0);
     let mut record = ::csv::StringRecord::new();
     loop {
         match reader.read_record(&mut record) {
@@ -67,8 +66,17 @@ pub(super) fn rows(
                 line += text.as_bytes()[counted..from + blank].iter().filter(|&&byte| byte == b'\n').count();
                 counted = from + blank;
                 let filled = record.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
-                let cells = filled.map(|(index, cell)| (index + 1, cell.to_owned())).collect();
-                table.take(&Row { line, cells, spans: Vec::new() });
+                let cells: Vec<(usize, String)> =
+                    filled.map(|(index, cell)| (index + 1, cell.to_owned())).collect();
+                let row = Row { line, cells, ..Row::default() };
+                if unsure {
+                    damaged(&row, record.len(), width, table);
+                }
+                table.take(&row);
+                // A byte that was lost takes the comma behind it along.
+                if width == 0 && table.has_header() {
+                    width = record.len();
+                }
                 (reading.progress)("rows", counted, text.len());
             }
             Ok(false) => break,
@@ -80,6 +88,21 @@ pub(super) fn rows(
     }
     (reading.progress)("rows", text.len(), text.len());
     true
+}
+
+/// Complains of a row in which a byte seems to have been lost: the encoding
+/// does not notice, and what follows slips into another column.
+fn damaged(row: &Row, cells: usize, width: usize, table: &mut impl Table) {
+    if let Some((column, _)) = row.cells.iter().find(|(_, cell)| is_shifted(cell)) {
+        let message =
+            "这里的文字像是坏了一个字节，后面的字和列可能都错了：请对照原文件改正，并用 UTF-8 重新保存";
+        table.problem(row.line, *column, None, message.to_owned());
+    } else if cells > 1 && cells < width {
+        let message = format!(
+            "这一行只有 {cells} 列，表头有 {width} 列：可能坏了一个字节，请对照原文件改正，并用 UTF-8 重新保存"
+        );
+        table.problem(row.line, 0, None, message);
+    }
 }
 
 /// Writes entries under a header.
@@ -104,36 +127,24 @@ pub(super) fn written(headings: &[&str], rows: Vec<Vec<String>>) -> Result<Vec<u
     writer.into_inner().map_err(|e| Error::internal("export", e))
 }
 
-/// The text of a file in UTF-8, UTF-16 with a mark, or GB18030; otherwise the
-/// offset of the first byte that is none of them.
-fn decoded(bytes: &[u8]) -> std::result::Result<String, usize> {
-    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes)
-        && (encoding == UTF_16LE || encoding == UTF_16BE)
-    {
-        let (text, wrong) = encoding.decode_without_bom_handling(&bytes[mark..]);
-        return if wrong { Err(0) } else { Ok(text.into_owned()) };
-    }
-    let marked = bytes.starts_with(b"\xEF\xBB\xBF");
-    let (text, _) = UTF_8.decode_with_bom_removal(bytes);
-    let Err(fault) = std::str::from_utf8(bytes) else { return Ok(text.into_owned()) };
-    // Bytes in GB18030 form a valid UTF-8 character only by accident. A file
-    // with many of those and few faults is UTF-8 that was damaged, and reading
-    // it as GB18030 would turn all of it into nonsense.
-    let faults = text.matches('\u{fffd}').count();
-    let sound = text.chars().filter(|c| c.len_utf8() > 2 && *c != '\u{fffd}').count();
-    if marked || sound > 4 * faults {
-        return Err(fault.valid_up_to());
-    }
-    match GB18030.decode_without_bom_handling_and_without_replacement(bytes) {
-        Some(text) => Ok(text.into_owned()),
-        None => Err(fault.valid_up_to()),
-    }
-}
-
-/// What separates the cells: spreadsheets also write tabs and semicolons.
+/// What separates the cells: spreadsheets also write tabs and semicolons, and
+/// some programs bars.
 fn delimiter(text: &str) -> u8 {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(super::table::TITLES);
+    let marks = [b'|', b';', b'\t', b','];
+    // The line that names columns settles it; above it a title may stand.
+    for line in lines.clone() {
+        let named = |mark: u8| {
+            let cells = line.trim_start_matches('\u{feff}').split(char::from(mark));
+            cells.filter(|cell| field_named(cell.trim_matches('"')).is_some()).count()
+        };
+        if let Some(mark) = marks.into_iter().max_by_key(|mark| named(*mark)).filter(|mark| named(*mark) > 1)
+        {
+            return mark;
+        }
+    }
+    let first = lines.clone().next().unwrap_or_default();
+    let count = |mark: &u8| first.bytes().filter(|byte| byte == mark).count();
     // The last of equals wins: a comma unless another one is more frequent.
     [b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }

@@ -68,7 +68,7 @@ impl Incoming {
     /// [`crate::error::Error::Corpus`] with the faults that belong neither to a
     /// row nor to a column.
     pub fn good_into_base(self, base: &KnowledgeBase, mode: Mode) -> Result<(KnowledgeBase, Rejects)> {
-        let Self { located, problems } = self;
+        let Self { located, problems, .. } = self;
         let mut first: HashMap<String, usize> = HashMap::new();
         for one in &located {
             let line = first.entry(one.file.to_string()).or_insert(one.line);

@@ -6,54 +6,130 @@ use serde_json::{Map, Value};
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 
+use super::headings::{field_named, is_empty_column, plain};
 use super::instant::{self, instant};
-use super::{FIELDS, FileName, Kind, Located, known_fields};
+use super::phrasings::{phrasings, words};
+use super::ruined::lost_characters;
+use super::{FIELDS, FileName, Found, Kind, Located, Reading, known_fields, whole};
 use crate::error::{Error, Problem};
 use crate::kb::{Entry, EntryId, KnowledgeBase, Rule};
 
+/// Fields that a line may have: the names of a hundred thousand would be
+/// compared with each other.
+const MOST_FIELDS: usize = 200;
+
+/// Faults that are listed of one file.
+const LISTED: usize = 10_000;
+
 /// Reads entries and gathers the faults of single lines.
-pub(super) fn read(
-    name: &FileName,
-    bytes: &[u8],
-    zone: UtcOffset,
-    problems: &mut Vec<Problem>,
-) -> Vec<Located> {
+pub(super) fn read(name: &FileName, bytes: &[u8], reading: &Reading<'_>, found: &mut Found) -> Vec<Located> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut located = Vec::new();
+    if let Some(elements) = std::str::from_utf8(bytes).ok().and_then(elements) {
+        for (line, text) in elements {
+            // Columns are those of a line, and an element has several.
+            let read = entry(text, reading).map(|(entry, _)| (entry, Vec::new()));
+            let read = read.map_err(|mut faults| {
+                faults.iter_mut().for_each(|fault| fault.column = 0);
+                faults
+            });
+            take(name, line, text, read, found, &mut located);
+        }
+        return located;
+    }
     for (index, raw) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let line = index + 1;
-        let mut problem = |fault: Fault| {
-            let Fault { column, field, message } = fault;
-            problems.push(Problem { file: name.to_string(), line, column, field, message });
-        };
-        let text = match std::str::from_utf8(raw) {
-            Ok(text) => text.trim_end_matches('\r'),
-            Err(e) => {
-                let sound = String::from_utf8_lossy(&raw[..e.valid_up_to()]).chars().count();
-                problem(Fault {
-                    column: sound + 1,
-                    field: None,
-                    message: "不是有效的 UTF-8 文字，请用 UTF-8 编码保存文件".to_owned(),
-                });
-                located.push(lost(name.clone(), line, ""));
-                continue;
-            }
-        };
-        if text.trim().is_empty() {
-            continue;
+        if found.problems.len() >= LISTED {
+            let message = format!("问题超过 {LISTED} 处，后面的没有再检查：请先改好前面这些");
+            found.problems.push(whole(name, message));
+            break;
         }
-        match entry(text, zone) {
-            Ok((entry, columns)) => {
-                let (file, columns) = (name.clone(), Arc::new(columns));
-                located.push(Located { entry, file, line, lines: vec![line], faulty: false, columns });
+        match std::str::from_utf8(raw) {
+            Ok(text) if text.trim().is_empty() => {}
+            Ok(text) => {
+                let text = text.trim_end_matches('\r');
+                take(name, line, text, entry(text, reading), found, &mut located);
             }
-            Err(faults) => {
-                faults.into_iter().for_each(&mut problem);
-                located.push(lost(name.clone(), line, text));
+            Err(e) => {
+                let column = String::from_utf8_lossy(&raw[..e.valid_up_to()]).chars().count() + 1;
+                let message = "不是有效的 UTF-8 文字，请用 UTF-8 编码保存文件".to_owned();
+                take(name, line, "", Err(vec![Fault { column, field: None, message }]), found, &mut located);
             }
         }
     }
     located
+}
+
+/// Takes what a line says, or its faults.
+fn take(
+    name: &FileName,
+    line: usize,
+    text: &str,
+    read: Result<(Entry, Columns), Vec<Fault>>,
+    found: &mut Found,
+    located: &mut Vec<Located>,
+) {
+    match read {
+        Ok((entry, columns)) => {
+            let (file, columns) = (name.clone(), Arc::new(columns));
+            located.push(Located { entry, file, line, lines: vec![line], faulty: false, columns });
+        }
+        Err(faults) => {
+            let problem = |fault: Fault| {
+                let Fault { column, field, message } = fault;
+                Problem { file: name.to_string(), line, column, field, message }
+            };
+            found.problems.extend(faults.into_iter().map(problem));
+            located.push(lost(name.clone(), line, text));
+        }
+    }
+}
+
+/// The objects of a file that is one list, or whose objects take several
+/// lines, with the lines where they begin; `None` for an object a line.
+fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
+    let inner = text.trim_start();
+    let first = inner.lines().next().unwrap_or_default();
+    let is_list = inner.starts_with('[');
+    let spread = inner.starts_with('{') && first.trim_end().ends_with(['{', ',']);
+    if !is_list && !(spread && serde_json::from_str::<Value>(first).is_err()) {
+        return None;
+    }
+    // A list that is damaged is told of as what it is.
+    if is_list && serde_json::from_str::<serde::de::IgnoredAny>(inner).is_err() {
+        return None;
+    }
+    let top = usize::from(is_list);
+    let (mut elements, mut depth, mut start) = (Vec::new(), 0usize, None);
+    let (mut quoted, mut escaped) = (false, false);
+    let (mut line, mut line_of_start) = (1, 1);
+    for (at, byte) in text.bytes().enumerate() {
+        line += usize::from(byte == b'\n');
+        if quoted {
+            (quoted, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
+            continue;
+        }
+        let begins = depth == top && start.is_none() && !byte.is_ascii_whitespace() && !b",]".contains(&byte);
+        if begins && !(is_list && depth == 0) {
+            (start, line_of_start) = (Some(at), line);
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let ends = depth == top && matches!(byte, b'}' | b']') || depth == top && byte == b',';
+        if let Some(from) = start.filter(|_| ends || depth < top) {
+            let until = if byte == b',' || depth < top { at } else { at + 1 };
+            elements.push((line_of_start, text[from..until].trim()));
+            start = None;
+        }
+    }
+    if let Some(from) = start {
+        elements.push((line_of_start, text[from..].trim()));
+    }
+    Some(elements)
 }
 
 /// A line that is no entry, under the id that it was meant to have.
@@ -87,7 +163,8 @@ struct Fault {
 /// Every field's column: where its value begins.
 type Columns = Vec<(String, usize)>;
 
-fn entry(text: &str, zone: UtcOffset) -> Result<(Entry, Columns), Vec<Fault>> {
+fn entry(text: &str, reading: &Reading<'_>) -> Result<(Entry, Columns), Vec<Fault>> {
+    let zone = reading.zone;
     let value: Value = serde_json::from_str(text).map_err(|e| {
         // The parser's "at line 1" would contradict the line in the file.
         let reason = e.to_string();
@@ -99,37 +176,57 @@ fn entry(text: &str, zone: UtcOffset) -> Result<(Entry, Columns), Vec<Fault>> {
         };
         vec![Fault { column: column_of(text, e.column().saturating_sub(1)), field: None, message }]
     })?;
-    let Value::Object(mut object) = value else {
+    let Value::Object(written) = value else {
         let column = column_of(text, text.len() - text.trim_start().len());
         let message = "每行应是一个条目，写成一个 JSON 对象 {…}，不是数组、文字或数字".to_owned();
         return Err(vec![Fault { column, field: None, message }]);
     };
+    if written.len() > MOST_FIELDS {
+        let message = format!("这一行有 {} 个字段，最多 {MOST_FIELDS} 个", written.len());
+        return Err(vec![Fault { column: 0, field: None, message }]);
+    }
     let places = places(text);
+    let mut object = Map::new();
+    for (name, value) in written {
+        let field = field_of(&name).map_or_else(|| name.clone(), |field| field.name.to_owned());
+        let value = if field == name { value } else { taken_apart(&field, value) };
+        object.entry(field).or_insert(value);
+    }
     let mut faults = Vec::new();
     let mut fault = |column: usize, field: &str, message: String| {
         faults.push(Fault { column, field: Some(field.to_owned()), message });
     };
     for (index, place) in places.iter().enumerate() {
-        let known = FIELDS.iter().find(|field| field.name == place.name);
-        if places[..index].iter().any(|earlier| earlier.name == place.name) {
+        let known = field_of(&place.name);
+        let same = |earlier: &&Place| match known {
+            Some(field) => field_of(&earlier.name).is_some_and(|other| other.name == field.name),
+            None => earlier.name == place.name,
+        };
+        if places[..index].iter().any(|earlier| same(&earlier)) {
             fault(place.name_column, &place.name, format!("字段 {} 在这一行写了两次", place.name));
         }
-        match (known, object.get(&place.name)) {
-            (None, _) => {
+        let Some(field) = known else {
+            let ignored = reading.ignore.iter().any(|ignored| plain(ignored) == plain(&place.name));
+            if ignored || reading.ignore_unknown || is_empty_column(&place.name) {
+                object.remove(&place.name);
+            } else {
                 let message = format!("没有 {} 这个字段；可用的字段：{}", place.name, known_fields());
                 fault(place.name_column, &place.name, message);
             }
-            // `null` means "not given" for everything that may be left out.
-            (Some(_), None | Some(Value::Null)) => {}
-            (Some(field), Some(value)) => {
-                if let Err(message) = sound(field.kind, value, zone) {
-                    fault(place.value_column, &place.name, format!("{} {message}", place.name));
-                }
-            }
+            continue;
+        };
+        // `null` means "not given" for everything that may be left out.
+        let Some(value) = object.get(field.name).filter(|value| !value.is_null()) else { continue };
+        if let Err(message) = sound(field.kind, value, zone) {
+            fault(place.value_column, &place.name, format!("{} {message}", place.name));
+        } else if let Some(message) = lost_text(value) {
+            fault(place.value_column, &place.name, format!("{} {message}", place.name));
         }
     }
-    let column =
-        |field: &str| places.iter().find(|place| place.name == field).map_or(0, |place| place.value_column);
+    let column = |field: &str| {
+        let is = |place: &&Place| field_of(&place.name).is_some_and(|known| known.name == field);
+        places.iter().find(is).map_or(0, |place| place.value_column)
+    };
     for field in ["question", "answer"] {
         if is_blank(&object, field) {
             let message = format!("缺少 {field}：每个条目都要有问题（question）和答案（answer）");
@@ -154,7 +251,42 @@ fn entry(text: &str, zone: UtcOffset) -> Result<(Entry, Columns), Vec<Fault>> {
     let entry = serde_json::from_value(Value::Object(object)).map_err(|e| {
         vec![Fault { column: 0, field: None, message: format!("字段的名称或类型不对：{e}") }]
     })?;
-    Ok((entry, places.into_iter().map(|place| (place.name, place.value_column)).collect()))
+    let named = |place: Place| {
+        let name = field_of(&place.name).map_or(place.name, |field| field.name.to_owned());
+        (name, place.value_column)
+    };
+    Ok((entry, places.into_iter().map(named).collect()))
+}
+
+/// The field that a key means: by its name, or as the heading of a column.
+fn field_of(key: &str) -> Option<&'static super::Field> {
+    let name = FIELDS_BY_NAME.iter().find(|field| field.name == key);
+    name.or_else(|| {
+        let name = field_named(key)?;
+        FIELDS_BY_NAME.iter().find(|field| field.name == name)
+    })
+}
+
+/// The fields where they can be pointed at.
+static FIELDS_BY_NAME: [super::Field; FIELDS.len()] = FIELDS;
+
+/// A list that stands in one text, under the heading of a column.
+fn taken_apart(field: &str, value: Value) -> Value {
+    match (field, &value) {
+        ("similar", Value::String(text)) => phrasings(text).texts.into(),
+        ("keywords" | "tags", Value::String(text)) => words(text).texts.into(),
+        _ => value,
+    }
+}
+
+/// What is wrong with a text of which characters were lost on the way.
+fn lost_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => lost_characters(text),
+        Value::Array(items) => items.iter().find_map(lost_text),
+        Value::Object(items) => items.values().find_map(lost_text),
+        _ => None,
+    }
 }
 
 fn is_blank(object: &Map<String, Value>, field: &str) -> bool {

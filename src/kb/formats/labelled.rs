@@ -5,7 +5,8 @@
 //! and labels to report on.
 
 use super::cells::{list, shortened, unguarded};
-use super::table::{Row, TITLES, Table, of_cell, plain};
+use super::headings::plain;
+use super::table::{Row, TITLES, Table, of_cell};
 use super::{FileName, Format, Reading, csv, xlsx};
 use crate::error::Problem;
 
@@ -94,6 +95,9 @@ impl Table for Questions {
         }
         self.first.get_or_insert(row.line);
         if self.has_header() {
+            for (column, message) in row.ruined() {
+                self.problem(row.line, column, None, message.to_owned());
+            }
             self.take_question(row);
         } else if self.titles < TITLES {
             self.titles += 1;

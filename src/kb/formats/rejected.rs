@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::cells::{guarded, listed};
 use super::good::Rejects;
-use super::table::{Row, TITLES, Table, heads, is_list};
+use super::headings::{heads, is_list};
+use super::table::{Row, TITLES, Table};
 use super::{FIELDS, FileName, Format, Kind, Reading, csv, xlsx};
 use crate::error::{Error, Problem, Result};
 
@@ -274,7 +275,7 @@ fn cell(name: &str, value: &Value) -> String {
         Value::String(text) => guarded(text),
         Value::Array(items) if is_texts && items.iter().all(Value::is_string) => {
             let texts: Vec<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            guarded(&listed(&texts).unwrap_or_else(|_| value.to_string()))
+            guarded(&listed(name, &texts).unwrap_or_else(|_| value.to_string()))
         }
         // One rule a line.
         Value::Array(items) if name == "rules" => {

@@ -4,25 +4,55 @@
 //! entries of them. Nothing of a row is kept but what its entry needs, so a
 //! large sheet takes no more memory than its entries.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::cells::{answers, list, rules, share, shortened, switch, unguarded};
+use super::cells::{answers, list, rules, share, shortened, switch, unguarded_in};
+use super::headings::{
+    field_named, has_segments, heads, is_empty_column, is_list, known_columns, plain, segment_field,
+    without_header,
+};
 use super::instant::{self, instant};
+use super::phrasings::{Phrasings, phrasings, questions, tidied_answer, words};
 use super::rejected::is_remark;
-use super::{FIELDS, FileName, Kind, Located, Reading};
+use super::ruined::ruined;
+use super::{FIELDS, FileName, Found, Kind, Located, Reading, whole};
 use crate::error::Problem;
 use crate::kb::{Entry, EntryId, Rule};
 
 /// A row with its number in the file or sheet.
+#[derive(Default)]
 pub(super) struct Row {
     pub line: usize,
     /// The cells that are not blank, by their column from 1, from left to right.
     pub cells: Vec<(usize, String)>,
     /// Cells that reach over several columns: the first and the last of them.
     pub spans: Vec<(usize, usize)>,
+    /// What else there is to cells, by their column.
+    pub asides: Vec<(usize, Aside)>,
+}
+
+/// What a cell does not show.
+pub(super) enum Aside {
+    /// Where it leads to.
+    Link(String),
+    /// What it says to a machine: a moment in ISO order, or a plain number.
+    Value(String),
+    /// Nobody can know what should stand there: why, and what to do.
+    Ruined(String),
+}
+
+impl Row {
+    /// Cells of which nobody can know what should stand there.
+    pub(super) fn ruined(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.asides.iter().filter_map(|(column, aside)| match aside {
+            Aside::Ruined(message) => Some((*column, message.as_str())),
+            _ => None,
+        })
+    }
 }
 
 /// What takes the rows of a sheet, one after the other.
@@ -32,6 +62,12 @@ pub(super) trait Table {
 
     /// Complains of a cell.
     fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String);
+
+    /// Hears what the author should know although it is no fault.
+    fn note(&mut self, _note: Problem) {}
+
+    /// Hears which columns are hidden, in stretches, before the first row.
+    fn hides(&mut self, _columns: &[(usize, usize)]) {}
 
     /// Whether it has had a row with anything in it.
     fn has_text(&self) -> bool;
@@ -43,48 +79,17 @@ pub(super) trait Table {
 /// Rows in front of the header that may hold a title.
 pub(super) const TITLES: usize = 5;
 
-/// The canonical name of a column, by its English or Chinese heading.
-fn field_named(heading: &str) -> Option<&'static str> {
-    let plain = plain(heading);
-    // Several columns “相似问1”, “相似问2” are common.
-    let plain = plain.trim_end_matches(|c: char| c.is_ascii_digit());
-    let is = |field: &&super::Field| field.name.replace('_', "") == plain || field.headings.contains(&plain);
-    FIELDS.iter().find(is).map(|field| field.name)
-}
+/// Rows below the header that may say how to fill in the table.
+const EXPLAINED: usize = 3;
 
-/// Whether a row is the header of entries.
-pub(super) fn heads(row: &Row) -> bool {
-    row.cells.iter().any(|(_, cell)| field_named(cell) == Some("question"))
-}
+/// Faults that are listed of one file: who has more needs no longer list.
+const LISTED: usize = 10_000;
 
-/// Whether several columns may have a heading, each with some items of a list.
-pub(super) fn is_list(heading: &str) -> bool {
-    let name = field_named(heading);
-    FIELDS.iter().any(|field| Some(field.name) == name && field.kind == Kind::Texts)
-}
-
-/// A heading without what templates write around it: “* 标准问题（必填）”.
-pub(super) fn plain(heading: &str) -> String {
-    const REMARKS: [&str; 10] =
-        ["必填", "选填", "可选", "非必", "required", "optional", "换行", "分隔", "格式", "例"];
-    let mut text: String = heading.trim().to_lowercase();
-    if let Some((name, remark)) = text.split_once(['（', '(', '【', '['])
-        && REMARKS.iter().any(|known| remark.contains(known))
-    {
-        text = name.to_owned();
-    }
-    text.retain(|c| !c.is_whitespace() && !matches!(c, '\u{feff}' | '*' | '＊' | ':' | '：' | '_' | '-'));
-    text
-}
-
-/// The columns that there are, for messages.
-fn known_columns() -> String {
-    let names = FIELDS.iter().map(|field| format!("{}（{}）", field.name, field.headings[0]));
-    names.collect::<Vec<_>>().join("、")
-}
+/// Characters that a cell may have: no spreadsheet holds as many.
+const LONGEST: usize = 1_000_000;
 
 /// The letter that a spreadsheet shows above a column.
-fn letters(column: usize) -> String {
+pub(super) fn letters(column: usize) -> String {
     let (mut rest, mut letters) = (column, Vec::new());
     while rest > 0 {
         rest -= 1;
@@ -92,6 +97,21 @@ fn letters(column: usize) -> String {
         rest /= 26;
     }
     letters.into_iter().rev().collect()
+}
+
+/// Rows in the words of an author: 3、5–7.
+pub(super) fn ranges(rows: &[usize]) -> String {
+    let mut stretches: Vec<(usize, usize)> = Vec::new();
+    for &row in rows {
+        match stretches.last_mut() {
+            Some((_, last)) if *last + 1 == row => *last = row,
+            _ => stretches.push((row, row)),
+        }
+    }
+    let named = stretches
+        .iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") });
+    named.collect::<Vec<_>>().join("、")
 }
 
 /// A complaint of a cell, or of its row without a column.
@@ -120,6 +140,10 @@ struct Group {
     max_wrong: Option<f64>,
     enabled: Option<bool>,
     faulty: bool,
+    /// Fields in which something was ruined, and told of.
+    told: Vec<&'static str>,
+    /// The standard question as it stands in its cell.
+    as_written: String,
 }
 
 impl Group {
@@ -151,6 +175,17 @@ pub(super) struct Sheet<'a> {
     readable: bool,
     groups: Vec<Group>,
     by_id: HashMap<String, usize>,
+    notes: Vec<Problem>,
+    /// What stood in the first row with anything in it, for the message.
+    opening: Vec<String>,
+    /// Hidden columns, in stretches.
+    hidden: Vec<(usize, usize)>,
+    /// Headings of columns that nobody knows and that are not read.
+    unknown: Vec<String>,
+    /// Whether the table is made of segments with their questions.
+    segments: bool,
+    /// The last row that may explain how to fill in the table.
+    explains_until: usize,
 }
 
 impl<'a> Sheet<'a> {
@@ -166,6 +201,12 @@ impl<'a> Sheet<'a> {
             readable: false,
             groups: Vec::new(),
             by_id: HashMap::new(),
+            notes: Vec::new(),
+            opening: Vec::new(),
+            hidden: Vec::new(),
+            unknown: Vec::new(),
+            segments: false,
+            explains_until: 0,
         }
     }
 }
@@ -180,10 +221,13 @@ impl Table for Sheet<'_> {
     }
 
     fn take(&mut self, row: &Row) {
-        if row.cells.is_empty() {
+        if row.cells.is_empty() && row.asides.is_empty() {
             return;
         }
-        self.first.get_or_insert(row.line);
+        if self.first.is_none() {
+            self.first = Some(row.line);
+            self.opening = row.cells.iter().map(|(_, cell)| cell.clone()).collect();
+        }
         if self.has_header() {
             if self.readable {
                 self.take_entry(row);
@@ -197,7 +241,24 @@ impl Table for Sheet<'_> {
     }
 
     fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
-        self.problems.push(of_cell(&self.file, line, column, field, &message));
+        if self.problems.len() == LISTED {
+            let message =
+                format!("问题超过 {LISTED} 处，后面的没有再检查：请先改好前面这些，或看看是不是列名写错了");
+            self.problems.push(whole(&self.file, message));
+            self.readable = false;
+        } else if self.problems.len() < LISTED {
+            self.problems.push(of_cell(&self.file, line, column, field, &message));
+        }
+    }
+
+    fn note(&mut self, note: Problem) {
+        if self.notes.len() < LISTED {
+            self.notes.push(note);
+        }
+    }
+
+    fn hides(&mut self, columns: &[(usize, usize)]) {
+        self.hidden = columns.to_vec();
     }
 }
 
@@ -208,10 +269,20 @@ impl Sheet<'_> {
     }
 
     fn take_header(&mut self, row: &Row) {
+        self.segments = has_segments(row);
+        self.explains_until = row.line + EXPLAINED;
+        let mut strange: Vec<(usize, &str)> = Vec::new();
+        let mut hidden: Vec<&str> = Vec::new();
         for (number, heading) in &row.cells {
             let heading = heading.trim();
-            let named = field_named(heading);
+            let named = if self.segments { segment_field(heading) } else { field_named(heading) };
+            let is_hidden = self.hidden.iter().any(|(first, last)| (first..=last).contains(&number));
             let column = match named {
+                // An id is seldom shown, and it says which entry the row is.
+                Some(name) if is_hidden && name != "id" => {
+                    hidden.push(heading);
+                    Column::Ignored
+                }
                 Some(name) if !is_list(heading) && self.column(name) > 0 => {
                     let message = format!("“{heading}”这一列出现了两次（都是 {name}），请合并");
                     self.problem(row.line, *number, Some(name), message);
@@ -219,14 +290,9 @@ impl Sheet<'_> {
                 }
                 Some(name) => Column::Field(name),
                 None => {
-                    if !is_remark(heading)
-                        && !self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading))
-                    {
-                        let message = format!(
-                            "没有“{heading}”这一列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-column {heading}",
-                            known_columns()
-                        );
-                        self.problem(row.line, *number, Some(heading), message);
+                    let ignored = self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading));
+                    if !ignored && !is_hidden && !is_remark(heading) && !is_empty_column(heading) {
+                        strange.push((*number, heading));
                     }
                     Column::Ignored
                 }
@@ -240,6 +306,7 @@ impl Sheet<'_> {
                 self.columns.extend((number + 1..=*last).map(|next| (next, column)));
             }
         }
+        self.tell_of_columns(row.line, &strange, &hidden);
         self.readable = self.column("answer") > 0;
         if !self.readable {
             let message = "表头里没有 answer（答案）这一列".to_owned();
@@ -247,23 +314,106 @@ impl Sheet<'_> {
         }
     }
 
+    /// Names columns that are not read, each kind once.
+    fn tell_of_columns(&mut self, line: usize, strange: &[(usize, &str)], hidden: &[&str]) {
+        let listed = |headings: &[&str]| {
+            headings.iter().map(|heading| format!("“{}”", shortened(heading))).collect::<Vec<_>>().join("、")
+        };
+        if !hidden.is_empty() {
+            let message = format!("{}列是隐藏的，没有导入；确实要导入，请加上 --hidden", listed(hidden));
+            self.note(of_cell(&self.file, line, 0, None, &message));
+        }
+        let Some((first, heading)) = strange.first() else { return };
+        let headings: Vec<&str> = strange.iter().map(|(_, heading)| *heading).collect();
+        self.unknown = headings.iter().map(|&heading| heading.to_owned()).collect();
+        if self.reading.ignore_unknown {
+            let message = format!("{}没有导入：知识库里没有这些列", listed(&headings));
+            self.note(of_cell(&self.file, line, 0, None, &message));
+            return;
+        }
+        let one = format!("--ignore-column {heading}");
+        let message = format!(
+            "没有{}这{}列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-columns（一次忽略所有不认识的列，以后导入这个知识库也不再问）{}",
+            listed(&headings),
+            if headings.len() == 1 { "一" } else { "几" },
+            known_columns(),
+            if headings.len() == 1 { format!("，或 {one}") } else { String::new() },
+        );
+        self.problem(line, *first, Some(heading), message);
+    }
+
+    /// Whether a row below the header says how to fill in the table.
+    fn explains(&self, row: &Row) -> bool {
+        const STARTS: [&str; 20] = [
+            "填写说明",
+            "填写要求",
+            "填写示例",
+            "填写规则",
+            "说明：",
+            "说明:",
+            "示例：",
+            "示例:",
+            "例：",
+            "例如",
+            "必填",
+            "选填",
+            "请输入",
+            "请填写",
+            "此处填写",
+            "这里填写",
+            "不超过",
+            "最多",
+            "【示例】",
+            "（示例）",
+        ];
+        row.line <= self.explains_until
+            && self.groups.is_empty()
+            && !row.cells.is_empty()
+            && row.cells.iter().all(|(_, cell)| {
+                let cell = cell.trim().trim_start_matches(['*', '(', '（']);
+                STARTS.iter().any(|start| cell.starts_with(start))
+            })
+    }
+
     fn take_entry(&mut self, row: &Row) {
-        let mut cells: Vec<(usize, &'static str, &str)> = Vec::with_capacity(row.cells.len());
-        for (number, cell) in &row.cells {
-            match self.columns.iter().find(|(known, _)| known == number) {
-                Some((_, Column::Field(field))) => cells.push((*number, field, unguarded(cell))),
-                Some((_, Column::Ignored)) => {}
-                None => {
-                    let message = format!("这一格有内容“{}”，但这一列没有表头", shortened(cell));
-                    self.problem(row.line, *number, None, message);
-                }
+        if self.explains(row) {
+            let message = "这一行像是填写说明，没有导入".to_owned();
+            self.note(of_cell(&self.file, row.line, 0, None, &message));
+            return;
+        }
+        let mut cells: Vec<(usize, &'static str, Cow<'_, str>)> = Vec::with_capacity(row.cells.len());
+        let mut faults: Vec<(usize, &'static str, String)> = Vec::new();
+        let field_of = |number: usize| self.columns.iter().find(|(known, _)| *known == number);
+        for (column, message) in row.ruined() {
+            if let Some((_, Column::Field(field))) = field_of(column) {
+                faults.push((column, field, message.to_owned()));
             }
         }
-        if cells.is_empty() {
+        let mut unheaded = Vec::new();
+        for (number, cell) in &row.cells {
+            match field_of(*number) {
+                Some((_, Column::Field(field))) => match said(field, *number, cell, row) {
+                    Ok(said) => cells.push((*number, field, said)),
+                    Err(message) => faults.push((*number, field, message)),
+                },
+                Some((_, Column::Ignored)) => {}
+                None => unheaded.push((*number, cell)),
+            }
+        }
+        if !self.reading.ignore_unknown {
+            for (number, cell) in unheaded {
+                if self.hidden.iter().any(|(first, last)| (*first..=*last).contains(&number)) {
+                    continue;
+                }
+                let message = format!("这一格有内容“{}”，但这一列没有表头", shortened(cell));
+                self.problem(row.line, number, None, message);
+            }
+        }
+        if cells.is_empty() && faults.is_empty() {
             return;
         }
         let text =
-            |field: &str| cells.iter().find(|(_, name, _)| *name == field).map_or("", |(_, _, text)| *text);
+            |field: &str| cells.iter().find(|(_, name, _)| *name == field).map_or("", |(_, _, text)| text);
         let (id, question, answer) = (text("id").trim(), text("question"), text("answer"));
         let alike = |known: &str, here: &str| here.is_empty() || known == here;
         let earlier =
@@ -271,9 +421,11 @@ impl Sheet<'_> {
         let earlier = earlier.filter(|&index| {
             let group = &self.groups[index];
             let known = group.text("answer");
-            let same_question = alike(group.text("question"), question);
+            let same_question = alike(&group.as_written, question);
             let same_answer = alike(known, answer) || (known.is_empty() && same_question);
-            same_answer && (same_question || !id.is_empty())
+            let ruined =
+                id.is_empty() && faults.iter().any(|(_, field, _)| ["question", "answer"].contains(field));
+            same_answer && (same_question || !id.is_empty()) && !ruined
         });
         let index = match earlier {
             Some(index) => index,
@@ -287,19 +439,29 @@ impl Sheet<'_> {
             }
         };
         self.groups[index].lines.push(row.line);
+        for (column, field, message) in faults {
+            self.groups[index].faulty = true;
+            self.groups[index].told.push(field);
+            self.problem(row.line, column, Some(field), message);
+        }
         for (column, field, text) in cells {
-            if let Err(message) = self.groups[index].add(field, text, earlier.is_some(), self.reading.zone) {
-                self.groups[index].faulty = true;
-                self.problem(row.line, column, Some(field), message);
+            match self.groups[index].add(field, &text, earlier.is_some(), self.reading.zone) {
+                Ok(None) => {}
+                Ok(Some(note)) => self.note(of_cell(&self.file, row.line, column, Some(field), &note)),
+                Err(message) => {
+                    self.groups[index].faulty = true;
+                    self.problem(row.line, column, Some(field), message);
+                }
             }
         }
     }
 
     /// The entries of all rows, and what is wrong with them.
-    pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> Vec<Located> {
+    pub(super) fn finish(mut self, found: &mut Found) -> Vec<Located> {
         if !self.has_header() {
             let message = format!(
-                "找不到表头：第一行应写列名，至少要有 question（标准问题）和 answer（答案）；可用的列名：{}",
+                "找不到表头：第一行应写列名，至少要有 question（标准问题）和 answer（答案）。{}。可用的列名：{}",
+                without_header(&self.opening),
                 known_columns()
             );
             self.problem(self.first.unwrap_or(0), 0, None, message);
@@ -314,9 +476,13 @@ impl Sheet<'_> {
             .collect();
         let columns = Arc::new(columns);
         let mut located = Vec::with_capacity(self.groups.len());
-        for mut group in std::mem::take(&mut self.groups) {
+        let mut groups = std::mem::take(&mut self.groups);
+        apart_again(&mut groups);
+        for mut group in groups {
+            group.find_question(self.segments);
             for (field, name) in [("question", "标准问题"), ("answer", "答案")] {
-                if group.text(field).is_empty() {
+                // What is ruined has been told of.
+                if group.text(field).is_empty() && !group.told.contains(&field) {
                     let column = self.column(field);
                     let message = format!("缺少{name}：每个条目都要有问题（question）和答案（answer）");
                     self.problem(group.line, column, Some(field), message);
@@ -327,12 +493,93 @@ impl Sheet<'_> {
             let (lines, faulty) = (std::mem::take(&mut group.lines), group.faulty);
             located.push(Located { entry: group.entry(), file, line, lines, faulty, columns });
         }
-        problems.append(&mut self.problems);
+        found.problems.append(&mut self.problems);
+        found.notes.append(&mut self.notes);
+        found.unknown.append(&mut self.unknown);
         located
     }
 }
 
+/// What a cell says in a field; otherwise what is wrong with it.
+fn said<'a>(
+    field: &'static str,
+    column: usize,
+    cell: &'a str,
+    row: &Row,
+) -> std::result::Result<Cow<'a, str>, String> {
+    if cell.len() > LONGEST && cell.chars().count() > LONGEST {
+        return Err(format!("这一格超过 {LONGEST} 个字，请拆开或缩短"));
+    }
+    let guarded = unguarded_in(field, cell);
+    // What keeps a spreadsheet from taking digits for a number: ="007".
+    let quoted = cell.trim().strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
+    let text = guarded.or(quoted.filter(|inner| !inner.contains('"'))).unwrap_or(cell);
+    if let (None, Some(message)) = (guarded, ruined(text)) {
+        return Err(message);
+    }
+    let kind = FIELDS.iter().find(|known| known.name == field).map(|field| field.kind);
+    for (_, aside) in row.asides.iter().filter(|(number, _)| *number == column) {
+        match aside {
+            Aside::Value(value) if matches!(kind, Some(Kind::Instant | Kind::Share)) => {
+                return Ok(Cow::Owned(value.clone()));
+            }
+            Aside::Link(link) if matches!(field, "answer" | "answers") && !text.contains(link.as_str()) => {
+                return Ok(Cow::Owned(format!("{} {link}", text.trim_end())));
+            }
+            _ => {}
+        }
+    }
+    Ok(match (field, guarded) {
+        // A guard says that it is meant as it stands; so it is not looked at again.
+        ("question", Some(text)) => Cow::Owned(format!("'{text}")),
+        ("answer", None) => Cow::Borrowed(tidied_answer(text)),
+        _ => Cow::Borrowed(text),
+    })
+}
+
+/// Gives questions back what was taken from around them where only that keeps
+/// them apart: 【黑色】多少钱 and 【白色】多少钱.
+fn apart_again(groups: &mut [Group]) {
+    if !groups.iter().any(|group| group.as_written.trim_start().starts_with('【')) {
+        return;
+    }
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for group in groups.iter() {
+        *count.entry(group.text("question").to_owned()).or_default() += 1;
+    }
+    for group in groups {
+        let written = group.as_written.trim();
+        if written.starts_with('【') && count.get(group.text("question")).is_some_and(|count| *count > 1) {
+            let written = written.to_owned();
+            group.put("question", &written);
+        }
+    }
+}
+
 impl Group {
+    /// Puts a text in the place of what a field holds.
+    fn put(&mut self, field: &'static str, text: &str) {
+        match self.single.iter_mut().find(|(name, _)| *name == field) {
+            Some((_, known)) => text.clone_into(known),
+            None => self.single.push((field, text.to_owned())),
+        }
+    }
+
+    /// Where there is no standard question, the first of the others is one,
+    /// and else the title of a segment.
+    fn find_question(&mut self, segments: bool) {
+        if !self.text("question").is_empty() {
+            return;
+        }
+        if !self.similar.is_empty() {
+            let first = self.similar.remove(0);
+            self.put("question", &first);
+        } else if segments && let Some(at) = self.single.iter().position(|(name, _)| *name == "topic") {
+            let (_, title) = self.single.remove(at);
+            self.put("question", &title);
+        }
+    }
+
     fn entry(mut self) -> Entry {
         let mut single = |field: &str| {
             let at = self.single.iter().position(|(name, _)| *name == field)?;
@@ -358,14 +605,14 @@ impl Group {
     }
 
     /// Takes what a cell says. In a further row of the same entry, single
-    /// values must agree and lists grow.
+    /// values must agree and lists grow. Returns what the author should know.
     fn add(
         &mut self,
         field: &'static str,
         cell: &str,
         further: bool,
         zone: UtcOffset,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Option<String>, String> {
         let differs = || "同一个条目的几行在这一列写得不一样，请只在第一行写，或写成一样".to_owned();
         // In further rows what is known already is a repetition, for instance
         // of a merged cell; in the first row the author's list is kept as it is.
@@ -387,17 +634,46 @@ impl Group {
                 };
                 format!("“{cell}”不是有效的时间，应写成 {}{hint}", instant::FORMS)
             })?;
-            if known.replace(new).is_some_and(|old| old != new) { Err(differs()) } else { Ok(()) }
+            if known.replace(new).is_some_and(|old| old != new) { Err(differs()) } else { Ok(None) }
+        };
+        let looks_like_a_list = |doubtful: Option<String>| {
+            doubtful.map(|text| {
+                format!("“{}”像是几条写在了一起，没有拆开；要拆开请换行，或用 | 分隔", shortened(&text))
+            })
         };
         match field {
             "similar" => {
+                let Phrasings { texts, doubtful } = phrasings(cell);
                 let more: Vec<String> =
-                    list(cell).into_iter().filter(|text| !further || text != self.text("question")).collect();
+                    texts.into_iter().filter(|text| !further || text != self.text("question")).collect();
                 extend(&mut self.similar, more);
+                return Ok(looks_like_a_list(doubtful));
             }
-            "keywords" => extend(&mut self.keywords, list(cell)),
+            "keywords" | "tags" => {
+                let Phrasings { texts, doubtful } = words(cell);
+                extend(if field == "tags" { &mut self.tags } else { &mut self.keywords }, texts);
+                return Ok(looks_like_a_list(doubtful));
+            }
             "related" => extend(&mut self.related, list(cell)),
-            "tags" => extend(&mut self.tags, list(cell)),
+            "question" => {
+                let read = match cell.strip_prefix('\'').filter(|_| unguarded_in(field, cell).is_some()) {
+                    Some(meant) => Phrasings { texts: vec![meant.to_owned()], doubtful: None },
+                    None => questions(cell),
+                };
+                if self.as_written.is_empty() {
+                    cell.clone_into(&mut self.as_written);
+                }
+                for text in read.texts {
+                    match self.text("question") {
+                        "" => self.single.push((field, text)),
+                        known if *known == text => {}
+                        // One more question under the same id is one more phrasing.
+                        _ if self.similar.contains(&text) => {}
+                        _ => self.similar.push(text),
+                    }
+                }
+                return Ok(looks_like_a_list(read.doubtful));
+            }
             "rules" => {
                 for rule in rules(cell)? {
                     if !(further && self.rules.contains(&rule)) {
@@ -435,17 +711,11 @@ impl Group {
                 match self.single.iter().find(|(name, _)| *name == field) {
                     None => self.single.push((field, text.to_owned())),
                     Some((_, known)) if known == text => {}
-                    // One more question under the same id is one more phrasing.
-                    Some(_) if field == "question" => {
-                        if !self.similar.iter().any(|known| known == text) {
-                            self.similar.push(text.to_owned());
-                        }
-                    }
                     Some(_) => return Err(differs()),
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -459,24 +729,8 @@ mod tests {
     }
 
     #[test]
-    fn headings_as_templates_write_them() {
-        for (heading, field) in [
-            ("* 标准问题（必填）", "question"),
-            ("标准问：", "question"),
-            ("相似问 12", "similar"),
-            ("Similar Questions", "similar"),
-            ("相似问法(多个用换行分隔)", "similar"),
-            ("答案*", "answer"),
-            ("Valid_Until", "valid_until"),
-            ("valid until", "valid_until"),
-            ("是否启用", "enabled"),
-            ("知识分类", "topic"),
-            ("关键字", "keywords"),
-        ] {
-            assert_eq!(field_named(heading), Some(field), "{heading}");
-        }
-        for other in ["答案（微信）", "备注", "", "1", "序号"] {
-            assert_eq!(field_named(other), None, "{other}");
-        }
+    fn rows_are_named_in_stretches() {
+        assert_eq!(ranges(&[3]), "3");
+        assert_eq!(ranges(&[3, 5, 6, 7, 9, 10]), "3、5–7、9–10");
     }
 }

@@ -5,7 +5,8 @@
 //! them becomes a line.
 
 use super::cells::{guarded, list, listed, shortened, unguarded};
-use super::table::{Row, TITLES, Table, of_cell, plain};
+use super::headings::plain;
+use super::table::{Row, TITLES, Table, of_cell};
 use super::{FileName, Format, Reading, csv, whole, xlsx};
 use crate::error::{Problem, Result};
 use crate::text::lexicon::{Item, MOST_FREQUENT, What};
@@ -85,7 +86,7 @@ pub(super) fn rows(lexicon: &AuthoredLexicon) -> Result<Vec<Vec<String>>> {
     let row = |item: &Item| {
         let (kind, _) = item.what.name();
         let kind = KINDS.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, names)| names[0]);
-        let words = listed(item.what.texts())?;
+        let words = listed("related", item.what.texts())?;
         let (canonical, frequency, tag) = match &item.what {
             What::Synonyms { canonical, .. } => (canonical.clone(), None, None),
             What::Word { frequency, tag, .. } => (None, frequency.map(|n| n.to_string()), tag.clone()),
@@ -123,6 +124,9 @@ impl Table for Words {
         }
         self.first.get_or_insert(row.line);
         if self.has_header() {
+            for (column, message) in row.ruined() {
+                self.problem(row.line, column, None, message.to_owned());
+            }
             self.take_line(row);
         } else if self.titles < TITLES {
             self.titles += 1;

@@ -1,27 +1,34 @@
 //! Spreadsheets of Excel and its relatives.
 //!
-//! Cells are read one by one: a sheet with one stray cell at its far end would
-//! fill the memory if it were laid out as a grid.
+//! Cells are read as they are shown: with their number formats, without what
+//! is hidden or struck out. The file comes from anybody, so every part of it
+//! has a budget.
 
-use std::io::Cursor;
+mod package;
+mod sheet;
+mod strings;
+mod styles;
 
-use calamine::{DataRef, Dimensions, Reader as _, Xlsx};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
 
-use super::table::{Row, Sheet, Table};
-use super::{FIELDS, FileName, Headings, Located, Reading, cells, whole};
+use self::package::{Package, attribute, each, flag};
+use self::sheet::{Budget, Margins, Region, Shared};
+use self::styles::Styles;
+use super::table::{Row, Sheet, Table, letters, of_cell, ranges};
+use super::{FIELDS, FileName, Found, Headings, Located, Reading, cells, foreign, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 
+/// Merged regions that a sheet may have.
+const MERGED: usize = 20_000;
+
+/// Cells that one sheet's merged regions may fill.
+const FILLED: usize = 500_000;
+
 /// Reads the entries of every sheet that names a question's column.
-pub(super) fn read(
-    name: &FileName,
-    bytes: &[u8],
-    reading: &Reading<'_>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Located> {
-    let sheets = tables(name, bytes, reading, |file| Sheet::new(file, reading), problems);
-    sheets.into_iter().flat_map(|sheet| sheet.finish(problems)).collect()
+pub(super) fn read(name: &FileName, bytes: &[u8], reading: &Reading<'_>, found: &mut Found) -> Vec<Located> {
+    let sheets = tables(name, bytes, reading, |file| Sheet::new(file, reading), &mut found.problems);
+    sheets.into_iter().flat_map(|sheet| sheet.finish(found)).collect()
 }
 
 /// What the sheets of a workbook hold: those with a header, or else the first one.
@@ -35,8 +42,13 @@ pub(super) fn tables<T: Table>(
     if bytes.is_empty() {
         return Vec::new();
     }
-    let mut book = match Xlsx::new(Cursor::new(bytes)) {
-        Ok(book) => book,
+    let read = match Book::open(bytes) {
+        Ok(Some(mut book)) => Ok(book.tables(name, reading, &new, problems)),
+        Ok(None) => foreign::tables(name, bytes, reading, &new),
+        Err(e) => Err(e),
+    };
+    let mut sheets = match read {
+        Ok(sheets) => sheets,
         Err(e) => {
             problems.push(whole(
                 name,
@@ -45,16 +57,6 @@ pub(super) fn tables<T: Table>(
             return Vec::new();
         }
     };
-    let mut sheets = Vec::new();
-    for title in book.sheet_names() {
-        let file: FileName = format!("{name}[{title}]").into();
-        let mut sheet = new(file.clone());
-        match rows(&mut book, &title, &mut sheet, reading) {
-            Ok(()) if sheet.has_text() => sheets.push(sheet),
-            Ok(()) => {}
-            Err(e) => problems.push(whole(&file, format!("这个工作表读不出来：{e}"))),
-        }
-    }
     // Other sheets hold notes; only when no sheet is what is looked for does one get blamed.
     if sheets.iter().any(T::has_header) {
         sheets.retain(T::has_header);
@@ -64,74 +66,184 @@ pub(super) fn tables<T: Table>(
     sheets
 }
 
-/// Hands the rows of a sheet on, merged cells filled downwards.
-fn rows(
-    book: &mut Xlsx<Cursor<&[u8]>>,
-    title: &str,
-    sheet: &mut impl Table,
-    reading: &Reading<'_>,
-) -> std::result::Result<(), calamine::XlsxError> {
-    let mut merged = Merged::new(book.merge_cells_by_sheet_name(title)?);
-    let mut cells = book.worksheet_cells_reader(title)?;
-    let total = cells.dimensions().end.0 as usize + 1;
-    let mut row = Row { line: 0, cells: Vec::new(), spans: Vec::new() };
-    let mut finish = |row: &mut Row, sheet: &mut dyn Table| {
-        merged.fill(row);
-        sheet.take(row);
-        (reading.progress)("rows", row.line, total.max(row.line));
-        row.cells.clear();
-        row.spans.clear();
-    };
-    while let Some(cell) = cells.next_cell()? {
-        let (line, column) = (cell.get_position().0 as usize + 1, cell.get_position().1 as usize + 1);
-        if line != row.line {
-            if row.line > 0 {
-                finish(&mut row, sheet);
+/// A workbook that is opened.
+struct Book<'a> {
+    package: Package<'a>,
+    /// The title, the part and whether it is hidden.
+    sheets: Vec<(String, String, bool)>,
+    since_1904: bool,
+    /// The folder of the shared parts.
+    folder: String,
+}
+
+impl<'a> Book<'a> {
+    /// Opens a file; `None` when it is a spreadsheet of another kind.
+    fn open(bytes: &'a [u8]) -> std::result::Result<Option<Self>, String> {
+        if !bytes.starts_with(super::ZIP) {
+            return Ok(None);
+        }
+        let mut package = Package::open(bytes)?;
+        let root = package.relations("")?;
+        let path =
+            root.into_values().map(|relation| relation.target).find(|path| path.ends_with("workbook.xml"));
+        let path = path.unwrap_or_else(|| "xl/workbook.xml".to_owned());
+        let Some(workbook) = package.part(&path)? else { return Ok(None) };
+        let relations = package.relations(&path)?;
+        let (mut sheets, mut since_1904) = (Vec::new(), false);
+        each(&workbook, |tag| match tag.local_name().as_ref() {
+            "workbookPr" => since_1904 = flag(tag, "date1904"),
+            "sheet" => {
+                let id = tag.attributes().flatten().find(|one| one.key.as_ref().ends_with(":id"));
+                let relation =
+                    id.and_then(|id| relations.get(&*id.value)).filter(|relation| relation.is_sheet);
+                if let Some((title, relation)) = attribute(tag, "name").zip(relation) {
+                    let hidden = attribute(tag, "state").is_some_and(|state| state != "visible");
+                    sheets.push((title, relation.target.clone(), hidden));
+                }
             }
-            row.line = line;
-        }
-        if let DataRef::Error(error) = cell.get_value() {
-            let message = format!("这一格是 Excel 的错误值 {error}，请改正公式或填入文字");
-            sheet.problem(line, column, None, message);
-        }
-        let text = text(cell.get_value());
-        if !text.trim().is_empty() {
-            row.cells.push((column, text));
-        }
+            _ => {}
+        })?;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        Ok(Some(Self { package, sheets, since_1904, folder }))
     }
-    if row.line > 0 {
-        finish(&mut row, sheet);
+
+    fn tables<T: Table>(
+        &mut self,
+        name: &FileName,
+        reading: &Reading<'_>,
+        new: &impl Fn(FileName) -> T,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<T> {
+        let mut shared = match self.shared(reading) {
+            Ok(shared) => shared,
+            Err(e) => {
+                problems.push(whole(name, format!("读不出来：{e}")));
+                return Vec::new();
+            }
+        };
+        let (mut tables, mut hidden) = (Vec::new(), Vec::new());
+        for (title, path, is_hidden) in self.sheets.clone() {
+            if is_hidden && !reading.hidden {
+                hidden.push(format!("“{title}”"));
+                continue;
+            }
+            let file: FileName = format!("{name}[{title}]").into();
+            let mut table = new(file.clone());
+            match self.rows(&path, &mut shared, &mut table, reading) {
+                Ok(notes) if table.has_text() => {
+                    for (line, message) in notes {
+                        table.note(of_cell(&file, line, 0, None, &message));
+                    }
+                    tables.push(table);
+                }
+                Ok(_) => {}
+                Err(e) => problems.push(whole(&file, format!("这个工作表读不出来：{e}"))),
+            }
+        }
+        if !hidden.is_empty() {
+            let message =
+                format!("工作表{}是隐藏的，没有导入；确实要导入，请加上 --hidden", hidden.join("、"));
+            match tables.first_mut() {
+                Some(first) => first.note(whole(name, message)),
+                None => problems.push(whole(name, message)),
+            }
+        }
+        tables
     }
-    Ok(())
+
+    fn shared(&mut self, reading: &Reading<'_>) -> std::result::Result<Shared, String> {
+        let texts = self.package.part(&format!("{}/sharedStrings.xml", self.folder))?;
+        let texts = strings::shared(texts.as_deref(), reading.hidden)?;
+        let styles = self.package.part(&format!("{}/styles.xml", self.folder))?;
+        let styles = Styles::read(styles.as_deref(), self.since_1904)?;
+        Ok(Shared { texts, styles, struck_too: reading.hidden, cells: Budget::default() })
+    }
+
+    /// Hands the rows of a sheet on, merged cells filled downwards; returns
+    /// what was left out, with the row where that begins.
+    fn rows(
+        &mut self,
+        path: &str,
+        shared: &mut Shared,
+        table: &mut impl Table,
+        reading: &Reading<'_>,
+    ) -> std::result::Result<Vec<(usize, String)>, String> {
+        let relations = self.package.relations(path)?;
+        let Some(part) = self.package.part(path)? else { return Err(format!("文件里没有 {path}")) };
+        let Margins { merged, links, hidden } = sheet::margins(&part, &relations)?;
+        if !reading.hidden {
+            table.hides(&hidden);
+        }
+        let mut merged = Merged::new(merged);
+        let margins = Margins { merged: Vec::new(), links, hidden: Vec::new() };
+        let (mut left_out, mut struck) = (Vec::new(), Vec::new());
+        let total = part.len();
+        sheet::rows(&part, shared, &margins, |shows| {
+            merged.fill(&mut shows.row)?;
+            if shows.hidden && !reading.hidden {
+                if !shows.row.cells.is_empty() {
+                    left_out.push(shows.row.line);
+                }
+                return Ok(());
+            }
+            struck.extend(shows.struck.iter().map(|column| (shows.row.line, *column)));
+            table.take(&shows.row);
+            (reading.progress)("rows", shows.at, total);
+            Ok(())
+        })?;
+        let mut notes = Vec::new();
+        if let Some(first) = left_out.first() {
+            let message =
+                format!("第 {} 行是隐藏的，没有导入；确实要导入，请加上 --hidden", ranges(&left_out));
+            notes.push((*first, message));
+        }
+        if let Some((first, _)) = struck.first() {
+            const NAMED: usize = 20;
+            let named = struck.iter().take(NAMED).map(|(line, column)| format!("{}{line}", letters(*column)));
+            let more =
+                if struck.len() > NAMED { format!(" 等 {} 格", struck.len()) } else { String::new() };
+            let message = format!(
+                "{}{more}里划掉的文字没有导入；确实要导入，请加上 --hidden",
+                named.collect::<Vec<_>>().join("、")
+            );
+            notes.push((*first, message));
+        }
+        Ok(notes)
+    }
 }
 
 /// The merged cells of a sheet, while its rows go by.
 struct Merged {
     /// Regions that have not begun, the next one last.
-    waiting: Vec<Dimensions>,
+    waiting: Vec<Region>,
     /// Last row, column and text of the regions that reach into later rows.
     open: Vec<(usize, usize, String)>,
+    /// Cells that may still be filled.
+    left: usize,
 }
 
 impl Merged {
-    fn new(mut regions: Vec<Dimensions>) -> Self {
-        regions.sort_unstable_by_key(|region| std::cmp::Reverse(region.start));
-        Self { waiting: regions, open: Vec::new() }
+    fn new(mut regions: Vec<Region>) -> Self {
+        regions.sort_unstable_by_key(|region| std::cmp::Reverse(region.first));
+        Self { waiting: regions, open: Vec::new(), left: FILLED }
     }
 
     /// Says in a row what merged cells above say in it. Only down: a title
     /// merged over several columns is not said in each of them.
-    fn fill(&mut self, row: &mut Row) {
+    fn fill(&mut self, row: &mut Row) -> std::result::Result<(), String> {
         self.open.retain(|(last, ..)| *last >= row.line);
+        self.left = self
+            .left
+            .checked_sub(self.open.len())
+            .ok_or_else(|| format!("合并的区域要填满超过 {FILLED} 格，请取消不需要的合并，或拆成几个文件"))?;
         for (_, column, text) in &self.open {
             match row.cells.binary_search_by_key(column, |(number, _)| *number) {
                 Ok(at) => row.cells[at].1.clone_from(text),
                 Err(at) => row.cells.insert(at, (*column, text.clone())),
             }
         }
-        while let Some(region) = self.waiting.last().filter(|region| region.start.0 < row.line as u32) {
-            let (first, last) = (region.start.0 as usize + 1, region.end.0 as usize + 1);
-            let (column, end) = (region.start.1 as usize + 1, region.end.1 as usize + 1);
+        while let Some(region) = self.waiting.last().filter(|region| region.first.0 <= row.line) {
+            let ((first, column), (last, end)) = (region.first, region.last);
             self.waiting.pop();
             // A region whose first row is not there has nothing to say.
             if first != row.line {
@@ -140,29 +252,13 @@ impl Merged {
             if end > column {
                 row.spans.push((column, end));
             }
-            if let Some((_, text)) = row.cells.iter().find(|(number, _)| *number == column)
+            if let Ok(at) = row.cells.binary_search_by_key(&column, |(number, _)| *number)
                 && last > first
             {
-                self.open.push((last, column, text.clone()));
+                self.open.push((last, column, row.cells[at].1.clone()));
             }
         }
-    }
-}
-
-/// A cell as text: numbers without a needless `.0`, dates in ISO order.
-fn text(data: &DataRef<'_>) -> String {
-    match data {
-        DataRef::Empty | DataRef::Error(_) => String::new(),
-        DataRef::SharedString(text) => (*text).to_owned(),
-        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
-        DataRef::Bool(value) => value.to_string(),
-        DataRef::Int(value) => value.to_string(),
-        DataRef::Float(value) => value.to_string(),
-        DataRef::DateTime(value) if value.is_datetime() => {
-            let (year, month, day, hour, minute, second, _) = value.to_ymd_hms_milli();
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-        }
-        DataRef::DateTime(value) => value.as_f64().to_string(),
+        Ok(())
     }
 }
 
