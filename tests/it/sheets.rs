@@ -259,7 +259,8 @@ fn every_fault_of_a_workbook_names_sheet_row_column_and_reason() {
     let mut book = Workbook::new();
     for name in ["一", "二"] {
         let sheet = book.add_worksheet().set_name(name).unwrap();
-        for (column, heading) in ["负责人", "问题", "答案", "状态", "失效时间"].iter().enumerate() {
+        for (column, heading) in ["负责人", "问题", "答案", "状态", "失效时间"].iter().enumerate()
+        {
             sheet.write_string(0, column as u16, *heading).unwrap();
         }
         for row in 1..=15 {

@@ -5,10 +5,13 @@
 //! settles it, and else what Firefox would guess.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::headings::is_heading;
 use super::ruined::twice_encoded;
+
+/// Characters that show whether a file was encoded twice.
+const SAMPLE: usize = 200;
 
 /// The text of a file.
 #[derive(Debug)]
@@ -107,8 +110,17 @@ fn once_encoded(text: String) -> Decoded {
     if let Some(meant) = twice_encoded(head) {
         return Decoded { text: meant, note: note(), unsure: true };
     }
-    if !is_headed(head) && !head.is_ascii() {
-        let (bytes, _, lost) = GB18030.encode(head);
+    // A few characters show whether it pays to look at all of them.
+    let sample: String = head.chars().filter(|c| !c.is_ascii()).take(SAMPLE).collect();
+    let as_gb = |text: &str| {
+        let (bytes, _, lost) = GBK.encode(text);
+        (bytes.into_owned(), lost)
+    };
+    // The last character of a sample may be cut in two.
+    let is_utf8 =
+        |bytes: &[u8]| std::str::from_utf8(bytes).map_or_else(|e| e.error_len().is_none(), |_| true);
+    if !sample.is_empty() && !is_headed(head) && is_utf8(&as_gb(&sample).0) {
+        let (bytes, lost) = as_gb(head);
         if let (false, Ok(meant)) = (lost, std::str::from_utf8(&bytes)) {
             return Decoded { text: meant.to_owned(), note: note(), unsure: true };
         }
@@ -160,5 +172,9 @@ mod tests {
         let latin = WINDOWS_1252.decode_without_bom_handling(text.as_bytes()).0.into_owned();
         let read = decoded(latin.as_bytes()).expect("text");
         assert_eq!((read.text.as_str(), read.note.is_some()), (text, true));
+        let text = "question,answer\n怎么退货,在订单页申请\n";
+        let (chinese, wrong) = GB18030.decode_without_bom_handling(text.as_bytes());
+        assert!(!wrong, "{chinese}");
+        assert_eq!(decoded(chinese.as_bytes()).expect("text").text, text);
     }
 }

@@ -104,7 +104,7 @@ fn apart(line: &str) -> Apart {
     // Signs that stand in no question.
     for mark in ["###", "##", "&&", "||", "；", ";", "\t"] {
         // `&nbsp;` ends with one of them.
-        if mark == ";" && ENTITY.is_match(line) {
+        if !line.contains(mark) || mark == ";" && ENTITY.is_match(line) {
             continue;
         }
         let pieces = pieces(line, mark);
@@ -115,7 +115,7 @@ fn apart(line: &str) -> Apart {
     }
     // Signs that stand in questions too.
     for mark in ["/", "、", "·"] {
-        let pieces = pieces(line, mark);
+        let pieces = if line.contains(mark) { pieces(line, mark) } else { Vec::new() };
         if pieces.len() < 2 {
             continue;
         }
@@ -131,6 +131,9 @@ fn apart(line: &str) -> Apart {
         }
         let long = pieces.iter().filter(|piece| piece.chars().count() >= 4).count();
         return if long > 1 || is_enumeration(&pieces) && asking == 0 { Apart::Doubtful } else { Apart::One };
+    }
+    if !line.contains(['，', ',']) {
+        return Apart::One;
     }
     let pieces: Vec<&str> = line.split(['，', ',']).map(str::trim).collect();
     if pieces.len() > 2 && is_enumeration(&pieces) { Apart::Doubtful } else { Apart::One }
@@ -194,6 +197,10 @@ fn compiled(pattern: &str) -> Regex {
 
 /// The items of a line that counts them: 1、…2、…3、…; at least two, from one on.
 fn enumerated(line: &str) -> Option<Vec<&str>> {
+    // Most lines count nothing.
+    if !line.contains(['2', '②', '二']) {
+        return None;
+    }
     NUMBERS.iter().find_map(|numbers| {
         let mut expected = 1;
         let mut cuts: Vec<(usize, usize)> = Vec::new();
@@ -268,6 +275,14 @@ static LEAD: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Whether a number, a label or a mark may begin with a character: most
+/// questions begin with none, and need no search.
+fn may_lead(c: char) -> bool {
+    c.is_ascii_digit()
+        || ('①'..='⑳').contains(&c)
+        || "(（【[一二三四五六七八九十QqＱ问·•●◆■★☆-*–—>".contains(c)
+}
+
 /// A topic in brackets before a question.
 static TOPIC: LazyLock<Regex> = LazyLock::new(|| compiled(r"^【[^【】]{1,8}】\s*"));
 
@@ -299,14 +314,16 @@ pub(super) fn tidied(text: &str) -> String {
     let mut text = tidied_ends(text);
     loop {
         let mut rest = &text[..];
-        if let Some(lead) = LEAD.find(rest) {
+        if let Some(lead) = rest.starts_with(may_lead).then(|| LEAD.find(rest)).flatten() {
             // The character behind a full stop belongs to the question.
             let end = lead.as_str();
             let extra = end.chars().last().filter(|c| !c.is_whitespace() && end.contains('.') && *c != '.');
             rest = &rest[lead.end() - extra.map_or(0, char::len_utf8)..];
-        } else if let Some(topic) = TOPIC.find(rest) {
+        } else if let Some(topic) = rest.starts_with('【').then(|| TOPIC.find(rest)).flatten() {
             rest = &rest[topic.end()..];
-        } else if let Some(remark) = REMARK.find(rest) {
+        } else if let Some(remark) =
+            rest.ends_with([')', '）', ']', '】']).then(|| REMARK.find(rest)).flatten()
+        {
             rest = &rest[..remark.start()];
         }
         let rest = rest.trim_matches(is_blank);
@@ -325,6 +342,10 @@ pub(super) fn tidied(text: &str) -> String {
 
 /// An answer without what says that it is one.
 pub(super) fn tidied_answer(text: &str) -> &str {
+    let begins = |c: char| c == '答' || matches!(c, 'A' | 'a' | 'Ａ');
+    if !text.trim_start().starts_with(begins) {
+        return text;
+    }
     match ANSWER.find(text) {
         Some(lead) if lead.end() < text.len() => &text[lead.end()..],
         _ => text,

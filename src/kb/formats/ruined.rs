@@ -8,6 +8,13 @@ use encoding_rs::WINDOWS_1252;
 
 /// What is wrong with a cell, and what to do; `None` when nothing is.
 pub(super) fn ruined(text: &str) -> Option<String> {
+    // Most cells begin like none of these.
+    if !text
+        .trim_start()
+        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '#' | '=' | '_' | 'D'))
+    {
+        return lost_characters(text);
+    }
     if let Some(error) = error_value(text) {
         return Some(format!("这一格是表格的错误值 {error}，请改正公式或填入文字"));
     }
@@ -29,7 +36,8 @@ pub(super) fn lost_characters(text: &str) -> Option<String> {
         let place = text[..at].chars().count() + 1;
         return Some(format!("第 {place} 个字是乱码（�），原来的字已经丢了，请补上"));
     }
-    if text.contains("锟斤拷") || text.contains("烫烫烫") {
+    if text.contains('锟') && text.contains("锟斤拷") || text.contains('烫') && text.contains("烫烫烫")
+    {
         return Some("这一格里有编码转坏的乱码（如“锟斤拷”），原来的字已经丢了，请补上".to_owned());
     }
     twice_encoded(text).map(|meant| {
@@ -67,7 +75,9 @@ pub(super) fn looks_ruined(text: &str) -> bool {
 /// encoded once more: `é€€è´§` for 退货.
 pub(super) fn twice_encoded(text: &str) -> Option<String> {
     // Every Chinese character begins with one of these, and goes on with no letter.
-    if !text.contains(['ã', 'ä', 'å', 'æ', 'ç', 'è', 'é', 'ï']) {
+    let begins = ['ã', 'ä', 'å', 'æ', 'ç', 'è', 'é', 'ï'];
+    // All of them begin with this byte, and few other texts hold it.
+    if !text.as_bytes().contains(&0xc3) || !text.contains(begins) {
         return None;
     }
     let (bytes, _, lost) = WINDOWS_1252.encode(text);
