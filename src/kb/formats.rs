@@ -10,6 +10,7 @@ mod csv;
 mod encoding;
 mod foreign;
 mod good;
+mod group;
 mod headings;
 mod instant;
 mod jsonl;

@@ -25,7 +25,7 @@ const LEVELS: [(&str, u8); 16] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 21] = [
+const OWNERS: [(&str, &[&str]); 24] = [
     ("jieba_rs", &["text"]),
     ("aho_corasick", &["text"]),
     ("pinyin", &["text"]),
@@ -43,6 +43,9 @@ const OWNERS: [(&str, &[&str]); 21] = [
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("calamine", &["kb"]),
+    ("quick_xml", &["kb"]),
+    ("ssfmt", &["kb"]),
+    ("chardetng", &["kb"]),
     ("rust_xlsxwriter", &["kb"]),
     ("percent_encoding", &["server"]),
     ("diesel", &["store"]),
