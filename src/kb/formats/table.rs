@@ -294,7 +294,7 @@ impl Sheet<'_> {
         }
         let one = format!("--ignore-column {heading}");
         let message = format!(
-            "没有{}这{}列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-columns（一次忽略所有不认识的列，以后导入这个知识库也不再问）{}",
+            "没有{}这{}列；可用的列名：{}。不需要的列请删除，或在导入时加上 --ignore-columns（一次忽略所有不认识的列）{}",
             listed(&headings),
             if headings.len() == 1 { "一" } else { "几" },
             known_columns(),
