@@ -40,9 +40,12 @@ fn step_in_words(step: &str) -> &str {
         "blanks" => "去空白",
         "punctuation" => "去标点",
         "emoji" => "去表情",
+        "numeral_words" => "还原词里的数字",
+        "numbers" => "统一数字写法（只用于比较）",
+        "list_number" => "去序号",
         "repeats" => "去重复字",
         "fillers" => "去客套话",
-        "heard" => "按读音和词表还原",
+        "heard" => "按读音、词表和数字写法还原",
         other => other,
     }
 }

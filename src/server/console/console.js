@@ -19,7 +19,9 @@ const REASONS = {
 };
 const STEPS = {
   nfkc: "全角转半角", lower_case: "统一小写", simplified: "繁体转简体", blanks: "清理空白",
-  punctuation: "去掉标点", emoji: "去掉表情", repeats: "合并重复", fillers: "去掉客套", heard: "按读音和词表还原", heard_too: "也可能是",
+  punctuation: "去掉标点", emoji: "去掉表情", repeats: "合并重复", fillers: "去掉客套",
+  numeral_words: "还原词里的数字", numbers: "统一数字写法（只用于比较）", list_number: "去掉序号",
+  heard: "按读音、词表和数字写法还原", heard_too: "也可能是",
 };
 const STAGES = { text: "文字处理", exact: "精确匹配", lexical: "BM25 检索", encoder: "编码器", semantic: "语义检索" };
 const HOW = { question: "与某个问法完全一致", keyword: "整句是关键词", rule: "命中规则" };

@@ -11,6 +11,9 @@ use super::{Found, words};
 /// From here on digits are those of a telephone or an order.
 const TELEPHONE: i64 = 1_000_000_000;
 
+/// With 不到 or 没到 behind them these say that something did not succeed.
+const VERBS: &str = "搜收找看查买用领拿见听连打取抢达碰接登";
+
 /// Words for the years around this one.
 const YEARS: [(&str, i64); 4] = [("前年", -2), ("去年", -1), ("今年", 0), ("明年", 1)];
 
@@ -207,7 +210,11 @@ impl<'a> Reader<'a> {
         };
         let sign = BEFORE
             .into_iter()
-            .find_map(|(word, bound, sign)| Some((before(start, word)?, bound, sign, word)));
+            .find_map(|(word, bound, sign)| Some((before(start, word)?, bound, sign, word)))
+            // 收不到5g is no 收<5g.
+            .filter(|(from, _, _, word)| {
+                !word.ends_with('到') || !self.before(*from).is_some_and(|c| VERBS.contains(c))
+            });
         if let Some((from, bound, sign, word)) = sign {
             let kept = writing.unwrap_or_else(|| self.chars[start..end].iter().collect());
             start = from;

@@ -125,6 +125,7 @@ fn words_that_are_no_amounts_stay() {
     assert_eq!(canonical("贷款20年"), "贷款240个月");
     assert_eq!(canonical("五百一次"), "500 1次");
     assert_eq!(canonical("20多少钱"), "20多少钱");
+    assert_eq!(canonical("收不到5g信号"), "收不到5g信号");
     assert_eq!(canonical("三点五折"), "3.5折");
     assert_eq!(canonical("三点五十分"), "3:50");
     assert_eq!(canonical(""), "");
