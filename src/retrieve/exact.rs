@@ -28,8 +28,7 @@ impl Word {
 
     fn occurs(&self, text: &Normalized) -> bool {
         text.written.contains(&self.written)
-            || text.exact != text.written
-                && self.amount.as_ref().is_some_and(|amount| stands_in(amount, &text.exact))
+            || self.amount.as_ref().is_some_and(|amount| stands_in(amount, &text.exact))
     }
 }
 

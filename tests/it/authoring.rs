@@ -205,7 +205,10 @@ async fn a_publication_warns_of_what_has_changed_and_of_nothing_else() {
     let warnings = told["warnings"].as_array().expect("a list");
     let conflict = warnings.iter().find(|finding| finding["code"] == "conflict").expect("{told}");
     assert_eq!(conflict["entries"], json!(["invoice", "copy"]));
-    assert_eq!(report(&app).await["warnings"], json!([]), "it was told once");
+    let again = report(&app).await;
+    let again = again["warnings"].as_array().expect("a list").iter();
+    let again: Vec<_> = again.map(|finding| &finding["code"]).collect();
+    assert_eq!(again, ["look_alike"], "a conflict is told once, what costs answers each time");
     // Other words change every entry.
     let words = json!({"put": [{"stop": "麻烦"}]}).to_string();
     let request = Request::builder().method(Method::PATCH).uri("/v1/kbs/demo/lexicon");

@@ -22,6 +22,7 @@ mod model;
 mod openapi;
 mod release;
 mod reports_files;
+mod reports;
 mod scripts;
 mod serving;
 mod sheets;

@@ -110,7 +110,6 @@ fn take(row: &mut Row, column: usize, data: &Data) {
             }
         }
         Data::DateTime(value) => decimal(value.as_f64()),
-        _ => return,
     };
     if !text.trim().is_empty() {
         row.cells.push((column, text));

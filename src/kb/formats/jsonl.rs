@@ -92,11 +92,13 @@ fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
     let first = inner.lines().next().unwrap_or_default();
     let is_list = inner.starts_with('[');
     let spread = inner.starts_with('{') && first.trim_end().ends_with(['{', ',']);
-    if !is_list && !(spread && serde_json::from_str::<Value>(first).is_err()) {
+    // An object a line with a comma behind it is a fault of that line.
+    let whole = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+    if !is_list && !(spread && !whole(first.trim_end().trim_end_matches(','))) {
         return None;
     }
     // A list that is damaged is told of as what it is.
-    if is_list && serde_json::from_str::<serde::de::IgnoredAny>(inner).is_err() {
+    if is_list && !whole(inner) {
         return None;
     }
     let top = usize::from(is_list);
