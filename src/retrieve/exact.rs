@@ -38,8 +38,9 @@ fn stands_in(amount: &str, text: &str) -> bool {
     text.match_indices(amount).any(|(start, _)| {
         let before = text[..start].chars().next_back();
         let after = text[start + amount.len()..].chars().next();
-        let longer = amount.starts_with(of_number) && before.is_some_and(of_number);
-        !longer && !(amount.ends_with(of_number) && after.is_some_and(of_number))
+        let begins_before = amount.starts_with(of_number) && before.is_some_and(of_number);
+        let goes_on = amount.ends_with(of_number) && after.is_some_and(of_number);
+        !begins_before && !goes_on
     })
 }
 

@@ -115,7 +115,6 @@ async fn list(
     Path(kb): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<EntryPage>, Problem> {
-    let query = query;
     let limit = query.limit.unwrap_or(50);
     if !(1..=PAGE).contains(&limit) {
         let detail = format!("`limit` is 1 to {PAGE}, got {limit}");

@@ -246,9 +246,8 @@ impl Signs<'_> {
             '%' | '#' | '&' | '‰' | '‱' => self.out.push(c),
             '<' | '>' | '=' | '≦' | '≧' | '⩽' | '⩾' | '≤' | '≥' => return self.comparison(at),
             ',' | '、' if self.number_before_directly(at) && self.number_at(at + 1) => {
-                if c == '、' || !self.groups_thousands(at) {
-                    self.out.push('、');
-                }
+                let thousands = c == ',' && self.groups_thousands(at);
+                self.out.push_str(if thousands { "" } else { "、" });
             }
             '^' | '∶' if digit(before) && digit(after) => self.out.push(if c == '∶' { ':' } else { c }),
             '^' if digit(before) && matches!(after, Some('-' | '+')) => self.out.push(c),

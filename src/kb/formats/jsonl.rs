@@ -91,10 +91,11 @@ fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
     let inner = text.trim_start();
     let first = inner.lines().next().unwrap_or_default();
     let is_list = inner.starts_with('[');
-    let spread = inner.starts_with('{') && first.trim_end().ends_with(['{', ',']);
+    let opened = inner.starts_with('{') && first.trim_end().ends_with(['{', ',']);
     // An object a line with a comma behind it is a fault of that line.
     let whole = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
-    if !is_list && !(spread && !whole(first.trim_end().trim_end_matches(','))) {
+    let spread = opened && !whole(first.trim_end().trim_end_matches(','));
+    if !is_list && !spread {
         return None;
     }
     // A list that is damaged is told of as what it is.
@@ -121,7 +122,7 @@ fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        let ends = depth == top && matches!(byte, b'}' | b']') || depth == top && byte == b',';
+        let ends = depth == top && matches!(byte, b'}' | b']' | b',');
         if let Some(from) = start.filter(|_| ends || depth < top) {
             let until = if byte == b',' || depth < top { at } else { at + 1 };
             elements.push((line_of_start, text[from..until].trim()));

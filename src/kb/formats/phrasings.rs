@@ -209,9 +209,7 @@ fn enumerated(line: &str) -> Option<Vec<&str>> {
             let (whole, number) = (found.get(0)?, found.get(1)?);
             if count(number.as_str()) == Some(expected) {
                 // A full stop takes the character behind it along.
-                let takes = whole
-                    .as_str()
-                    .rfind(|c: char| matches!(c, '.' | '、' | '．' | ')' | '）' | '】' | ']' | ':' | '：'));
+                let takes = whole.as_str().rfind(['.', '、', '．', ')', '）', '】', ']', ':', '：']);
                 let end = match takes {
                     Some(at) => {
                         let sign = whole.as_str()[at..].chars().next().map_or(1, char::len_utf8);

@@ -168,8 +168,9 @@ impl Reader<'_> {
             }
             // 一块 is together; 周三号 is a Wednesday.
             Style::Single => {
-                !(self.get(at) == Some('一') && self.has(from, "块") && behind == from + 1)
-                    && !(matches!(self.before(at), Some('周' | '期' | '拜')) && !self.has(from, "点"))
+                let together = self.get(at) == Some('一') && self.has(from, "块") && behind == from + 1;
+                let weekday = matches!(self.before(at), Some('周' | '期' | '拜')) && !self.has(from, "点");
+                !together && !weekday
             }
             _ => true,
         }

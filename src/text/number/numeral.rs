@@ -228,7 +228,7 @@ impl<'a> Reading<'a> {
             // 几十, 三十几.
             '几' | '数' if self.open.is_none() => {
                 let before = self.scaled && c == '几';
-                if !before && !self.peek(1).is_some_and(|c| scale(c).is_some()) {
+                if !before && self.peek(1).is_none_or(|c| scale(c).is_none()) {
                     return Some(false);
                 }
                 self.open = Some((ONE, 9 * ONE));
