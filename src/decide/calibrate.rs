@@ -90,6 +90,9 @@ const TRUST_IN_OTHER_MATTER: f64 = 0.5;
 /// The place of `contradicted` in [`FEATURES`].
 const CONTRADICTED: usize = 4;
 
+/// The place of `length` in [`FEATURES`].
+const LENGTH: usize = 7;
+
 /// Keeps weights finite where the samples can be told apart perfectly.
 const RIDGE: f64 = 1e-4;
 
@@ -352,14 +355,17 @@ pub fn is_other_matter(features: &[f64]) -> bool {
     features[CONTRADICTED] >= OTHER_MATTER
 }
 
+/// Whether the question is one character: 退 may mean anything that an entry
+/// about it says. Query sets have no such questions to learn it from.
+fn is_one_character(features: &[f64]) -> bool {
+    features[LENGTH] <= std::f64::consts::LN_2 + 1e-3
+}
+
 /// What a regression makes of some evidence for the best candidate.
 fn confidence(first: &Logistic, features: &[f64]) -> Confidence {
     let probability = first.probability(features);
-    Confidence::new(if is_other_matter(features) {
-        probability.min(TRUST_IN_OTHER_MATTER)
-    } else {
-        probability
-    })
+    let doubtful = is_other_matter(features) || is_one_character(features);
+    Confidence::new(if doubtful { probability.min(TRUST_IN_OTHER_MATTER) } else { probability })
 }
 
 impl Calibration {
@@ -491,7 +497,7 @@ mod tests {
 
     #[test]
     fn another_matter_in_the_same_words_is_never_sure() {
-        assert_eq!(FEATURES[CONTRADICTED], "contradicted");
+        assert_eq!((FEATURES[CONTRADICTED], FEATURES[LENGTH]), ("contradicted", "length"));
         let first = Logistic { weights: vec![9.0; feature_count(Generation::One) + 1] };
         let mut features = vec![1.0; feature_count(Generation::One)];
         features[CONTRADICTED] = OTHER_MATTER;
