@@ -13,8 +13,9 @@
 //!    once. Then a blocking thread; from here on everything is synchronous.
 //! 3. [`engine::Engine::answer`] has [`text`] make a [`text::Query`]: the
 //!    lossless normal form, the lossy one, the words.
-//! 4. [`retrieve::exact`]: a stored question settles the matter;
-//!    [`decide::handoff`]: whoever asks for a person gets one, without a search.
+//! 4. [`retrieve::exact`]: a stored question settles the matter, with or
+//!    without politeness around it; [`decide::handoff`]: whoever asks for a
+//!    person, in any clause, gets one, without a search.
 //! 5. [`retrieve::exact`] again: a bare keyword or a rule of an entry settles it.
 //! 6. [`retrieve::lexical`]: BM25 over words, characters and pairs;
 //!    [`retrieve::wording`]: what else an entry says. When generation 1's
@@ -28,7 +29,10 @@
 //!    [`decide::calibrate`] turns that into a [`decide::Confidence`].
 //! 9. [`decide::policy`] → answer, clarify (2 to 5 questions to choose from)
 //!    or handoff.
-//! 10. One log line: decision, reason, confidence, generation, release, time;
+//! 10. When the message has several clauses that ask ([`text::clauses`]), each
+//!     takes the same way; where they point to different entries the customer
+//!     is asked back with all of them.
+//! 11. One log line: decision, reason, confidence, generation, release, time;
 //!     never the text.
 //!
 //! `zhida ask`, `zhida eval` and the page enter at step 3 through the same

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Common;
 use crate::decide::Generation;
-use crate::engine::{Engine, Filter, Options, Reply, Trace};
+use crate::engine::{Engine, Filter, Options, Reply, Trace, TracedClause};
 use crate::error::{Error, Result};
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         reply.generation,
         reply.took_us
     );
-    if let Some(answer) = &reply.answer {
+    for answer in reply.answer.iter().chain(&reply.answers) {
         say!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
     }
     let offered = reply.handoff.as_ref().map_or(&reply.suggestions, |handoff| &handoff.candidates);
@@ -125,6 +125,11 @@ fn print_trace(trace: &Trace) {
         if let Some(evidence) = verdict.evidence.and_then(|evidence| serde_json::to_string(&evidence).ok()) {
             say!("  evidence {evidence}");
         }
+    }
+    for clause in &trace.clauses {
+        let entry = clause.entry.as_deref().unwrap_or("-");
+        let TracedClause { text, decision, reason, confidence, .. } = clause;
+        say!("-- clause {text}: {decision} ({reason})  {confidence:.3}  [{entry}]");
     }
     say!("-- decided by {}", trace.rule);
     let times: Vec<String> =

@@ -10,25 +10,73 @@ use crate::text::lexicon::items;
 
 const RULES: &str = include_str!("data/handoff.txt");
 
-static COMPILED: LazyLock<Vec<(Reason, Regex)>> = LazyLock::new(|| {
-    RULES
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(' '))
-        .filter_map(|(kind, pattern)| {
-            let reason = match kind {
-                "requested" => Reason::Requested,
-                "sensitive" => Reason::Sensitive,
-                _ => return None,
-            };
-            Regex::new(pattern).ok().map(|pattern| (reason, pattern))
-        })
-        .collect()
+/// A rule of the list.
+struct Rule {
+    reason: Reason,
+    /// It is for whole messages and not for their clauses.
+    alone: bool,
+    claims: Regex,
+    /// What takes the claim back.
+    unless: Vec<Regex>,
+}
+
+static COMPILED: LazyLock<Vec<Rule>> = LazyLock::new(|| compile(RULES).unwrap_or_default());
+
+/// Reads the list; `None` when a line is no rule or no regular expression.
+fn compile(list: &str) -> Option<Vec<Rule>> {
+    let mut pieces: Vec<(String, String)> = Vec::new();
+    let mut rules: Vec<Rule> = Vec::new();
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let (kind, pattern) = line.split_once(' ')?;
+        let pattern =
+            pieces.iter().fold(pattern.to_owned(), |pattern, (name, piece)| pattern.replace(name, piece));
+        let reason = match kind {
+            "define" => {
+                let (name, piece) = pattern.split_once(' ')?;
+                pieces.push((format!("{{{name}}}"), piece.to_owned()));
+                continue;
+            }
+            "unless" => {
+                rules.last_mut()?.unless.push(Regex::new(&pattern).ok()?);
+                continue;
+            }
+            "requested" | "alone" => Reason::Requested,
+            "sensitive" => Reason::Sensitive,
+            _ => return None,
+        };
+        let claims = Regex::new(&pattern).ok()?;
+        rules.push(Rule { reason, alone: kind == "alone", claims, unless: Vec::new() });
+    }
+    Some(rules)
+}
+
+/// What every request for a person speaks of, in some spelling.
+static MENTIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"人|坐席|座席|客服|仁工|认工|任工|机器|机械|经理|领导|主管|负责|老板|店长|上级|管事|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|自杀|去死|活不下去|轻生|割腕|跳楼")
+    .ok()
 });
 
-/// Why a normalised text goes to a person without a search, if it does.
+/// Whether a normalised text speaks of a person or a machine at all; few do,
+/// and only they can be a request.
+pub fn may_request(core: &str) -> bool {
+    MENTIONS.as_ref().is_some_and(|pattern| pattern.is_match(core))
+}
+
+/// Why a normalised message goes to a person without a search, if it does.
 pub fn before_search(core: &str) -> Option<Reason> {
-    COMPILED.iter().find(|(_, pattern)| pattern.is_match(core)).map(|(reason, _)| *reason)
+    reason(core, |_| true)
+}
+
+/// The same for a clause of a message that [`may_request`].
+pub fn in_clause(core: &str) -> Option<Reason> {
+    reason(core, |rule| !rule.alone)
+}
+
+fn reason(core: &str, counts: impl Fn(&Rule) -> bool) -> Option<Reason> {
+    let claims = |rule: &&Rule| {
+        counts(rule) && rule.claims.is_match(core) && !rule.unless.iter().any(|unless| unless.is_match(core))
+    };
+    may_request(core).then(|| COMPILED.iter().find(claims).map(|rule| rule.reason)).flatten()
 }
 
 const NOTHING_ASKED: &str = include_str!("data/nothing_asked.txt");
@@ -151,15 +199,28 @@ mod tests {
 
     #[test]
     fn every_rule_compiles() {
-        let lines = RULES.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-        assert_eq!(COMPILED.len(), lines);
+        assert!(compile(RULES).is_some_and(|rules| rules.len() > 10));
     }
 
     #[test]
     fn asking_for_a_person_is_heard_and_only_that() {
-        for text in ["转人工", "我要找人工客服", "帮我转接人工", "人工", "找个真人"] {
+        for text in [
+            "转人工",
+            "我要找人工客服",
+            "帮我转接人工",
+            "人工",
+            "找个真人",
+            "退款一直没到转人工",
+            "我不要和机器人说话我要人工",
+            "有没有人工客服",
+            "转人公",
+            "揾真人",
+            "talk to a real person",
+        ] {
             assert_eq!(before_search(text), Some(Reason::Requested), "{text}");
         }
+        assert_eq!(before_search("人工客服在吗"), Some(Reason::Requested));
+        assert_eq!(in_clause("人工客服在吗"), None, "a clause like this greets");
         for text in [
             "人工智能是什么",
             "人工费怎么算",
@@ -168,6 +229,10 @@ mod tests {
             "转账",
             "客服几点上班",
             "人工授精",
+            "不用转人工",
+            "怎么转人工",
+            "找人工维修",
+            "安装需要联系客服吗",
         ] {
             assert_eq!(before_search(text), None, "{text}");
         }

@@ -84,7 +84,8 @@ impl Decision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The text equals a stored question.
+    /// The text equals a stored question, but perhaps for politeness, emoji
+    /// and what programs write around it.
     ExactQuestion,
     /// The text is nothing but a keyword of the entry.
     Keyword,
@@ -94,6 +95,8 @@ pub enum Reason {
     Confident,
     /// Several entries share the probability.
     Ambiguous,
+    /// The message asks several things that different entries answer.
+    SeveralQuestions,
     /// One entry is likely, but not likely enough.
     LowConfidence,
     /// Nothing in the knowledge base is likely.
@@ -122,6 +125,7 @@ impl Reason {
             Self::Rule => "rule",
             Self::Confident => "confident",
             Self::Ambiguous => "ambiguous",
+            Self::SeveralQuestions => "several_questions",
             Self::LowConfidence => "low_confidence",
             Self::NoMatch => "no_match",
             Self::NoText => "no_text",

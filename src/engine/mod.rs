@@ -10,13 +10,14 @@ mod live;
 mod readings;
 mod reply;
 mod rule_test;
+mod several;
 mod trace;
 
 pub use filter::{Filter, FilterFault};
 pub use live::{Change, Live, replay};
 pub use reply::{Answer, Explanation, HandoffReply, Kept, Reply, Suggestion};
 pub use rule_test::{RuleTest, TestedClaim};
-pub use trace::{Trace, TracedCandidate, TracedHit, TracedStage};
+pub use trace::{Trace, TracedCandidate, TracedClause, TracedHit, TracedStage};
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +32,7 @@ use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::Except;
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::lexical::Overlap;
-use crate::text::{Query, StepTrace};
+use crate::text::{Clause, Query, StepTrace, clauses};
 use filter::Labels;
 use goals::Goals;
 use readings::among;
@@ -73,6 +74,9 @@ pub struct Outcome {
     pub candidates: Vec<Scored>,
     /// How many of them are worth offering to the customer.
     pub offered: usize,
+    /// When several things are asked: the entries of those that would be
+    /// answered alone, in the order of the message.
+    pub sure: Vec<usize>,
     /// The generation that decided.
     pub generation: Generation,
     /// Time from text to decision, in microseconds.
@@ -196,8 +200,23 @@ impl Engine {
         Ok((outcome, trace))
     }
 
-    /// The life of a question, in each of the ways in which it may be meant.
+    /// The life of a message: it is read as one question, and then by its
+    /// clauses, if it has several.
     fn run(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
+        let clock = Clock::start();
+        let whole = self.question(text, options, trace.as_deref_mut())?;
+        let mut outcome = self.several(text, whole, options, trace)?;
+        outcome.micros = clock.micros();
+        Ok(outcome)
+    }
+
+    /// The life of a question, in each of the ways in which it may be meant.
+    fn question(
+        &self,
+        text: &str,
+        options: Options<'_>,
+        mut trace: Option<&mut Trace>,
+    ) -> Result<Outcome> {
         let clock = Clock::start();
         let (query, others) = self.release.queries(text)?;
         if let Some(trace) = trace.as_deref_mut() {
@@ -206,18 +225,19 @@ impl Engine {
             }
             trace.steps.extend(others.iter().map(|other| StepTrace::heard_too(other.raw.clone())));
         }
-        let outcome = self.read(&query, options, trace, clock)?;
+        let outcome = self.read(text, &query, options, trace, clock)?;
         if others.is_empty() || !outcome.reason.is_scored() {
             return Ok(outcome);
         }
-        let others = others.iter().map(|other| self.read(other, options, None, clock));
+        let others = others.iter().map(|other| self.read(text, other, options, None, clock));
         Ok(among(outcome, others.collect::<Result<_>>()?))
     }
 
-    /// The life of one reading of a question. Stages after the one that decided
+    /// The life of one reading of a question that was typed as `text`. Stages after the one that decided
     /// run only under a trace, and cannot change the decision.
     fn read(
         &self,
+        text: &str,
         query: &Query,
         options: Options<'_>,
         mut trace: Option<&mut Trace>,
@@ -235,6 +255,7 @@ impl Engine {
             reason,
             candidates,
             offered,
+            sure: Vec::new(),
             generation,
             micros: clock.micros(),
         };
@@ -242,10 +263,7 @@ impl Engine {
         let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
         let except = hidden.as_deref().map_or(Except::Nothing, Except::Entries);
         let mut outcome = None;
-        let hit = self
-            .release
-            .exact()
-            .find(&query.text, |entry| !hidden.as_ref().is_some_and(|hidden| hidden[entry]));
+        let hit = self.hit(text, query, hidden.as_deref());
         let stored = hit.is_some_and(|hit| hit.how == Match::Question);
         if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
@@ -269,7 +287,7 @@ impl Engine {
         outcome = outcome
             .or_else(|| hit.filter(|hit| hit.how == Match::Question).map(settle))
             .or_else(|| {
-                handoff::before_search(&query.text.core)
+                self.requested(text, query)
                     .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One))
             })
             .or_else(|| hit.map(settle))
@@ -318,6 +336,31 @@ impl Engine {
             outcome = Some(decided(decision, reason, candidates, offered, Generation::Two));
         }
         outcome.ok_or_else(|| Error::internal("engine", "no stage decided"))
+    }
+
+    /// The entry that claims a message outright: by a question, or by one that
+    /// differs in what says nothing, or by a keyword or a rule.
+    fn hit(&self, text: &str, query: &Query, hidden: Option<&[bool]>) -> Option<Hit> {
+        let may = |entry: usize| !hidden.is_some_and(|hidden| hidden[entry]);
+        let exact = self.release.exact();
+        let hit = exact.find(&query.text, may);
+        if hit.is_some_and(|hit| hit.how == Match::Question) {
+            return hit;
+        }
+        let analyzer = self.release.analyzer();
+        // What was heard is likely, and no more.
+        let typed = (query.raw != text).then(|| analyzer.normalize(text).core);
+        let core = typed.as_deref().unwrap_or(&query.text.core);
+        exact.find_core(core, analyzer.lexicon().normalizer(), may).or(hit)
+    }
+
+    /// Why a person gets the message, if the whole or one of its clauses says so.
+    fn requested(&self, text: &str, query: &Query) -> Option<Reason> {
+        handoff::before_search(&query.text.core).or_else(|| {
+            let clauses = if handoff::may_request(&query.text.core) { clauses(text) } else { Vec::new() };
+            let core = |clause: &Clause| self.release.analyzer().normalize(&clause.text).core;
+            clauses.iter().find_map(|clause| handoff::in_clause(&core(clause)))
+        })
     }
 
     fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {

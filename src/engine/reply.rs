@@ -17,6 +17,11 @@ pub struct Reply {
     pub confidence: f64,
     /// The answer, when the decision is `answer`.
     pub answer: Option<Answer>,
+    /// With `several_questions`: the answers to those of the questions that
+    /// would be answered alone, in the order of the message; empty else. They
+    /// are among the suggestions too, so that a client that does not read them
+    /// loses none of the questions.
+    pub answers: Vec<Answer>,
     /// Questions worth offering: with `clarify` those to choose from.
     pub suggestions: Vec<Suggestion>,
     /// What a person needs to go on, when the decision is `handoff`.
@@ -122,17 +127,17 @@ impl Reply {
                 })
                 .collect()
         };
-        let answer = match (outcome.decision, outcome.best()) {
-            (Decision::Answer, Some(best)) => {
-                let entry = &release.entries()[best.entry];
-                Some(Answer {
-                    entry: entry.id.to_string(),
-                    question: entry.question.clone(),
-                    text: entry.answer_for(channel).to_owned(),
-                })
+        let told = |entry: usize| {
+            let entry = &release.entries()[entry];
+            Answer {
+                entry: entry.id.to_string(),
+                question: entry.question.clone(),
+                text: entry.answer_for(channel).to_owned(),
             }
-            _ => None,
         };
+        let best = outcome.best().filter(|_| outcome.decision == Decision::Answer);
+        let answer = best.map(|best| told(best.entry));
+        let answers = outcome.sure.iter().map(|&entry| told(entry)).collect();
         let suggestions = match outcome.decision {
             // What else was asked for often follows from what was answered.
             Decision::Answer => listed(outcome.offered, 1),
@@ -147,6 +152,7 @@ impl Reply {
             reason: outcome.reason,
             confidence: outcome.confidence().value(),
             answer,
+            answers,
             suggestions,
             handoff,
             kb: manifest.kb.clone(),

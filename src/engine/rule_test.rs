@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::{Engine, Options};
-use crate::decide::{Decision, Reason, handoff};
+use crate::decide::{Decision, Reason};
 use crate::error::Result;
 use crate::kb::Rule;
 use crate::retrieve::exact::Match;
@@ -86,6 +86,24 @@ impl Engine {
             }
         });
         let mut claims: Vec<TestedClaim> = claims.collect();
+        // A stored question that differs in what says nothing claims it too.
+        if let Some(hit) = self.hit(text, &query, hidden.as_deref())
+            && hit.how == Match::Question
+            && !claims.iter().any(|claim| claim.how == Match::Question && claim.eligible)
+        {
+            let entry = &entries[hit.entry];
+            let claim = TestedClaim {
+                entry: entry.id.to_string(),
+                question: entry.question.clone(),
+                how: hit.how,
+                rule: None,
+                number: None,
+                silenced_by: None,
+                eligible: true,
+                wins: false,
+            };
+            claims.insert(0, claim);
+        }
         let settled = matches!(outcome.reason, Reason::ExactQuestion | Reason::Keyword | Reason::Rule);
         if settled
             && let Some(first) = claims.iter_mut().find(|claim| claim.eligible && claim.silenced_by.is_none())
@@ -94,7 +112,7 @@ impl Engine {
         }
         Ok(RuleTest {
             text: text.to_owned(),
-            handoff_first: handoff::before_search(&query.text.core).map(|reason| reason.name()),
+            handoff_first: self.requested(text, &query).map(Reason::name),
             exact: query.text.exact,
             claims,
             decision: outcome.decision.name(),

@@ -37,6 +37,8 @@ pub struct Trace {
     pub exit: f64,
     /// What generation 2 would say.
     pub generation2: TracedVerdict,
+    /// The clauses that ask, when there are several; empty else.
+    pub clauses: Vec<TracedClause>,
     /// The rule that decided.
     pub rule: String,
     /// Time per stage.
@@ -56,6 +58,21 @@ impl TracedHit {
     pub(super) fn new(release: &Release, hit: Hit) -> Self {
         Self { entry: release.entries()[hit.entry].id.to_string(), how: hit.how }
     }
+}
+
+/// A clause of a message, read as a question of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TracedClause {
+    /// Its words.
+    pub text: String,
+    /// What would be decided if it were the whole message.
+    pub decision: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// The best candidate's id; `null` without candidates.
+    pub entry: Option<String>,
+    /// The probability that it is right.
+    pub confidence: f64,
 }
 
 /// A candidate with the score of its own matcher.

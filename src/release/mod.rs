@@ -34,7 +34,7 @@ use crate::retrieve::lexical::{Lexical, Statistics};
 use crate::retrieve::semantic::Semantic;
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{GONE, Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Heard, Query, Sounds, Usage, Writings, written};
+use crate::text::{Analyzer, AuthoredLexicon, Heard, Query, Sounds, Usage, Writings, said, written};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 5;
@@ -431,8 +431,9 @@ fn hear(
     };
     let usage = Usage { phrasings: statistics.phrasings(), count: &count, stands: &stands };
     let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
-    let heard = sounds.hear(raw, usage, &is_word, |text| analyzer.doubtful(text));
-    let adopted = writings.adopt(heard.as_ref().map_or(raw, |heard| &heard.text));
+    let said = said(raw);
+    let heard = sounds.hear(&said, usage, &is_word, |text| analyzer.doubtful(text));
+    let adopted = writings.adopt(heard.as_ref().map_or(said.as_str(), |heard| &heard.text));
     match (heard, adopted) {
         (heard, None) => heard,
         (heard, Some(text)) => Some(Heard { text, others: heard.map_or_else(Vec::new, |it| it.others) }),

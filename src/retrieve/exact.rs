@@ -90,6 +90,8 @@ pub struct Exact {
     /// Those with a name of a model that has another spelling than the one
     /// that stands for all, by that one ([`spelling`]).
     respelled: HashMap<String, Owners>,
+    /// By what is left of them without greetings and particles.
+    cores: HashMap<String, Owners>,
     keywords: HashMap<String, Owners>,
     /// In the order of the release.
     rules: Vec<CompiledRule>,
@@ -185,6 +187,7 @@ impl Exact {
                 add(&mut exact.respelled, respelled);
             }
             add(&mut exact.questions, key.clone());
+            add(&mut exact.cores, core_key(&phrasing.normalized.core, normalizer));
         }
         for (order, (index, entry)) in (0..).zip(entries.iter().enumerate()) {
             for keyword in &entry.keywords {
@@ -218,6 +221,7 @@ impl Exact {
                 claim(&mut self.respelled, respelled, index);
             }
             claim(&mut self.questions, normalized.exact.clone(), index);
+            claim(&mut self.cores, core_key(&normalized.core, normalizer), index);
         }
         for keyword in &entry.keywords {
             claim(&mut self.keywords, normalizer.exact_key(keyword), index);
@@ -240,6 +244,7 @@ impl Exact {
         for normalized in phrasings {
             disclaim(&mut self.respelled, &spelling(&normalized.exact), index);
             disclaim(&mut self.questions, &normalized.exact, index);
+            disclaim(&mut self.cores, &core_key(&normalized.core, normalizer), index);
         }
         for keyword in &entry.keywords {
             disclaim(&mut self.keywords, &normalizer.exact_key(keyword), index);
@@ -275,6 +280,27 @@ impl Exact {
         typed.into_iter().chain(plain).chain(self.respelled.get(&*key))
     }
 
+    /// The entry whose question it is but for politeness, hesitation, emoji and
+    /// repetition; none when several entries that `may` be found have such a
+    /// question. `core` is what was typed, not what was heard in it.
+    pub fn find_core(
+        &self,
+        core: &str,
+        normalizer: &Normalizer,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<Hit> {
+        /// Less is left of "怎么求助" and of "怎么呢", and they are not the same.
+        const TELLING: usize = 3;
+        let key = core_key(core, normalizer);
+        // What is stored in just these words is no remainder.
+        let owners = if key.chars().nth(TELLING - 1).is_some() { &self.cores } else { &self.questions };
+        let mut owners = owners.get(&key)?.iter().copied().filter(|&entry| may(entry));
+        match (owners.next(), owners.next()) {
+            (Some(entry), None) => Some(Hit { entry, how: Match::Question }),
+            _ => None,
+        }
+    }
+
     /// A keyword with a greeting around it is still nothing but a keyword.
     fn keyword(&self, text: &Normalized) -> Option<&Owners> {
         self.keywords.get(&text.exact).or_else(|| self.keywords.get(&text.core_key()))
@@ -295,6 +321,11 @@ impl Exact {
         }));
         claims
     }
+}
+
+/// The form in which what is left of two questions is equal.
+fn core_key(core: &str, normalizer: &Normalizer) -> String {
+    spelling(&normalizer.key_of_written(core)).into_owned()
 }
 
 fn claim(claims: &mut HashMap<String, Owners>, text: String, entry: usize) {

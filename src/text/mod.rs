@@ -5,8 +5,10 @@
 //! for indexing and for asking, so both sides always agree.
 
 pub mod anatomy;
+mod clauses;
 mod codes;
 mod details;
+mod habits;
 pub mod lexicon;
 mod normalize;
 mod number;
@@ -16,11 +18,15 @@ mod signs;
 mod sound;
 mod standard;
 mod states;
+mod wrapping;
 
+pub use clauses::{Clause, clauses};
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
-pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, written};
+pub use normalize::{
+    Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, said, written,
+};
 pub use number::Writings;
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use sound::{Heard, Sounds, Usage};

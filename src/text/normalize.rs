@@ -8,7 +8,8 @@
 //! matchers that score see their result.
 //!
 //! A lexicon's protected terms pass through all of them as they are, but for
-//! width, case and blanks, which customers cannot see on their keyboards.
+//! width, case and blanks, which customers cannot see on their keyboards, and
+//! for what programs write ([`super::wrapping`]).
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -19,16 +20,21 @@ use unicode_normalization::UnicodeNormalization;
 use super::lexicon::fillers;
 use super::number;
 use super::protect::{Protected, Span, is_mask, unmask};
-use super::signs;
+use super::{habits, signs, wrapping};
 
 /// One step of the normalisation, in the order in which it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// HTML tags go, entities become the characters that they stand for.
+    Markup,
     /// Unicode NFKC: full and half width, ligatures; raised and circled numbers
     /// stay apart from their neighbours.
     Compatibility,
     /// Lower case.
     Case,
+    /// What programs write around the words goes: names of pictures (`[微笑]`),
+    /// signatures of phones, quoted messages, whom it is for.
+    Wrapping,
     /// Traditional to simplified characters (OpenCC tables, words before characters).
     Simplify,
     /// Control and zero-width characters go, white space becomes one space,
@@ -48,15 +54,23 @@ pub enum Step {
     Repeats,
     /// The number of an item in a list goes from the front.
     ListNumber,
+    /// Numbers of orders and phones go behind their names.
+    References,
+    /// Sounds and words of hesitation inside the sentence go.
+    Hesitation,
     /// Greetings, politeness and particles at both ends go.
     Fillers,
+    /// A question that is said several times counts once.
+    Echo,
 }
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
+        Self::Markup,
         Self::Compatibility,
         Self::Case,
+        Self::Wrapping,
         Self::Simplify,
         Self::Blanks,
         Self::Punctuation,
@@ -65,12 +79,24 @@ impl Step {
         Self::Emoji,
         Self::Repeats,
         Self::ListNumber,
+        Self::References,
+        Self::Hesitation,
         Self::Fillers,
+        Self::Echo,
     ];
 
     /// Whether the step drops something that was said.
     pub fn is_lossy(self) -> bool {
-        matches!(self, Self::Emoji | Self::Repeats | Self::ListNumber | Self::Fillers)
+        matches!(
+            self,
+            Self::Emoji
+                | Self::Repeats
+                | Self::ListNumber
+                | Self::References
+                | Self::Hesitation
+                | Self::Fillers
+                | Self::Echo
+        )
     }
 
     /// Whether what stands in a text is still as it was written: all lossless
@@ -82,8 +108,10 @@ impl Step {
     /// The name that `--explain` shows.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Markup => "markup",
             Self::Compatibility => "nfkc",
             Self::Case => "lower_case",
+            Self::Wrapping => "wrapping",
             Self::Simplify => "simplified",
             Self::Blanks => "blanks",
             Self::Punctuation => "punctuation",
@@ -92,14 +120,19 @@ impl Step {
             Self::Emoji => "emoji",
             Self::Repeats => "repeats",
             Self::ListNumber => "list_number",
+            Self::References => "references",
+            Self::Hesitation => "hesitation",
             Self::Fillers => "fillers",
+            Self::Echo => "echo",
         }
     }
 
     fn apply(self, text: &str) -> String {
         match self {
+            Self::Markup => wrapping::markup(text),
             Self::Compatibility => signs::written_out(text).nfkc().collect(),
             Self::Case => text.to_lowercase(),
+            Self::Wrapping => wrapping::wrapping(text),
             Self::Simplify => simplify(text),
             Self::Blanks => blanks(text),
             Self::Punctuation => signs::punctuation(text),
@@ -108,7 +141,10 @@ impl Step {
             Self::Emoji => EMOJI.replace_all(text, "").into_owned(),
             Self::Repeats => repeats(text),
             Self::ListNumber => list_number(text).to_owned(),
+            Self::References => habits::references(text),
+            Self::Hesitation => habits::hesitation(text),
             Self::Fillers => strip_fillers(text).to_owned(),
+            Self::Echo => habits::echo(text),
         }
     }
 }
@@ -226,7 +262,8 @@ impl Normalizer {
 
 /// Puts protected terms behind masks before the first step that could harm them.
 fn hide(protected: &Protected, step: Step, text: &mut String, terms: &mut Option<Vec<String>>) {
-    if terms.is_some() || protected.is_empty() || matches!(step, Step::Compatibility | Step::Case) {
+    let before = matches!(step, Step::Markup | Step::Compatibility | Step::Case | Step::Wrapping);
+    if terms.is_some() || protected.is_empty() || before {
         return;
     }
     let (masked, found) = protected.mask(&blanks(text));
@@ -254,6 +291,19 @@ pub fn written(text: &str) -> String {
 /// vectors do not depend on its lexicon.
 pub fn encoder_text(text: &str) -> String {
     settle(&Protected::default(), text, |step| step.keeps_writing() && step != Step::Punctuation)
+}
+
+/// A text as it was typed, without what programs wrote around it.
+pub fn said(text: &str) -> String {
+    wrapping::wrapping(&wrapping::markup(text))
+}
+
+/// [`said`] in simplified characters of one width and case, in which its signs and line
+/// breaks still stand: what is cut into clauses.
+pub(super) fn unwrapped(text: &str) -> String {
+    [Step::Markup, Step::Compatibility, Step::Case, Step::Wrapping, Step::Simplify]
+        .into_iter()
+        .fold(text.to_owned(), |text, step| step.apply(&text))
 }
 
 /// Runs the chosen steps until nothing changes. One round is nearly always

@@ -23,6 +23,7 @@ mod openapi;
 mod release;
 mod reports;
 mod reports_files;
+mod requests;
 mod scripts;
 mod serving;
 mod sheets;

@@ -4,11 +4,12 @@
 
 const DECISIONS = { answer: "回答", clarify: "请用户选择", handoff: "转人工" };
 const REASONS = {
-  exact_question: "与知识库中的问法完全一致",
+  exact_question: "与知识库中的问法一致",
   keyword: "整句就是该条目的关键词",
   rule: "命中该条目的规则",
   confident: "把握足够大",
   ambiguous: "有几个相近的问题，分不清是哪一个",
+  several_questions: "一句话里问了几件事",
   low_confidence: "有可能的答案，但把握不够",
   no_match: "知识库里没有合适的内容",
   no_text: "没有可以理解的文字",
@@ -18,9 +19,11 @@ const REASONS = {
   repeated_miss: "连续几次没有答上",
 };
 const STEPS = {
-  nfkc: "全角转半角", lower_case: "统一小写", simplified: "繁体转简体", blanks: "清理空白",
+  markup: "去掉网页标记", nfkc: "全角转半角", lower_case: "统一小写",
+  wrapping: "去掉引用、签名和表情代码", simplified: "繁体转简体", blanks: "清理空白",
   punctuation: "去掉标点", emoji: "去掉表情", repeats: "合并重复", fillers: "去掉客套",
   numeral_words: "还原词里的数字", numbers: "统一数字写法（只用于比较）", list_number: "去掉序号",
+  references: "去掉单号和电话", hesitation: "去掉口头语", echo: "合并说了几遍的话",
   heard: "按读音、词表和数字写法还原", heard_too: "也可能是",
 };
 const STAGES = { text: "文字处理", exact: "精确匹配", lexical: "BM25 检索", encoder: "编码器", semantic: "语义检索" };
@@ -153,10 +156,10 @@ function showReply(reply) {
 
   const answer = byId("answer");
   answer.replaceChildren();
-  if (reply.answer) {
+  for (const told of reply.answer ? [reply.answer] : reply.answers) {
     answer.append(
-      make("p", { class: "answer-question" }, reply.answer.question),
-      make("p", { class: "answer-text" }, reply.answer.text),
+      make("p", { class: "answer-question" }, told.question),
+      make("p", { class: "answer-text" }, told.text),
     );
   }
   const offered = byId("offered");
