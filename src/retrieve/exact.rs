@@ -283,12 +283,7 @@ impl Exact {
     /// The entry whose question it is but for politeness, hesitation, emoji and
     /// repetition; none when several entries that `may` be found have such a
     /// question. `core` is what was typed, not what was heard in it.
-    pub fn find_core(
-        &self,
-        core: &str,
-        normalizer: &Normalizer,
-        may: impl Fn(usize) -> bool,
-    ) -> Option<Hit> {
+    pub fn find_core(&self, core: &str, normalizer: &Normalizer, may: impl Fn(usize) -> bool) -> Option<Hit> {
         /// Less is left of "怎么求助" and of "怎么呢", and they are not the same.
         const TELLING: usize = 3;
         let key = core_key(core, normalizer);

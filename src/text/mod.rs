@@ -24,9 +24,7 @@ pub use clauses::{Clause, clauses};
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
-pub use normalize::{
-    Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, said, written,
-};
+pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, said, written};
 pub use number::Writings;
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use sound::{Heard, Sounds, Usage};
