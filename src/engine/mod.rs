@@ -211,12 +211,7 @@ impl Engine {
     }
 
     /// The life of a question, in each of the ways in which it may be meant.
-    fn question(
-        &self,
-        text: &str,
-        options: Options<'_>,
-        mut trace: Option<&mut Trace>,
-    ) -> Result<Outcome> {
+    fn question(&self, text: &str, options: Options<'_>, mut trace: Option<&mut Trace>) -> Result<Outcome> {
         let clock = Clock::start();
         let (query, others) = self.release.queries(text)?;
         if let Some(trace) = trace.as_deref_mut() {

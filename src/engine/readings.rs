@@ -68,6 +68,7 @@ mod tests {
             offered: 1,
             generation: Generation::Two,
             micros: 0,
+            sure: Vec::new(),
         }
     }
 

@@ -58,7 +58,8 @@ impl Engine {
         options: Options<'_>,
         trace: Option<&mut Trace>,
     ) -> Result<Outcome> {
-        if !open(&whole) {
+        // An author's word and a request for a person stand.
+        if !whole.reason.is_scored() {
             return Ok(whole);
         }
         let clauses = clauses(text);
@@ -96,12 +97,6 @@ impl Engine {
             confidence: outcome.confidence().value(),
         }
     }
-}
-
-/// Whether clauses may change anything: an author's word and a request for a
-/// person stand.
-fn open(whole: &Outcome) -> bool {
-    matches!(whole.reason, Reason::Confident | Reason::Ambiguous | Reason::LowConfidence | Reason::NoMatch)
 }
 
 /// `asking` clauses ask; `told` says whether others tell something.
