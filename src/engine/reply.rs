@@ -18,7 +18,8 @@ pub struct Reply {
     /// The answer, when the decision is `answer`.
     pub answer: Option<Answer>,
     /// With `several_questions`: the answers to those of the questions that
-    /// would be answered alone, in the order of the message; empty else. They
+    /// would be answered alone, in the order of the message; empty else. Their
+    /// questions share the probability of the list with the others. They
     /// are among the suggestions too, so that a client that does not read them
     /// loses none of the questions.
     pub answers: Vec<Answer>,

@@ -130,19 +130,14 @@ fn settled(whole: Outcome, outcomes: &[Outcome], asking: usize, told: bool) -> O
 }
 
 fn asked_back(whole: Outcome, matters: &[&Reading]) -> Outcome {
-    let mut candidates: Vec<Scored> = matters.iter().map(|matter| matter.best).collect();
+    // The candidates of a list share one probability, whatever is asked.
+    let share = 1.0 / matters.len() as f64;
+    let shared =
+        |best: Scored| Scored { confidence: Confidence::new(best.confidence.value() * share), ..best };
+    let mut candidates: Vec<Scored> = matters.iter().map(|matter| shared(matter.best)).collect();
     let offered = candidates.len();
-    let lowest = candidates.iter().map(|scored| scored.confidence.value()).fold(1.0, f64::min);
-    let others = whole.candidates.iter().filter(|other| !matters.iter().any(|m| m.best.entry == other.entry));
-    // The list falls; what the clauses do not point to stands below.
-    candidates.extend(
-        others.map(|other| Scored {
-            confidence: Confidence::new(other.confidence.value().min(lowest)),
-            ..*other
-        }),
-    );
     candidates.sort_by(|a, b| b.confidence.value().total_cmp(&a.confidence.value()));
-    candidates.truncate(Outcome::CANDIDATES);
+    below(&mut candidates, &whole.candidates);
     let sure = matters.iter().filter(|matter| matter.sure).map(|matter| matter.best.entry).collect();
     Outcome {
         decision: Decision::Clarify,
@@ -159,13 +154,24 @@ fn answered(whole: Outcome, best: Scored, outcomes: &[Outcome]) -> Outcome {
         outcome.decision == Decision::Answer && outcome.best().is_some_and(|own| own.entry == best.entry)
     });
     let Some(by) = by else { return whole };
-    let others = whole.candidates.iter().filter(|other| other.entry != best.entry);
     let mut candidates = vec![best];
-    candidates.extend(others.map(|other| Scored {
-        confidence: Confidence::new(other.confidence.value().min(1.0 - best.confidence.value())),
-        ..*other
-    }));
+    below(&mut candidates, &whole.candidates);
     Outcome { decision: Decision::Answer, reason: by.reason, candidates, generation: by.generation, ..whole }
+}
+
+/// Puts the other candidates of the whole message below those of its clauses,
+/// with what these leave of the probability.
+fn below(candidates: &mut Vec<Scored>, whole: &[Scored]) {
+    let listed = candidates.len();
+    let left = 1.0 - candidates.iter().map(|scored| scored.confidence.value()).sum::<f64>();
+    let least = candidates.last().map_or(0.0, |last| last.confidence.value());
+    for other in whole {
+        if candidates[..listed].iter().all(|own| own.entry != other.entry) {
+            let confidence = Confidence::new((other.confidence.value() * left).min(least));
+            candidates.push(Scored { confidence, ..*other });
+        }
+    }
+    candidates.truncate(Outcome::CANDIDATES);
 }
 
 #[cfg(test)]
@@ -201,6 +207,7 @@ mod tests {
             assert_eq!((told.decision, told.reason), (Decision::Clarify, Reason::SeveralQuestions));
             let offered: Vec<usize> = told.candidates.iter().take(told.offered).map(|c| c.entry).collect();
             assert_eq!((offered, told.sure), (vec![1, 2], vec![1]));
+            assert!(told.candidates.iter().map(|c| c.confidence.value()).sum::<f64>() <= 1.0 + 1e-9);
             assert!(told.candidates.is_sorted_by(|a, b| a.confidence >= b.confidence));
         }
     }

@@ -30,19 +30,22 @@ static ENTITY: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// The text without HTML: tags go, entities become their characters.
+/// The text without HTML: tags go, entities become their characters, and what
+/// was a tag before a program wrote it with entities goes too.
 pub(super) fn markup(text: &str) -> String {
-    let mut plain = text.to_owned();
-    if plain.contains('<') {
-        plain = kept(&plain, |plain| {
-            TAG.replace_all(plain, |tag: &Captures<'_>| if tag.name("block").is_some() { "\n" } else { "" })
-                .into_owned()
-        });
+    let plain = without_tags(text);
+    if !plain.contains('&') {
+        return plain;
     }
-    if plain.contains('&') {
-        plain = ENTITY.replace_all(&plain, |entity: &Captures<'_>| character(entity)).into_owned();
+    without_tags(&ENTITY.replace_all(&plain, |entity: &Captures<'_>| character(entity)))
+}
+
+fn without_tags(text: &str) -> String {
+    if !text.contains('<') {
+        return text.to_owned();
     }
-    plain
+    let end = |tag: &Captures<'_>| if tag.name("block").is_some() { "\n" } else { "" };
+    kept(text, |text| TAG.replace_all(text, end).into_owned())
 }
 
 /// What an entity stands for; the entity itself when it stands for nothing.
