@@ -192,7 +192,7 @@ mod tests {
             "[图片] 怎么开发票",
             "怎么开发票#[流泪]",
             "/::)怎么开发票/:rose",
-            "怎么开发票/微笑",
+            "怎么开发票 /微笑",
             "怎么开发票\n发自我的iPhone",
             "怎么开发票 from my iPhone",
             "怎么开发票\n\nSent from my HUAWEI Mate 60",
