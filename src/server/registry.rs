@@ -339,7 +339,7 @@ impl Registry {
     }
 
     /// Serves what a knowledge base's head says.
-    fn look(&self, head: &Head, known: Option<&Slot>) {
+    fn look(&self, head: &Head, mut known: Option<&Slot>) {
         let name = head.name.as_str();
         let Ok(shelf) = self.store.shelf_to_create(name) else { return };
         let place = self.slot(name);
@@ -352,6 +352,13 @@ impl Registry {
         };
         {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if place.as_ref().is_some_and(|served| served.kb != head.kb) {
+                // It was deleted: nobody gets its answers under the name of
+                // another one, whether that opens or not.
+                *place = None;
+                known = None;
+                self.show(name, &Slot::default());
+            }
             if let Some(served) = place.as_mut() {
                 if (served.kb, served.number) == (head.kb, wanted)
                     && served.live_from != head.live_from

@@ -139,7 +139,8 @@ impl Shelf {
 }
 
 /// What customers get of an entry that the draft does not have; `None` when it
-/// has it, or when they never got it from this release.
+/// has it, when they never got it from this release, or when an edit removed it
+/// from what they get.
 fn lost(
     connection: &mut SqliteConnection,
     kb: &Kb,
@@ -151,18 +152,22 @@ fn lost(
     if in_draft.is_some() || kb.current != i32::try_from(number).ok() {
         return Ok(None);
     }
-    let rows: Vec<(i64, Option<String>, bool)> = revisions::table
+    let rows: Vec<(i64, String, Option<String>, bool)> = revisions::table
         .filter(revisions::kb.eq(kb.id))
         .filter(revisions::entry.eq(&id.0))
         .order(revisions::number)
-        .select((revisions::number, revisions::content, revisions::live))
+        .select((revisions::number, revisions::action, revisions::content, revisions::live))
         .load(connection)?;
     let revision = rows.last().map_or(0, |(number, ..)| *number);
     let (mut entry, mut on) = (published, true);
-    for (_, content, _) in rows.into_iter().filter(|(number, _, live)| *live && *number > kb.live_from) {
+    for (_, action, content, _) in
+        rows.into_iter().filter(|(number, .., live)| *live && *number > kb.live_from)
+    {
         on = content.is_some();
         if let Some(content) = content {
             entry = Some(draft::parse(&id.0, Some(&content))?);
+        } else if Action::named(&action) == Action::Remove {
+            entry = None;
         }
     }
     Ok(entry.map(|entry| Lost { on: on && entry.enabled, entry, revision }))

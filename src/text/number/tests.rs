@@ -1,3 +1,5 @@
+//! What is one number, and what is another one?
+
 use super::*;
 
 fn same(all: &[&str]) {
