@@ -12,6 +12,7 @@ mod habits;
 pub mod lexicon;
 mod normalize;
 mod number;
+mod owners;
 mod protect;
 mod segment;
 mod signs;
