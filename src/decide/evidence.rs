@@ -9,7 +9,7 @@ use crate::retrieve::lexical::{Overlap, Statistics, Visible};
 use crate::retrieve::semantic::{self, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Except, Phrasing};
-use crate::text::{Codes, Lexicon, Naming, Query, differ, grams};
+use crate::text::{Codes, Lexicon, Naming, Query, another_account, differ, grams};
 
 /// Entries that each matcher contributes.
 pub const CANDIDATES: usize = 20;
@@ -189,8 +189,8 @@ impl<'a> Yardstick<'a> {
     /// How much a question that is so much `alike` contradicts what was found.
     fn contradicted(&self, query: &Query, found: &Ranked, alike: f32) -> f32 {
         let naming = self.naming(found);
-        if naming == Naming::Other {
-            // Another model is another matter, whatever else is the same.
+        if naming == Naming::Other || another_account(&query.text.core, self.every(found)) {
+            // Another model, another's account: another matter, whatever else is the same.
             return 1.0;
         }
         let differs = || naming == Naming::Unlike || self.differs(query, found);

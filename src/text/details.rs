@@ -17,7 +17,7 @@ use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
 use super::lexicon::{Lexicon, items};
 use super::number::{self, Amount, Bound};
-use super::{Query, Token, owners, spelling, states};
+use super::{Query, Token, spelling, states};
 
 const CONTRASTS: &str = include_str!("data/contrasts.txt");
 
@@ -213,8 +213,7 @@ pub fn differ<'a>(
         return true;
     }
     let all: Vec<&str> = all.collect();
-    let near = all.iter().copied().filter(|phrasing| short(phrasing));
-    if short(core) && (states::apart(core, near.clone()) || owners::apart(core, near)) {
+    if short(core) && states::apart(core, all.iter().copied().filter(|phrasing| short(phrasing))) {
         return true;
     }
     let details = |core: &str| Details::of(core, lexicon.contrasts());

@@ -27,6 +27,7 @@ pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, said, written};
 pub use number::Writings;
+pub use owners::another_account;
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use sound::{Heard, Sounds, Usage};
 

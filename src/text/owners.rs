@@ -21,11 +21,15 @@ static OWNED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Whether a question speaks of an account that another keeps than the one
 /// that the phrasings of an entry speak of. Texts are given by their cores.
-pub(super) fn apart<'a>(core: &str, phrasings: impl Iterator<Item = &'a str> + Clone) -> bool {
-    OWNED.captures_iter(core).any(|owned| {
-        let (keeper, kept) = (&owned[1], &owned[2]);
-        !phrasings.clone().any(|phrasing| phrasing.contains(keeper))
-            && phrasings.clone().any(|phrasing| phrasing.contains(kept))
+pub fn another_account<'a>(core: &str, phrasings: impl Iterator<Item = &'a str>) -> bool {
+    let mut owned = OWNED.captures_iter(core).peekable();
+    if owned.peek().is_none() {
+        return false;
+    }
+    let phrasings: Vec<&str> = phrasings.collect();
+    owned.any(|owned| {
+        let speak_of = |word: &str| phrasings.iter().any(|phrasing| phrasing.contains(word));
+        !speak_of(&owned[1]) && speak_of(&owned[2])
     })
 }
 
@@ -36,7 +40,7 @@ mod tests {
     #[test]
     fn the_keeper_of_an_account_is_a_part_of_the_question() {
         let own = ["密码忘了怎么办", "怎么找回登录密码"];
-        let apart = |core: &str, all: &[&str]| super::apart(core, all.iter().copied());
+        let apart = |core: &str, all: &[&str]| another_account(core, all.iter().copied());
         assert!(apart("qq密码忘了怎么办", &own));
         assert!(apart("微信的支付密码忘了怎么办", &own));
         assert!(!apart("登录密码忘了怎么办", &own));
