@@ -90,7 +90,8 @@ fn take(
 fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
     let inner = text.trim_start();
     let first = inner.lines().next().unwrap_or_default();
-    let is_list = inner.starts_with('[');
+    // A list of anything else is told of as the line that it is.
+    let is_list = inner.strip_prefix('[').is_some_and(|list| list.trim_start().starts_with(['{', ']']));
     let opened = inner.starts_with('{') && first.trim_end().ends_with(['{', ',']);
     // An object a line with a comma behind it is a fault of that line.
     let whole = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
