@@ -77,6 +77,12 @@ struct ImportQuery {
     time_zone: Option<String>,
     /// Headings of columns that hold nothing of the knowledge base, one a line.
     ignore_columns: Option<String>,
+    /// Pass over every column that zhida does not know.
+    #[serde(default)]
+    ignore_unknown: bool,
+    /// Also take what is hidden or struck out; else `notes` names it.
+    #[serde(default)]
+    hidden: bool,
 }
 
 /// What an import changes in the draft.
@@ -89,6 +95,9 @@ struct Imported {
     /// Added, removed and changed entries, field by field.
     #[schema(value_type = Object)]
     diff: Diff,
+    /// What the author should know and is no fault: hidden rows that were left
+    /// out, lists that were not taken apart, an encoding that was recognised.
+    notes: Vec<Fault>,
     /// With `good_rows` what was not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<Rejected>,
@@ -133,7 +142,8 @@ async fn import(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
-    let ImportQuery { format, mode, dry_run, good_rows, yes, time_zone, ignore_columns } = query;
+    let ImportQuery { format, mode, dry_run, good_rows, yes, .. } = query;
+    let ImportQuery { time_zone, ignore_columns, ignore_unknown, hidden, .. } = query;
     let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
         formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
     })?;
@@ -144,12 +154,13 @@ async fn import(
     server
         .author(move |server| {
             let shelf = named(server, &kb)?.signed(signature);
-            let reading = Reading { zone, ignore: &ignored, ..Reading::default() };
+            let reading = Reading { zone, ignore: &ignored, ignore_unknown, hidden, ..Reading::default() };
             let format = format_named(&format)?;
             let file = Incoming::of_bytes("import", format, &bytes, &reading);
             if file.is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
+            let notes = file.notes().iter().map(Fault::of).collect();
             let (mut diff, mut rejects) = (Diff::default(), None);
             let change = |draft: KnowledgeBase| {
                 let merged = if good_rows {
@@ -180,7 +191,7 @@ async fn import(
                 sheets: formats::rejected("import", format, &bytes, &reading, &rejects),
                 problems: rejects.problems.iter().map(Fault::of).collect(),
             });
-            Ok(Json(Imported { dry_run, mode, diff, rejected }))
+            Ok(Json(Imported { dry_run, mode, diff, notes, rejected }))
         })
         .await
 }
