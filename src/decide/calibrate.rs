@@ -37,7 +37,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::apart::Apart;
-use super::evidence::{FEATURES, feature_count};
+use super::evidence::{FEATURES, OTHER_MATTER, feature_count};
 use super::{Confidence, Generation};
 use crate::error::{Error, Result};
 
@@ -77,10 +77,6 @@ const HALF_SHARE_AT: f64 = 100.0;
 /// With this many labelled questions of its own customers, these get half of
 /// the fit. Measured, see corpora/README.md.
 const HALF_LABELLED_AT: f64 = 100.0;
-
-/// From this value of `contradicted` on, a question is taken for one about
-/// another matter in the words of a stored one.
-const OTHER_MATTER: f64 = 0.5;
 
 /// What the best candidate of such a question can be trusted at most. The
 /// regression has seen too few of them: on nine query sets 34 of 54 are right,

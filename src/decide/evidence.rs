@@ -50,6 +50,13 @@ const LEAST_ALIKE: f32 = 0.2;
 /// that name.
 const NAMED: usize = 8;
 
+/// From this value of `contradicted` on, a question is taken for one about
+/// another matter in the words of a stored one.
+pub(super) const OTHER_MATTER: f64 = 0.5;
+
+/// In a question of so many characters one detail is half of the matter.
+const SHORT: usize = 10;
+
 /// Characters beyond this say no more: what was learned on questions must not
 /// be carried on to novels.
 const FULL_LENGTH: usize = 30;
@@ -194,7 +201,12 @@ impl<'a> Yardstick<'a> {
             return 1.0;
         }
         let differs = || naming == Naming::Unlike || self.differs(query, found);
-        if alike >= LEAST_ALIKE && differs() { alike } else { 0.0 }
+        if alike < LEAST_ALIKE || !differs() {
+            return 0.0;
+        }
+        // In a short question the detail itself is much of what differs.
+        let short = query.text.core.chars().count() <= SHORT;
+        if short { alike.max(OTHER_MATTER as f32) } else { alike }
     }
 
     /// Puts entries about the model that the question names before those about
