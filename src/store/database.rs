@@ -1,23 +1,51 @@
 //! Where are records kept?
 //!
-//! One SQLite file, `zhida.db`, in WAL mode: readers never wait, writers wait
-//! for each other, and a commit is on the disk when it returns. Everything
-//! that knows SQL stands in this folder.
+//! In SQLite files in WAL mode: readers never wait, writers of one file wait for
+//! each other. What a [`Database`] holds is its [`Kind`]; every kind is a file of
+//! its own, so that a long import does not keep a customer waiting. Everything
+//! that knows SQL stands in this folder, and [`Connection`] is the one type that
+//! it is spoken over.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use diesel::connection::Connection as _;
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
 use diesel::result::DatabaseErrorKind;
-use diesel::{Connection, SqliteConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
-use super::{deletions, legacy, snapshot};
 use crate::error::{Error, Result};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
+/// What records are read and written over.
+pub(super) type Connection = diesel::SqliteConnection;
+
+/// What one of the files holds.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    /// The file's name.
+    pub(super) file: &'static str,
+    /// Its tables.
+    pub(super) migrations: fn() -> EmbeddedMigrations,
+    /// What a process does with it when it opens it first.
+    pub(super) prepare: fn(&Path, &mut Connection) -> Outcome<()>,
+    /// Whether something waits in the data directory to be taken in, so that
+    /// even reading makes the file.
+    pub(super) waits: fn(&Path) -> bool,
+}
+
+/// How soon a change is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// When it is acknowledged, whatever happens then.
+    Synced,
+    /// When it is acknowledged the system has it: no end of the process can lose
+    /// it, a power cut can lose the last ones. The next synced change of the same
+    /// file takes it along.
+    Written,
+}
 
 /// Connections that are kept open while nobody needs them.
 const IDLE: usize = 4;
@@ -27,118 +55,15 @@ const IDLE: usize = 4;
 const SETTINGS: &str = "PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; \
                         PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;";
 
-pub(super) mod schema {
-    diesel::table! {
-        kbs (id) {
-            id -> Integer,
-            name -> Text,
-            current -> Nullable<Integer>,
-            revision -> BigInt,
-            live_from -> BigInt,
-            live_to -> BigInt,
-            keep -> Nullable<Integer>,
-            max_wrong -> Nullable<Double>,
-        }
-    }
-    diesel::table! {
-        queries (kb, position) {
-            kb -> Integer,
-            position -> BigInt,
-            content -> Text,
-        }
-    }
-    diesel::table! {
-        revisions (kb, number) {
-            kb -> Integer,
-            number -> BigInt,
-            entry -> Text,
-            action -> Text,
-            content -> Nullable<Text>,
-            previous -> Nullable<BigInt>,
-            at -> Text,
-            author -> Text,
-            reason -> Nullable<Text>,
-            live -> Bool,
-        }
-    }
-    diesel::table! {
-        entries (kb, id) {
-            kb -> Integer,
-            id -> Text,
-            position -> BigInt,
-            revision -> BigInt,
-        }
-    }
-    diesel::table! {
-        lexicon (kb, position) {
-            kb -> Integer,
-            position -> BigInt,
-            revision -> BigInt,
-        }
-    }
-    diesel::table! {
-        lexicon_revisions (kb, number) {
-            kb -> Integer,
-            number -> BigInt,
-            action -> Text,
-            before -> Nullable<Text>,
-            content -> Nullable<Text>,
-            at -> Text,
-            author -> Text,
-            reason -> Nullable<Text>,
-        }
-    }
-    diesel::table! {
-        claims (kb, kind, text) {
-            kb -> Integer,
-            kind -> Text,
-            text -> Text,
-            entry -> Text,
-        }
-    }
-    diesel::table! {
-        releases (kb, number) {
-            kb -> Integer,
-            number -> Integer,
-            at -> Text,
-            author -> Text,
-            reason -> Nullable<Text>,
-            forced -> Bool,
-            findings -> Nullable<Text>,
-            revision -> BigInt,
-            removed -> Nullable<Text>,
-        }
-    }
-    diesel::table! {
-        servings (kb, number) {
-            kb -> Integer,
-            number -> BigInt,
-            action -> Text,
-            release -> Integer,
-            at -> Text,
-            author -> Text,
-            reason -> Nullable<Text>,
-        }
-    }
-    diesel::table! {
-        deletions (kb) {
-            kb -> Integer,
-            name -> Text,
-            at -> Text,
-            author -> Text,
-            reason -> Nullable<Text>,
-            swept -> Bool,
-        }
-    }
-    diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
-    diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
-}
+pub(in crate::store) mod schema;
+mod snapshot;
 
-/// The database of a data directory.
+/// A file of records in a data directory.
 pub(super) struct Database {
+    kind: Kind,
     root: PathBuf,
     path: PathBuf,
-    idle: Mutex<Vec<SqliteConnection>>,
+    idle: Mutex<Vec<Connection>>,
     /// Whether this process has looked after the tables.
     prepared: Mutex<bool>,
     /// Whether nothing is written, whatever the file system allows.
@@ -173,27 +98,25 @@ impl From<Error> for Failure {
 pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 impl Database {
-    pub(super) fn at(root: &Path) -> Self {
+    pub(super) fn at(root: &Path, kind: Kind) -> Self {
         Self {
+            kind,
             root: root.to_path_buf(),
-            path: root.join("zhida.db"),
+            path: root.join(kind.file),
             idle: Mutex::default(),
             prepared: Mutex::default(),
             read_only: false,
         }
     }
 
-    pub(super) fn read_only(root: &Path) -> Self {
-        Self { read_only: true, ..Self::at(root) }
+    pub(super) fn read_only(root: &Path, kind: Kind) -> Self {
+        Self { read_only: true, ..Self::at(root, kind) }
     }
 
     /// Looks something up; `None` when the data directory holds nothing yet,
     /// and then it stays that way.
-    pub(super) fn read<T>(
-        &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>,
-    ) -> Result<Option<T>> {
-        if !self.path.exists() && !legacy::is_there(&self.root) {
+    pub(super) fn read<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<Option<T>> {
+        if !self.path.exists() && !(self.kind.waits)(&self.root) {
             return Ok(None);
         }
         // One state for all that is read, whoever writes meanwhile.
@@ -207,11 +130,28 @@ impl Database {
     }
 
     /// Changes something, all of it or nothing.
-    pub(super) fn write<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
+    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
+        self.write_as(Durability::Synced, work)
+    }
+
+    /// The same, and says how soon it is on the disk.
+    pub(super) fn write_as<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&mut Connection) -> Outcome<T>,
+    ) -> Result<T> {
         self.writable()?;
         // Who reads first and writes later could find that somebody else has
         // written meanwhile; who begins by writing waits instead.
-        self.with(|connection| connection.immediate_transaction(work))
+        self.with(|connection| {
+            if durability == Durability::Synced {
+                return connection.immediate_transaction(work);
+            }
+            connection.batch_execute("PRAGMA synchronous = NORMAL;")?;
+            let outcome = connection.immediate_transaction(work);
+            connection.batch_execute("PRAGMA synchronous = FULL;")?;
+            outcome
+        })
     }
 
     /// Whether the data directory may be written. Asked of the file system until
@@ -233,7 +173,7 @@ impl Database {
     }
 
     /// Looks something up in a database that cannot be written.
-    fn peek<T>(&self, why: &str, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
+    fn peek<T>(&self, why: &str, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
         let wrong =
             |message: String| Error::io("open the database", &self.path, std::io::Error::other(message));
         if !self.path.exists() {
@@ -243,9 +183,10 @@ impl Database {
             )));
         }
         let view = snapshot::View::of(&self.path)?;
-        let mut connection = SqliteConnection::establish(&view.url).map_err(|e| wrong(e.to_string()))?;
+        let mut connection = Connection::establish(&view.url).map_err(|e| wrong(e.to_string()))?;
         connection.batch_execute(SETTINGS).map_err(|e| wrong(e.to_string()))?;
-        if connection.has_pending_migration(MIGRATIONS).map_err(|e| wrong(e.to_string()))? {
+        self.refuse_newer(&mut connection)?;
+        if connection.has_pending_migration((self.kind.migrations)()).map_err(|e| wrong(e.to_string()))? {
             return Err(Error::Refused(format!(
                 "{} is of an older zhida and must be brought up to date, but the data directory is read-only ({why}); open it once where it can be written",
                 self.path.display()
@@ -254,7 +195,7 @@ impl Database {
         work(&mut connection).map_err(|failure| self.explain(failure))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>) -> Result<T> {
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match kept {
             Some(connection) => connection,
@@ -268,7 +209,7 @@ impl Database {
         result
     }
 
-    fn open(&self) -> Result<SqliteConnection> {
+    fn open(&self) -> Result<Connection> {
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let wrong =
             |message: String| Error::io("open the database", &self.path, std::io::Error::other(message));
@@ -278,22 +219,43 @@ impl Database {
         let url = self.path.to_str().ok_or_else(|| {
             Error::Refused(format!("the data directory {} must have a name in UTF-8", self.root.display()))
         })?;
-        let mut connection = SqliteConnection::establish(url).map_err(|e| wrong(e.to_string()))?;
+        let mut connection = Connection::establish(url).map_err(|e| wrong(e.to_string()))?;
         connection.batch_execute(SETTINGS).map_err(|e| wrong(e.to_string()))?;
         if lock.is_some() {
             connection.batch_execute("PRAGMA journal_mode = WAL;").map_err(|e| wrong(e.to_string()))?;
+            self.refuse_newer(&mut connection)?;
             connection
-                .run_pending_migrations(MIGRATIONS)
+                .run_pending_migrations((self.kind.migrations)())
                 .map_err(|e| wrong(format!("its tables cannot be made or brought up to date: {e}")))?;
-            deletions::sweep(&mut connection, &self.root);
-            legacy::move_in(&self.root, &mut connection).map_err(|failure| self.explain(failure))?;
+            (self.kind.prepare)(&self.root, &mut connection).map_err(|failure| self.explain(failure))?;
             *prepared = true;
         }
         Ok(connection)
     }
 
+    /// A newer zhida may mean something else by what it finds in its tables.
+    fn refuse_newer(&self, connection: &mut Connection) -> Result<()> {
+        let wrong = |e: Box<dyn std::error::Error + Send + Sync>| {
+            Error::io("open the database", &self.path, std::io::Error::other(e.to_string()))
+        };
+        let known = MigrationSource::<<Connection as diesel::Connection>::Backend>::migrations(&(self
+            .kind
+            .migrations)(
+        ))
+        .map_err(wrong)?;
+        let applied = connection.applied_migrations().map_err(wrong)?;
+        let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
+        match applied.iter().find(|version| !known.contains(version)) {
+            None => Ok(()),
+            Some(version) => Err(Error::Refused(format!(
+                "{} is of a newer zhida (its tables are at {version}, which this one does not know); use that version, or restore a backup of this one",
+                self.path.display()
+            ))),
+        }
+    }
+
     fn lock(&self) -> Result<File> {
-        let path = self.root.join("zhida.db.lock");
+        let path = self.root.join(format!("{}.lock", self.kind.file));
         let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
         file.lock().map_err(|e| Error::io("lock", &path, e))?;
         Ok(file)

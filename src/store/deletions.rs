@@ -9,13 +9,13 @@ use std::fs;
 use std::path::Path;
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
-use super::database::Outcome;
 use super::database::schema::{
     claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions, servings,
 };
+use super::database::{Connection, Outcome};
 use super::signature::now;
 use super::{Shelf, Store, draft, kb_folder};
 use crate::error::{Error, Result};
@@ -97,7 +97,7 @@ impl Shelf {
         Ok(deleted)
     }
 
-    fn holdings(&self, connection: &mut SqliteConnection) -> Outcome<Deleted> {
+    fn holdings(&self, connection: &mut Connection) -> Outcome<Deleted> {
         let kb = draft::known(connection, &self.name)?;
         let count = |number: i64| usize::try_from(number).unwrap_or_default();
         Ok(Deleted {
@@ -128,7 +128,7 @@ impl Store {
 
 /// Renames the folders of deleted knowledge bases out of the way, all or those
 /// of one name.
-pub(super) fn bury(connection: &mut SqliteConnection, root: &Path, name: Option<&str>) -> Outcome<()> {
+pub(super) fn bury(connection: &mut Connection, root: &Path, name: Option<&str>) -> Outcome<()> {
     let mut waiting = deletions::table.filter(deletions::swept.eq(false)).into_boxed();
     if let Some(name) = name {
         waiting = waiting.filter(deletions::name.eq(name));
@@ -151,7 +151,7 @@ pub(super) fn bury(connection: &mut SqliteConnection, root: &Path, name: Option<
 
 /// Does what a crash has left to do. Nothing depends on it, so a failure is
 /// only told to the log.
-pub(super) fn sweep(connection: &mut SqliteConnection, root: &Path) {
+pub(super) fn sweep(connection: &mut Connection, root: &Path) {
     let waits = deletions::table.filter(deletions::swept.eq(false)).count().get_result::<i64>(connection);
     if waits.is_ok_and(|count| count > 0)
         && connection.immediate_transaction(|connection| bury(connection, root, None)).is_err()
@@ -172,7 +172,7 @@ fn clear(root: &Path) {
 }
 
 /// The highest number that a deleted knowledge base had.
-pub(super) fn last(connection: &mut SqliteConnection) -> Outcome<i32> {
+pub(super) fn last(connection: &mut Connection) -> Outcome<i32> {
     let last: Option<i32> = deletions::table.select(diesel::dsl::max(deletions::kb)).first(connection)?;
     Ok(last.unwrap_or(0))
 }

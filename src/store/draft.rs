@@ -6,12 +6,12 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::database::Outcome;
 use super::database::schema::{claims, entries, kbs, revisions};
+use super::database::{Connection, Outcome};
 use super::deletions;
 use super::signature::{Signature, now};
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ pub struct Revision {
 }
 
 /// The row of a knowledge base, if it exists.
-pub(super) fn find(connection: &mut SqliteConnection, name: &str) -> Outcome<Option<Kb>> {
+pub(super) fn find(connection: &mut Connection, name: &str) -> Outcome<Option<Kb>> {
     Ok(kbs::table.filter(kbs::name.eq(name)).select(Kb::as_select()).first(connection).optional()?)
 }
 
@@ -133,7 +133,7 @@ pub(super) fn find(connection: &mut SqliteConnection, name: &str) -> Outcome<Opt
 ///
 /// # Errors
 /// When it does not exist.
-pub(super) fn known(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> {
+pub(super) fn known(connection: &mut Connection, name: &str) -> Outcome<Kb> {
     if let Some(kb) = find(connection, name)? {
         return Ok(kb);
     }
@@ -142,7 +142,7 @@ pub(super) fn known(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb
 }
 
 /// The row of a knowledge base, which is made if it does not exist.
-fn find_or_create(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> {
+fn find_or_create(connection: &mut Connection, name: &str) -> Outcome<Kb> {
     if let Some(known) = find(connection, name)? {
         return Ok(known);
     }
@@ -169,7 +169,7 @@ fn find_or_create(connection: &mut SqliteConnection, name: &str) -> Outcome<Kb> 
 }
 
 /// Everything in the draft, in the author's order.
-pub(super) fn load(connection: &mut SqliteConnection, kb: i32) -> Outcome<Vec<Entry>> {
+pub(super) fn load(connection: &mut Connection, kb: i32) -> Outcome<Vec<Entry>> {
     let contents: Vec<(String, Option<String>)> = entries::table
         .inner_join(
             revisions::table.on(revisions::kb.eq(entries::kb).and(revisions::number.eq(entries::revision))),
@@ -202,7 +202,7 @@ struct Known {
 
 /// Makes a draft equal to some entries, with a revision for each that differs.
 pub(super) fn replace(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     base: &KnowledgeBase,
     signature: &Signature,
@@ -291,7 +291,7 @@ pub(super) fn replace(
 
 /// Puts an entry into the draft at a place, with the revision that holds it.
 pub(super) fn point(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: i32,
     id: &EntryId,
     position: i64,
@@ -320,7 +320,7 @@ pub(super) fn claims_of(entry: &Entry) -> Vec<(&'static str, String, &'static st
 
 /// Records that a question or a keyword belongs to an entry.
 pub(super) fn claim(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: i32,
     kind: &str,
     text: &str,
@@ -338,7 +338,7 @@ pub(super) fn claim(
 }
 
 /// Takes back every claim of an entry.
-pub(super) fn disclaim(connection: &mut SqliteConnection, kb: i32, entry: &str) -> Outcome<()> {
+pub(super) fn disclaim(connection: &mut Connection, kb: i32, entry: &str) -> Outcome<()> {
     diesel::delete(claims::table.filter(claims::kb.eq(kb)).filter(claims::entry.eq(entry)))
         .execute(connection)?;
     Ok(())
@@ -346,7 +346,7 @@ pub(super) fn disclaim(connection: &mut SqliteConnection, kb: i32, entry: &str) 
 
 /// The revisions of all entries or of one, newest first.
 pub(super) fn history(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: i32,
     entry: Option<&EntryId>,
     before: Option<i64>,

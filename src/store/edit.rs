@@ -5,12 +5,12 @@
 //! transaction: the draft, its history, and the mark that it is served at once.
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
 use super::Shelf;
-use super::database::Outcome;
 use super::database::schema::{claims, entries, kbs, revisions};
+use super::database::{Connection, Outcome};
 use super::draft::{self, Action, Kb, Row};
 use super::signature::now;
 use crate::engine::Change;
@@ -322,7 +322,7 @@ fn read((_, revision, id, content, at, author): Found) -> Result<Stored> {
 }
 
 /// An entry with its place in the author's order.
-fn stored(connection: &mut SqliteConnection, kb: i32, id: &EntryId) -> Outcome<Option<(Stored, i64)>> {
+fn stored(connection: &mut Connection, kb: i32, id: &EntryId) -> Outcome<Option<(Stored, i64)>> {
     let found: Option<Found> = entries::table
         .inner_join(revisions::table.on(held()))
         .filter(entries::kb.eq(kb))
@@ -336,7 +336,7 @@ fn stored(connection: &mut SqliteConnection, kb: i32, id: &EntryId) -> Outcome<O
         .transpose()?)
 }
 
-fn last_place(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
+fn last_place(connection: &mut Connection, kb: i32) -> Outcome<i64> {
     let last: Option<i64> = entries::table
         .filter(entries::kb.eq(kb))
         .select(diesel::dsl::max(entries::position))
@@ -346,7 +346,7 @@ fn last_place(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
 
 /// Whether a revision of an entry waits for a publication: then saying it
 /// again makes it live.
-fn pending(connection: &mut SqliteConnection, kb: &Kb, revision: i64) -> Outcome<bool> {
+fn pending(connection: &mut Connection, kb: &Kb, revision: i64) -> Outcome<bool> {
     if revision <= kb.live_from {
         return Ok(false);
     }
@@ -391,7 +391,7 @@ fn sound(id: &EntryId, entry: &Entry) -> Result<()> {
 }
 
 /// Refuses an entry that claims what another one has.
-fn free(connection: &mut SqliteConnection, kb: i32, entry: &Entry) -> Outcome<()> {
+fn free(connection: &mut Connection, kb: i32, entry: &Entry) -> Outcome<()> {
     for (kind, text, field) in draft::claims_of(entry) {
         let owner: Option<String> =
             claims::table.find((kb, kind, &text)).select(claims::entry).first(connection).optional()?;

@@ -7,9 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use diesel::SqliteConnection;
 
-use super::database::Outcome;
+use super::database::{Connection, Outcome};
 use super::draft;
 use super::releases;
 use super::signature::Signature;
@@ -36,7 +35,7 @@ pub(super) fn is_there(root: &Path) -> bool {
 
 /// Takes in every knowledge base of the first layout. A file is renamed only
 /// after its content was committed: a crash leaves it to the next opening.
-pub(super) fn move_in(root: &Path, connection: &mut SqliteConnection) -> Outcome<()> {
+pub(super) fn move_in(root: &Path, connection: &mut Connection) -> Outcome<()> {
     let Ok(items) = fs::read_dir(root.join("kbs")) else { return Ok(()) };
     let mut names: Vec<String> = items
         .flatten()

@@ -24,7 +24,6 @@ mod releases;
 mod restore;
 mod served;
 mod signature;
-mod snapshot;
 mod words;
 
 pub use collect::Collected;
@@ -41,13 +40,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use self::database::Database;
 use self::database::schema::kbs;
+use self::database::{Connection, Database, Kind, Outcome};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Built, Release};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
+
+/// Drafts with their words and history, records of releases, what is served.
+const DRAFTS: Kind =
+    Kind { file: "zhida.db", migrations: || MIGRATIONS, prepare: tidy_up, waits: legacy::is_there };
+
+/// Does what a crash or an older zhida has left to do.
+fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
+    deletions::sweep(connection, root);
+    legacy::move_in(root, connection)
+}
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -77,14 +89,14 @@ impl Store {
     /// The data directory at a path; it need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        let database = Arc::new(Database::at(&root));
+        let database = Arc::new(Database::at(&root, DRAFTS));
         Self { root, database }
     }
 
     /// The same; nothing in it is changed, whatever the file system allows.
     pub fn read_only(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        let database = Arc::new(Database::read_only(&root));
+        let database = Arc::new(Database::read_only(&root, DRAFTS));
         Self { root, database }
     }
 

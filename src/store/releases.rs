@@ -8,12 +8,12 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::database::Outcome;
 use super::database::schema::{kbs, releases, servings};
+use super::database::{Connection, Outcome};
 use super::draft;
 use super::signature::{Signature, now};
 use super::{Published, Shelf, kb_folder};
@@ -123,7 +123,7 @@ fn shown(number: i32) -> u32 {
 
 /// Serves a release from now on: the one place where the pointer changes.
 pub(super) fn serve(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     number: u32,
     why: Serving,
@@ -167,7 +167,7 @@ pub(super) fn serve(
 /// layout, one whose publisher died just before the record, one that was
 /// copied back from a backup. `except` is about to be recorded properly.
 pub(super) fn adopt(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     root: &Path,
     name: &str,
     except: Option<u32>,

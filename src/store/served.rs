@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 
 use super::Shelf;
-use super::database::Outcome;
 use super::database::schema::{entries, kbs, revisions};
+use super::database::{Connection, Outcome};
 use super::draft::{self, Action, Kb, Row};
 use super::edit::{Edit, Edited, Expected, Stored};
 use super::signature::now;
@@ -142,7 +142,7 @@ impl Shelf {
 /// has it, when they never got it from this release, or when an edit removed it
 /// from what they get.
 fn lost(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: &Kb,
     id: &EntryId,
     (number, published): (u32, Option<Entry>),

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::{ExpressionMethods, QueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl};
 
 use super::Shelf;
-use super::database::Outcome;
 use super::database::schema::{kbs, lexicon, lexicon_revisions};
+use super::database::{Connection, Outcome};
 use super::draft::{self, Action, Kb, Revision};
 use super::edit::Expected;
 use super::signature::{Signature, now};
@@ -83,7 +83,7 @@ impl Shelf {
 }
 
 /// Every line with the revision that holds it, in the authors' order.
-fn lines(connection: &mut SqliteConnection, kb: i32) -> Outcome<Vec<(Item, i64)>> {
+fn lines(connection: &mut Connection, kb: i32) -> Outcome<Vec<(Item, i64)>> {
     let rows: Vec<(i64, Option<String>)> =
         lexicon::table
             .inner_join(lexicon_revisions::table.on(
@@ -104,11 +104,11 @@ fn lines(connection: &mut SqliteConnection, kb: i32) -> Outcome<Vec<(Item, i64)>
 }
 
 /// The lexicon of a draft.
-pub(super) fn load(connection: &mut SqliteConnection, kb: i32) -> Outcome<AuthoredLexicon> {
+pub(super) fn load(connection: &mut Connection, kb: i32) -> Outcome<AuthoredLexicon> {
     Ok(AuthoredLexicon::of_validated(lines(connection, kb)?.into_iter().map(|(item, _)| item).collect()))
 }
 
-fn last(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
+fn last(connection: &mut Connection, kb: i32) -> Outcome<i64> {
     let last: Option<i64> = lexicon_revisions::table
         .filter(lexicon_revisions::kb.eq(kb))
         .select(diesel::dsl::max(lexicon_revisions::number))
@@ -119,7 +119,7 @@ fn last(connection: &mut SqliteConnection, kb: i32) -> Outcome<i64> {
 /// Makes a draft's lexicon equal to another one, with a revision for each line
 /// that differs.
 pub(super) fn replace(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: &Kb,
     after: &AuthoredLexicon,
     signature: &Signature,
@@ -177,7 +177,7 @@ pub(super) fn replace(
 /// Takes in the lexicon of an older data directory, unless there has been one
 /// since; says whether it did.
 pub(super) fn adopt(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     lexicon: &AuthoredLexicon,
     signature: &Signature,
@@ -192,7 +192,7 @@ pub(super) fn adopt(
 
 /// The revisions of the lexicon, newest first.
 pub(super) fn history(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     kb: i32,
     before: Option<i64>,
     limit: usize,

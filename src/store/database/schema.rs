@@ -1,0 +1,108 @@
+//! What tables are there?
+//!
+//! Those of `zhida.db`.
+
+diesel::table! {
+    kbs (id) {
+        id -> Integer,
+        name -> Text,
+        current -> Nullable<Integer>,
+        revision -> BigInt,
+        live_from -> BigInt,
+        live_to -> BigInt,
+        keep -> Nullable<Integer>,
+        max_wrong -> Nullable<Double>,
+    }
+}
+diesel::table! {
+    queries (kb, position) {
+        kb -> Integer,
+        position -> BigInt,
+        content -> Text,
+    }
+}
+diesel::table! {
+    revisions (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        entry -> Text,
+        action -> Text,
+        content -> Nullable<Text>,
+        previous -> Nullable<BigInt>,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+        live -> Bool,
+    }
+}
+diesel::table! {
+    entries (kb, id) {
+        kb -> Integer,
+        id -> Text,
+        position -> BigInt,
+        revision -> BigInt,
+    }
+}
+diesel::table! {
+    lexicon (kb, position) {
+        kb -> Integer,
+        position -> BigInt,
+        revision -> BigInt,
+    }
+}
+diesel::table! {
+    lexicon_revisions (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        action -> Text,
+        before -> Nullable<Text>,
+        content -> Nullable<Text>,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    claims (kb, kind, text) {
+        kb -> Integer,
+        kind -> Text,
+        text -> Text,
+        entry -> Text,
+    }
+}
+diesel::table! {
+    releases (kb, number) {
+        kb -> Integer,
+        number -> Integer,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+        forced -> Bool,
+        findings -> Nullable<Text>,
+        revision -> BigInt,
+        removed -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    servings (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        action -> Text,
+        release -> Integer,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    deletions (kb) {
+        kb -> Integer,
+        name -> Text,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+        swept -> Bool,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
+diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
