@@ -7,7 +7,6 @@
 use std::fs;
 use std::path::Path;
 
-
 use super::database::{Connection, Outcome};
 use super::draft;
 use super::releases;
