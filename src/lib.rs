@@ -52,6 +52,7 @@ pub mod encoder;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod events;
 pub mod kb;
 pub mod learn;
 pub mod publish;

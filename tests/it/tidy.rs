@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Modules by level; a module uses only lower levels and itself.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("error", 0),
     ("disk", 0),
     ("text", 0),
@@ -15,6 +15,7 @@ const LEVELS: [(&str, u8); 16] = [
     ("decide", 3),
     ("release", 4),
     ("engine", 5),
+    ("events", 5),
     ("store", 6),
     ("eval", 6),
     ("learn", 7),

@@ -1,0 +1,519 @@
+//! How does an event become durable while a reply waits for it?
+//!
+//! [`Log::append`] returns when the event was given to the operating system in
+//! one `write(2)`: that is what *acknowledged* means here. It survives the
+//! death of this process at any moment, `kill -9` included. A thread beside it
+//! asks the disk to keep what was written, every 200 ms for all events
+//! together, so a power loss may take the events of the last fifth of a second,
+//! and never half of one.
+//!
+//! Where nothing can be written (a full disk, a folder that is not ours) answers
+//! go on: the event is lost and counted, [`Health`] says so, and once a second
+//! it is tried again. The first event after that is followed by one of
+//! [`Kind::Lost`], so that figures know what they lack. Nothing is queued, so no
+//! memory grows.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::day::{Day, Days, now, rfc3339};
+use super::folder;
+use super::record::{Event, Kind};
+use super::segment::{self, Writer};
+use super::settings::Settings;
+use crate::disk::sync_folder;
+use crate::error::{Error, Result};
+
+/// A segment ends after so many bytes.
+const SEGMENT_BYTES: u64 = 32 << 20;
+
+/// How often the disk is asked to keep what was written.
+const SYNC: Duration = Duration::from_millis(200);
+
+/// How many of these pass until settings are looked at again.
+const LOOK: u32 = 5;
+
+/// After a failure nothing is tried for so long.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Decisions whose place is known without a search.
+const RECENT: usize = 200_000;
+
+/// The events of a data directory; cheap to clone.
+#[derive(Clone)]
+pub struct Log(Arc<Parts>);
+
+struct Parts {
+    /// The folder of the events.
+    events: PathBuf,
+    open: Mutex<Open>,
+    settings: RwLock<Arc<Settings>>,
+    recent: Mutex<Recent>,
+    lost: AtomicU64,
+    /// Whether the thread runs that keeps things in order.
+    tended: AtomicBool,
+}
+
+#[derive(Default)]
+struct Open {
+    writer: Option<(Day, Writer)>,
+    /// Written since the disk was asked last.
+    dirty: bool,
+    /// A folder has a new name in it that the disk does not know yet.
+    renamed: bool,
+    failing: Option<Failing>,
+    /// Why the disk would not keep what was written.
+    unsynced: Option<String>,
+}
+
+struct Failing {
+    error: String,
+    since: i64,
+    tried: Instant,
+    lost: i64,
+}
+
+/// Where recent decisions lie.
+#[derive(Default)]
+struct Recent {
+    order: VecDeque<u128>,
+    places: HashMap<u128, (Arc<Path>, u64)>,
+}
+
+impl Recent {
+    fn note(&mut self, trace: u128, path: &Arc<Path>, offset: u64) {
+        if self.order.len() >= RECENT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.places.remove(&oldest);
+        }
+        self.order.push_back(trace);
+        self.places.insert(trace, (Arc::clone(path), offset));
+    }
+}
+
+/// How well events are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Events that this process lost since it started.
+    pub lost: u64,
+    /// Why events are being lost now; `None` while they are stored.
+    pub failing: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: Option<String>,
+    /// Why the disk does not promise to keep what was stored.
+    pub unsynced: Option<String>,
+}
+
+impl Health {
+    /// What an operator should look at, in a sentence that names no path.
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(why) = &self.failing {
+            let since = self.since.as_deref().unwrap_or("now");
+            return Some(format!("events are not stored since {since} ({why}); {} are lost", self.lost));
+        }
+        self.unsynced.as_ref().map(|why| format!("events are stored, but a power loss may take them ({why})"))
+    }
+}
+
+/// Which events are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// When they happened.
+    pub days: Days,
+    /// Of one knowledge base only.
+    pub kb: Option<&'a str>,
+    /// Of these kinds only; empty for all.
+    pub kinds: &'a [Kind],
+    /// Whether `text`, `normalized`, `comment` and `candidates` are needed; reading is faster without.
+    pub texts: bool,
+}
+
+impl Wanted<'_> {
+    /// All events of some days.
+    pub fn all(days: Days) -> Self {
+        Self { days, kb: None, kinds: &[], texts: true }
+    }
+
+    /// Whether an event is one of them.
+    pub(super) fn takes(&self, event: &Event) -> bool {
+        self.days.hold(event.at)
+            && self.kb.is_none_or(|kb| event.kb == kb || event.kind == Kind::Lost)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+    }
+}
+
+/// What reading came upon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Events given out.
+    pub events: u64,
+    /// Lines that were torn or damaged, and passed over.
+    pub damaged: u64,
+}
+
+impl Log {
+    /// The events of a data directory. Nothing is made until something happens.
+    pub fn open(data: impl AsRef<Path>) -> Self {
+        let events = folder::events_of(data.as_ref());
+        let settings = Settings::read(&events).unwrap_or_else(|e| {
+            tracing::error!(error = %e, "the settings of the events cannot be read; texts are masked");
+            Settings::default()
+        });
+        Self(Arc::new(Parts {
+            events,
+            open: Mutex::default(),
+            settings: RwLock::new(Arc::new(settings)),
+            recent: Mutex::default(),
+            lost: AtomicU64::new(0),
+            tended: AtomicBool::new(false),
+        }))
+    }
+
+    /// Where the events lie.
+    pub fn folder(&self) -> &Path {
+        &self.0.events
+    }
+
+    /// Stores an event; see the head of this file for what that promises.
+    ///
+    /// # Errors
+    /// When it could not be stored. It is counted then, and whoever answers a
+    /// customer goes on.
+    pub fn append(&self, event: &Event) -> Result<()> {
+        self.tend();
+        let settings = Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner));
+        let line = segment::line(&settings.kept(event))?;
+        let mut open = self.0.open();
+        let stored = self.0.store(&mut open, Day::of(event.at), &line);
+        match stored {
+            Ok(offset) => {
+                self.0.recovered(&mut open);
+                if event.kind == Kind::Decision
+                    && let Some(trace) = event.trace_id.as_deref().and_then(number_of)
+                    && let Some((_, writer)) = &open.writer
+                {
+                    let path = Arc::clone(&writer.path);
+                    drop(open);
+                    let mut recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
+                    recent.note(trace, &path, offset);
+                }
+                Ok(())
+            }
+            Err(e) => {
+                self.0.lost.fetch_add(1, Ordering::Relaxed);
+                if let Some(failing) = &mut open.failing {
+                    failing.lost += 1;
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// How well events are kept.
+    pub fn health(&self) -> Health {
+        let open = self.0.open();
+        Health {
+            lost: self.0.lost.load(Ordering::Relaxed),
+            failing: open.failing.as_ref().map(|failing| failing.error.clone()),
+            since: open.failing.as_ref().map(|failing| rfc3339(failing.since)),
+            unsynced: open.unsynced.clone(),
+        }
+    }
+
+    /// Gives each wanted event to `each`, day by day, in the order of the files.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn read(&self, wanted: &Wanted<'_>, mut each: impl FnMut(Event)) -> Result<Read> {
+        folder::read(&self.0.events, wanted, &mut each)
+    }
+
+    /// The decision that a trace id names; `None` when there is none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn find(&self, trace_id: &str) -> Result<Option<Event>> {
+        let Some(trace) = number_of(trace_id) else { return Ok(None) };
+        let place = {
+            let recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.places.get(&trace).cloned()
+        };
+        if let Some((path, offset)) = place
+            && let Some(event) = event_at(&path, offset)
+            && event.trace_id.as_deref() == Some(trace_id)
+        {
+            return Ok(Some(event));
+        }
+        folder::find(&self.0.events, trace_id, moment_of(trace))
+    }
+
+    /// Asks the disk to keep everything that was appended, and waits for it.
+    ///
+    /// # Errors
+    /// When the disk will not.
+    pub fn sync(&self) -> Result<()> {
+        self.0.sync().map_err(|e| Error::io("write", &self.0.events, e))
+    }
+
+    /// Starts the thread that syncs and looks after settings and days, once.
+    fn tend(&self) {
+        if self.0.tended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let parts = Arc::downgrade(&self.0);
+        let spawned = std::thread::Builder::new().name("events".to_owned()).spawn(move || tend(&parts));
+        if let Err(e) = spawned {
+            self.0.tended.store(false, Ordering::Relaxed);
+            self.0.open().unsynced = Some(e.to_string());
+        }
+    }
+}
+
+/// Until the log is gone.
+fn tend(parts: &Weak<Parts>) {
+    let mut seen = Seen::default();
+    let mut round: u32 = 0;
+    loop {
+        std::thread::sleep(SYNC);
+        let Some(parts) = parts.upgrade() else { return };
+        // Its error is kept for the health.
+        let _ = parts.sync();
+        round = round.wrapping_add(1);
+        if round.is_multiple_of(LOOK) {
+            parts.look(&mut seen);
+        }
+    }
+}
+
+/// The files of other processes, as they were when they were looked at last.
+#[derive(Default)]
+struct Seen {
+    settings: Option<SystemTime>,
+    requests: Option<SystemTime>,
+}
+
+impl Parts {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line into the day's segment and says where it begins.
+    fn store(&self, open: &mut Open, day: Day, line: &[u8]) -> Result<u64> {
+        if let Some(failing) = &open.failing
+            && failing.tried.elapsed() < TRY_AGAIN
+        {
+            return Err(Error::Refused(failing.error.clone()));
+        }
+        let fits = |(of, writer): &(Day, Writer)| *of == day && writer.length < SEGMENT_BYTES;
+        if !open.writer.as_ref().is_some_and(fits) {
+            close(open);
+            match Writer::create(&self.events.join(day.to_string())) {
+                Ok(writer) => open.writer = Some((day, writer)),
+                Err(e) => return Err(self.failed(open, e)),
+            }
+            open.renamed = true;
+        }
+        let Some((_, writer)) = &mut open.writer else {
+            return Err(Error::internal("events", "no segment is open"));
+        };
+        let offset = writer.length;
+        match writer.append(line) {
+            Ok(()) => {
+                open.dirty = true;
+                Ok(offset)
+            }
+            Err(e) => {
+                // Its end is not to be relied on; the next event begins another one.
+                open.writer = None;
+                Err(self.failed(open, e))
+            }
+        }
+    }
+
+    fn failed(&self, open: &mut Open, error: std::io::Error) -> Error {
+        let (since, lost) = match &open.failing {
+            Some(failing) => (failing.since, failing.lost),
+            None => {
+                tracing::error!(%error, "events cannot be stored; answers go on");
+                (now(), 0)
+            }
+        };
+        open.failing = Some(Failing { error: error.to_string(), since, tried: Instant::now(), lost });
+        Error::io("write", &self.events, error)
+    }
+
+    /// Says in the log itself how many events it lacks.
+    fn recovered(&self, open: &mut Open) {
+        let Some(failing) = open.failing.take() else { return };
+        tracing::info!(lost = failing.lost, "events are stored again");
+        let event = Event { count: Some(failing.lost), ..Event::now(Kind::Lost, "") };
+        if let Ok(line) = segment::line(&event) {
+            let _ = self.store(open, Day::of(event.at), &line);
+        }
+    }
+
+    fn sync(&self) -> std::io::Result<()> {
+        let (file, folder) = {
+            let mut open = self.open();
+            if !open.dirty {
+                return Ok(());
+            }
+            open.dirty = false;
+            let folder = std::mem::take(&mut open.renamed)
+                .then(|| open.writer.as_ref().map(|(day, _)| self.events.join(day.to_string())));
+            (open.writer.as_ref().map(|(_, writer)| Arc::clone(&writer.file)), folder.flatten())
+        };
+        let synced = file.map_or(Ok(()), |file| file.sync_data());
+        if let Some(folder) = folder {
+            // The names: of the segment in its day, of the day, of the events.
+            for folder in folder.ancestors().take(3) {
+                let _ = sync_folder(folder);
+            }
+        }
+        self.open().unsynced = synced.as_ref().err().map(ToString::to_string);
+        synced
+    }
+
+    /// Looks at what other processes ask for, and closes what nobody writes to any more.
+    fn look(&self, seen: &mut Seen) {
+        let changed = |path: &Path, seen: &mut Option<SystemTime>| {
+            let modified = path.metadata().and_then(|data| data.modified()).ok();
+            std::mem::replace(seen, modified) != modified
+        };
+        if changed(&Settings::path(&self.events), &mut seen.settings) {
+            match Settings::read(&self.events) {
+                Ok(settings) => {
+                    *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+                }
+                Err(e) => tracing::error!(error = %e, "the settings of the events cannot be read; they stay"),
+            }
+        }
+        let asked = changed(&folder::requests(&self.events), &mut seen.requests);
+        let mut open = self.open();
+        let over = open.writer.as_ref().is_some_and(|(day, _)| *day < Day::today());
+        if asked || over {
+            close(&mut open);
+        }
+    }
+}
+
+/// Closes the segment, and with it its lock. What is in it is synced on the way.
+fn close(open: &mut Open) {
+    if let Some((_, writer)) = open.writer.take()
+        && let Err(e) = writer.file.sync_data()
+    {
+        open.unsynced = Some(e.to_string());
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The number of a trace id: 32 hex digits.
+fn number_of(trace_id: &str) -> Option<u128> {
+    let hex = trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex { u128::from_str_radix(trace_id, 16).ok() } else { None }
+}
+
+/// When a version 7 UUID was made, in Unix milliseconds.
+fn moment_of(trace: u128) -> i64 {
+    i64::try_from(trace >> 80).unwrap_or(i64::MAX)
+}
+
+/// When a version 7 UUID in hex digits was made.
+pub(super) fn moment_of_id(id: &str) -> Option<i64> {
+    number_of(id).map(moment_of)
+}
+
+/// The event that begins at a place in a segment, if the file is still there.
+fn event_at(path: &Path, offset: u64) -> Option<Event> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    segment::Reader::new(file).next(&[]).ok()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(number: i64) -> Event {
+        Event {
+            trace_id: Some(uuid::Uuid::now_v7().simple().to_string()),
+            rating: Some(number),
+            ..Event::now(Kind::Decision, "demo")
+        }
+    }
+
+    fn all(log: &Log) -> Vec<Event> {
+        let days = Days::new(Day::today().plus(-1), Day::today()).expect("in order");
+        let mut events = Vec::new();
+        log.read(&Wanted::all(days), |event| events.push(event)).expect("readable");
+        events
+    }
+
+    #[test]
+    fn what_was_appended_is_read_once() {
+        let data = tempfile::tempdir().expect("a folder");
+        let log = Log::open(data.path());
+        assert!(all(&log).is_empty());
+        let (one, two) = (decision(1), decision(2));
+        log.append(&one).expect("stored");
+        let other = Log::open(data.path());
+        other.append(&two).expect("stored beside it");
+        assert_eq!(all(&log).len(), 2);
+        assert_eq!(all(&log), all(&other));
+        log.sync().expect("kept");
+    }
+
+    #[test]
+    fn a_trace_id_leads_to_its_decision() {
+        let data = tempfile::tempdir().expect("a folder");
+        let log = Log::open(data.path());
+        let events: Vec<Event> = (0..20).map(decision).collect();
+        for event in &events {
+            log.append(event).expect("stored");
+        }
+        let trace = |event: &Event| event.trace_id.clone().expect("has one");
+        for event in &events {
+            assert_eq!(log.find(&trace(event)).expect("readable").as_ref(), Some(event));
+            // Another process knows none of them and searches.
+            let found = Log::open(data.path()).find(&trace(event)).expect("readable");
+            assert_eq!(found.as_ref(), Some(event));
+        }
+        let unknown = uuid::Uuid::now_v7().simple().to_string();
+        assert_eq!(log.find(&unknown).expect("readable"), None);
+        assert_eq!(log.find("../../etc/passwd").expect("readable"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_counted_and_told_afterwards() {
+        let data = tempfile::tempdir().expect("a folder");
+        // A file stands where the folder should be.
+        let events = data.path().join("events");
+        std::fs::write(&events, "").expect("written");
+        let log = Log::open(data.path());
+        for number in 0..3 {
+            log.append(&decision(number)).expect_err("nowhere to store it");
+        }
+        let health = log.health();
+        assert_eq!(health.lost, 3);
+        assert!(health.trouble().expect("told").contains("3 are lost"));
+        std::fs::remove_file(&events).expect("removed");
+        // The time until the next attempt is over.
+        log.0.open().failing.as_mut().expect("failing").tried -= TRY_AGAIN;
+        log.append(&decision(3)).expect("stored again");
+        assert_eq!(log.health(), Health { lost: 3, ..Health::default() });
+        let events = all(&log);
+        assert_eq!(events.len(), 2);
+        assert_eq!((events[1].kind, events[1].count), (Kind::Lost, Some(3)));
+    }
+}

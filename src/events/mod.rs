@@ -1,0 +1,29 @@
+//! What happened?
+//!
+//! Every decision is an [`Event`], and so is what became of it: feedback, what
+//! an agent did, the end of a conversation. A data directory keeps them in
+//! files, one folder a day (+08:00):
+//!
+//! ```text
+//! data/events/settings.toml            what is kept of customers' words, and for how long
+//! data/events/2026-11-27/UUID.seg      events as they came; one file per process, checksummed lines
+//! data/events/2026-11-27/events.parquet    a closed day; what DuckDB and Pandas read
+//! ```
+//!
+//! [`Log::append`] writes, [`Log::read`] reads both kinds of file as one, each
+//! event once. What a customer typed passes [`mask`] before anything is
+//! stored, whoever appends. A tenant is a data directory: nothing here knows of
+//! another one's.
+
+mod day;
+mod folder;
+mod log;
+mod mask;
+mod record;
+mod segment;
+mod settings;
+
+pub use day::{Day, Days};
+pub use log::{Health, Log, Read, Wanted};
+pub use record::{Candidate, Doing, Event, Feedback, Kind};
+pub use settings::{Settings, Text};

@@ -1,0 +1,131 @@
+//! What is kept of customers' words, and for how long?
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::mask;
+use super::record::Event;
+use crate::disk::write_whole;
+use crate::error::{Error, Result};
+
+/// The file in the folder of the events.
+const FILE: &str = "settings.toml";
+
+/// What is stored of a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Text {
+    /// Nothing.
+    None,
+    /// The text with numbers, names and addresses of people masked.
+    #[default]
+    Masked,
+    /// The text as it came.
+    Full,
+}
+
+impl Text {
+    /// The word in files and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Masked => "masked",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What a data directory keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What is stored of a text.
+    pub text: Text,
+    /// Whether order numbers are masked too.
+    pub orders: bool,
+    /// After so many days texts are erased; the events stay.
+    pub text_days: u32,
+    /// After so many days whole events are; without it they stay.
+    pub event_days: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { text: Text::Masked, orders: false, text_days: 180, event_days: None }
+    }
+}
+
+impl Settings {
+    /// Where they lie in the folder of the events.
+    pub(super) fn path(events: &Path) -> PathBuf {
+        events.join(FILE)
+    }
+
+    /// An event as it is stored.
+    pub(super) fn kept(&self, event: &Event) -> Event {
+        let keep = |text: &Option<String>| match (self.text, text) {
+            (Text::None, _) | (_, None) => None,
+            (Text::Full, Some(text)) => Some(text.clone()),
+            (Text::Masked, Some(text)) => Some(mask::mask(text, self.orders)),
+        };
+        Event {
+            text: keep(&event.text),
+            normalized: keep(&event.normalized),
+            comment: keep(&event.comment),
+            ..event.clone()
+        }
+    }
+
+    /// Reads those of the events in a folder; the default ones where nothing was said.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something unknown.
+    pub fn read(events: &Path) -> Result<Self> {
+        let path = Self::path(events);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        toml::from_str(&text).map_err(|e| Error::Refused(format!("{}: {}", path.display(), e.message())))
+    }
+
+    /// Writes them. A running server takes them in within a second.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, events: &Path) -> Result<()> {
+        fs::create_dir_all(events).map_err(|e| Error::io("create", events, e))?;
+        let mut text = format!(
+            "# What is kept of customers' words: none, masked or full; written by `zhida events keep`.\n\
+             text = \"{}\"\norders = {}\ntext_days = {}\n",
+            self.text.name(),
+            self.orders,
+            self.text_days
+        );
+        if let Some(days) = self.event_days {
+            text.push_str(&format!("event_days = {days}\n"));
+        }
+        write_whole(&Self::path(events), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(Settings::read(folder.path()).expect("none there"), Settings::default());
+        let wanted = Settings { text: Text::Full, orders: true, text_days: 7, event_days: Some(30) };
+        wanted.write(folder.path()).expect("written");
+        assert_eq!(Settings::read(folder.path()).expect("read"), wanted);
+        fs::write(folder.path().join(FILE), "txet = \"none\"\n").expect("written");
+        let error = Settings::read(folder.path()).expect_err("unknown field").to_string();
+        assert!(error.contains("txet"), "{error}");
+    }
+}
