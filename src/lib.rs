@@ -42,9 +42,10 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`]; [`store`] and [`eval`]; [`learn`] and [`publish`];
-//! [`server`]; [`cli`].
+//! [`decide`]; [`release`]; [`engine`] and [`access`]; [`store`] and [`eval`]; [`learn`]
+//! and [`publish`]; [`server`]; [`cli`].
 
+pub mod access;
 pub mod cli;
 pub mod decide;
 pub mod disk;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -14,10 +14,13 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
+use super::routes::Routes;
 use super::{Server, authoring, entries, jobs, undo, words};
+use crate::access::Right;
 use crate::decide::Generation;
 use crate::engine::{Engine, Kept, Options, Reply};
 use crate::error::Error;
@@ -28,15 +31,15 @@ struct Document;
 
 /// All routes of the API with their description.
 pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
-    let answer = OpenApiRouter::new().routes(routes!(answer)).layer(DefaultBodyLimit::max(ANSWER_BYTES));
-    let batch = OpenApiRouter::new().routes(routes!(answer_batch)).layer(DefaultBodyLimit::max(BATCH_BYTES));
-    let rest = OpenApiRouter::new()
-        .routes(routes!(kbs))
-        .routes(routes!(healthz))
-        .routes(routes!(readyz))
-        .routes(routes!(metrics))
-        .routes(routes!(openapi));
-    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+    let answer = Routes::new().may(Right::Ask, routes!(answer)).bodies(ANSWER_BYTES);
+    let batch = Routes::new().may(Right::Ask, routes!(answer_batch)).bodies(BATCH_BYTES);
+    let rest = Routes::new()
+        .may(Right::Ask, routes!(kbs))
+        .may(Right::Public, routes!(healthz))
+        .may(Right::Public, routes!(readyz))
+        .may(Right::Operator, routes!(metrics))
+        .may(Right::Public, routes!(openapi));
+    let all = Routes::new()
         .merge(answer)
         .merge(batch)
         .merge(entries::routes())
@@ -44,8 +47,9 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(undo::routes())
         .merge(words::routes())
         .merge(jobs::routes())
-        .merge(rest)
-        .split_for_parts();
+        .merge(rest);
+    let (router, mut document) =
+        OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
     document.info.description = Some(description());
     (router, document)
 }
@@ -76,12 +80,12 @@ fn description() -> String {
         Problems,
     )
 )]
-async fn answer(State(server): State<Server>, request: Request) -> Result<Json<Reply>, Problem> {
+async fn answer(caller: Caller, request: Request) -> Result<Json<Reply>, Problem> {
     let start = Instant::now();
     let question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?;
-    let engine = server.registry().engine(question.kb.as_deref())?;
-    let reply = server.admission().work(move |_| one(&engine, &question)).await??;
-    server.record(&reply, start.elapsed());
+    let engine = caller.engine(question.kb.as_deref())?;
+    let reply = caller.server().admission().work(move |_| one(&engine, &question)).await??;
+    caller.record(&reply, start.elapsed());
     Ok(Json(reply))
 }
 
@@ -115,19 +119,20 @@ pub(super) struct BatchReply {
         Problems,
     )
 )]
-async fn answer_batch(State(server): State<Server>, request: Request) -> Result<Json<BatchReply>, Problem> {
+async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchReply>, Problem> {
     let items = batch_items(json(request, BATCH_BYTES).await?)?;
     let prepared: Vec<_> = items
         .into_iter()
         .map(|item: Value| {
             let question = AnswerRequest::read(item)?;
-            let engine = server.registry().engine(question.kb.as_deref())?;
+            let engine = caller.engine(question.kb.as_deref())?;
             Ok::<_, Problem>((engine, question))
         })
         .collect();
     // One permit for all of them: a batch is one client, and must not get
     // more of the machine than another one.
-    let results = server
+    let results = caller
+        .server()
         .admission()
         .work(move |abandoned| {
             let mut results = Vec::with_capacity(prepared.len());
@@ -146,11 +151,11 @@ async fn answer_batch(State(server): State<Server>, request: Request) -> Result<
         .into_iter()
         .map(|(result, took): (Result<Reply, Problem>, Duration)| match result {
             Ok(reply) => {
-                server.record(&reply, took);
+                caller.record(&reply, took);
                 BatchItem::Reply(Box::new(reply))
             }
             Err(problem) => {
-                server.metrics().rejected(problem.kind());
+                caller.server().metrics().rejected(problem.kind());
                 BatchItem::Problem(Box::new(problem))
             }
         })
@@ -226,9 +231,9 @@ pub(super) struct KnowledgeBases {
     path = "/v1/kbs",
     responses((status = 200, description = "The knowledge bases that are served.", body = KnowledgeBases))
 )]
-async fn kbs(State(server): State<Server>) -> Json<KnowledgeBases> {
-    let view = server.registry().view();
-    let default = server.registry().engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
+async fn kbs(caller: Caller) -> Json<KnowledgeBases> {
+    let view = caller.registry().view();
+    let default = caller.engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
     let items = view
         .engines()
         .map(|(name, engine)| {

@@ -5,20 +5,20 @@
 //! `entries`, what takes something back is in `undo`.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::address::{Path, Query};
-use super::entries::{encoded, shelf};
+use super::caller::Caller;
+use super::entries::encoded;
 use super::error::{Fault, Kind, Problem, Problems};
 use super::request::{self, File, fields, format_named};
-use super::signed::signature;
+use super::routes::Routes;
+use crate::access::Right;
 use crate::error::Error;
 use crate::eval::dataset;
 use crate::kb::check::EXPIRY_NOTICE;
@@ -27,27 +27,27 @@ use crate::kb::formats::{self, Format, Headings, Incoming, Reading, RejectedShee
 use crate::kb::merge::{Mode, removes_much};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::publish::{self, Difference, Outcome, Side};
-use crate::store::{Collected, Record, Revision, Served, Shelf};
+use crate::store::{Collected, Record, Revision, Served};
 
 /// The largest file to import, in bytes.
 const IMPORT_BYTES: usize = 64 << 20;
 /// The largest of the other bodies, in bytes.
 pub(super) const REQUEST_BYTES: usize = 64 << 10;
 
-pub(super) fn routes() -> OpenApiRouter<Server> {
-    let files = OpenApiRouter::new()
-        .routes(routes!(import))
-        .routes(routes!(queries, attach, detach))
-        .layer(DefaultBodyLimit::max(IMPORT_BYTES));
-    OpenApiRouter::new()
-        .routes(routes!(export))
-        .routes(routes!(check))
-        .routes(routes!(releases, publish_draft))
-        .routes(routes!(diff))
-        .routes(routes!(history))
-        .routes(routes!(goal, set_goal))
-        .routes(routes!(collect))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+pub(super) fn routes() -> Routes {
+    let files = Routes::new()
+        .may(Right::Author, routes!(import))
+        .may(Right::Author, routes!(queries, attach, detach))
+        .bodies(IMPORT_BYTES);
+    Routes::new()
+        .may(Right::Author, routes!(export))
+        .may(Right::Author, routes!(check))
+        .may(Right::Author, routes!(releases, publish_draft))
+        .may(Right::Author, routes!(diff))
+        .may(Right::Author, routes!(history))
+        .may(Right::Author, routes!(goal, set_goal))
+        .may(Right::Author, routes!(collect))
+        .bodies(REQUEST_BYTES)
         .merge(files)
 }
 
@@ -136,10 +136,9 @@ struct Rejected {
     )
 )]
 async fn import(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(query): Query<ImportQuery>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
     let ImportQuery { format, mode, dry_run, good_rows, yes, .. } = query;
@@ -149,11 +148,10 @@ async fn import(
     })?;
     let ignored: Vec<String> =
         ignore_columns.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
-    let signature = signature(&headers)?;
     let bytes = request::bytes(request, IMPORT_BYTES).await?;
-    server
-        .author(move |server| {
-            let shelf = named(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf_to_create(&kb)?;
             let reading = Reading { zone, ignore: &ignored, ignore_unknown, hidden, ..Reading::default() };
             let format = format_named(&format)?;
             let file = Incoming::of_bytes("import", format, &bytes, &reading);
@@ -196,14 +194,6 @@ async fn import(
         .await
 }
 
-/// A knowledge base that may not exist yet.
-fn named(server: &Server, kb: &str) -> Result<Shelf, Problem> {
-    server.registry().store().shelf_to_create(kb).map_err(|e| {
-        // Nothing but the name can be wrong.
-        Problem::new(Kind::InvalidField, e.to_string()).of_field("kb")
-    })
-}
-
 /// In which format the draft or a release is wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -231,13 +221,13 @@ struct ExportQuery {
     )
 )]
 async fn export(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(ExportQuery { format, release, headings }): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let base = match release {
                 None => shelf.draft()?,
                 Some(number) => shelf.authored(number).map_err(refusal)?,
@@ -267,11 +257,7 @@ async fn export(
         Problems,
     )
 )]
-async fn check(
-    State(server): State<Server>,
-    Path(kb): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
+async fn check(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wanted {
@@ -282,11 +268,11 @@ async fn check(
         EXPIRY_NOTICE
     }
     let Wanted { expiry_days } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
-            let registry = std::sync::Arc::clone(server.registry());
-            server.jobs().start("check", &kb, move |progress| {
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let registry = std::sync::Arc::clone(caller.registry());
+            caller.jobs().start("check", &kb, move |progress| {
                 let encoder = registry.models().for_building()?;
                 let findings =
                     publish::examine(&shelf, encoder, registry.default_goal(), expiry_days, progress)?;
@@ -317,10 +303,10 @@ struct Releases {
         Problems,
     )
 )]
-async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<Releases>, Problem> {
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+async fn releases(caller: Caller, Path(kb): Path<String>) -> Result<Json<Releases>, Problem> {
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             Ok(Json(Releases { current: shelf.current()?, items: shelf.records()? }))
         })
         .await
@@ -344,9 +330,8 @@ async fn releases(State(server): State<Server>, Path(kb): Path<String>) -> Resul
     )
 )]
 async fn publish_draft(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
@@ -356,18 +341,17 @@ async fn publish_draft(
         force: bool,
         release: Option<u32>,
     }
-    let signature = signature(&headers)?;
     let Wanted { force, release } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    if force && signature.reason.is_none() {
+    if force && caller.signature().reason.is_none() {
         let detail = "who forces a publication says why: send `Zhida-Reason`";
         return Err(Problem::new(Kind::MissingField, detail).of_field("zhida-reason"));
     }
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
-            let registry = std::sync::Arc::clone(server.registry());
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let registry = std::sync::Arc::clone(caller.registry());
             registry.store().writable()?;
-            server.jobs().start("publish", &kb, move |progress| {
+            caller.jobs().start("publish", &kb, move |progress| {
                 let request = publish::Request {
                     release,
                     models: registry.models(),
@@ -417,13 +401,13 @@ struct DiffQuery {
     )
 )]
 async fn diff(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(DiffQuery { from, to }): Query<DiffQuery>,
 ) -> Result<Json<Difference>, Problem> {
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let known = shelf.versions()?;
             let side = |name: &str, text: &str| match text.parse::<Side>() {
                 Ok(Side::Draft) => Ok(Side::Draft),
@@ -435,7 +419,7 @@ async fn diff(
                 }
             };
             let sides = (side("from", &from)?, side("to", &to)?);
-            let registry = server.registry();
+            let registry = caller.registry();
             Ok(Json(publish::difference(&shelf, registry.models(), sides, registry.default_goal())?))
         })
         .await
@@ -475,14 +459,14 @@ struct History {
     )
 )]
 async fn history(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(HistoryQuery { entry, before, limit }): Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
     let limit = limit.unwrap_or(100).clamp(1, 1_000);
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let entry = entry.map(EntryId);
             let revisions = shelf.history(entry.as_ref(), before, limit)?;
             let releases = if entry.is_none() { shelf.servings(limit)? } else { Vec::new() };
@@ -512,8 +496,8 @@ struct GoalSetting {
         Problems,
     )
 )]
-async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Json<GoalSetting>, Problem> {
-    server.author(move |server| Ok(Json(GoalSetting { max_wrong: shelf(server, &kb)?.goal()? }))).await
+async fn goal(caller: Caller, Path(kb): Path<String>) -> Result<Json<GoalSetting>, Problem> {
+    caller.author(move |caller| Ok(Json(GoalSetting { max_wrong: caller.shelf(&kb)?.goal()? }))).await
 }
 
 /// Set the goal; what is served keeps it within a second.
@@ -529,7 +513,7 @@ async fn goal(State(server): State<Server>, Path(kb): Path<String>) -> Result<Js
     )
 )]
 async fn set_goal(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     request: Request,
 ) -> Result<Json<GoalSetting>, Problem> {
@@ -538,9 +522,9 @@ async fn set_goal(
         return Err(Problem::new(Kind::InvalidField, "`max_wrong` is a share between 0 and 1, such as 0.05")
             .of_field("max_wrong"));
     }
-    server
-        .author(move |server| {
-            shelf(server, &kb)?.set_goal(wanted.max_wrong)?;
+    caller
+        .author(move |caller| {
+            caller.shelf(&kb)?.set_goal(wanted.max_wrong)?;
             Ok(Json(wanted))
         })
         .await
@@ -559,7 +543,7 @@ async fn set_goal(
     )
 )]
 async fn collect(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     request: Request,
 ) -> Result<Json<Collected>, Problem> {
@@ -573,9 +557,9 @@ async fn collect(
         always: bool,
     }
     let Wanted { keep, dry_run, always } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             if always && !dry_run {
                 shelf.keep(Some(keep.get()))?;
             }
@@ -600,10 +584,10 @@ async fn collect(
         Problems,
     )
 )]
-async fn queries(State(server): State<Server>, Path(kb): Path<String>) -> Result<Response, Problem> {
-    server
-        .author(move |server| {
-            let text: String = shelf(server, &kb)?.queries()?.into_iter().map(|line| line + "\n").collect();
+async fn queries(caller: Caller, Path(kb): Path<String>) -> Result<Response, Problem> {
+    caller
+        .author(move |caller| {
+            let text: String = caller.shelf(&kb)?.queries()?.into_iter().map(|line| line + "\n").collect();
             Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response())
         })
         .await
@@ -633,16 +617,16 @@ struct AttachQuery {
     )
 )]
 async fn attach(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(AttachQuery { format }): Query<AttachQuery>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let format = format.map_or(Ok(Format::Jsonl), |name| format_named(&name))?;
     let bytes = request::bytes(request, IMPORT_BYTES).await?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let queries = dataset::read_bytes("queries", format, &bytes, shelf.draft()?.entries())?;
             let lines: Vec<String> = queries
                 .iter()
@@ -665,10 +649,10 @@ async fn attach(
         Problems,
     )
 )]
-async fn detach(State(server): State<Server>, Path(kb): Path<String>) -> Result<StatusCode, Problem> {
-    server
-        .author(move |server| {
-            shelf(server, &kb)?.save_queries(&[])?;
+async fn detach(caller: Caller, Path(kb): Path<String>) -> Result<StatusCode, Problem> {
+    caller
+        .author(move |caller| {
+            caller.shelf(&kb)?.save_queries(&[])?;
             Ok(StatusCode::NO_CONTENT)
         })
         .await

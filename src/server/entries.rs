@@ -5,20 +5,20 @@
 //! they get 412 and nothing happens. The reply comes when the next question
 //! sees the edit.
 
-use axum::extract::{Request, State};
+use axum::Json;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, extract::DefaultBodyLimit};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::address::{Path, Query};
+use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::json;
-use super::signed::signature;
+use super::routes::Routes;
+use crate::access::Right;
 use crate::error::Error;
 use crate::kb::{Entry, EntryId, formats};
 use crate::store::{Edit, Edited, Expected, Filter, Shelf};
@@ -36,11 +36,11 @@ const SOUGHT: usize = 1_000;
 /// Says in the reply which release answers with the edit on top.
 const RELEASE: &str = "zhida-release";
 
-pub(super) fn routes() -> OpenApiRouter<Server> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(get, put, patch, delete))
-        .layer(DefaultBodyLimit::max(ENTRY_BYTES))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .may(Right::Author, routes!(list, create))
+        .may(Right::Author, routes!(get, put, patch, delete))
+        .bodies(ENTRY_BYTES)
 }
 
 /// Which entries are listed.
@@ -111,7 +111,7 @@ pub(super) fn etag(revision: i64) -> String {
     )
 )]
 async fn list(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<EntryPage>, Problem> {
@@ -134,9 +134,9 @@ async fn list(
         topic: query.topic,
         limit,
     };
-    server
-        .author(move |server| {
-            let page = shelf(server, &kb)?.entries(&filter)?;
+    caller
+        .author(move |caller| {
+            let page = caller.shelf(&kb)?.entries(&filter)?;
             let items = page.items.into_iter().map(|stored| EntryItem {
                 etag: etag(stored.revision),
                 entry: stored.entry,
@@ -164,16 +164,16 @@ async fn list(
     )
 )]
 async fn get(
-    State(server): State<Server>,
+    caller: Caller,
     Path((kb, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = tags(&headers, header::IF_NONE_MATCH)?;
-    server
-        .author(move |server| {
+    caller
+        .author(move |caller| {
             let id = EntryId(id);
             let stored =
-                shelf(server, &kb)?.entry(&id)?.ok_or_else(|| Error::NoEntry { kb, entry: id.0.clone() })?;
+                caller.shelf(&kb)?.entry(&id)?.ok_or_else(|| Error::NoEntry { kb, entry: id.0.clone() })?;
             let tag = [(header::ETAG, etag(stored.revision))];
             let is_known = match known {
                 Some(Tags::Any) => true,
@@ -206,18 +206,16 @@ async fn get(
     )
 )]
 async fn create(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(query): Query<EditQuery>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let signature = signature(&headers)?;
     let entry = entry_of(json(request, ENTRY_BYTES).await?, None)?;
     let live = !query.draft;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let id = entry.id.clone();
             let edited = shelf.edit(&id, Edit::Put(entry), &Expected::Absent, live).map_err(|e| match e {
                 Error::Stale { .. } => {
@@ -227,7 +225,7 @@ async fn create(
                 other => other.into(),
             })?;
             let place = format!("/v1/kbs/{}/entries/{}", encoded(&kb), encoded(&id.0));
-            let mut response = replied(server, &kb, edited, StatusCode::CREATED);
+            let mut response = replied(caller, &kb, edited, StatusCode::CREATED);
             if let Ok(place) = HeaderValue::from_str(&place) {
                 response.headers_mut().insert(header::LOCATION, place);
             }
@@ -261,19 +259,18 @@ async fn create(
     )
 )]
 async fn put(
-    State(server): State<Server>,
+    caller: Caller,
     Path((kb, id)): Path<(String, String)>,
     Query(query): Query<EditQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let signature = signature(&headers)?;
     let expected = expected(&headers)?;
     let entry = entry_of(json(request, ENTRY_BYTES).await?, Some(&id))?;
     let live = !query.draft;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             // Without a condition an entry may be created and not changed.
             let outcome = shelf.edit(
                 &EntryId(id),
@@ -289,7 +286,7 @@ async fn put(
             };
             let is_new = edited.action == Some(crate::store::Action::Add);
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(replied(server, &kb, edited, status))
+            Ok(replied(caller, &kb, edited, status))
         })
         .await
 }
@@ -319,26 +316,25 @@ async fn put(
     )
 )]
 async fn patch(
-    State(server): State<Server>,
+    caller: Caller,
     Path((kb, id)): Path<(String, String)>,
     Query(query): Query<EditQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let signature = signature(&headers)?;
     let expected = expected(&headers)?;
     let changes = json(request, ENTRY_BYTES).await?;
     if !changes.is_object() {
         return Err(Problem::new(Kind::InvalidField, "a patch is a JSON object with the fields to change"));
     }
     let live = !query.draft;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let id = EntryId(id);
             let Some(stored) = shelf.entry(&id)? else {
                 let edited = switch_served(&shelf, &id, &changes, expected.as_ref(), live)?;
-                return Ok(replied(server, &kb, edited, StatusCode::OK));
+                return Ok(replied(caller, &kb, edited, StatusCode::OK));
             };
             let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
             let mut value = serde_json::to_value(&stored.entry).map_err(|e| Error::internal("patch", e))?;
@@ -350,7 +346,7 @@ async fn patch(
                 return Err(Error::stale(&id, Some(stored.revision)).into());
             }
             let edited = shelf.edit(&id, Edit::Put(entry), &seen, live)?;
-            Ok(replied(server, &kb, edited, StatusCode::OK))
+            Ok(replied(caller, &kb, edited, StatusCode::OK))
         })
         .await
 }
@@ -374,17 +370,16 @@ async fn patch(
     )
 )]
 async fn delete(
-    State(server): State<Server>,
+    caller: Caller,
     Path((kb, id)): Path<(String, String)>,
     Query(query): Query<EditQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let signature = signature(&headers)?;
     let expected = expected(&headers)?;
     let live = !query.draft;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let id = EntryId(id);
             let stored = match shelf.entry(&id)? {
                 // The draft may have lost what customers still get.
@@ -394,7 +389,7 @@ async fn delete(
             let Some(stored) = stored else { return Err(Error::NoEntry { kb, entry: id.0 }.into()) };
             let Some(expected) = expected else { return Err(needs_condition(stored.revision)) };
             let edited = shelf.edit(&id, Edit::Remove, &expected, live)?;
-            Ok(replied(server, &kb, edited, StatusCode::NO_CONTENT))
+            Ok(replied(caller, &kb, edited, StatusCode::NO_CONTENT))
         })
         .await
 }
@@ -418,26 +413,15 @@ fn switch_served(
     Ok(shelf.edit(id, Edit::Enable(on), expected, live)?)
 }
 
-/// A knowledge base that exists.
-pub(super) fn shelf(server: &Server, kb: &str) -> Result<Shelf, Problem> {
-    let store = server.registry().store();
-    if store.shelf_to_create(kb).is_err() {
-        return Err(
-            Error::Unknown { what: "knowledge base", name: kb.to_owned(), known: store.names()? }.into()
-        );
-    }
-    Ok(store.shelf(kb)?)
-}
-
 /// The reply to an edit, sent when the next question sees it.
-fn replied(server: &Server, kb: &str, edited: Edited, status: StatusCode) -> Response {
+fn replied(caller: &Caller, kb: &str, edited: Edited, status: StatusCode) -> Response {
     let mut response = match edited.entry {
         Some(entry) => (status, [(header::ETAG, etag(edited.revision))], Json(entry)).into_response(),
         None => status.into_response(),
     };
     if edited.live {
-        server.registry().catch_up(kb);
-        let label = server.registry().engine(Some(kb)).ok().map(|engine| engine.release().label());
+        caller.registry().catch_up(kb);
+        let label = caller.registry().engine(Some(kb)).ok().map(|engine| engine.release().label());
         if let Some(Ok(label)) = label.map(|label| HeaderValue::from_str(&label)) {
             response.headers_mut().insert(RELEASE, label);
         }

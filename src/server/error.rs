@@ -24,6 +24,10 @@ pub enum Kind {
     BrokenBody,
     /// The path or query is no percent-encoded UTF-8.
     BrokenAddress,
+    /// Nobody knows the key, or there is none.
+    Unauthorized,
+    /// The key is for something else.
+    Forbidden,
     /// Nothing is served under the path.
     NotFound,
     /// No knowledge base has the name.
@@ -84,11 +88,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::BrokenAddress,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
         Self::UnknownEntry,
@@ -173,6 +179,8 @@ impl Kind {
             Self::PreconditionRequired => {
                 (S::PRECONDITION_REQUIRED, "/problems/precondition-required", "If-Match is missing")
             }
+            Self::Unauthorized => (S::UNAUTHORIZED, "/problems/unauthorized", "A key is needed"),
+            Self::Forbidden => (S::FORBIDDEN, "/problems/forbidden", "The key is for something else"),
             Self::Overloaded => (S::TOO_MANY_REQUESTS, "/problems/overloaded", "The server is busy"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
             Self::NotReady => {

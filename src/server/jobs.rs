@@ -10,24 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::address::Path;
+use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::routes::Routes;
+use crate::access::Right;
 use crate::publish;
 
 /// Jobs that have ended and are still told of.
 const REMEMBERED: usize = 100;
 
-pub(super) fn routes() -> OpenApiRouter<Server> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, cancel))
+pub(super) fn routes() -> Routes {
+    Routes::new().may(Right::Author, routes!(list)).may(Right::Author, routes!(get, cancel))
 }
 
 /// All jobs of a server.
@@ -208,11 +208,11 @@ impl Jobs {
         Ok(response)
     }
 
-    fn find(&self, id: &str) -> Result<Arc<Work>, Problem> {
+    fn find(&self, id: &str, caller: &Caller) -> Result<Arc<Work>, Problem> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown =
             || Problem::new(Kind::UnknownJob, format!("there is no job {id:?}; old ones are forgotten"));
-        jobs.get(id).cloned().ok_or_else(unknown)
+        jobs.get(id).filter(|job| caller.knows(&job.kb)).cloned().ok_or_else(unknown)
     }
 }
 
@@ -230,9 +230,10 @@ pub(super) struct JobList {
     path = "/v1/jobs",
     responses((status = 200, description = "The jobs.", body = JobList))
 )]
-async fn list(extract::State(server): extract::State<Server>) -> Json<JobList> {
-    let jobs = server.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
-    Json(JobList { items: jobs.values().rev().map(|job| job.told()).collect() })
+async fn list(caller: Caller) -> Json<JobList> {
+    let jobs = caller.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = jobs.values().rev().filter(|job| caller.knows(&job.kb));
+    Json(JobList { items: seen.map(|job| job.told()).collect() })
 }
 
 /// Say how far a job is, or what came of it.
@@ -246,11 +247,8 @@ async fn list(extract::State(server): extract::State<Server>) -> Json<JobList> {
         Problems,
     )
 )]
-async fn get(
-    extract::State(server): extract::State<Server>,
-    Path(id): Path<String>,
-) -> Result<Json<Job>, Problem> {
-    Ok(Json(server.jobs().find(&id)?.told()))
+async fn get(caller: Caller, Path(id): Path<String>) -> Result<Json<Job>, Problem> {
+    Ok(Json(caller.jobs().find(&id, &caller)?.told()))
 }
 
 /// Cancel a job; it ends at its next step, and nothing has changed then.
@@ -264,11 +262,8 @@ async fn get(
         Problems,
     )
 )]
-async fn cancel(
-    extract::State(server): extract::State<Server>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let job = server.jobs().find(&id)?;
+async fn cancel(caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    let job = caller.jobs().find(&id, &caller)?;
     job.cancelled.store(true, Ordering::Relaxed);
     Ok((StatusCode::ACCEPTED, Json(job.told())).into_response())
 }

@@ -78,9 +78,9 @@ impl Metrics {
         Self { registered, answers, rejected, seconds, in_flight, waiting, release, degraded }
     }
 
-    pub(super) fn answered(&self, reply: &Reply, took: Duration) {
+    pub(super) fn answered(&self, kb: &str, reply: &Reply, took: Duration) {
         let labels =
-            Answered { kb: reply.kb.clone(), decision: reply.decision.name(), generation: reply.generation };
+            Answered { kb: kb.to_owned(), decision: reply.decision.name(), generation: reply.generation };
         self.answers.get_or_create(&labels).inc();
         self.seconds.observe(took.as_secs_f64());
     }

@@ -12,6 +12,7 @@ mod address;
 mod admission;
 mod api;
 mod authoring;
+mod caller;
 mod console;
 mod entries;
 pub mod error;
@@ -21,7 +22,9 @@ mod origins;
 mod packed;
 mod registry;
 mod request;
+mod routes;
 mod signed;
+mod tenants;
 mod undo;
 mod words;
 
@@ -35,15 +38,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 
 use self::error::{Kind, Problem};
 use self::metrics::Metrics;
-use crate::engine::Reply;
+use self::tenants::Tenants;
+use crate::access::Identity;
 use crate::error::{Error, Result};
 
 /// How often the data directory is looked at.
@@ -66,17 +71,18 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub struct Server(Arc<Parts>);
 
 struct Parts {
-    registry: Arc<Registry>,
+    tenants: Tenants,
     admission: Admission,
     /// For authors, whose work must not take the customers' turns.
     authoring: Admission,
-    jobs: jobs::Jobs,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
     /// Whose pages may ask.
     origins: Vec<Origin>,
     stopping: AtomicBool,
+    /// Who everybody is on a server without keys.
+    nobody: Arc<Identity>,
 }
 
 impl Server {
@@ -91,20 +97,30 @@ impl Server {
         // Written once; a document that could not be written would show in the first test.
         let description = document.to_pretty_json().unwrap_or_default();
         Self(Arc::new(Parts {
-            registry,
+            tenants: Tenants::new(registry),
             admission,
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
-            jobs: jobs::Jobs::default(),
             metrics: Metrics::new(),
             description,
             origins,
             stopping: AtomicBool::new(false),
+            nobody: Arc::new(Identity::of_the_machine()),
         }))
     }
 
-    /// Which release answers for which knowledge base.
+    /// Which release answers for which knowledge base of the tenant that owns the
+    /// data directory.
     pub fn registry(&self) -> &Arc<Registry> {
-        &self.0.registry
+        self.tenants().first().registry()
+    }
+
+    fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
+    /// Who sends a request with these headers.
+    fn identify(&self, _headers: &HeaderMap) -> std::result::Result<Arc<Identity>, Problem> {
+        Ok(Arc::clone(&self.0.nobody))
     }
 
     /// Who may work now.
@@ -112,17 +128,9 @@ impl Server {
         &self.0.admission
     }
 
-    /// Does an author's work on a blocking thread.
-    async fn author<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self) -> std::result::Result<T, Problem> + Send + 'static,
-    ) -> std::result::Result<T, Problem> {
-        let server = self.clone();
-        self.0.authoring.work(move |_| work(&server)).await?
-    }
-
-    fn jobs(&self) -> &jobs::Jobs {
-        &self.0.jobs
+    /// Who may work for an author now.
+    fn authoring(&self) -> &Admission {
+        &self.0.authoring
     }
 
     fn metrics(&self) -> &Metrics {
@@ -135,22 +143,6 @@ impl Server {
 
     fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Counts and logs a reply; the log never has the customer's words.
-    fn record(&self, reply: &Reply, took: Duration) {
-        self.metrics().answered(reply, took);
-        tracing::info!(
-            decision = reply.decision.name(),
-            reason = reply.reason.name(),
-            confidence = reply.confidence,
-            generation = reply.generation,
-            kb = reply.kb,
-            release = reply.release,
-            micros = reply.took_us,
-            trace_id = reply.trace_id,
-            "answered"
-        );
     }
 }
 
@@ -168,6 +160,7 @@ pub fn router(server: Server) -> Router {
         });
     origins::allowing(packed::unpacking(routes), &server.0.origins)
         .layer(middleware::from_fn_with_state(server.clone(), count_problems))
+        .layer(Extension(server.clone()))
         .with_state(server)
 }
 
@@ -202,10 +195,11 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let registry = Arc::clone(server.registry());
+    let looking = server.clone();
     let watching = async move {
         let opened = Arc::clone(&registry);
         match tokio::task::spawn_blocking(move || prepare(&opened)).await {
-            Ok(Ok(())) => Err(watch(registry).await),
+            Ok(Ok(())) => Err(watch(&looking).await),
             Ok(Err(e)) => Ok(e),
             Err(e) => Ok(Error::internal("start", e)),
         }
@@ -233,15 +227,18 @@ pub async fn run(
     }
 }
 
-/// Looks at the data directory for ever.
-async fn watch(registry: Arc<Registry>) -> std::convert::Infallible {
+/// Looks at the data directories for ever.
+async fn watch(server: &Server) -> std::convert::Infallible {
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let registry = Arc::clone(&registry);
-        // It fails when the refresh panics or the runtime ends; the next look
+        let tenants = server.tenants().all();
+        // It fails when a refresh panics or the runtime ends; the next look
         // is a new attempt in the first case and does not happen in the second.
-        let _ = tokio::task::spawn_blocking(move || registry.refresh()).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            tenants.iter().for_each(|tenant| tenant.registry().refresh());
+        })
+        .await;
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
+use crate::access::Scope;
 use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
 use crate::store::{Head, Models, Shelf, Store};
@@ -156,6 +157,17 @@ impl Registry {
         }
     }
 
+    /// The registry of a tenant whose data directory lies in this one's; it serves
+    /// nothing yet.
+    ///
+    /// # Errors
+    /// When the name could not be a folder's.
+    pub(super) fn of_tenant(&self, name: &str) -> Result<Self> {
+        let store = self.store.tenant(name)?;
+        let models = self.models.of(&store);
+        Ok(Self::new(store, models, self.max_wrong, &self.default_kb))
+    }
+
     /// The data directory.
     pub fn store(&self) -> &Store {
         &self.store
@@ -195,13 +207,22 @@ impl Registry {
     /// The engine for a knowledge base; without a name the default one's, or
     /// the only one's.
     pub fn engine(&self, kb: Option<&str>) -> std::result::Result<Arc<Engine>, Problem> {
+        self.engine_in(kb, &Scope::All)
+    }
+
+    /// The same for somebody who knows of these knowledge bases only.
+    pub(super) fn engine_in(
+        &self,
+        kb: Option<&str>,
+        scope: &Scope,
+    ) -> std::result::Result<Arc<Engine>, Problem> {
         let view = self.view.load();
-        let mut open = view.engines().map(|(name, _)| name);
+        let mut open = view.engines().map(|(name, _)| name).filter(|name| scope.covers(name));
         let name = kb.unwrap_or_else(|| match (open.next(), open.next()) {
             (Some(only), None) => only,
             _ => &self.default_kb,
         });
-        match view.shelves.get(name) {
+        match view.shelves.get(name).filter(|_| scope.covers(name)) {
             Some(Slot { engine: Some(engine), .. }) => Ok(Arc::clone(engine)),
             Some(slot) => {
                 let why = slot.trouble().unwrap_or_else(|| "nothing of it is published yet".to_owned());
@@ -216,7 +237,7 @@ impl Registry {
                 Err(Problem::new(Kind::NotReady, "there is no knowledge base yet; import and publish one"))
             }
             None => {
-                let known = view.shelves.keys().cloned().collect();
+                let known = view.shelves.keys().filter(|name| scope.covers(name)).cloned().collect();
                 // Nobody needs to read all of a name that is none.
                 let name = name.chars().take(100).collect();
                 Err(Error::Unknown { what: "knowledge base", name, known }.into())

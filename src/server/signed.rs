@@ -10,11 +10,12 @@ const AUTHOR: &str = "zhida-author";
 /// Says why it is made.
 const REASON: &str = "zhida-reason";
 
-/// Who makes a change and why, from the request's headers.
-pub(super) fn signature(headers: &HeaderMap) -> Result<Signature, Problem> {
+/// Who makes a change and why, from the request's headers; `name` for who does
+/// not say.
+pub(super) fn signature(headers: &HeaderMap, name: &str) -> Result<Signature, Problem> {
     let author = text(headers, AUTHOR, Signature::AUTHOR_CHARS)?;
     let reason = text(headers, REASON, Signature::REASON_CHARS)?;
-    Ok(Signature { author: author.unwrap_or_else(|| "http".to_owned()), reason })
+    Ok(Signature { author: author.unwrap_or_else(|| name.to_owned()), reason })
 }
 
 /// A header's text. Headers are bytes; names and reasons are Chinese, sent

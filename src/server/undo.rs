@@ -1,29 +1,27 @@
 //! How is a mistake undone, and how does a whole knowledge base go?
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::HeaderMap;
+use axum::extract::Request;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::address::{Path, Query};
 use super::authoring::{REQUEST_BYTES, refusal};
-use super::entries::shelf;
+use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{self, fields};
-use super::signed::signature;
+use super::routes::Routes;
+use crate::access::Right;
 use crate::kb::diff::Diff;
 use crate::store::{Deleted, Record, Restored, Shelf};
 use crate::text::lexicon::LexiconChanges;
 
-pub(super) fn routes() -> OpenApiRouter<Server> {
-    OpenApiRouter::new()
-        .routes(routes!(rollback))
-        .routes(routes!(restore))
-        .routes(routes!(delete))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .may(Right::Author, routes!(rollback))
+        .may(Right::Author, routes!(restore))
+        .may(Right::Admin, routes!(delete))
+        .bodies(REQUEST_BYTES)
 }
 
 /// A release by its number.
@@ -88,18 +86,16 @@ impl DraftDiffers {
     )
 )]
 async fn rollback(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Json<RolledBack>, Problem> {
-    let signature = signature(&headers)?;
     let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             shelf.rollback(release).map_err(refusal)?;
-            server.registry().refresh();
+            caller.registry().refresh();
             let (current, items) = (shelf.current()?, shelf.records()?);
             Ok(Json(RolledBack { current, items, draft: DraftDiffers::of(&shelf, release) }))
         })
@@ -137,16 +133,14 @@ struct RestoredDraft {
     )
 )]
 async fn restore(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<Json<RestoredDraft>, Problem> {
-    let signature = signature(&headers)?;
     let Wanted { release } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let Restored { release, diff, lexicon } = shelf.restore(release).map_err(refusal)?;
             Ok(Json(RestoredDraft { release, diff, lexicon }))
         })
@@ -179,15 +173,13 @@ struct DeleteQuery {
     )
 )]
 async fn delete(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(DeleteQuery { yes }): Query<DeleteQuery>,
-    headers: HeaderMap,
 ) -> Result<Json<Deleted>, Problem> {
-    let signature = signature(&headers)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let Deleted { entries, releases, .. } = shelf.deletable()?;
             if !yes {
                 let detail = format!(
@@ -197,7 +189,7 @@ async fn delete(
                 return Err(Problem { removed: Some(entries), ..problem });
             }
             let deleted = shelf.delete().map_err(refusal)?;
-            server.registry().refresh();
+            caller.registry().refresh();
             Ok(Json(deleted))
         })
         .await

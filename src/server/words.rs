@@ -5,20 +5,20 @@
 //! with, and need no condition. Both count from the next release on.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Server;
 use super::address::{Path, Query};
-use super::entries::{etag, expected, needs_condition, shelf};
+use super::caller::Caller;
+use super::entries::{etag, expected, needs_condition};
 use super::error::{Kind, Problem, Problems};
 use super::request::{self, File, fields, format_named};
-use super::signed::signature;
+use super::routes::Routes;
+use crate::access::Right;
 use crate::engine::{Engine, Filter, Options, RuleTest};
 use crate::error::Error;
 use crate::kb::check::CODES;
@@ -37,15 +37,13 @@ const REQUEST_BYTES: usize = 64 << 10;
 /// Sentences that are tested at a time.
 const TEXTS: usize = 64;
 
-pub(super) fn routes() -> OpenApiRouter<Server> {
-    let lexicon = OpenApiRouter::new()
-        .routes(routes!(lexicon, replace, edit))
-        .layer(DefaultBodyLimit::max(LEXICON_BYTES));
-    OpenApiRouter::new()
-        .routes(routes!(tokens))
-        .routes(routes!(rule_test))
-        .routes(routes!(check_codes))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+pub(super) fn routes() -> Routes {
+    let lexicon = Routes::new().may(Right::Author, routes!(lexicon, replace, edit)).bodies(LEXICON_BYTES);
+    Routes::new()
+        .may(Right::Author, routes!(tokens))
+        .may(Right::Author, routes!(rule_test))
+        .may(Right::Author, routes!(check_codes))
+        .bodies(REQUEST_BYTES)
         .merge(lexicon)
 }
 
@@ -78,14 +76,14 @@ fn format_of(LexiconQuery { format }: LexiconQuery) -> Result<Format, Problem> {
     )
 )]
 async fn lexicon(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(query): Query<LexiconQuery>,
 ) -> Result<Response, Problem> {
     let format = format_of(query)?;
-    server
-        .author(move |server| {
-            let words = shelf(server, &kb)?.words()?;
+    caller
+        .author(move |caller| {
+            let words = caller.shelf(&kb)?.words()?;
             let headers = [
                 (header::CONTENT_TYPE, format.media_type().to_owned()),
                 (header::ETAG, etag(words.revision)),
@@ -111,19 +109,18 @@ async fn lexicon(
     )
 )]
 async fn replace(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(query): Query<LexiconQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let format = format_of(query)?;
-    let signature = signature(&headers)?;
     let expected = expected(&headers)?;
     let bytes = request::bytes(request, LEXICON_BYTES).await?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let Some(expected) = expected else { return Err(needs_condition(shelf.words()?.revision)) };
             let lexicon = formats::lexicon_of_bytes("lexicon", format, &bytes)?;
             if lexicon.is_empty() {
@@ -165,17 +162,16 @@ struct LexiconEdit {
     )
 )]
 async fn edit(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let signature = signature(&headers)?;
     let expected = expected(&headers)?.unwrap_or(Expected::Anything);
     let LexiconEdit { put, remove } = fields(request::json(request, LEXICON_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?.signed(signature);
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
             let edit = || -> crate::error::Result<_> {
                 let (put, remove) = (read("put", &put)?, read("remove", &remove)?);
                 shelf.change_lexicon(&expected, |before| before.edited(&put, &remove))
@@ -218,20 +214,16 @@ fn changed((changes, revision): (LexiconChanges, i64)) -> Response {
         Problems,
     )
 )]
-async fn tokens(
-    State(server): State<Server>,
-    Path(kb): Path<String>,
-    request: Request,
-) -> Result<Json<Anatomy>, Problem> {
+async fn tokens(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Json<Anatomy>, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Wanted {
         text: String,
     }
     let Wanted { text } = fields(request::json(request, REQUEST_BYTES).await?)?;
-    server
-        .author(move |server| {
-            let base = shelf(server, &kb)?.draft()?;
+    caller
+        .author(move |caller| {
+            let base = caller.shelf(&kb)?.draft()?;
             let analyzer = base.analyzer();
             let heard = hear_in(&base, &analyzer, &text);
             Ok(Json(Anatomy::of(&analyzer, &text, heard)?))
@@ -273,7 +265,7 @@ struct RuleTests {
     )
 )]
 async fn rule_test(
-    State(server): State<Server>,
+    caller: Caller,
     Path(kb): Path<String>,
     Query(TestQuery { draft }): Query<TestQuery>,
     request: Request,
@@ -295,15 +287,15 @@ async fn rule_test(
         let items = texts.iter().map(|text| engine.rule_test(text, options)).collect::<Result<_, _>>()?;
         Ok(RuleTests { items })
     };
-    server
-        .author(move |server| {
-            let shelf = shelf(server, &kb)?;
-            let registry = std::sync::Arc::clone(server.registry());
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let registry = std::sync::Arc::clone(caller.registry());
             if !draft {
                 let engine = registry.engine(Some(&kb))?;
                 return Ok(Json(test(&engine)?).into_response());
             }
-            server.jobs().start("rule-test", &kb, move |progress| {
+            caller.jobs().start("rule-test", &kb, move |progress| {
                 let engine = publish::engine_of_draft(
                     &shelf,
                     registry.models().for_building()?,

@@ -113,6 +113,11 @@ impl Database {
         Self { read_only: true, ..Self::at(root, kind) }
     }
 
+    /// Whether nothing is written, whatever the file system allows.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// Looks something up; `None` when the data directory holds nothing yet,
     /// and then it stays that way.
     pub(super) fn read<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<Option<T>> {

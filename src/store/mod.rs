@@ -113,6 +113,18 @@ impl Store {
         &self.root
     }
 
+    /// The data directory of a tenant: one of its own inside this one.
+    ///
+    /// # Errors
+    /// When the name could not be a folder's.
+    pub fn tenant(&self, name: &str) -> Result<Self> {
+        if !is_sound(name) {
+            return Err(Error::Refused(format!("tenant name {name:?}: {SOUND}")));
+        }
+        let root = self.root.join("tenants").join(name);
+        Ok(if self.database.is_read_only() { Self::read_only(root) } else { Self::at(root) })
+    }
+
     /// Where fetched and adapted models lie.
     pub fn models(&self) -> PathBuf {
         self.root.join("models")
@@ -148,9 +160,7 @@ impl Store {
     /// When the name could not be a folder's.
     pub fn shelf_to_create(&self, name: &str) -> Result<Shelf> {
         if !is_sound(name) {
-            return Err(Error::Refused(format!(
-                "knowledge base name {name:?}: use 1 to 64 letters, digits, Chinese characters, '-', '_' or '.' ({NAME_BYTES} bytes at most), not beginning with '.'"
-            )));
+            return Err(Error::Refused(format!("knowledge base name {name:?}: {SOUND}")));
         }
         Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default() })
     }
@@ -159,7 +169,10 @@ impl Store {
 /// The longest name in bytes: folders take 255, and models are named after it.
 const NAME_BYTES: usize = 192;
 
-/// Whether a knowledge base may have a name: it is also that of a folder.
+/// What a name may be.
+const SOUND: &str = "use 1 to 64 letters, digits, Chinese characters, '-', '_' or '.' (192 bytes at most), not beginning with '.'";
+
+/// Whether a knowledge base or tenant may have a name: it is also that of a folder.
 fn is_sound(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES

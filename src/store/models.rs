@@ -29,7 +29,7 @@ enum Source {
     Named {
         folder: PathBuf,
         /// By fingerprint; what no release holds any more may go.
-        open: Mutex<BTreeMap<String, Weak<Encoder>>>,
+        open: Arc<Mutex<BTreeMap<String, Weak<Encoder>>>>,
     },
 }
 
@@ -49,7 +49,16 @@ impl Models {
     /// For every release the model that it names: the one in the binary, or
     /// one below the data directory's `models`.
     pub fn named(store: &Store) -> Self {
-        Self { source: Source::Named { folder: store.models(), open: Mutex::default() } }
+        Self { source: Source::Named { folder: store.models(), open: Arc::default() } }
+    }
+
+    /// The same for another data directory; what both need is loaded once.
+    pub(crate) fn of(&self, store: &Store) -> Self {
+        let source = match &self.source {
+            Source::Given(encoder) => Source::Given(encoder.clone()),
+            Source::Named { open, .. } => Source::Named { folder: store.models(), open: Arc::clone(open) },
+        };
+        Self { source }
     }
 
     /// The model for a new release: the one that was chosen, or the one in

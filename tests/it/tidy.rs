@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Modules by level; a module uses only lower levels and itself.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 20] = [
     ("error", 0),
     ("disk", 0),
     ("text", 0),
@@ -15,14 +15,17 @@ const LEVELS: [(&str, u8); 17] = [
     ("decide", 3),
     ("release", 4),
     ("engine", 5),
+    ("access", 5),
     ("events", 5),
-    ("store", 6),
-    ("eval", 6),
-    ("learn", 7),
-    ("publish", 7),
-    ("server", 8),
-    ("cli", 9),
-    ("main", 10),
+    ("dialogue", 6),
+    ("store", 7),
+    ("eval", 7),
+    ("learn", 8),
+    ("publish", 8),
+    ("desk", 8),
+    ("server", 9),
+    ("cli", 10),
+    ("main", 11),
 ];
 
 /// Foreign crates and the places that may name them.

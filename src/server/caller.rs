@@ -1,0 +1,201 @@
+//! Who calls, and what may they see?
+//!
+//! The one preamble of all handlers: a [`Caller`] is a tenant, an identity with
+//! its right, and a signature. Knowledge bases are reached through it only, so
+//! no handler can forget to look at what the identity may know of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::{Method, request};
+
+use super::Server;
+use super::error::{Kind, Problem};
+use super::jobs::Jobs;
+use super::registry::Registry;
+use super::signed::signature;
+use super::tenants::Tenant;
+use crate::access::{Identity, Right, Role, Scope};
+use crate::engine::{Engine, Reply};
+use crate::error::Error;
+use crate::store::{Shelf, Signature, Store};
+
+/// Somebody who was let in.
+#[derive(Clone)]
+pub(super) struct Caller {
+    server: Server,
+    tenant: Arc<Tenant>,
+    identity: Arc<Identity>,
+    signature: Arc<Signature>,
+}
+
+/// Somebody who has the right, before their tenant is open.
+pub(super) struct Admitted {
+    server: Server,
+    identity: Arc<Identity>,
+    signature: Signature,
+}
+
+/// Finds out who sends a request, and whether they have a right.
+pub(super) fn admitted(right: Right, request: &Request) -> Result<Admitted, Problem> {
+    let lost = || Problem::from(Error::internal("guard", "a route is served without its server"));
+    let server = request.extensions().get::<Server>().cloned().ok_or_else(lost)?;
+    let identity = server.identify(request.headers())?;
+    if !identity.may(right) {
+        let roles: Vec<&str> = right.roles().map(Role::name).collect();
+        let detail = format!(
+            "this key is for `{}`; {} {} needs one for `{}`",
+            identity.role.name(),
+            request.method(),
+            request.uri().path(),
+            roles.join("` or `")
+        );
+        return Err(Problem::new(Kind::Forbidden, detail));
+    }
+    // Who only reads signs nothing.
+    let signature = if request.method() == Method::GET {
+        Signature::of(&identity.name)
+    } else {
+        signature(request.headers(), &identity.name)?
+    };
+    Ok(Admitted { server, identity, signature })
+}
+
+impl Admitted {
+    /// Opens the tenant, if nobody has been there yet.
+    pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
+        let Self { server, identity, signature } = self;
+        let tenant = match server.tenants().known(&identity.tenant) {
+            Some(tenant) => tenant,
+            None => {
+                let (server, name) = (server.clone(), identity.tenant.clone());
+                let opened = tokio::task::spawn_blocking(move || server.tenants().open(&name)).await;
+                opened.map_err(|e| Error::internal("tenant", e))??
+            }
+        };
+        Ok(Caller { server, tenant, identity, signature: Arc::new(signature) })
+    }
+}
+
+impl FromRequestParts<Server> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, _: &Server) -> Result<Self, Problem> {
+        let public = || Error::internal("guard", "a public route has no caller").into();
+        parts.extensions.get::<Self>().cloned().ok_or_else(public)
+    }
+}
+
+impl Caller {
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The tenant that they belong to.
+    pub(super) fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
+    /// Who it is.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Under which name changes are recorded, and why they are made.
+    pub(super) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// Which release answers for which of the tenant's knowledge bases. Whoever
+    /// names a knowledge base uses [`Self::engine`] and [`Self::shelf`].
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        self.tenant.registry()
+    }
+
+    /// The tenant's jobs.
+    pub(super) fn jobs(&self) -> &Jobs {
+        self.tenant.jobs()
+    }
+
+    /// The tenant's data directory.
+    pub(super) fn store(&self) -> &Store {
+        self.registry().store()
+    }
+
+    /// Whether they may know of a knowledge base.
+    pub(super) fn knows(&self, kb: &str) -> bool {
+        self.identity.scope.covers(kb)
+    }
+
+    /// The engine for a knowledge base; without a name the default one's, or the
+    /// only one's.
+    pub(super) fn engine(&self, kb: Option<&str>) -> Result<Arc<Engine>, Problem> {
+        let only = match (&self.identity.scope, kb) {
+            // Who knows of one knowledge base means that one.
+            (Scope::Named(names), None) => match &names[..] {
+                [only] => Some(only.as_str()),
+                _ => None,
+            },
+            _ => kb,
+        };
+        self.registry().engine_in(only, &self.identity.scope)
+    }
+
+    /// A knowledge base that exists; changes are signed.
+    pub(super) fn shelf(&self, kb: &str) -> Result<Shelf, Problem> {
+        let store = self.store();
+        if store.shelf_to_create(kb).is_err() || !self.knows(kb) {
+            return Err(self.unknown(kb)?.into());
+        }
+        match store.shelf(kb) {
+            Err(Error::Unknown { .. }) => Err(self.unknown(kb)?.into()),
+            shelf => Ok(shelf?.signed(self.signature().clone())),
+        }
+    }
+
+    /// A knowledge base that may not exist yet; changes are signed.
+    pub(super) fn shelf_to_create(&self, kb: &str) -> Result<Shelf, Problem> {
+        if !self.knows(kb) {
+            return Err(self.unknown(kb)?.into());
+        }
+        let shelf = self.store().shelf_to_create(kb).map_err(|e| {
+            // Nothing but the name can be wrong.
+            Problem::new(Kind::InvalidField, e.to_string()).of_field("kb")
+        })?;
+        Ok(shelf.signed(self.signature().clone()))
+    }
+
+    /// What whoever may not know of a knowledge base hears, the same as if there
+    /// were none.
+    fn unknown(&self, kb: &str) -> Result<Error, Problem> {
+        let known = self.store().names()?.into_iter().filter(|name| self.knows(name)).collect();
+        Ok(Error::Unknown { what: "knowledge base", name: kb.to_owned(), known })
+    }
+
+    /// Counts and logs a reply; the log never has the customer's words.
+    pub(super) fn record(&self, reply: &Reply, took: Duration) {
+        let kb = self.tenant.label(&reply.kb);
+        self.server.metrics().answered(&kb, reply, took);
+        tracing::info!(
+            decision = reply.decision.name(),
+            reason = reply.reason.name(),
+            confidence = reply.confidence,
+            generation = reply.generation,
+            kb,
+            release = reply.release,
+            micros = reply.took_us,
+            trace_id = reply.trace_id,
+            "answered"
+        );
+    }
+
+    /// Does an author's work on a blocking thread.
+    pub(super) async fn author<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let server = self.server.clone();
+        server.authoring().work(move |_| work(&self)).await?
+    }
+}

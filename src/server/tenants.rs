@@ -1,0 +1,91 @@
+//! Whose data is it?
+//!
+//! A tenant is a data directory: the first one is the directory that the server
+//! was started on, the others lie in its `tenants` folder. What belongs to a
+//! tenant is reached through its [`Tenant`] and in no other way, so there is no
+//! list, count or number in which another one could show.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::jobs::Jobs;
+use super::registry::Registry;
+use crate::access::DEFAULT_TENANT;
+use crate::error::Result;
+
+/// Everything of one tenant.
+pub(super) struct Tenant {
+    name: String,
+    registry: Arc<Registry>,
+    jobs: Jobs,
+}
+
+impl Tenant {
+    fn new(name: &str, registry: Arc<Registry>) -> Self {
+        Self { name: name.to_owned(), registry, jobs: Jobs::default() }
+    }
+
+    /// Which release answers for which of its knowledge bases.
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What it has running.
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// How monitoring names one of its knowledge bases: two tenants may use the
+    /// same name. No name has a stroke.
+    pub(super) fn label(&self, kb: &str) -> String {
+        if self.name == DEFAULT_TENANT { kb.to_owned() } else { format!("{}/{kb}", self.name) }
+    }
+}
+
+/// All tenants that somebody asked for since the start.
+pub(super) struct Tenants {
+    first: Arc<Tenant>,
+    others: Mutex<BTreeMap<String, Arc<Tenant>>>,
+}
+
+impl Tenants {
+    pub(super) fn new(registry: Arc<Registry>) -> Self {
+        Self { first: Arc::new(Tenant::new(DEFAULT_TENANT, registry)), others: Mutex::default() }
+    }
+
+    /// The one that owns the data directory itself.
+    pub(super) fn first(&self) -> &Arc<Tenant> {
+        &self.first
+    }
+
+    /// A tenant if it is open already.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Tenant>> {
+        if name == DEFAULT_TENANT {
+            return Some(Arc::clone(&self.first));
+        }
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Opens a tenant with all that it has published; takes its time.
+    ///
+    /// # Errors
+    /// When the name could not be a folder's.
+    pub(super) fn open(&self, name: &str) -> Result<Arc<Tenant>> {
+        if let Some(tenant) = self.known(name) {
+            return Ok(tenant);
+        }
+        let registry = self.first.registry.of_tenant(name)?;
+        registry.refresh();
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two who came first opened it twice; one of them is kept.
+        let tenant =
+            others.entry(name.to_owned()).or_insert_with(|| Arc::new(Tenant::new(name, Arc::new(registry))));
+        Ok(Arc::clone(tenant))
+    }
+
+    /// Every tenant that is open.
+    pub(super) fn all(&self) -> Vec<Arc<Tenant>> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&self.first).chain(others.values()).cloned().collect()
+    }
+}
