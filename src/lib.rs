@@ -42,12 +42,13 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`] and [`access`]; [`store`] and [`eval`]; [`learn`]
+//! [`decide`]; [`release`]; [`engine`] and [`access`]; [`dialogue`]; [`store`] and [`eval`]; [`learn`]
 //! and [`publish`]; [`server`]; [`cli`].
 
 pub mod access;
 pub mod cli;
 pub mod decide;
+pub mod dialogue;
 pub mod disk;
 pub mod encoder;
 pub mod engine;

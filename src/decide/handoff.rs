@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Reason;
+use crate::text::clauses;
 use crate::text::lexicon::items;
 
 const RULES: &str = include_str!("data/handoff.txt");
@@ -65,6 +66,15 @@ pub fn may_request(core: &str) -> bool {
 /// Why a normalised message goes to a person without a search, if it does.
 pub fn before_search(core: &str) -> Option<Reason> {
     reason(core, |_| true)
+}
+
+/// The same for a message as it was typed, whose core is given too, and for
+/// its clauses; `core_of` gives the core of a clause.
+pub fn heard(text: &str, core: &str, core_of: impl Fn(&str) -> String) -> Option<Reason> {
+    before_search(core).or_else(|| {
+        let clauses = if may_request(core) { clauses(text) } else { Vec::new() };
+        clauses.iter().find_map(|clause| in_clause(&core_of(&clause.text)))
+    })
 }
 
 /// The same for a clause of a message that [`may_request`].

@@ -6,6 +6,7 @@
 //! [`apart`] keeps what look-alike entries teach to these entries.
 //! No other module compares a score with a threshold.
 
+pub mod anger;
 pub mod apart;
 pub mod calibrate;
 pub mod evidence;
@@ -109,9 +110,59 @@ pub enum Reason {
     Requested,
     /// The text holds a word that a person must see.
     Sensitive,
+    /// A handoff rule: several messages in a row got no answer.
+    RepeatedMiss,
+    /// A handoff rule: the same question was asked again and again.
+    RepeatedQuestion,
+    /// A handoff rule: the customer is angry.
+    Angry,
+    /// Another handoff rule of the knowledge base, whose own code says more.
+    HandoffRule,
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::ExactQuestion,
+        Self::Keyword,
+        Self::Rule,
+        Self::Confident,
+        Self::Ambiguous,
+        Self::SeveralQuestions,
+        Self::LowConfidence,
+        Self::NoMatch,
+        Self::NoText,
+        Self::NoQuestion,
+        Self::Requested,
+        Self::Sensitive,
+        Self::RepeatedMiss,
+        Self::RepeatedQuestion,
+        Self::Angry,
+        Self::HandoffRule,
+    ];
+
+    /// The reason with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// The reason with the code of a handoff rule, among those that a rule may
+    /// give; codes of authors are [`Self::HandoffRule`].
+    pub fn of_rule(code: &str) -> Self {
+        let given =
+            [Self::Requested, Self::Sensitive, Self::RepeatedMiss, Self::RepeatedQuestion, Self::Angry];
+        given.into_iter().find(|reason| reason.name() == code).unwrap_or(Self::HandoffRule)
+    }
+
+    /// What is decided for it, as far as the engine itself decides.
+    pub fn decision(self) -> Decision {
+        match self {
+            Self::ExactQuestion | Self::Keyword | Self::Rule | Self::Confident => Decision::Answer,
+            Self::Ambiguous | Self::SeveralQuestions => Decision::Clarify,
+            _ => Decision::Handoff,
+        }
+    }
+
     /// Whether scores decided, and no word of an author or of the customer.
     pub fn is_scored(self) -> bool {
         matches!(self, Self::Confident | Self::Ambiguous | Self::LowConfidence | Self::NoMatch)
@@ -132,6 +183,10 @@ impl Reason {
             Self::NoQuestion => "no_question",
             Self::Requested => "requested",
             Self::Sensitive => "sensitive",
+            Self::RepeatedMiss => "repeated_miss",
+            Self::RepeatedQuestion => "repeated_question",
+            Self::Angry => "angry",
+            Self::HandoffRule => "handoff_rule",
         }
     }
 }

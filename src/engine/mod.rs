@@ -32,7 +32,7 @@ use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::Except;
 use crate::retrieve::exact::{Hit, Match};
 use crate::retrieve::lexical::Overlap;
-use crate::text::{Clause, Query, StepTrace, clauses};
+use crate::text::{Query, StepTrace};
 use filter::Labels;
 use goals::Goals;
 use readings::among;
@@ -86,6 +86,19 @@ pub struct Outcome {
 impl Outcome {
     /// The longest list of candidates.
     pub const CANDIDATES: usize = 10;
+
+    /// An outcome without candidates: of what nothing is looked for.
+    pub fn bare(decision: Decision, reason: Reason) -> Self {
+        Self {
+            decision,
+            reason,
+            candidates: Vec::new(),
+            offered: 0,
+            sure: Vec::new(),
+            generation: Generation::One,
+            micros: 0,
+        }
+    }
 
     /// The best candidate, whatever the decision.
     pub fn best(&self) -> Option<Scored> {
@@ -351,11 +364,7 @@ impl Engine {
 
     /// Why a person gets the message, if the whole or one of its clauses says so.
     fn requested(&self, text: &str, query: &Query) -> Option<Reason> {
-        handoff::before_search(&query.text.core).or_else(|| {
-            let clauses = if handoff::may_request(&query.text.core) { clauses(text) } else { Vec::new() };
-            let core = |clause: &Clause| self.release.analyzer().normalize(&clause.text).core;
-            clauses.iter().find_map(|clause| handoff::in_clause(&core(clause)))
-        })
+        handoff::heard(text, &query.text.core, |clause| self.release.analyzer().normalize(clause).core)
     }
 
     fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {

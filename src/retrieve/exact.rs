@@ -11,22 +11,24 @@ use crate::text::{Normalized, Normalizer, spelling};
 
 /// A word of a rule. It occurs where it is written, or where an amount in it
 /// is written in another way: 七天 in “7天内”.
-#[derive(Clone)]
-struct Word {
+#[derive(Debug, Clone)]
+pub struct Word {
     written: String,
     /// Its exact key; `None` when it holds no number.
     amount: Option<String>,
 }
 
 impl Word {
-    fn new(text: &str, normalizer: &Normalizer) -> Self {
+    /// The word that an author has written.
+    pub fn new(text: &str, normalizer: &Normalizer) -> Self {
         let written = normalizer.written(text);
         let key = normalizer.key_of_written(&written);
         let amount = key.chars().any(|c| c.is_ascii_digit()).then_some(key);
         Self { written, amount }
     }
 
-    fn occurs(&self, text: &Normalized) -> bool {
+    /// Whether it occurs in a text.
+    pub fn occurs(&self, text: &Normalized) -> bool {
         text.written.contains(&self.written)
             || self.amount.as_ref().is_some_and(|amount| stands_in(amount, &text.exact))
     }

@@ -29,13 +29,14 @@ const LEVELS: [(&str, u8); 20] = [
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 24] = [
+const OWNERS: [(&str, &[&str]); 25] = [
     ("jieba_rs", &["text"]),
     ("aho_corasick", &["text"]),
     ("pinyin", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
     ("tantivy", &["retrieve"]),
+    ("toml", &["dialogue"]),
     ("candle_core", &["encoder", "learn"]),
     ("tokenizers", &["encoder", "learn"]),
     ("gemm_common", &["encoder"]),
