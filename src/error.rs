@@ -143,6 +143,14 @@ pub enum QuestionError {
         /// Characters allowed.
         limit: usize,
     },
+    /// A choice of a question that was not shown.
+    #[error(
+        "`choice` {choice:?} names no question that was offered in this conversation; send one of the ids in `suggestions`, or the customer's words in `text`"
+    )]
+    NotOffered {
+        /// What was sent.
+        choice: String,
+    },
 }
 
 /// One finding in a file that an author wrote.

@@ -118,6 +118,16 @@ pub enum Reason {
     Angry,
     /// Another handoff rule of the knowledge base, whose own code says more.
     HandoffRule,
+    /// In a conversation: the customer took a question that was offered.
+    Chosen,
+    /// In a conversation: the customer chose, but not what could be given.
+    UnclearChoice,
+    /// In a conversation: none of the questions offered was meant.
+    NoneOfThese,
+    /// In a conversation: small talk, replied to in the knowledge base's voice.
+    SmallTalk,
+    /// In a conversation: the customer says that this is all.
+    Closed,
 }
 
 impl Reason {
@@ -187,6 +197,11 @@ impl Reason {
             Self::RepeatedQuestion => "repeated_question",
             Self::Angry => "angry",
             Self::HandoffRule => "handoff_rule",
+            Self::Chosen => "chosen",
+            Self::UnclearChoice => "unclear_choice",
+            Self::NoneOfThese => "none_of_these",
+            Self::SmallTalk => "small_talk",
+            Self::Closed => "closed",
         }
     }
 }

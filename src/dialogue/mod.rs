@@ -1,20 +1,83 @@
 //! What has happened in this conversation, and whose turn is it?
 //!
+//! A message of a conversation is read in the light of its [`Context`]: as the
+//! choice of a question that was offered ("第二个"), as a question that leaves
+//! out what was said before ("那要多久呢"), as small talk, or, most of the time, as
+//! a question that stands for itself. [`take_turn`] says which, and what comes of
+//! it, and gives back the context for the next message. Without a context it
+//! adds nothing to what [`Engine::answer`] says to a question.
+//!
 //! [`service`] is a knowledge base's way to serve, as one document: its
 //! [`voice`], its [`hours`], its [`ticket_form`] and its handoff [`rules`], which
-//! [`ruling`] puts around the engine. Nothing here knows a database or HTTP.
+//! [`ruling`] puts around the engine. Nothing here knows a clock, a database or HTTP.
 
 mod condition;
+mod context;
 mod document;
 mod facts;
 pub mod hours;
+mod reading;
 mod rule_test;
 pub mod rules;
 pub mod ruling;
 pub mod service;
+mod small_talk;
 pub mod ticket_form;
 pub mod voice;
 
+pub use context::{Answered, Context};
 pub use facts::{Facts, Standing};
+pub use reading::{Named, Reading, Unclear};
 pub use rule_test::TestOutcome;
 pub use service::Service;
+pub use small_talk::Topic;
+pub use voice::Voice;
+
+use crate::engine::{Engine, Options, Outcome, Trace};
+use crate::error::Result;
+
+/// What a customer sends.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// The words.
+    pub text: &'a str,
+    /// The id of a question that was shown, when the customer pressed it.
+    pub choice: Option<&'a str>,
+    /// How it is to be answered.
+    pub options: Options<'a>,
+    /// How the knowledge base speaks: what small talk it has, what it shows
+    /// at the beginning.
+    pub voice: &'a Voice,
+}
+
+/// What came of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// What to do.
+    pub outcome: Outcome,
+    /// What every stage saw, if that was asked for.
+    pub trace: Option<Trace>,
+    /// How the message was read.
+    pub reading: Reading,
+    /// Entries worth showing below the answer, by their position: those that
+    /// its author names as related and that may be given now.
+    pub related: Vec<usize>,
+    /// What the conversation knows afterwards.
+    pub context: Context,
+}
+
+/// Reads a message in the light of a conversation and decides what to do.
+///
+/// # Errors
+/// As [`Engine::answer`]; and [`crate::error::QuestionError::NotOffered`] when `choice` names
+/// no question that was shown in this conversation.
+pub fn take_turn(engine: &Engine, context: &Context, message: &Message<'_>, explain: bool) -> Result<Turn> {
+    let (outcome, trace) = if explain {
+        let (outcome, trace) = engine.explain(message.text, message.options)?;
+        (outcome, Some(trace))
+    } else {
+        (engine.answer(message.text, message.options)?, None)
+    };
+    let context = Context { turns: context.turns + 1, ..context.clone() };
+    Ok(Turn { outcome, trace, reading: Reading::AsIs, related: Vec::new(), context })
+}

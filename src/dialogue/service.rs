@@ -71,7 +71,10 @@ impl Service {
                 document.fault(&key, format!("没有“{key}”这张表；可以写的有 voice、hours、ticket、rules"));
             }
         }
-        let voice = document.read("voice").unwrap_or_default();
+        let voice: Voice = document.read("voice").unwrap_or_default();
+        for (key, message) in voice.faults() {
+            document.fault(&format!("voice.{key}"), message);
+        }
         let hours = read_hours(&mut document);
         let ticket: TicketForm = document.read("ticket").unwrap_or_default();
         for (at, key, message) in ticket.faults() {

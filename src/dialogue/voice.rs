@@ -1,8 +1,217 @@
-//! What does the robot say of itself?
+//! How does this knowledge base speak?
+//!
+//! Every text that is no authored answer is data of the knowledge base, with
+//! good Chinese as the default. Texts are given to customers verbatim.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The `[voice]` of a service document.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Voice {}
+use super::Reading;
+use super::reading::Unclear;
+use super::small_talk::Topic;
+use crate::decide::Decision;
+use crate::kb::{Entry, EntryId};
+use crate::text::exact_key;
+
+/// The longest text of a voice in characters: what stands in one chat bubble.
+const LONGEST: usize = 500;
+
+/// The most quick questions: what a phone shows without scrolling.
+const MOST_QUICK: usize = 12;
+
+/// The most phrases of small talk that a knowledge base adds.
+const MOST_PHRASES: usize = 200;
+
+/// The texts of a knowledge base around its answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Voice {
+    /// What a conversation begins with.
+    pub greeting: String,
+    /// The questions below the greeting.
+    pub quick_questions: QuickQuestions,
+    /// Before the questions to choose from.
+    pub clarify: String,
+    /// When a choice was not understood, before the same questions.
+    pub choose_again: String,
+    /// When none of the questions offered was meant.
+    pub none_of_these: String,
+    /// When nothing fits.
+    pub no_answer: String,
+    /// When a person takes over.
+    pub handed_off: String,
+    /// When no person is there.
+    pub outside_hours: String,
+    /// When the customer says that this is all.
+    pub closing: String,
+    /// Replies to small talk by topic; what is not named has the shipped text,
+    /// an empty text switches a topic off.
+    pub small_talk: BTreeMap<Topic, String>,
+    /// Small talk of the knowledge base's own.
+    pub phrases: Vec<Phrase>,
+}
+
+/// The questions below the greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuickQuestions {
+    /// How many are shown, when they are those that are asked most.
+    #[serde(default = "some")]
+    pub most_asked: usize,
+    /// These entries, in this order; empty: those that are asked most.
+    #[serde(default)]
+    pub entries: Vec<EntryId>,
+}
+
+fn some() -> usize {
+    5
+}
+
+impl Default for QuickQuestions {
+    fn default() -> Self {
+        Self { most_asked: some(), entries: Vec::new() }
+    }
+}
+
+/// Small talk of a knowledge base's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phrase {
+    /// What a customer may say, whole; compared in its normal form.
+    pub says: Vec<String>,
+    /// What is replied.
+    pub reply: String,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self {
+            greeting: "您好，请问有什么可以帮您？直接输入问题就可以，也可以点下面的常见问题。".to_owned(),
+            quick_questions: QuickQuestions::default(),
+            clarify: "请问您想问的是下面哪一个？回复序号或直接点选都可以。".to_owned(),
+            choose_again: "没有找到您选的这一项，请从下面的问题里再选一次；都不是的话，回复“都不是”就可以。"
+                .to_owned(),
+            none_of_these: "好的，请您换个说法再描述一下，或者回复“转人工”由人工客服为您处理。".to_owned(),
+            no_answer: "抱歉，这个问题我暂时答不上来。您可以换个说法再问一次，或者回复“转人工”。".to_owned(),
+            handed_off: "正在为您转接人工客服，请稍候。".to_owned(),
+            outside_hours: "现在是人工客服的休息时间。您可以先留言，我们上班后会尽快与您联系。".to_owned(),
+            closing: "好的，有需要随时找我。祝您生活愉快！".to_owned(),
+            small_talk: BTreeMap::new(),
+            phrases: Vec::new(),
+        }
+    }
+}
+
+impl Voice {
+    /// What is replied to small talk; `None` when its author wants none.
+    pub fn small_talk(&self, topic: Topic) -> Option<&str> {
+        let text = self.small_talk.get(&topic).map_or_else(|| topic.shipped(), String::as_str);
+        Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// What is said beside a turn's answer or list, if anything is.
+    pub fn words(&self, reading: &Reading, decision: Decision) -> Option<&str> {
+        let text: &str = match (reading, decision) {
+            (Reading::SmallTalk(topic), _) => return self.small_talk(*topic),
+            (Reading::Phrase(at), _) => &self.phrases.get(*at)?.reply,
+            (Reading::Ended, _) => &self.closing,
+            (Reading::NoneOfThese, _) => &self.none_of_these,
+            (Reading::Unclear(Unclear::Several), _) | (_, Decision::Clarify) => &self.clarify,
+            (Reading::Unclear(_), _) => &self.choose_again,
+            (_, Decision::Handoff) => &self.no_answer,
+            (_, Decision::Answer) => return None,
+        };
+        Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// What is wrong with it: fields with their places (`phrases[1].says[2]`,
+    /// counted from 1), and what to do, in Chinese.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let texts = [
+            ("greeting", &self.greeting),
+            ("clarify", &self.clarify),
+            ("choose_again", &self.choose_again),
+            ("none_of_these", &self.none_of_these),
+            ("no_answer", &self.no_answer),
+            ("handed_off", &self.handed_off),
+            ("outside_hours", &self.outside_hours),
+            ("closing", &self.closing),
+        ];
+        for (field, text) in texts {
+            if text.trim().is_empty() {
+                faults.push((field.to_owned(), "不能为空；删掉这一项就会用默认的话".to_owned()));
+            }
+        }
+        let named = texts.into_iter().map(|(field, text)| (field.to_owned(), text));
+        let table =
+            self.small_talk.iter().map(|(topic, text)| (format!("small_talk.{}", topic.name()), text));
+        let replies =
+            (1..).zip(&self.phrases).map(|(at, phrase)| (format!("phrases[{at}].reply"), &phrase.reply));
+        for (field, text) in named.chain(table).chain(replies) {
+            let length = text.chars().count();
+            if length > LONGEST {
+                faults.push((field, format!("有 {length} 个字，最多 {LONGEST} 个；请写短一些")));
+            }
+        }
+        let quick = &self.quick_questions;
+        if quick.entries.len() > MOST_QUICK {
+            let message = format!("有 {} 个，最多 {MOST_QUICK} 个；请只留最常用的", quick.entries.len());
+            faults.push(("quick_questions.entries".to_owned(), message));
+        }
+        if quick.most_asked > MOST_QUICK {
+            let message = format!("是 {}，最多 {MOST_QUICK}", quick.most_asked);
+            faults.push(("quick_questions.most_asked".to_owned(), message));
+        }
+        for (at, id) in quick.entries.iter().enumerate().filter(|(at, id)| quick.entries[..*at].contains(id))
+        {
+            faults.push((format!("quick_questions.entries[{}]", at + 1), format!("条目“{id}”写了两次")));
+        }
+        faults.extend(self.faults_of_phrases());
+        faults
+    }
+
+    fn faults_of_phrases(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let count: usize = self.phrases.iter().map(|phrase| phrase.says.len()).sum();
+        if count > MOST_PHRASES {
+            faults.push(("phrases".to_owned(), format!("共有 {count} 句，最多 {MOST_PHRASES} 句")));
+        }
+        let mut known: BTreeMap<String, String> = BTreeMap::new();
+        for (at, phrase) in (1..).zip(&self.phrases) {
+            if phrase.says.is_empty() {
+                faults.push((format!("phrases[{at}].says"), "不能为空；请写上顾客会说的话".to_owned()));
+            }
+            if phrase.reply.trim().is_empty() {
+                faults.push((format!("phrases[{at}].reply"), "不能为空；请写上要回复的话".to_owned()));
+            }
+            for (number, says) in (1..).zip(&phrase.says) {
+                let (field, key) = (format!("phrases[{at}].says[{number}]"), exact_key(says));
+                if key.is_empty() {
+                    faults.push((field, "里面没有文字".to_owned()));
+                } else if let Some(other) = known.get(&key) {
+                    let message = format!("“{says}”与 {other} 相同；同一句话只能有一种回复");
+                    faults.push((field, message));
+                } else {
+                    known.insert(key, field);
+                }
+            }
+        }
+        faults
+    }
+
+    /// The quick questions that no customer can be shown, given the entries of
+    /// the knowledge base: fields with what is wrong, as [`Self::faults`].
+    pub fn faults_among(&self, entries: &[Entry]) -> Vec<(String, String)> {
+        let fault = |(at, id): (usize, &EntryId)| {
+            let message = match entries.iter().find(|entry| entry.id == *id) {
+                None => format!("知识库里没有编号为“{id}”的条目"),
+                Some(entry) if !entry.enabled => format!("条目“{id}”已停用，顾客看不到它"),
+                Some(_) => return None,
+            };
+            Some((format!("quick_questions.entries[{at}]"), message))
+        };
+        (1..).zip(&self.quick_questions.entries).filter_map(fault).collect()
+    }
+}

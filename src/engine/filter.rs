@@ -84,6 +84,18 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether it lets an entry through.
+    pub fn accepts(&self, entry: &Entry) -> bool {
+        let among = |wanted: &Option<Vec<String>>, has: &[String]| {
+            let Some(wanted) = wanted else { return true };
+            let has: Vec<String> = has.iter().map(|value| exact_key(value)).collect();
+            wanted.iter().any(|value| has.contains(&exact_key(value)))
+        };
+        among(&self.topic, entry.topic.as_slice()) && among(&self.tags, &entry.tags)
+    }
+}
+
 fn texts(value: &Value) -> Option<Vec<String>> {
     let items = value.as_array().filter(|items| (1..=VALUES).contains(&items.len()))?;
     items.iter().map(|item| item.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)).collect()
@@ -207,6 +219,25 @@ mod tests {
             entry.valid_from = (self.below(3) == 0).then_some(OffsetDateTime::UNIX_EPOCH);
             entry.valid_until = (self.below(3) == 0).then_some(OffsetDateTime::UNIX_EPOCH);
             entry
+        }
+    }
+
+    #[test]
+    fn a_filter_lets_through_what_the_labels_do() {
+        let mut dice = Dice(7);
+        let entries: Vec<Entry> =
+            (0..200).map(|_| Entry { valid_from: None, valid_until: None, ..dice.entry() }).collect();
+        let labels = Labels::of(&entries);
+        for (topic, tags) in
+            [(Some("付款"), None), (None, Some("vip")), (Some("售 后"), Some("新客")), (None, None)]
+        {
+            let some = |value: Option<&str>| value.map(|value| vec![value.to_owned(), "别的".to_owned()]);
+            let filter = Filter { topic: some(topic), tags: some(tags) };
+            let hidden = labels.hidden(&entries, Some(&filter), OffsetDateTime::UNIX_EPOCH);
+            for (at, entry) in entries.iter().enumerate() {
+                let lets = !hidden.as_ref().is_some_and(|hidden| hidden[at]);
+                assert_eq!(filter.accepts(entry), lets, "{filter:?} {entry:?}");
+            }
         }
     }
 

@@ -17,7 +17,7 @@ pub use filter::{Filter, FilterFault};
 pub use live::{Change, Live, replay};
 pub use reply::{Answer, Explanation, HandoffReply, Kept, Reply, Suggestion};
 pub use rule_test::{RuleTest, TestedClaim};
-pub use trace::{Trace, TracedCandidate, TracedClause, TracedHit, TracedStage};
+pub use trace::{Trace, TracedCandidate, TracedClause, TracedHit, TracedReading, TracedStage};
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,6 +28,7 @@ use crate::decide::policy::{Policies, Policy, Rankings};
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
+use crate::kb::EntryId;
 use crate::release::{Edit, Release, Semantics};
 use crate::retrieve::Except;
 use crate::retrieve::exact::{Hit, Match};
@@ -193,6 +194,15 @@ impl Engine {
     /// have neither a goal of their own nor a look-alike.
     pub fn policy(&self, generation: Generation) -> &Policy {
         self.policies.of(generation)
+    }
+
+    /// Where the entry with an id stands in the release, if it may be given
+    /// now: published, in its time and let through by the filter.
+    pub fn available(&self, id: &EntryId, options: Options<'_>) -> Option<usize> {
+        let entries = self.release.entries();
+        let at = self.release.position(id)?;
+        let one = entries.get(at).filter(|entry| entry.enabled && entry.valid_at(options.now))?;
+        options.filter.is_none_or(|filter| filter.accepts(one)).then_some(at)
     }
 
     /// Answers a question.

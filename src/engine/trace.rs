@@ -39,10 +39,26 @@ pub struct Trace {
     pub generation2: TracedVerdict,
     /// The clauses that ask, when there are several; empty else.
     pub clauses: Vec<TracedClause>,
+    /// In which way the message was read; only in a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading: Option<TracedReading>,
     /// The rule that decided.
     pub rule: String,
     /// Time per stage.
     pub stages: Vec<TracedStage>,
+}
+
+/// How a message of a conversation was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TracedReading {
+    /// `as_is`, `chosen`, `unclear_choice`, `none_of_these`, `in_light`, `ended`, `small_talk`.
+    pub name: &'static str,
+    /// Why.
+    pub why: String,
+    /// The entry in whose light it was read; `null` when there is none.
+    pub of: Option<String>,
+    /// The words that were asked instead; `null` when the message's own were.
+    pub text: Option<String>,
 }
 
 /// An entry that claimed the question outright.

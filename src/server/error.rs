@@ -343,6 +343,9 @@ impl From<Error> for Problem {
             Error::Question(e @ QuestionError::TooLong { .. }) => {
                 Self::new(Kind::TextTooLong, e.to_string()).of_field("text")
             }
+            Error::Question(e @ QuestionError::NotOffered { .. }) => {
+                Self::new(Kind::InvalidField, e.to_string()).of_field("choice")
+            }
             Error::Unknown { what: "knowledge base", ref known, .. } => {
                 let known = known.iter().take(KNOWN).cloned().collect();
                 Self { known, ..Self::new(Kind::UnknownKnowledgeBase, error.to_string()).of_field("kb") }

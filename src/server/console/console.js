@@ -17,6 +17,11 @@ const REASONS = {
   requested: "用户要求人工服务",
   sensitive: "含有须由人工处理的内容",
   repeated_miss: "连续几次没有答上",
+  chosen: "顾客选了给出的问题",
+  unclear_choice: "顾客选的不在列表里，或不止一个",
+  none_of_these: "顾客说都不是",
+  small_talk: "闲聊，用知识库自己的口吻回应",
+  closed: "顾客表示没有别的问题",
 };
 const STEPS = {
   markup: "去掉网页标记", nfkc: "全角转半角", lower_case: "统一小写",
