@@ -119,6 +119,19 @@ pub enum Error {
         entry: String,
     },
 
+    /// The caller named something of the desk that does not exist.
+    #[error("there is no {what} {name:?}")]
+    Absent {
+        /// The kind of thing, in words: "handoff", "ticket", "webhook".
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+
+    /// The caller must look again: it is not in the state that this needs.
+    #[error("{0}")]
+    Conflict(String),
+
     /// We must fix zhida.
     #[error("internal error in {stage}: {message}")]
     Internal {

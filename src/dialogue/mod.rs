@@ -9,12 +9,18 @@
 //!
 //! [`service`] is a knowledge base's way to serve, as one document: its
 //! [`voice`], its [`hours`], its [`ticket_form`] and its handoff [`rules`], which
-//! [`ruling`] puts around the engine. Nothing here knows a clock, a database or HTTP.
+//! [`ruling`] puts around the engine.
+//!
+//! A [`conversation`] has an owner; a [`handoff`] is how it comes to a person and
+//! back, with a [`summary`] for them; a [`ticket`] is a question that was left
+//! behind. Nothing here knows a clock, a database or HTTP.
 
 mod condition;
 mod context;
+pub mod conversation;
 mod document;
 mod facts;
+pub mod handoff;
 pub mod hours;
 mod reading;
 mod rule_test;
@@ -22,7 +28,10 @@ pub mod rules;
 pub mod ruling;
 pub mod service;
 mod small_talk;
+pub mod summary;
+pub mod ticket;
 pub mod ticket_form;
+pub mod told;
 pub mod voice;
 
 pub use context::{Answered, Context};

@@ -60,7 +60,9 @@ pub enum Kind {
     UnknownRelease,
     /// No job has the id.
     UnknownJob,
-    /// The knowledge base does not allow it in its present state.
+    /// No conversation, handoff, ticket, webhook or channel has the name.
+    NotHere,
+    /// The present state does not allow it.
     NotNow,
     /// Much would be removed; the client has to say that it is meant.
     NeedsConfirmation,
@@ -88,7 +90,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
@@ -100,6 +102,7 @@ impl Kind {
         Self::UnknownEntry,
         Self::UnknownRelease,
         Self::UnknownJob,
+        Self::NotHere,
         Self::MethodNotAllowed,
         Self::SlowBody,
         Self::NotNow,
@@ -163,6 +166,7 @@ impl Kind {
             Self::UnknownEntry => (S::NOT_FOUND, "/problems/unknown-entry", "Unknown entry"),
             Self::UnknownRelease => (S::NOT_FOUND, "/problems/unknown-release", "Unknown release"),
             Self::UnknownJob => (S::NOT_FOUND, "/problems/unknown-job", "Unknown job"),
+            Self::NotHere => (S::NOT_FOUND, "/problems/not-here", "There is none of this name"),
             Self::NotNow => (S::CONFLICT, "/problems/not-now", "Not possible in the present state"),
             Self::NeedsConfirmation => {
                 (S::CONFLICT, "/problems/needs-confirmation", "The removal must be confirmed")
@@ -377,6 +381,8 @@ impl From<Error> for Problem {
                 let field = found.iter().find_map(|one| one.field.clone());
                 Self { field, problems: faults, ..Self::new(Kind::InvalidEntry, detail) }
             }
+            Error::Absent { .. } => Self::new(Kind::NotHere, error.to_string()),
+            Error::Conflict(_) => Self::new(Kind::NotNow, error.to_string()),
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
             | Error::Model { .. }

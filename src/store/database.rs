@@ -57,6 +57,7 @@ const SETTINGS: &str = "PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; \
 
 pub(in crate::store) mod schema;
 mod snapshot;
+pub(in crate::store) mod talk;
 
 /// A file of records in a data directory.
 pub(super) struct Database {
@@ -157,6 +158,20 @@ impl Database {
             connection.batch_execute("PRAGMA synchronous = FULL;")?;
             outcome
         })
+    }
+
+    /// Whether the file is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Moves what was written from the log into the file itself, as far as no
+    /// reader needs it.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        self.with(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE);")?))
     }
 
     /// Whether the data directory may be written. Asked of the file system until

@@ -1,6 +1,7 @@
 //! What must survive?
 //!
 //! ```text
+//! data/conversations.db        conversations, handoffs, tickets, webhooks, what is to be delivered
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
 //! data/models/NAME/            models that were fetched or adapted
@@ -12,28 +13,44 @@
 //! state or the new one. Several processes may work on one directory at once. A
 //! directory that cannot be written (a read-only mount) is read all the same.
 
+mod channels;
 mod collect;
+mod conversations;
 mod database;
 mod deletions;
 mod draft;
 mod edit;
+mod handoffs;
 mod legacy;
 mod models;
+mod outbox;
+mod proposals;
 mod queries;
 mod releases;
 mod restore;
 mod served;
 mod signature;
+mod stream;
+mod tickets;
+mod webhooks;
 mod words;
 
+pub use channels::Channel;
 pub use collect::Collected;
+pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
 pub use deletions::Deleted;
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
+pub use handoffs::{Act, NewHandoff, Wanted};
 pub use models::Models;
+pub use outbox::{Job, Settled, Taken};
+pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};
 pub use restore::Restored;
 pub use signature::Signature;
+pub use stream::News;
+pub use tickets::{NewTicket, Note, Ticket, TicketChange, WantedTickets};
+pub use webhooks::{MOST as MOST_WEBHOOKS, Webhook};
 pub use words::Words;
 
 use std::path::{Path, PathBuf};
@@ -50,10 +67,20 @@ use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Built, Release};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
+const TALK_MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations_conversations");
 
 /// Drafts with their words and history, records of releases, what is served.
 const DRAFTS: Kind =
     Kind { file: "zhida.db", migrations: || MIGRATIONS, prepare: tidy_up, waits: legacy::is_there };
+
+/// Conversations and what belongs to them. A file of its own: an import holds the
+/// other one for seconds, and no customer's message waits for that.
+const TALK: Kind = Kind {
+    file: "conversations.db",
+    migrations: || TALK_MIGRATIONS,
+    prepare: |_, _| Ok(()),
+    waits: |_| false,
+};
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
@@ -66,6 +93,7 @@ fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
 pub struct Store {
     root: PathBuf,
     database: Arc<Database>,
+    conversations: Arc<Database>,
 }
 
 /// A knowledge base in a data directory.
@@ -90,14 +118,16 @@ impl Store {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let database = Arc::new(Database::at(&root, DRAFTS));
-        Self { root, database }
+        let conversations = Arc::new(Database::at(&root, TALK));
+        Self { root, database, conversations }
     }
 
     /// The same; nothing in it is changed, whatever the file system allows.
     pub fn read_only(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let database = Arc::new(Database::read_only(&root, DRAFTS));
-        Self { root, database }
+        let conversations = Arc::new(Database::read_only(&root, TALK));
+        Self { root, database, conversations }
     }
 
     /// Whether anything may be changed.

@@ -1,0 +1,78 @@
+//! Which platforms does a knowledge base answer on?
+
+use diesel::prelude::*;
+
+use super::conversations::Conversations;
+use super::database::talk::{channels, outbox};
+use crate::error::{Error, Result};
+
+/// A place on a platform where customers ask.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = channels)]
+pub struct Channel {
+    /// Its name, part of the address that the platform sends to.
+    pub id: String,
+    /// How the platform speaks: `chatwoot`, `generic`, …
+    pub kind: String,
+    /// The knowledge base that answers.
+    pub kb: String,
+    /// Addresses, secrets and limits by the kind's own rules, as JSON.
+    pub settings: String,
+    /// When it was made, in milliseconds since 1970 (UTC).
+    pub created_at: i64,
+}
+
+impl Conversations {
+    /// All channels, the oldest first.
+    pub fn channels(&self) -> Result<Vec<Channel>> {
+        let rows = self.database.read(|connection| {
+            let found = channels::table.order((channels::created_at, channels::id));
+            Ok(found.select(Channel::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default())
+    }
+
+    /// A channel by its name.
+    pub fn channel(&self, id: &str) -> Result<Option<Channel>> {
+        let row = self.database.read(|connection| {
+            Ok(channels::table.find(id).select(Channel::as_select()).first(connection).optional()?)
+        })?;
+        Ok(row.flatten())
+    }
+
+    /// Adds a channel.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when there is one of the name.
+    pub fn add_channel(&self, channel: &Channel) -> Result<()> {
+        self.database.write(|connection| {
+            let added = diesel::insert_into(channels::table)
+                .values(channel)
+                .on_conflict_do_nothing()
+                .execute(connection)?;
+            if added == 0 {
+                let message = format!(
+                    "there is a channel {:?} already; remove it first, or take another name",
+                    channel.id
+                );
+                return Err(Error::Conflict(message).into());
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes a channel with what was not said or worked on yet.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is none of the name.
+    pub fn remove_channel(&self, id: &str) -> Result<()> {
+        self.database.write(|connection| {
+            if diesel::delete(channels::table.find(id)).execute(connection)? == 0 {
+                return Err(Error::Absent { what: "channel", name: id.to_owned() }.into());
+            }
+            let targets = [format!("channel:{id}"), format!("inbox:{id}")];
+            diesel::delete(outbox::table.filter(outbox::target.eq_any(targets))).execute(connection)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,509 @@
+//! Which conversations are there, and what was said in them?
+//!
+//! A conversation has an owner and a version. Whoever changes it says which
+//! version they have seen, and if somebody was faster nothing happens: they look
+//! again. What was said has the robot's and the customer's words in the order in
+//! which they were recorded, by numbers and not by a clock.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::Store;
+use super::database::talk::{conversations, lines};
+use super::database::{Connection, Database, Durability, Failure, Outcome};
+use super::handoffs::NewHandoff;
+use super::outbox::{self, Job};
+use super::{handoffs, stream};
+use crate::dialogue::conversation::{Line, Owner, Role};
+use crate::error::{Error, Result};
+
+/// All conversations of a data directory with what belongs to them: handoffs,
+/// tickets, webhooks, channels and what is to be delivered.
+#[derive(Debug, Clone)]
+pub struct Conversations {
+    pub(super) database: Arc<Database>,
+}
+
+/// A conversation at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its number in the database.
+    pub key: i64,
+    /// The knowledge base that answers in it.
+    pub kb: String,
+    /// The client's name for it.
+    pub id: String,
+    /// Who has the word.
+    pub owner: Owner,
+    /// Which change this is.
+    pub version: i64,
+    /// What the next message is read in the light of, as JSON.
+    pub context: Option<String>,
+    /// Where the customer is.
+    pub channel: Option<String>,
+    /// What the client says of the customer, as JSON.
+    pub customer: Option<String>,
+    /// The adapter that it came through.
+    pub via: Option<String>,
+    /// Where it is there, as JSON.
+    pub address: Option<String>,
+    /// The handoff that is open.
+    pub handoff: Option<String>,
+    /// The number of the last line.
+    pub last_seq: i64,
+    /// When it began, in milliseconds since 1970 (UTC).
+    pub started_at: i64,
+    /// When something happened last.
+    pub last_at: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = conversations)]
+struct Row {
+    key: i64,
+    kb: String,
+    id: String,
+    owner: String,
+    version: i64,
+    context: Option<String>,
+    channel: Option<String>,
+    customer: Option<String>,
+    via: Option<String>,
+    address: Option<String>,
+    handoff: Option<String>,
+    last_seq: i64,
+    started_at: i64,
+    last_at: i64,
+}
+
+impl From<Row> for Conversation {
+    fn from(row: Row) -> Self {
+        Self {
+            key: row.key,
+            kb: row.kb,
+            id: row.id,
+            // A word that nobody knows is nobody who could answer; the robot can.
+            owner: Owner::named(&row.owner).unwrap_or(Owner::Bot),
+            version: row.version,
+            context: row.context,
+            channel: row.channel,
+            customer: row.customer,
+            via: row.via,
+            address: row.address,
+            handoff: row.handoff,
+            last_seq: row.last_seq,
+            started_at: row.started_at,
+            last_at: row.last_at,
+        }
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = lines)]
+struct LineRow {
+    seq: i64,
+    role: String,
+    text: String,
+    at: i64,
+    author: Option<String>,
+    trace_id: Option<String>,
+    decision: Option<String>,
+    data: Option<String>,
+}
+
+impl From<LineRow> for Line {
+    fn from(row: LineRow) -> Self {
+        Self {
+            seq: row.seq,
+            role: Role::named(&row.role).unwrap_or(Role::Event),
+            text: row.text,
+            at: row.at,
+            author: row.author,
+            trace_id: row.trace_id,
+            decision: row.decision,
+            data: row.data.and_then(|data| serde_json::from_str(&data).ok()),
+        }
+    }
+}
+
+/// Something that is to be recorded as said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewLine {
+    /// Whose it is; nobody's when there is none.
+    pub role: Option<Role>,
+    /// The words.
+    pub text: String,
+    /// Who, when a person says it.
+    pub author: Option<String>,
+    /// Names the robot's decision.
+    pub trace_id: Option<String>,
+    /// The robot's decision.
+    pub decision: Option<String>,
+    /// What stands beside the words, as JSON.
+    pub data: Option<String>,
+    /// The client's name for the message.
+    pub client_id: Option<String>,
+}
+
+impl NewLine {
+    /// Words of somebody.
+    pub fn of(role: Role, text: impl Into<String>) -> Self {
+        Self { role: Some(role), text: text.into(), ..Self::default() }
+    }
+}
+
+/// Which conversation something is recorded in.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// One that was not there when it was looked for.
+    New {
+        /// The knowledge base.
+        kb: &'a str,
+        /// The client's name for it.
+        id: &'a str,
+        /// The adapter that it comes through.
+        via: Option<&'a str>,
+        /// Where it is there, as JSON.
+        address: Option<&'a str>,
+    },
+    /// One that was looked at.
+    Known(&'a Conversation),
+}
+
+/// A message and what came of it.
+#[derive(Debug, Clone)]
+pub struct Heard<'a> {
+    /// The conversation.
+    pub place: Place<'a>,
+    /// When, in milliseconds since 1970 (UTC).
+    pub at: i64,
+    /// What was said, in order.
+    pub lines: Vec<NewLine>,
+    /// What the next message is to be read in the light of, as JSON; `None` leaves it.
+    pub context: Option<String>,
+    /// Where the customer is now; `None` leaves it.
+    pub channel: Option<&'a str>,
+    /// What is said of the customer, as JSON; `None` leaves it.
+    pub customer: Option<&'a str>,
+    /// Who has the word from now on.
+    pub owner: Owner,
+    /// The handoff that this opens.
+    pub handoff: Option<NewHandoff>,
+    /// What is to be told to webhooks and channels.
+    pub jobs: Vec<Job>,
+}
+
+/// The most lines of a conversation that are kept; the oldest go.
+const LINES: i64 = 10_000;
+
+impl Store {
+    /// The conversations of this data directory.
+    pub fn conversations(&self) -> Conversations {
+        Conversations { database: Arc::clone(&self.conversations) }
+    }
+}
+
+impl Conversations {
+    /// Whether anything was ever recorded here: whoever only looks makes no file.
+    pub fn is_there(&self) -> bool {
+        self.database.is_there()
+    }
+
+    /// The conversation of a knowledge base under the client's name.
+    pub fn find(&self, kb: &str, id: &str) -> Result<Option<Conversation>> {
+        let row = self.database.read(|connection| {
+            let found = conversations::table.filter(conversations::kb.eq(kb).and(conversations::id.eq(id)));
+            Ok(found.select(Row::as_select()).first(connection).optional()?)
+        })?;
+        Ok(row.flatten().map(Conversation::from))
+    }
+
+    /// The conversations under a name in all knowledge bases, the latest first.
+    pub fn find_all(&self, id: &str) -> Result<Vec<Conversation>> {
+        let rows = self.database.read(|connection| {
+            let found = conversations::table.filter(conversations::id.eq(id));
+            let ordered = found.order((conversations::last_at.desc(), conversations::key.desc()));
+            Ok(ordered.select(Row::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Conversation::from).collect())
+    }
+
+    /// A conversation by its number.
+    pub fn by_key(&self, key: i64) -> Result<Option<Conversation>> {
+        let row = self.database.read(|connection| Ok(by_key(connection, key)?))?;
+        Ok(row.flatten())
+    }
+
+    /// What was said after a line, in order; at most `limit` lines.
+    pub fn lines(&self, key: i64, after: i64, limit: i64) -> Result<Vec<Line>> {
+        let rows = self.database.read(|connection| {
+            let found = lines::table.filter(lines::conversation.eq(key).and(lines::seq.gt(after)));
+            Ok(found.order(lines::seq).limit(limit).select(LineRow::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Line::from).collect())
+    }
+
+    /// The last lines up to one, in order.
+    pub fn last_lines(&self, key: i64, limit: i64) -> Result<Vec<Line>> {
+        let rows = self.database.read(|connection| Ok(last_lines(connection, key, limit)?))?;
+        Ok(rows.unwrap_or_default())
+    }
+
+    /// What followed a message that was heard before under the same name of the
+    /// client, up to the next message of the customer; empty when it was not heard.
+    pub fn heard_before(&self, key: i64, client_id: &str) -> Result<Vec<Line>> {
+        let rows = self.database.read(|connection| {
+            let of_it = lines::table.filter(lines::conversation.eq(key));
+            let first: Option<i64> = of_it
+                .filter(lines::client_id.eq(client_id))
+                .select(lines::seq)
+                .first(connection)
+                .optional()?;
+            let Some(first) = first else { return Ok(Vec::new()) };
+            let next: Option<i64> = of_it
+                .filter(lines::seq.gt(first).and(lines::role.eq(Role::Customer.name())))
+                .select(diesel::dsl::min(lines::seq))
+                .first(connection)?;
+            let until = next.unwrap_or(i64::MAX);
+            let all = of_it.filter(lines::seq.ge(first).and(lines::seq.lt(until))).order(lines::seq);
+            Ok(all.select(LineRow::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Line::from).collect())
+    }
+
+    /// Records a message with what came of it, all of it or nothing; `None` when
+    /// somebody was faster and the caller must look again.
+    ///
+    /// Words of the robot are in the system's hands when this returns, and no end
+    /// of the process loses them. What somebody is owed (a handoff, a message for
+    /// a person, anything to deliver) is on the disk.
+    pub fn record(&self, heard: &Heard<'_>) -> Result<Option<Conversation>> {
+        let owed = heard.handoff.is_some() || !heard.jobs.is_empty() || heard.owner != Owner::Bot;
+        let durability = if owed { Durability::Synced } else { Durability::Written };
+        self.database.write_as(durability, |connection| {
+            let known = match heard.place {
+                Place::Known(known) => {
+                    let mine = conversations::table.find(known.key);
+                    let same = mine.filter(conversations::version.eq(known.version));
+                    let changed = diesel::update(same)
+                        .set(conversations::version.eq(known.version + 1))
+                        .execute(connection)?;
+                    if changed == 0 {
+                        return Ok(None);
+                    }
+                    known.clone()
+                }
+                Place::New { kb, id, via, address } => {
+                    let made = diesel::insert_into(conversations::table)
+                        .values((
+                            conversations::kb.eq(kb),
+                            conversations::id.eq(id),
+                            conversations::owner.eq(heard.owner.name()),
+                            conversations::version.eq(0),
+                            conversations::via.eq(via),
+                            conversations::address.eq(address),
+                            conversations::last_seq.eq(0),
+                            conversations::started_at.eq(heard.at),
+                            conversations::last_at.eq(heard.at),
+                        ))
+                        .on_conflict_do_nothing()
+                        .returning(Row::as_returning())
+                        .get_result(connection)
+                        .optional()?;
+                    match made {
+                        Some(row) => row.into(),
+                        None => return Ok(None),
+                    }
+                }
+            };
+            let opened = heard.handoff.as_ref().map(|handoff| handoff.id.clone());
+            let mut now = Conversation {
+                owner: heard.owner,
+                version: known.version + 1,
+                context: heard.context.clone().or(known.context),
+                channel: heard.channel.map(str::to_owned).or(known.channel),
+                customer: heard.customer.map(str::to_owned).or(known.customer),
+                handoff: opened.or(known.handoff).filter(|_| heard.owner != Owner::Bot),
+                last_at: heard.at,
+                ..known
+            };
+            let mut added = heard.lines.clone();
+            if known.owner != heard.owner {
+                added.push(NewLine::of(Role::Event, heard.owner.name()));
+            }
+            now.last_seq = add_lines(connection, now.key, now.last_seq, heard.at, &added)?;
+            save(connection, &now)?;
+            if let Some(handoff) = &heard.handoff {
+                handoffs::open(connection, &now, handoff, heard.at)?;
+            } else if let (Some(handoff), Some(said)) = (&now.handoff, customer_words(&added)) {
+                stream::tell(connection, &now.kb, "message", handoff, said, heard.at)?;
+            }
+            outbox::put(connection, &heard.jobs, &now.kb, heard.at)?;
+            Ok(Some(now))
+        })
+    }
+
+    /// Notes what the next message is to be read in the light of, without
+    /// recording anything as said. Says whether nobody was faster.
+    pub fn note_context(&self, known: &Conversation, context: &str) -> Result<bool> {
+        self.database.write_as(Durability::Written, |connection| {
+            let mine = conversations::table.find(known.key).filter(conversations::version.eq(known.version));
+            let changed = diesel::update(mine)
+                .set((conversations::version.eq(known.version + 1), conversations::context.eq(context)))
+                .execute(connection)?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// How many conversations are kept.
+    pub fn count(&self) -> Result<i64> {
+        let count =
+            self.database.read(|connection| Ok(conversations::table.count().get_result(connection)?))?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// Makes room: conversations whose last word was before `before`, and the oldest
+    /// ones beyond `most`, go with everything that was said, unless somebody waits
+    /// in them or has them. Gives back how many went; a call removes a limited
+    /// number and is repeated until it removes none.
+    pub fn sweep(&self, before: i64, most: i64) -> Result<usize> {
+        /// A customer's message waits no longer than this many take.
+        const AT_ONCE: i64 = 500;
+        if !self.is_there() {
+            return Ok(0);
+        }
+        let held: i64 = self.count()?;
+        self.database.write_as(Durability::Written, |connection| {
+            let idle = conversations::table
+                .filter(conversations::owner.eq_any([Owner::Bot.name(), Owner::Closed.name()]))
+                .order(conversations::last_at)
+                .select((conversations::key, conversations::last_at))
+                .limit(AT_ONCE);
+            let oldest: Vec<(i64, i64)> = idle.load(connection)?;
+            let over = usize::try_from(held - most).unwrap_or(0);
+            let go: Vec<i64> = oldest
+                .iter()
+                .enumerate()
+                .filter(|(at, (_, last))| *at < over || *last < before)
+                .map(|(_, (key, _))| *key)
+                .collect();
+            Ok(diesel::delete(conversations::table.filter(conversations::key.eq_any(go)))
+                .execute(connection)?)
+        })
+    }
+
+    /// Removes what customers and others said before a moment, in conversations
+    /// that go on. Gives back how many lines went.
+    pub fn sweep_lines(&self, before: i64) -> Result<usize> {
+        if !self.is_there() {
+            return Ok(0);
+        }
+        self.database.write_as(Durability::Written, |connection| {
+            let longest = conversations::table
+                .filter(conversations::started_at.lt(before))
+                .filter(conversations::owner.eq_any([Owner::Bot.name(), Owner::Closed.name()]))
+                .order(conversations::started_at)
+                .select(conversations::key)
+                .limit(500);
+            let keys: Vec<i64> = longest.load(connection)?;
+            let old = lines::table.filter(lines::conversation.eq_any(&keys).and(lines::at.lt(before)));
+            let gone = diesel::delete(old).execute(connection)?;
+            // What is left of them begins later.
+            diesel::update(conversations::table.filter(conversations::key.eq_any(&keys)))
+                .set(conversations::started_at.eq(before))
+                .execute(connection)?;
+            Ok(gone)
+        })
+    }
+
+    /// Moves what was written into the file itself, beside those who read and write.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.database.checkpoint()
+    }
+}
+
+/// The last words of the customer among some lines.
+fn customer_words(added: &[NewLine]) -> Option<&str> {
+    added.iter().rev().find(|line| line.role == Some(Role::Customer)).map(|line| line.text.as_str())
+}
+
+pub(super) fn by_key(
+    connection: &mut Connection,
+    key: i64,
+) -> std::result::Result<Option<Conversation>, diesel::result::Error> {
+    let row = conversations::table.find(key).select(Row::as_select()).first(connection).optional()?;
+    Ok(row.map(Conversation::from))
+}
+
+pub(super) fn last_lines(
+    connection: &mut Connection,
+    key: i64,
+    limit: i64,
+) -> std::result::Result<Vec<Line>, diesel::result::Error> {
+    let found = lines::table.filter(lines::conversation.eq(key)).order(lines::seq.desc()).limit(limit);
+    let mut rows: Vec<LineRow> = found.select(LineRow::as_select()).load(connection)?;
+    rows.reverse();
+    Ok(rows.into_iter().map(Line::from).collect())
+}
+
+/// Writes what has changed of a conversation that nobody else changes meanwhile.
+pub(super) fn save(connection: &mut Connection, now: &Conversation) -> Outcome<()> {
+    diesel::update(conversations::table.find(now.key))
+        .set((
+            conversations::owner.eq(now.owner.name()),
+            conversations::version.eq(now.version),
+            conversations::context.eq(&now.context),
+            conversations::channel.eq(&now.channel),
+            conversations::customer.eq(&now.customer),
+            conversations::handoff.eq(&now.handoff),
+            conversations::last_seq.eq(now.last_seq),
+            conversations::last_at.eq(now.last_at),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Adds lines behind the last one; gives back the new last number.
+pub(super) fn add_lines(
+    connection: &mut Connection,
+    key: i64,
+    last: i64,
+    at: i64,
+    added: &[NewLine],
+) -> Outcome<i64> {
+    let mut seq = last;
+    for line in added {
+        seq += 1;
+        let told = diesel::insert_into(lines::table)
+            .values((
+                lines::conversation.eq(key),
+                lines::seq.eq(seq),
+                lines::role.eq(line.role.unwrap_or(Role::Event).name()),
+                lines::text.eq(&line.text),
+                lines::at.eq(at),
+                lines::author.eq(&line.author),
+                lines::trace_id.eq(&line.trace_id),
+                lines::decision.eq(&line.decision),
+                lines::data.eq(&line.data),
+                lines::client_id.eq(&line.client_id),
+            ))
+            .execute(connection);
+        match told {
+            Ok(_) => {}
+            Err(diesel::result::Error::DatabaseError(
+                diesel::result::DatabaseErrorKind::UniqueViolation,
+                _,
+            )) => {
+                let message = "a message with this client id is being heard already".to_owned();
+                return Err(Failure::Ours(Error::Conflict(message)));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if last / LINES != seq / LINES {
+        let old = lines::table.filter(lines::conversation.eq(key).and(lines::seq.le(seq - LINES)));
+        diesel::delete(old).execute(connection)?;
+    }
+    Ok(seq)
+}

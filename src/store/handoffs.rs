@@ -1,0 +1,448 @@
+//! Which conversations were given to people, and who has them?
+//!
+//! A handoff, its conversation's owner, the line in the conversation, the news
+//! for the desks and what webhooks and channels are to be told change in one
+//! transaction: whatever kills the process, they agree.
+
+use diesel::prelude::*;
+use serde_json::{Value, json};
+
+use super::conversations::{self, Conversations, NewLine};
+use super::database::talk::{handoffs, lines};
+use super::database::{Connection, Failure, Outcome};
+use super::outbox::{self, Job};
+use super::stream;
+use crate::dialogue::conversation::{Owner, Role};
+use crate::dialogue::handoff::{Candidate, Handoff, LEASE, Shown, Span, State, Step, Waited};
+use crate::dialogue::told::{TRANSCRIPT, ToldHandoff};
+use crate::error::{Error, Result};
+
+/// A handoff that is to be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewHandoff {
+    /// Its name.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// The rule that said so.
+    pub rule: Option<String>,
+    /// The message.
+    pub question: String,
+    /// The same as the matchers read it.
+    pub normalized: String,
+    /// What came nearest.
+    pub candidates: Vec<Candidate>,
+    /// What was answered before.
+    pub shown: Vec<Shown>,
+    /// One paragraph.
+    pub summary: String,
+    /// The release that was asked.
+    pub release: String,
+}
+
+/// What somebody at a desk does.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    /// The step.
+    pub step: Step,
+    /// Who.
+    pub agent: &'a str,
+    /// Whether they have said who they are: two who have not are not the same.
+    pub named: bool,
+    /// What they say to the customer.
+    pub text: Option<&'a str>,
+    /// The desk's name for the message: the same one is not sent twice.
+    pub client_id: Option<&'a str>,
+    /// When, in milliseconds since 1970 (UTC).
+    pub at: i64,
+}
+
+/// Which handoffs are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// In these states; all when empty.
+    pub states: &'a [State],
+    /// Of these knowledge bases; all when there is no list.
+    pub kbs: Option<&'a [String]>,
+    /// Behind this one in the order of the queue.
+    pub after: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = handoffs)]
+struct Row {
+    number: i64,
+    id: String,
+    conversation: i64,
+    session: String,
+    kb: String,
+    state: String,
+    version: i64,
+    reason: String,
+    rule: Option<String>,
+    question: String,
+    normalized: String,
+    candidates: String,
+    shown: String,
+    channel: Option<String>,
+    customer: Option<String>,
+    summary: String,
+    release: String,
+    place: i64,
+    agent: Option<String>,
+    created_at: i64,
+    waiting_since: i64,
+    claimed_at: Option<i64>,
+    answered_at: Option<i64>,
+    ended_at: Option<i64>,
+    lease_from: Option<i64>,
+    lease_until: Option<i64>,
+}
+
+impl From<Row> for Handoff {
+    fn from(row: Row) -> Self {
+        Self {
+            number: row.number,
+            id: row.id,
+            key: row.conversation,
+            conversation: row.session,
+            kb: row.kb,
+            // A word that nobody knows is a state in which nothing can be done.
+            state: State::named(&row.state).unwrap_or(State::Closed),
+            version: row.version,
+            reason: row.reason,
+            rule: row.rule,
+            question: row.question,
+            normalized: row.normalized,
+            candidates: serde_json::from_str(&row.candidates).unwrap_or_default(),
+            shown: serde_json::from_str(&row.shown).unwrap_or_default(),
+            channel: row.channel,
+            customer: row.customer.and_then(|text| serde_json::from_str(&text).ok()),
+            summary: row.summary,
+            release: row.release,
+            place: row.place,
+            agent: row.agent,
+            created_at: row.created_at,
+            waiting_since: row.waiting_since,
+            claimed_at: row.claimed_at,
+            answered_at: row.answered_at,
+            ended_at: row.ended_at,
+            lease: row.lease_from.zip(row.lease_until).map(|(from, until)| Span { from, until }),
+        }
+    }
+}
+
+/// Handoffs that tell how long waiting takes.
+const RECENT: i64 = 20;
+
+impl Conversations {
+    /// A handoff by its name.
+    pub fn handoff(&self, id: &str) -> Result<Option<Handoff>> {
+        let row = self.database.read(|connection| find(connection, id))?;
+        Ok(row.flatten())
+    }
+
+    /// Handoffs in the order of the queue.
+    pub fn handoffs(&self, wanted: &Wanted<'_>) -> Result<Vec<Handoff>> {
+        let rows = self.database.read(|connection| {
+            let mut found = handoffs::table.filter(handoffs::number.gt(wanted.after)).into_boxed();
+            if !wanted.states.is_empty() {
+                found = found.filter(handoffs::state.eq_any(wanted.states.iter().map(|state| state.name())));
+            }
+            if let Some(kbs) = wanted.kbs {
+                found = found.filter(handoffs::kb.eq_any(kbs));
+            }
+            let ordered = found.order(handoffs::number).limit(wanted.limit);
+            Ok(ordered.select(Row::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Handoff::from).collect())
+    }
+
+    /// How many handoffs of a knowledge base wait, and how many of them came
+    /// before one.
+    pub fn waiting(&self, kb: &str, before: i64) -> Result<(i64, i64)> {
+        let counts = self.database.read(|connection| {
+            let waiting =
+                handoffs::table.filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(kb)));
+            let all: i64 = waiting.count().get_result(connection)?;
+            let ahead: i64 = waiting.filter(handoffs::number.lt(before)).count().get_result(connection)?;
+            Ok((all, ahead))
+        })?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    /// How long those waited who were taken last.
+    pub fn recent_waits(&self, kb: &str) -> Result<Vec<Waited>> {
+        let rows = self.database.read(|connection| {
+            let taken = handoffs::table
+                .filter(handoffs::kb.eq(kb).and(handoffs::claimed_at.is_not_null()))
+                .order(handoffs::number.desc())
+                .limit(RECENT)
+                .select((handoffs::place, handoffs::created_at, handoffs::claimed_at));
+            let rows: Vec<(i64, i64, Option<i64>)> = taken.load(connection)?;
+            Ok(rows)
+        })?;
+        let waited = |(place, created, claimed): (i64, i64, Option<i64>)| {
+            Some(Waited { place, millis: (claimed? - created).max(0) })
+        };
+        Ok(rows.unwrap_or_default().into_iter().filter_map(waited).collect())
+    }
+
+    /// Does a step with a handoff.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is none of the name, and [`Error::Conflict`]
+    /// when somebody else has it or it is over.
+    pub fn act(&self, id: &str, act: &Act<'_>) -> Result<Handoff> {
+        self.database.write(|connection| {
+            let handoff = find(connection, id)?
+                .ok_or_else(|| Error::Absent { what: "handoff", name: id.to_owned() })?;
+            if let Some(client_id) = act.client_id
+                && was_said(connection, handoff.key, client_id)?
+            {
+                return Ok(handoff);
+            }
+            let (state, handoff) = allowed(handoff, act)?;
+            step(connection, handoff, state, act)
+        })
+    }
+
+    /// Gives back to the queue what somebody has claimed and left alone. Gives back how many.
+    pub fn release_claims(&self, now: i64) -> Result<usize> {
+        self.overdue(&[State::Claimed, State::Answered], now, |handoff| {
+            (!handoff.is_held(now)).then_some((Step::Release, String::new()))
+        })
+    }
+
+    /// Ends handoffs that nobody has taken for `patience` milliseconds; the robot
+    /// has the conversation again, and the customer is told in words that `text` has.
+    pub fn expire_waiting(
+        &self,
+        now: i64,
+        patience: i64,
+        text: impl Fn(&Handoff) -> String,
+    ) -> Result<usize> {
+        self.overdue(&[State::Waiting], now, |handoff| {
+            let over = now.saturating_sub(handoff.waiting_since) >= patience;
+            over.then(|| (Step::Expire, text(handoff)))
+        })
+    }
+
+    /// Does a step with those of some states that are due for it.
+    fn overdue(
+        &self,
+        states: &[State],
+        now: i64,
+        due: impl Fn(&Handoff) -> Option<(Step, String)>,
+    ) -> Result<usize> {
+        if !self.is_there() {
+            return Ok(0);
+        }
+        let wanted = Wanted { states, limit: 1_000, ..Wanted::default() };
+        let mut done = 0;
+        for handoff in self.handoffs(&wanted)? {
+            let Some((kind, text)) = due(&handoff) else { continue };
+            done += self.database.write(|connection| {
+                // Somebody may have done something since it was looked at.
+                let Some(current) = find(connection, &handoff.id)? else { return Ok(0) };
+                if current.version != handoff.version {
+                    return Ok(0);
+                }
+                let Some(state) = current.state.after(kind) else { return Ok(0) };
+                let text = Some(text.as_str()).filter(|text| !text.is_empty());
+                let act = Act { step: kind, agent: "", named: false, text, client_id: None, at: now };
+                step(connection, current, state, &act)?;
+                Ok(1)
+            })?;
+        }
+        Ok(done)
+    }
+}
+
+fn find(connection: &mut Connection, id: &str) -> Outcome<Option<Handoff>> {
+    let row = handoffs::table.filter(handoffs::id.eq(id)).select(Row::as_select()).first(connection);
+    Ok(row.optional()?.map(Handoff::from))
+}
+
+fn was_said(connection: &mut Connection, key: i64, client_id: &str) -> Outcome<bool> {
+    let same = lines::table.filter(lines::conversation.eq(key).and(lines::client_id.eq(client_id)));
+    Ok(diesel::select(diesel::dsl::exists(same)).get_result(connection)?)
+}
+
+/// The state that a step leads to, if whoever makes it may.
+fn allowed(handoff: Handoff, act: &Act<'_>) -> Outcome<(State, Handoff)> {
+    let conflict = |message: String| Err(Failure::Ours(Error::Conflict(message)));
+    let held = handoff.is_held(act.at);
+    let holder = handoff.agent.as_deref().unwrap_or_default();
+    let mine = handoff.agent.as_deref() == Some(act.agent);
+    if !handoff.state.is_open() {
+        return conflict(format!("handoff {} is {} already", handoff.id, handoff.state.name()));
+    }
+    if held && !mine {
+        return conflict(format!("{holder} has handoff {} now", handoff.id));
+    }
+    if held && act.step == Step::Claim && !act.named {
+        return conflict(format!(
+            "handoff {} was claimed already; a desk that says who it is (`agent`) may claim its own again",
+            handoff.id
+        ));
+    }
+    // A claim that ran out is as good as none for others, and still there for
+    // whoever made it as long as nobody else has come.
+    let from = match act.step {
+        Step::Claim if !held => State::Waiting,
+        Step::Reply | Step::Renew if mine && handoff.state == State::Waiting => State::Claimed,
+        Step::Reply | Step::Renew if !mine => {
+            return conflict(format!("nobody has handoff {}; claim it first", handoff.id));
+        }
+        _ => handoff.state,
+    };
+    match from.after(act.step) {
+        Some(state) => Ok((state, handoff)),
+        None => conflict(format!("handoff {} is {}", handoff.id, handoff.state.name())),
+    }
+}
+
+/// Makes a step: the handoff, its conversation, the news and what is to be told.
+fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>) -> Outcome<Handoff> {
+    let gone = || Error::Absent { what: "conversation", name: known.conversation.clone() };
+    let before = conversations::by_key(connection, known.key)?.ok_or_else(gone)?;
+    let owner = state.owner();
+    let claims = state.owner() == Owner::Agent;
+    let now = Handoff {
+        state,
+        version: known.version + 1,
+        agent: if claims { Some(act.agent.to_owned()) } else { known.agent.clone() },
+        lease: claims.then(|| Span::of(act.at, LEASE)),
+        waiting_since: if state == State::Waiting { act.at } else { known.waiting_since },
+        claimed_at: known.claimed_at.or_else(|| claims.then_some(act.at)),
+        answered_at: known.answered_at.or_else(|| (act.step == Step::Reply).then_some(act.at)),
+        ended_at: (!state.is_open()).then_some(act.at),
+        ..known.clone()
+    };
+    diesel::update(handoffs::table.find(now.number))
+        .set((
+            handoffs::state.eq(now.state.name()),
+            handoffs::version.eq(now.version),
+            handoffs::agent.eq(&now.agent),
+            handoffs::lease_from.eq(now.lease.map(|lease| lease.from)),
+            handoffs::lease_until.eq(now.lease.map(|lease| lease.until)),
+            handoffs::waiting_since.eq(now.waiting_since),
+            handoffs::claimed_at.eq(now.claimed_at),
+            handoffs::answered_at.eq(now.answered_at),
+            handoffs::ended_at.eq(now.ended_at),
+        ))
+        .execute(connection)?;
+
+    let mut added = Vec::new();
+    if let Some(text) = act.text {
+        // What nobody at the desk says, the robot says.
+        let person = !act.agent.is_empty();
+        added.push(NewLine {
+            role: Some(if person { Role::Agent } else { Role::Bot }),
+            text: text.to_owned(),
+            author: person.then(|| act.agent.to_owned()),
+            client_id: act.client_id.map(str::to_owned),
+            ..NewLine::default()
+        });
+    }
+    if before.owner != owner {
+        added.push(NewLine::of(Role::Event, owner.name()));
+    }
+    let last = conversations::add_lines(connection, before.key, before.last_seq, act.at, &added)?;
+    let said = act.text.map(|text| (before.last_seq + 1, text));
+    let after = conversations::Conversation {
+        owner,
+        version: before.version + 1,
+        // Whoever takes over again begins anew.
+        context: before.context.clone().filter(|_| state.is_open()),
+        handoff: before.handoff.clone().filter(|_| state.is_open()),
+        last_seq: last,
+        last_at: act.at,
+        ..before.clone()
+    };
+    conversations::save(connection, &after)?;
+
+    if state != known.state || act.step == Step::Reply {
+        let told = if act.step == Step::Reply { act.text.unwrap_or_default() } else { act.agent };
+        stream::tell(connection, &now.kb, state.name(), &now.id, told, act.at)?;
+    }
+    if let Some((seq, text)) = said {
+        let body = json!({
+            "conversation": now.conversation, "kb": now.kb, "handoff": now.id, "channel": now.channel,
+            "customer": now.customer,
+            "seq": seq, "text": text, "author": act.agent,
+        });
+        outbox::announce(connection, "message.sent", &now.kb, &body, act.at)?;
+        if let (Some(via), Some(address)) = (&after.via, &after.address) {
+            let id = format!("{}-{seq}", now.id);
+            let job = Job::to_channel(via, after.key, id, "reply", &with_address(body, address));
+            outbox::put(connection, &[job], &now.kb, act.at)?;
+        }
+    }
+    if state != known.state {
+        let transcript = conversations::last_lines(connection, before.key, TRANSCRIPT)?;
+        let told = ToldHandoff::of(&now, &transcript, act.at);
+        let body = serde_json::to_value(&told).unwrap_or_default();
+        outbox::announce(connection, &format!("handoff.{}", state.name()), &now.kb, &body, act.at)?;
+        let ended = matches!(state, State::Closed | State::Returned | State::Expired);
+        if let (Some(via), Some(address), true) = (&after.via, &after.address, ended) {
+            let id = format!("{}-{}", now.id, state.name());
+            let job = Job::to_channel(via, after.key, id, state.name(), &with_address(body, address));
+            outbox::put(connection, &[job], &now.kb, act.at)?;
+        }
+    }
+    Ok(now)
+}
+
+fn with_address(mut body: Value, address: &str) -> Value {
+    if let (Some(fields), Ok(address)) = (body.as_object_mut(), serde_json::from_str(address)) {
+        fields.insert("address".to_owned(), address);
+    }
+    body
+}
+
+/// Opens a handoff of a conversation that was just changed.
+pub(super) fn open(
+    connection: &mut Connection,
+    conversation: &conversations::Conversation,
+    new: &NewHandoff,
+    at: i64,
+) -> Outcome<()> {
+    let waiting = handoffs::table
+        .filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(&conversation.kb)));
+    let ahead: i64 = waiting.count().get_result(connection)?;
+    let list = |value: serde_json::Result<String>| value.unwrap_or_else(|_| "[]".to_owned());
+    let row: Row = diesel::insert_into(handoffs::table)
+        .values((
+            handoffs::id.eq(&new.id),
+            handoffs::conversation.eq(conversation.key),
+            handoffs::session.eq(&conversation.id),
+            handoffs::kb.eq(&conversation.kb),
+            handoffs::state.eq(State::Waiting.name()),
+            handoffs::version.eq(0),
+            handoffs::reason.eq(&new.reason),
+            handoffs::rule.eq(&new.rule),
+            handoffs::question.eq(&new.question),
+            handoffs::normalized.eq(&new.normalized),
+            handoffs::candidates.eq(list(serde_json::to_string(&new.candidates))),
+            handoffs::shown.eq(list(serde_json::to_string(&new.shown))),
+            handoffs::channel.eq(&conversation.channel),
+            handoffs::customer.eq(&conversation.customer),
+            handoffs::summary.eq(&new.summary),
+            handoffs::release.eq(&new.release),
+            handoffs::place.eq(ahead + 1),
+            handoffs::created_at.eq(at),
+            handoffs::waiting_since.eq(at),
+        ))
+        .returning(Row::as_returning())
+        .get_result(connection)?;
+    let handoff = Handoff::from(row);
+    stream::tell(connection, &handoff.kb, State::Waiting.name(), &handoff.id, &handoff.summary, at)?;
+    let transcript = conversations::last_lines(connection, conversation.key, TRANSCRIPT)?;
+    let told = ToldHandoff { position: Some(ahead + 1), ..ToldHandoff::of(&handoff, &transcript, at) };
+    let body = serde_json::to_value(&told).unwrap_or_default();
+    outbox::announce(connection, "handoff.created", &handoff.kb, &body, at)
+}
