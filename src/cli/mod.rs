@@ -19,6 +19,7 @@ mod bench;
 mod eval;
 mod interrupt;
 mod kb;
+mod learn;
 mod model;
 mod progress;
 mod reference;
@@ -65,6 +66,8 @@ enum Command {
     Kb(kb::Args),
     /// List, describe, fetch, run and measure encoders.
     Model(model::Args),
+    /// Show what customers asked that is not answered yet, and take up suggestions.
+    Learn(learn::Args),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Reference(args) => reference::run(&args),
         Command::Kb(args) => kb::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Adapt(args) => adapt::run(&args),
     };
     match outcome {

@@ -1,6 +1,7 @@
 //! How good is it?
 
 pub mod bench;
+pub mod clusters;
 pub mod compare;
 pub mod dataset;
 pub mod evidence;
