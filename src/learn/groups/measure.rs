@@ -26,7 +26,7 @@ const THRESHOLDS: [f32; 9] = [0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 pub struct Line {
     /// The way.
     pub way: Way,
-    /// At the probability that is served, 0.5.
+    /// At the threshold that is served.
     pub served: Grouping,
     /// The threshold with the best F1 on these labels, which nobody knows beforehand.
     pub best_at: f32,

@@ -27,8 +27,10 @@ use crate::release::{Release, background};
 use crate::retrieve::GONE;
 use crate::text::{Analyzer, differ};
 
-/// Two questions mean the same when this is as likely as not.
-pub const SAME: f32 = 0.5;
+/// Groups become one while the mean probability over their pairs is at least
+/// this. Lower than one half, because pairs that are not near count as 0; of the
+/// thresholds tried it was best or next to it on the labelled sets.
+pub const SAME: f32 = 0.3;
 
 /// Pairs that are less likely than this are no edge: many of them together
 /// must not join what each of them speaks against.
@@ -115,7 +117,7 @@ impl Teacher {
             .map(|(a, b, score)| {
                 let mut probability = likeness.probability(f64::from(score)) as f32;
                 let (one, other) = (&questions[a as usize].core, &questions[b as usize].core);
-                if probability >= SAME {
+                if probability >= LEAST {
                     let query = self.analyzer.analyze(one, self.analyzer.normalize(one));
                     if differ(lexicon, &query, &[other.as_str()], std::iter::once(other.as_str())) {
                         probability *= OTHER_DETAIL;
