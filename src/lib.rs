@@ -53,6 +53,7 @@ pub mod disk;
 pub mod encoder;
 pub mod engine;
 pub mod error;
+pub mod estimate;
 pub mod eval;
 pub mod events;
 pub mod kb;

@@ -18,7 +18,7 @@
 mod day;
 mod folder;
 mod log;
-mod mask;
+pub mod mask;
 mod record;
 mod segment;
 mod settings;

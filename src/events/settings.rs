@@ -71,12 +71,14 @@ impl Settings {
             (Text::Full, Some(text)) => Some(text.clone()),
             (Text::Masked, Some(text)) => Some(mask::mask(text, self.orders)),
         };
-        Event {
-            text: keep(&event.text),
-            normalized: keep(&event.normalized),
-            comment: keep(&event.comment),
-            ..event.clone()
-        }
+        let text = keep(&event.text);
+        // What was masked would still stand in the normal form, written in another way.
+        let normalized = if self.text == Text::Masked && text != event.text {
+            text.clone()
+        } else {
+            keep(&event.normalized)
+        };
+        Event { text, normalized, comment: keep(&event.comment), ..event.clone() }
     }
 
     /// Reads those of the events in a folder; the default ones where nothing was said.

@@ -17,6 +17,7 @@ mod laws;
 mod lexicon;
 mod live;
 mod look_alikes;
+mod masking;
 mod mend;
 mod model;
 mod openapi;

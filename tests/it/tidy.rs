@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Modules by level; a module uses only lower levels and itself.
-const LEVELS: [(&str, u8); 20] = [
+const LEVELS: &[(&str, u8)] = &[
     ("error", 0),
+    ("estimate", 0),
     ("disk", 0),
     ("text", 0),
     ("kb", 1),
