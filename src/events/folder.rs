@@ -1,4 +1,7 @@
 //! What lies in the folder of a day?
+//!
+//! Segments, the day's Parquet file, or both: a segment that the Parquet file
+//! names is in it already, and was left there by a crash.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -6,23 +9,25 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::day::{Day, Days};
-use super::log::{Read, Wanted};
+use super::forget::Requests;
+use super::log::{Read, Wanted, moment_of_id};
 use super::record::{Event, Kind};
-use super::segment;
+use super::{parquet, segment};
 use crate::error::{Error, Result};
+
+/// The file of a closed day.
+pub(super) const PARQUET: &str = "events.parquet";
 
 /// The folder of the events in a data directory.
 pub(super) fn events_of(data: &Path) -> PathBuf {
     data.join("events")
 }
 
-/// The file by whose change other processes are asked to begin another segment.
-pub(super) fn requests(events: &Path) -> PathBuf {
-    events.join("forget.json")
-}
-
 /// A reply is made, and its event stored, within this time.
 const DELAY_MS: i64 = 600_000;
+
+/// How often a day is opened again that another process is rewriting.
+const ATTEMPTS: usize = 20;
 
 /// The days that have a folder, in order.
 pub(super) fn days(events: &Path) -> Result<Vec<Day>> {
@@ -55,33 +60,68 @@ pub(super) fn segments(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.map(|name| folder.join(name)).collect())
 }
 
-/// The files of a day, opened at one moment.
-struct Opened {
-    segments: Vec<(PathBuf, File)>,
-}
-
-impl Opened {
-    fn of(folder: &Path) -> Result<Self> {
-        let mut opened = Vec::new();
-        for path in segments(folder)? {
-            match File::open(&path) {
-                Ok(file) => opened.push((path, file)),
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io("read", &path, e)),
-            }
-        }
-        Ok(Self { segments: opened })
+/// A file that may not be there.
+pub(super) fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path, e)),
     }
 }
 
-/// Gives each wanted event to `each`.
-pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<Read> {
-    let mut told = Read::default();
-    // An event of the last second of a day may lie in the next day's folder.
-    let span = Days { from: wanted.days.from, to: wanted.days.to.plus(1) };
-    for day in days(events)?.into_iter().filter(|day| (span.from..=span.to).contains(day)) {
-        let opened = Opened::of(&events.join(day.to_string()))?;
-        for (path, file) in opened.segments {
+/// The files of a day as they were at one moment; open files stay readable
+/// whatever becomes of their names.
+pub(super) struct Opened {
+    pub(super) parquet: Option<(PathBuf, File)>,
+    pub(super) segments: Vec<(PathBuf, File)>,
+}
+
+impl Opened {
+    /// Opens a day. Who compacts it meanwhile renames the Parquet file first and
+    /// removes segments then, so it is the same file before and after.
+    pub(super) fn of(folder: &Path) -> Result<Self> {
+        let path = folder.join(PARQUET);
+        let stamp = || path.metadata().ok().map(|data| (data.len(), data.modified().ok()));
+        for _ in 0..ATTEMPTS {
+            let before = stamp();
+            let parquet = open(&path)?;
+            let listed = segments(folder)?;
+            let opened: Vec<_> =
+                listed.into_iter().map(|path| open(&path).map(|file| (path, file))).collect::<Result<_>>()?;
+            if before == stamp()
+                && before.is_some() == parquet.is_some()
+                && opened.iter().all(|(_, file)| file.is_some())
+            {
+                let segments = opened.into_iter().filter_map(|(path, file)| Some((path, file?))).collect();
+                return Ok(Self { parquet: parquet.map(|file| (path, file)), segments });
+            }
+        }
+        Err(Error::Refused(format!("{} is being rewritten all the time; try again", folder.display())))
+    }
+
+    /// Leaves out the segments that the Parquet file holds already.
+    fn without(&mut self, known: &[String]) {
+        self.segments.retain(|(path, _)| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_none_or(|name| !known.iter().any(|one| one == name))
+        });
+    }
+
+    /// Gives each wanted event to `each`.
+    pub(super) fn read(
+        mut self,
+        wanted: &Wanted<'_>,
+        told: &mut Read,
+        each: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        if let Some((path, file)) = self.parquet.take() {
+            let reader = parquet::Reader::open(&path, file)?;
+            self.without(&reader.segments());
+            told.damaged += reader.damaged();
+            reader.read(wanted, told, each)?;
+        }
+        for (path, file) in self.segments {
             let mut reader = segment::Reader::new(file);
             while let Some(event) = reader.next(wanted.kinds).map_err(|e| Error::io("read", &path, e))? {
                 if wanted.takes(&event) {
@@ -91,6 +131,26 @@ pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Even
             }
             told.damaged += reader.damaged;
         }
+        Ok(())
+    }
+}
+
+/// Gives each wanted event to `each`.
+pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<Read> {
+    let requests = Requests::read(events)?;
+    let mut told = Read::default();
+    // An event of the last moment of a day may lie in the next day's folder.
+    let span = Days { from: wanted.days.from, to: wanted.days.to.plus(1) };
+    for day in days(events)?.into_iter().filter(|day| (span.from..=span.to).contains(day)) {
+        let opened = Opened::of(&events.join(day.to_string()))?;
+        if requests.is_empty() {
+            opened.read(wanted, &mut told, each)?;
+        } else {
+            opened.read(wanted, &mut told, &mut |mut event| {
+                requests.apply(&mut event);
+                each(event);
+            })?;
+        }
     }
     Ok(told)
 }
@@ -99,7 +159,14 @@ pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Even
 pub(super) fn find(events: &Path, trace_id: &str, at: i64) -> Result<Option<Event>> {
     let first = Day::of(at);
     for day in [first, first.plus(1)] {
-        let opened = Opened::of(&events.join(day.to_string()))?;
+        let mut opened = Opened::of(&events.join(day.to_string()))?;
+        if let Some((path, file)) = opened.parquet.take() {
+            let reader = parquet::Reader::open(&path, file)?;
+            opened.without(&reader.segments());
+            if let Some(event) = reader.find(trace_id, at - DELAY_MS, at + DELAY_MS)? {
+                return Ok(Some(event));
+            }
+        }
         for (path, file) in opened.segments {
             if !may_hold(&path, &file, at) {
                 continue;
@@ -115,7 +182,7 @@ pub(super) fn find(events: &Path, trace_id: &str, at: i64) -> Result<Option<Even
 /// Whether a segment was being written at a moment: its name says when it was
 /// begun, the file when it was written last.
 fn may_hold(path: &Path, file: &File, at: i64) -> bool {
-    let begun = path.file_stem().and_then(|stem| stem.to_str()).and_then(super::log::moment_of_id);
+    let begun = path.file_stem().and_then(|stem| stem.to_str()).and_then(moment_of_id);
     let moment = Duration::from_millis(u64::try_from(at - DELAY_MS).unwrap_or(0));
     let ended = file.metadata().and_then(|data| data.modified());
     begun.is_none_or(|begun| begun <= at + DELAY_MS)

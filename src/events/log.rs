@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::day::{Day, Days, now, rfc3339};
 use super::folder;
+use super::forget::{self, Requests};
 use super::record::{Event, Kind};
 use super::segment::{self, Writer};
 use super::settings::Settings;
@@ -244,13 +245,17 @@ impl Log {
             let recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
             recent.places.get(&trace).cloned()
         };
-        if let Some((path, offset)) = place
-            && let Some(event) = event_at(&path, offset)
-            && event.trace_id.as_deref() == Some(trace_id)
-        {
-            return Ok(Some(event));
+        let known = place
+            .and_then(|(path, offset)| event_at(&path, offset))
+            .filter(|event| event.trace_id.as_deref() == Some(trace_id));
+        let mut found = match known {
+            Some(event) => Some(event),
+            None => folder::find(&self.0.events, trace_id, moment_of(trace))?,
+        };
+        if let Some(event) = &mut found {
+            Requests::read(&self.0.events)?.apply(event);
         }
-        folder::find(&self.0.events, trace_id, moment_of(trace))
+        Ok(found)
     }
 
     /// Asks the disk to keep everything that was appended, and waits for it.
@@ -394,7 +399,7 @@ impl Parts {
                 Err(e) => tracing::error!(error = %e, "the settings of the events cannot be read; they stay"),
             }
         }
-        let asked = changed(&folder::requests(&self.events), &mut seen.requests);
+        let asked = changed(&forget::path(&self.events), &mut seen.requests);
         let mut open = self.open();
         let over = open.writer.as_ref().is_some_and(|(day, _)| *day < Day::today());
         if asked || over {

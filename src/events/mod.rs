@@ -15,15 +15,19 @@
 //! stored, whoever appends. A tenant is a data directory: nothing here knows of
 //! another one's.
 
+pub mod compact;
 mod day;
 mod folder;
+mod forget;
 mod log;
 pub mod mask;
+pub mod parquet;
 mod record;
 mod segment;
 mod settings;
 
 pub use day::{Day, Days};
+pub use forget::Whose;
 pub use log::{Health, Log, Read, Wanted};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Settings, Text};

@@ -30,14 +30,15 @@ const LEVELS: &[(&str, u8)] = &[
 ];
 
 /// Foreign crates and the places that may name them.
-const OWNERS: [(&str, &[&str]); 25] = [
+const OWNERS: &[(&str, &[&str])] = &[
     ("jieba_rs", &["text"]),
     ("aho_corasick", &["text"]),
     ("pinyin", &["text"]),
     ("ferrous_opencc", &["text"]),
     ("unicode_normalization", &["text"]),
     ("tantivy", &["retrieve"]),
-    ("toml", &["dialogue"]),
+    ("toml", &["dialogue", "events"]),
+    ("parquet", &["events"]),
     ("candle_core", &["encoder", "learn"]),
     ("tokenizers", &["encoder", "learn"]),
     ("gemm_common", &["encoder"]),
