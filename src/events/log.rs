@@ -131,14 +131,16 @@ pub struct Wanted<'a> {
     pub kb: Option<&'a str>,
     /// Of these kinds only; empty for all.
     pub kinds: &'a [Kind],
-    /// Whether `text`, `normalized`, `comment` and `candidates` are needed; reading is faster without.
+    /// Whether `text`, `normalized` and `comment` are needed; reading Parquet files is faster without.
     pub texts: bool,
+    /// Whether `candidates` are.
+    pub candidates: bool,
 }
 
 impl Wanted<'_> {
     /// All events of some days.
     pub fn all(days: Days) -> Self {
-        Self { days, kb: None, kinds: &[], texts: true }
+        Self { days, kb: None, kinds: &[], texts: true, candidates: true }
     }
 
     /// Whether an event is one of them.
@@ -430,7 +432,7 @@ fn number_of(trace_id: &str) -> Option<u128> {
 }
 
 /// When a version 7 UUID was made, in Unix milliseconds.
-fn moment_of(trace: u128) -> i64 {
+pub(super) fn moment_of(trace: u128) -> i64 {
     i64::try_from(trace >> 80).unwrap_or(i64::MAX)
 }
 

@@ -25,9 +25,12 @@ pub mod parquet;
 mod record;
 mod segment;
 mod settings;
+pub mod stats;
+mod usage;
 
 pub use day::{Day, Days};
 pub use forget::Whose;
 pub use log::{Health, Log, Read, Wanted};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Settings, Text};
+pub use usage::{Row, Usage, usage};

@@ -79,6 +79,13 @@ impl Column {
         ["kind", "at", "kb"].contains(&self.name)
     }
 
+    fn is_wanted(&self, wanted: &Wanted<'_>) -> bool {
+        match self.cell {
+            Cell::Candidates => wanted.candidates,
+            _ => !self.wordy || wanted.texts,
+        }
+    }
+
     fn declared(&self) -> String {
         let kind = match (&self.cell, self.name) {
             (_, "at") => return "required int64 at (TIMESTAMP(MILLIS,true));".to_owned(),
@@ -357,7 +364,7 @@ impl<'a> Reader<'a> {
             let group = self.file.get_row_group(number).map_err(failed(self.path))?;
             let events = rows(
                 &*group,
-                |column| !column.wordy || wanted.texts,
+                |column| column.is_wanted(wanted),
                 |kinds| wanted.kinds.is_empty() || kinds.iter().any(|kind| wanted.kinds.contains(kind)),
             );
             for event in events.map_err(failed(self.path))? {

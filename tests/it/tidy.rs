@@ -53,7 +53,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("quick_xml", &["kb"]),
     ("ssfmt", &["kb"]),
     ("chardetng", &["kb"]),
-    ("rust_xlsxwriter", &["kb"]),
+    ("rust_xlsxwriter", &["kb", "events"]),
     ("percent_encoding", &["server"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),

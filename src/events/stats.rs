@@ -1,0 +1,146 @@
+//! How much was answered, and what came of it?
+//!
+//! Pure functions over events: [`Tally`] takes them in any order, and says at
+//! the end what they add up to. The words of this trade mean different things
+//! to different vendors; [`DEFINITIONS`] says what each one means here, word for
+//! word, and the reports carry them along.
+//!
+//! A *question* is a message that asks something: neither small talk nor a
+//! farewell, nor the choice among questions that were offered. A *session* is
+//! the questions of one conversation with no pause of more than 24 hours
+//! between them; it belongs to the day, channel, topic, entry and release of its
+//! first question. Questions without a conversation are in no session. Days are
+//! those of China (+08:00).
+
+mod collect;
+mod entries;
+mod report;
+mod sessions;
+mod table;
+
+pub use collect::{By, Tally};
+pub use entries::{Known, OfEntry};
+pub use report::{Counts, Figures, Group, Latency, Share, Stats, Unanswered};
+pub use table::{Format, written};
+
+use super::day::Days;
+use super::log::{Log, Wanted};
+use super::record::Kind;
+use crate::error::Result;
+
+/// What each share means, in English and in Chinese.
+pub const DEFINITIONS: [(&str, &str, &str); 17] = [
+    ("answer_rate", "questions answered / questions", "直接回答率：直接回答的问题数 ÷ 问题数"),
+    (
+        "clarify_rate",
+        "questions asked back with a choice / questions",
+        "反问率：以备选问题反问的问题数 ÷ 问题数",
+    ),
+    (
+        "handoff_rate",
+        "questions for which a person was brought in, whatever the reason / questions",
+        "转人工率（按问题）：交给人工的问题数（不论原因）÷ 问题数",
+    ),
+    (
+        "refused_rate",
+        "questions with a word that only a person may answer / questions",
+        "拒答率：含敏感词、不由机器人回答的问题数 ÷ 问题数",
+    ),
+    ("match_rate", "questions answered or asked back / questions", "匹配率：直接回答或反问的问题数 ÷ 问题数"),
+    (
+        "clarify_click_rate",
+        "askings-back after which one of the offered questions was taken / askings-back",
+        "备选点击率：反问之后客户选了其中一个的次数 ÷ 反问次数",
+    ),
+    (
+        "none_of_these_rate",
+        "askings-back after which the customer said that none was meant / askings-back",
+        "“都不是”率：反问之后客户表示都不是的次数 ÷ 反问次数",
+    ),
+    (
+        "repeat_rate",
+        "questions of a session that repeat an earlier one of it (same normal form, or same best entry) / questions in sessions",
+        "重复提问率：同一会话内与之前某个问题相同（规范形式相同，或最佳条目相同）的问题数 ÷ 会话内的问题数",
+    ),
+    (
+        "independent_rate",
+        "sessions with an answer and without any transfer / sessions",
+        "独立接待率：有直接回答且没有转人工的会话数 ÷ 会话数",
+    ),
+    (
+        "transfer_rate",
+        "sessions in which a person was brought in after the first message; the act counts, successful or not / sessions",
+        "转人工率（按会话）：第一句之后发生转人工的会话数（以动作为准，不论是否接通）÷ 会话数",
+    ),
+    (
+        "requested_first_rate",
+        "sessions whose first message asks for a person / sessions; not part of transfer_rate",
+        "直接要求人工率：第一句就要求人工的会话数 ÷ 会话数；不计入转人工率",
+    ),
+    (
+        "containment_rate",
+        "sessions without any transfer / sessions; it hides wrong answers and silent leaving, so it is no headline",
+        "拦截率：没有转人工的会话数 ÷ 会话数；它看不出答非所问和默默离开，不宜作为主要指标",
+    ),
+    (
+        "solved_confirmed_rate",
+        "sessions in which the customer says of the last decision that it helped / sessions",
+        "确认解决率：客户对最后一次回复表示已解决的会话数 ÷ 会话数",
+    ),
+    (
+        "solved_assumed_rate",
+        "sessions that nobody confirmed or denied: answered last, no question repeated, and no transfer until 24 hours after / sessions; never added to the confirmed ones silently",
+        "推定解决率：客户没有表态，最后一次是直接回答，没有重复提问，此后 24 小时内没有转人工的会话数 ÷ 会话数；不与确认解决悄悄相加",
+    ),
+    ("unsolved_rate", "sessions that are neither / sessions", "未解决率：以上两者都不是的会话数 ÷ 会话数"),
+    (
+        "first_answer_rate",
+        "sessions whose first question was answered at once and that are solved, confirmed or assumed, without another question / sessions",
+        "首答解决率：第一个问题即被直接回答、没有再提问、且确认或推定解决的会话数 ÷ 会话数",
+    ),
+    (
+        "satisfied_rate",
+        "decisions rated with 4 or 5 stars / decisions rated",
+        "满意率：评 4 或 5 星的次数 ÷ 评星次数",
+    ),
+];
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The knowledge base.
+    pub kb: &'a str,
+    /// The days.
+    pub days: Days,
+    /// What the figures are told apart by, beside those of all together.
+    pub by: Option<By>,
+    /// The entries that there are, so that cold ones can be named.
+    pub entries: &'a [Known],
+}
+
+/// The figures of some days, and how they changed from as many days before.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn stats(log: &Log, asked: Asked<'_>) -> Result<Stats> {
+    let before = asked.days.before();
+    let (mut now, mut then) = (Tally::new(asked.days, asked.by), Tally::new(before, asked.by));
+    // A session that began earlier is not of these days, and what happens within
+    // a day after them still says how it ended.
+    let around = Days { from: before.from.plus(-1), to: asked.days.to.plus(1) };
+    let whole = Wanted { days: around, kb: Some(asked.kb), kinds: &[], texts: true, candidates: false };
+    let read = log.read(&whole, |event| {
+        now.take(&event);
+        then.take(&event);
+    })?;
+    // Feedback may come much later.
+    let later = Days { from: around.to.plus(1), to: around.to.plus(LATE_DAYS) };
+    log.read(&Wanted { days: later, kinds: &[Kind::Feedback], ..whole }, |event| {
+        now.take(&event);
+        then.take(&event);
+    })?;
+    Ok(Stats::new(asked.kb, read.damaged, now.finish(asked.entries), then.finish(&[])))
+}
+
+/// Feedback is waited for so many days.
+const LATE_DAYS: i64 = 90;

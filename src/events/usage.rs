@@ -1,0 +1,96 @@
+//! How much was asked, for an invoice?
+//!
+//! Every decision that was acknowledged counts once, small talk and batches
+//! included: exact after `kill -9`, because an event is stored before its reply
+//! goes out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::day::{Day, Days};
+use super::log::{Log, Wanted};
+use super::record::Kind;
+use crate::error::{Error, Result};
+
+/// Questions of one day, knowledge base, channel and key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = UsageRow)]
+pub struct Row {
+    /// The day, +08:00.
+    pub day: String,
+    /// The knowledge base.
+    pub kb: String,
+    /// The channel; empty where none was said.
+    pub channel: String,
+    /// The key's id; empty where none was needed.
+    pub key: String,
+    /// Messages that were decided on.
+    pub questions: u64,
+    /// Of them: answered.
+    pub answered: u64,
+}
+
+/// What was asked in some days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Usage {
+    /// The first day.
+    pub from: String,
+    /// The last.
+    pub to: String,
+    /// Messages that were decided on.
+    pub questions: u64,
+    /// By day, knowledge base, channel and key, in that order.
+    pub items: Vec<Row>,
+    /// Decisions that could not be stored, and are in no row.
+    pub lost: u64,
+}
+
+/// Counts what was asked in some days; of one knowledge base, or of all.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn usage(log: &Log, days: Days, kb: Option<&str>) -> Result<Usage> {
+    let mut counts: BTreeMap<(Day, String, String, String), (u64, u64)> = BTreeMap::new();
+    let mut lost = 0;
+    let kinds = [Kind::Decision, Kind::Lost];
+    let wanted = Wanted { days, kb, kinds: &kinds, texts: false, candidates: false };
+    log.read(&wanted, |event| {
+        if event.kind == Kind::Lost {
+            lost += u64::try_from(event.count.unwrap_or(0)).unwrap_or(0);
+            return;
+        }
+        let channel = event.channel.unwrap_or_default();
+        let row = (Day::of(event.at), event.kb, channel, event.key.unwrap_or_default());
+        let (questions, answered) = counts.entry(row).or_default();
+        *questions += 1;
+        *answered += u64::from(event.decision.as_deref() == Some("answer"));
+    })?;
+    let items: Vec<Row> = counts
+        .into_iter()
+        .map(|((day, kb, channel, key), (questions, answered))| Row {
+            day: day.to_string(),
+            kb,
+            channel,
+            key,
+            questions,
+            answered,
+        })
+        .collect();
+    let questions = items.iter().map(|row| row.questions).sum();
+    Ok(Usage { from: days.from.to_string(), to: days.to.to_string(), questions, items, lost })
+}
+
+impl Usage {
+    /// The rows as CSV.
+    ///
+    /// # Errors
+    /// When they cannot be written, which is a defect of zhida.
+    pub fn csv(&self) -> Result<Vec<u8>> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        for row in &self.items {
+            out.serialize(row).map_err(|e| Error::internal("usage", e))?;
+        }
+        out.into_inner().map_err(|e| Error::internal("usage", e))
+    }
+}
