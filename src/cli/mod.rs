@@ -17,6 +17,7 @@ mod adapt;
 mod ask;
 mod bench;
 mod eval;
+mod events;
 mod interrupt;
 mod kb;
 mod learn;
@@ -24,6 +25,7 @@ mod model;
 mod progress;
 mod reference;
 mod serve;
+mod stats;
 mod thresholds;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +70,14 @@ enum Command {
     Model(model::Args),
     /// Show what customers asked that is not answered yet, and take up suggestions.
     Learn(learn::Args),
+    /// Tell what was asked, what was answered and what came of it.
+    Stats(stats::Args),
+    /// Tell how much was asked, by day, knowledge base, channel and key.
+    Usage(stats::UsageArgs),
+    /// Look after what is kept of what happened.
+    Events(events::Args),
+    /// Forget a conversation, a customer, or old texts.
+    Forget(events::Forget),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
 }
@@ -91,6 +101,10 @@ pub fn main() -> ExitCode {
         Command::Kb(args) => kb::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Usage(args) => stats::run_usage(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Forget(args) => events::run_forget(&args),
         Command::Adapt(args) => adapt::run(&args),
     };
     match outcome {

@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::day::{Day, Days, now, rfc3339};
+use super::compact;
+use super::day::{Day, Days, hour, now, rfc3339};
 use super::folder;
 use super::forget::{self, Requests};
 use super::record::{Event, Kind};
@@ -58,6 +59,8 @@ struct Parts {
     lost: AtomicU64,
     /// Whether the thread runs that keeps things in order.
     tended: AtomicBool,
+    /// Whether closed days are looked after.
+    maintains: AtomicBool,
 }
 
 #[derive(Default)]
@@ -175,7 +178,16 @@ impl Log {
             recent: Mutex::default(),
             lost: AtomicU64::new(0),
             tended: AtomicBool::new(false),
+            maintains: AtomicBool::new(false),
         }))
+    }
+
+    /// The same; once events are appended, closed days are looked after too: at the
+    /// start, and every night after two in China.
+    #[must_use]
+    pub fn maintained(self) -> Self {
+        self.0.maintains.store(true, Ordering::Relaxed);
+        self
     }
 
     /// Where the events lie.
@@ -303,6 +315,8 @@ fn tend(parts: &Weak<Parts>) {
 struct Seen {
     settings: Option<SystemTime>,
     requests: Option<SystemTime>,
+    /// The day on which closed days were looked after last.
+    maintained: Option<Day>,
 }
 
 impl Parts {
@@ -387,6 +401,24 @@ impl Parts {
         synced
     }
 
+    /// Looks after closed days beside everything else.
+    fn maintain(&self) {
+        let Some(data) = self.events.parent().map(Path::to_path_buf) else { return };
+        let work = move || match compact::maintain(&data) {
+            Ok(done) if done == compact::Maintained::default() => {}
+            Ok(done) => tracing::info!(
+                days = done.compacted.len(),
+                events = done.events,
+                erased = done.changed,
+                removed = done.removed.len(),
+                "looked after the events of closed days"
+            ),
+            Err(e) => tracing::error!(error = %e, "the events of closed days cannot be looked after"),
+        };
+        // Without a thread now there will be one tomorrow.
+        let _ = std::thread::Builder::new().name("events-days".to_owned()).spawn(work);
+    }
+
     /// Looks at what other processes ask for, and closes what nobody writes to any more.
     fn look(&self, seen: &mut Seen) {
         let changed = |path: &Path, seen: &mut Option<SystemTime>| {
@@ -401,6 +433,11 @@ impl Parts {
                 Err(e) => tracing::error!(error = %e, "the settings of the events cannot be read; they stay"),
             }
         }
+        let due = seen.maintained.is_none_or(|last| last < Day::today() && hour(now()) >= NIGHT);
+        if due && self.maintains.load(Ordering::Relaxed) {
+            seen.maintained = Some(Day::today());
+            self.maintain();
+        }
         let asked = changed(&forget::path(&self.events), &mut seen.requests);
         let mut open = self.open();
         let over = open.writer.as_ref().is_some_and(|(day, _)| *day < Day::today());
@@ -409,6 +446,9 @@ impl Parts {
         }
     }
 }
+
+/// From this hour on closed days are looked after.
+const NIGHT: u8 = 2;
 
 /// Closes the segment, and with it its lock. What is in it is synced on the way.
 fn close(open: &mut Open) {

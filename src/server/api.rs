@@ -19,7 +19,7 @@ use super::error::{Kind, Problem, Problems};
 use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
-use super::{Server, authoring, entries, jobs, undo, words};
+use super::{Server, authoring, entries, feedback, figures, jobs, undo, words};
 use crate::access::Right;
 use crate::decide::Generation;
 use crate::engine::{Engine, Kept, Options, Reply};
@@ -47,6 +47,8 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(undo::routes())
         .merge(words::routes())
         .merge(jobs::routes())
+        .merge(feedback::routes())
+        .merge(figures::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
@@ -84,7 +86,8 @@ async fn answer(caller: Caller, request: Request) -> Result<Json<Reply>, Problem
     let start = Instant::now();
     let question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?;
     let engine = caller.engine(question.kb.as_deref())?;
-    let reply = caller.server().admission().work(move |_| one(&engine, &question)).await??;
+    let asking = caller.clone();
+    let reply = caller.server().admission().work(move |_| one(&asking, &engine, &question)).await??;
     caller.record(&reply, start.elapsed());
     Ok(Json(reply))
 }
@@ -129,6 +132,7 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
             Ok::<_, Problem>((engine, question))
         })
         .collect();
+    let asking = caller.clone();
     // One permit for all of them: a batch is one client, and must not get
     // more of the machine than another one.
     let results = caller
@@ -141,7 +145,7 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
                     break;
                 }
                 let start = Instant::now();
-                let result = item.and_then(|(engine, question)| one(&engine, &question));
+                let result = item.and_then(|(engine, question)| one(&asking, &engine, &question));
                 results.push((result, start.elapsed()));
             }
             results
@@ -164,7 +168,7 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
 }
 
 /// Answers a question; synchronous from here on.
-fn one(engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
+fn one(caller: &Caller, engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
     let options = Options {
         generation: question.last_generation(),
         filter: question.filter.as_ref(),
@@ -177,6 +181,7 @@ fn one(engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
         (engine.answer(&question.text, options)?, None)
     };
     let reply = Reply::new(engine, &outcome, question.channel.as_deref(), trace);
+    caller.tell(engine, question, &outcome, &reply);
     // The only place where a customer's words may reach the log.
     tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
     Ok(reply)
@@ -342,7 +347,8 @@ pub(super) struct Warning {
 async fn readyz(State(server): State<Server>) -> Response {
     let view = server.registry().view();
     let ready = server.registry().is_ready() && !server.is_stopping();
-    let warnings = view.warnings();
+    let mut warnings: Vec<Warning> =
+        view.warnings().into_iter().map(|(kb, message)| Warning { kb: kb.to_owned(), message }).collect();
     let status = if server.is_stopping() {
         Status::Stopping
     } else if !server.registry().has_looked() {
@@ -354,12 +360,15 @@ async fn readyz(State(server): State<Server>) -> Response {
     } else {
         Status::Degraded
     };
+    // Answers go on without them, so the status stays.
+    let events = server.tenants().health();
+    warnings.extend(events.trouble().map(|message| Warning { kb: String::new(), message }));
     let body = Readiness {
         ready,
         status,
         read_only: server.registry().is_read_only(),
         kbs: view.engines().map(|(name, engine)| (name.to_owned(), engine.release().label())).collect(),
-        warnings: warnings.into_iter().map(|(kb, message)| Warning { kb: kb.to_owned(), message }).collect(),
+        warnings,
     };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
@@ -377,7 +386,7 @@ async fn metrics(State(server): State<Server>, headers: HeaderMap) -> Result<Res
     let form = Form::wanted(accepted);
     let text = server
         .metrics()
-        .text(form, server.admission(), &server.registry().view())
+        .text(form, server.admission(), &server.registry().view(), &server.tenants().health())
         .map_err(|e| Error::internal("metrics", e))?;
     Ok(([(header::CONTENT_TYPE, form.media_type())], text).into_response())
 }

@@ -19,6 +19,7 @@ use super::tenants::Tenant;
 use crate::access::{Identity, Right, Role, Scope};
 use crate::engine::{Engine, Reply};
 use crate::error::Error;
+use crate::events::Log;
 use crate::store::{Shelf, Signature, Store};
 
 /// Somebody who was let in.
@@ -116,6 +117,11 @@ impl Caller {
     /// The tenant's jobs.
     pub(super) fn jobs(&self) -> &Jobs {
         self.tenant.jobs()
+    }
+
+    /// What happened in the tenant's data directory.
+    pub(super) fn log(&self) -> &Log {
+        self.tenant.log()
     }
 
     /// The tenant's data directory.

@@ -13,6 +13,7 @@ use super::admission::Admission;
 use super::error::Kind;
 use super::registry::View;
 use crate::engine::Reply;
+use crate::events::Health;
 
 /// Seconds; from an exact match to the deadline.
 const BUCKETS: [f64; 14] =
@@ -45,6 +46,8 @@ pub(super) struct Metrics {
     waiting: Gauge,
     release: Family<Of, Gauge>,
     degraded: Family<Of, Gauge>,
+    events_lost: Gauge,
+    events_failing: Gauge,
 }
 
 impl Metrics {
@@ -75,7 +78,25 @@ impl Metrics {
             "Whether another release than the one that should be is served, or none",
             degraded.clone(),
         );
-        Self { registered, answers, rejected, seconds, in_flight, waiting, release, degraded }
+        let (events_lost, events_failing) = (Gauge::default(), Gauge::default());
+        registered.register(
+            "events_lost",
+            "Events that could not be stored since the start",
+            events_lost.clone(),
+        );
+        registered.register("events_failing", "Whether events cannot be stored now", events_failing.clone());
+        Self {
+            events_lost,
+            events_failing,
+            registered,
+            answers,
+            rejected,
+            seconds,
+            in_flight,
+            waiting,
+            release,
+            degraded,
+        }
     }
 
     pub(super) fn answered(&self, kb: &str, reply: &Reply, took: Duration) {
@@ -95,10 +116,13 @@ impl Metrics {
         form: Form,
         admission: &Admission,
         view: &View,
+        events: &Health,
     ) -> Result<String, std::fmt::Error> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.in_flight.set(number(admission.in_flight()));
         self.waiting.set(number(admission.waiting()));
+        self.events_lost.set(i64::try_from(events.lost).unwrap_or(i64::MAX));
+        self.events_failing.set(i64::from(events.trouble().is_some()));
         // Knowledge bases come and go; what is no longer served is not shown.
         self.release.clear();
         for (kb, engine) in view.engines() {

@@ -16,6 +16,8 @@ mod caller;
 mod console;
 mod entries;
 pub mod error;
+mod feedback;
+mod figures;
 mod jobs;
 mod metrics;
 mod origins;
@@ -25,6 +27,7 @@ mod request;
 mod routes;
 mod signed;
 mod tenants;
+mod told;
 mod undo;
 mod words;
 

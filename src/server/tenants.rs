@@ -12,17 +12,20 @@ use super::jobs::Jobs;
 use super::registry::Registry;
 use crate::access::DEFAULT_TENANT;
 use crate::error::Result;
+use crate::events::{Health, Log};
 
 /// Everything of one tenant.
 pub(super) struct Tenant {
     name: String,
     registry: Arc<Registry>,
     jobs: Jobs,
+    log: Log,
 }
 
 impl Tenant {
     fn new(name: &str, registry: Arc<Registry>) -> Self {
-        Self { name: name.to_owned(), registry, jobs: Jobs::default() }
+        let log = Log::open(registry.store().root()).maintained();
+        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log }
     }
 
     /// Which release answers for which of its knowledge bases.
@@ -33,6 +36,11 @@ impl Tenant {
     /// What it has running.
     pub(super) fn jobs(&self) -> &Jobs {
         &self.jobs
+    }
+
+    /// What happened in it.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// How monitoring names one of its knowledge bases: two tenants may use the
@@ -81,6 +89,20 @@ impl Tenants {
         let tenant =
             others.entry(name.to_owned()).or_insert_with(|| Arc::new(Tenant::new(name, Arc::new(registry))));
         Ok(Arc::clone(tenant))
+    }
+
+    /// How well the events of all tenants are kept: losses of all, and one's trouble.
+    pub(super) fn health(&self) -> Health {
+        let mut whole = Health::default();
+        for tenant in self.all() {
+            let one = tenant.log.health();
+            let lost = whole.lost + one.lost;
+            if one.trouble().is_some() {
+                whole = one;
+            }
+            whole.lost = lost;
+        }
+        whole
     }
 
     /// Every tenant that is open.

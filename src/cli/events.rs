@@ -1,0 +1,194 @@
+//! `zhida events`, `zhida forget`: what is kept of what happened?
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::Common;
+use crate::error::{Error, Result};
+use crate::events::compact::{Maintained, forget, maintain};
+use crate::events::{Day, Settings, Text, Whose, parquet};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make Parquet files of closed days, and erase what is kept no longer; a server does it every night.
+    Compact(Place),
+    /// Say or set what is kept of customers' words, and for how long.
+    Keep(Keep),
+    /// Print the columns of the Parquet files.
+    Schema,
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    #[command(flatten)]
+    common: Common,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Keep {
+    #[command(flatten)]
+    common: Common,
+    /// What is stored of a text from now on.
+    #[arg(long, value_name = "WHAT", value_parser = ["none", "masked", "full"])]
+    text: Option<String>,
+    /// Whether numbers of orders and parcels are masked too.
+    #[arg(long, value_name = "BOOL")]
+    mask_orders: Option<bool>,
+    /// Erase texts after so many days; the events stay.
+    #[arg(long, value_name = "N")]
+    text_days: Option<u32>,
+    /// Remove whole events after so many days; 0 to keep them.
+    #[arg(long, value_name = "N")]
+    event_days: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(id = "whose", required = true, multiple = false)]
+pub(crate) struct Forget {
+    #[command(flatten)]
+    common: Common,
+    /// Forget a conversation: what was said in it, and whose events are.
+    #[arg(long, value_name = "ID", group = "whose")]
+    conversation: Option<String>,
+    /// Forget all conversations of a customer.
+    #[arg(long, value_name = "ID", group = "whose")]
+    customer: Option<String>,
+    /// Forget the texts of all events before a day (+08:00).
+    #[arg(long, value_name = "DATE", group = "whose")]
+    text_before: Option<Day>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Compact(place) => {
+            let store = place.common.store();
+            store.writable()?;
+            let done = maintain(store.root())?;
+            if place.json {
+                say!("{}", serde_json::to_string_pretty(&done).map_err(|e| Error::internal("events", e))?);
+            } else {
+                tell(&done);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keep(keep) => keep.run(),
+        Command::Schema => {
+            for column in parquet::columns() {
+                let need = if column.is_required() { "required" } else { "optional" };
+                say!("{}\t{}\t{need}\t{}", column.name, column.kind(), column.about);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+impl Keep {
+    fn run(&self) -> Result<ExitCode> {
+        let store = self.common.store();
+        let events = store.root().join("events");
+        let mut settings = Settings::read(&events)?;
+        let changes = self.text.is_some()
+            || self.mask_orders.is_some()
+            || self.text_days.is_some()
+            || self.event_days.is_some();
+        if changes {
+            store.writable()?;
+            let text = self.text.as_deref();
+            settings.text = match text {
+                Some("none") => Text::None,
+                Some("full") => Text::Full,
+                Some(_) => Text::Masked,
+                None => settings.text,
+            };
+            settings.orders = self.mask_orders.unwrap_or(settings.orders);
+            settings.text_days = self.text_days.unwrap_or(settings.text_days);
+            if let Some(days) = self.event_days {
+                settings.event_days = (days > 0).then_some(days);
+            }
+            settings.write(&events)?;
+        }
+        say!("text = {}", settings.text.name());
+        say!("orders = {}", settings.orders);
+        say!("text_days = {}", settings.text_days);
+        say!("event_days = {}", settings.event_days.map_or_else(|| "-".to_owned(), |days| days.to_string()));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Forgets somebody in the events and in the conversations.
+pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
+    let store = args.common.store();
+    store.writable()?;
+    let conversations = store.conversations();
+    let mut names: Vec<String> = args.conversation.iter().cloned().collect();
+    if let Some(customer) = &args.customer {
+        names.extend(conversations.of_customer(customer)?);
+    }
+    let mut all = Maintained::default();
+    let mut take = |done: Maintained| {
+        all.changed += done.changed;
+        all.erased.extend(done.erased);
+        all.busy = done.busy;
+    };
+    for whose in args.customer.iter().cloned().map(Whose::Customer) {
+        take(forget(store.root(), whose)?);
+    }
+    for name in &names {
+        take(forget(store.root(), Whose::Conversation(name.clone()))?);
+    }
+    if let Some(day) = args.text_before {
+        take(forget(store.root(), Whose::texts_before(day))?);
+    }
+    let mut gone = 0;
+    for name in &names {
+        gone += conversations.forget(name)?;
+    }
+    eprintln!(
+        "{}",
+        either!(
+            "{} events were made nobody's, {gone} conversations are gone",
+            "已抹去 {} 个事件中的个人内容，删除 {gone} 个会话",
+            all.changed
+        )
+    );
+    if all.busy > 0 {
+        eprintln!(
+            "{}",
+            either!(
+                "{} files are being written; nothing of it is shown any more, and it is erased from them at the next `zhida events compact` or tonight",
+                "有 {} 个文件正在写入；相关内容已不再可见，将在下次 `zhida events compact` 或今晚从文件中抹去",
+                all.busy
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(done: &Maintained) {
+    for day in &done.compacted {
+        say!("{day}");
+    }
+    eprintln!(
+        "{}",
+        either!(
+            "{} days compacted with {} events, {} events erased, {} days removed, {} files are being written",
+            "已归档 {} 天共 {} 个事件，抹去 {} 个事件的内容，删除 {} 天，{} 个文件正在写入",
+            done.compacted.len(),
+            done.events,
+            done.changed,
+            done.removed.len(),
+            done.busy
+        )
+    );
+}

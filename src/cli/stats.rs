@@ -1,0 +1,201 @@
+//! `zhida stats`, `zhida usage`: what was asked, and what came of it?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Common;
+use crate::disk::write_whole;
+use crate::error::{Error, Result};
+use crate::events::stats::{Asked, By, DEFINITIONS, Format, Group, Share, Stats, stats, written};
+use crate::events::{Day, Days, Log, usage};
+
+/// The days that are looked at when nobody says which.
+const WEEK: i64 = 7;
+
+/// Which days; those of China, +08:00.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Span {
+    /// The first day, such as 2026-11-20 [default: seven days up to --to].
+    #[arg(long, value_name = "DATE")]
+    from: Option<Day>,
+    /// The last day [default: today].
+    #[arg(long, value_name = "DATE")]
+    to: Option<Day>,
+}
+
+impl Span {
+    fn days(self) -> Result<Days> {
+        let to = self.to.unwrap_or_else(Day::today);
+        Days::new(self.from.unwrap_or_else(|| to.plus(1 - WEEK)), to)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+    #[command(flatten)]
+    span: Span,
+    /// Tell groups apart.
+    #[arg(long, value_name = "WHAT", value_parser = ["day", "hour", "channel", "topic", "entry", "release"])]
+    by: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print CSV, a line for each group.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Write a workbook with figures, entries, unanswered questions and definitions.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
+    xlsx: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UsageArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Only this knowledge base [default: all].
+    #[arg(long, value_name = "NAME")]
+    kb: Option<String>,
+    #[command(flatten)]
+    span: Span,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+/// Prints the figures.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let store = args.common.store();
+    let shelf = store.shelf(&args.kb)?;
+    // Without a release there are no entries that could be cold.
+    let entries = if shelf.current()?.is_some() { shelf.known_entries()? } else { Vec::new() };
+    let by = args.by.as_deref().and_then(By::named);
+    let asked = Asked { kb: &args.kb, days: args.span.days()?, by, entries: &entries };
+    let figures = stats(&Log::open(store.root()), asked)?;
+    if let Some(path) = &args.xlsx {
+        write_whole(path, &written(&figures, Format::Xlsx)?)?;
+    } else if args.json || args.csv {
+        print(&written(&figures, if args.json { Format::Json } else { Format::Csv })?);
+    } else {
+        tell(&figures);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints how much was asked.
+pub(crate) fn run_usage(args: &UsageArgs) -> Result<ExitCode> {
+    let store = args.common.store();
+    if let Some(kb) = &args.kb {
+        store.shelf(kb)?;
+    }
+    let told = usage(&Log::open(store.root()), args.span.days()?, args.kb.as_deref())?;
+    if args.json {
+        print(&serde_json::to_vec_pretty(&told).map_err(|e| Error::internal("usage", e))?);
+    } else if args.csv {
+        print(&told.csv()?);
+    } else {
+        for row in &told.items {
+            let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+            let (channel, key) = (or_none(&row.channel), or_none(&row.key));
+            say!("{}\t{}\t{channel}\t{key}\t{}", row.day, row.kb, row.questions);
+        }
+        say!("{}", either!("{} questions", "共 {} 次提问", told.questions));
+    }
+    if told.lost > 0 {
+        eprintln!(
+            "{}",
+            either!(
+                "{} questions could not be stored and are not counted",
+                "有 {} 次提问没能记录，未计入",
+                told.lost
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    say!("{}", text.trim_end());
+}
+
+/// The figures for a person.
+fn tell(figures: &Stats) {
+    let Stats { kb, from, to, all, .. } = figures;
+    say!(
+        "{}",
+        either!(
+            "{kb}, {from} to {to}: {} questions ({} before), {} sessions",
+            "{kb}，{from} 至 {to}：{} 个问题（上期 {} 个），{} 个会话",
+            all.counts.questions,
+            all.questions_before,
+            all.counts.sessions
+        )
+    );
+    shares(all);
+    if let Some(times) = all.latency_us {
+        say!("{:<24}p50 {}  p95 {}  p99 {} µs", "latency", times.p50, times.p95, times.p99);
+    }
+    for (reason, count) in &all.counts.handed_off_by_reason {
+        say!("{:<24}{count}", format!("handed off: {reason}"));
+    }
+    for group in &figures.groups {
+        let rate = |name: &str| {
+            group.share(name).and_then(|share| share.value).map_or_else(|| "-".to_owned(), percent)
+        };
+        say!(
+            "{}\t{}\t{}\t{}\t{}",
+            if group.key.is_empty() { "-" } else { &group.key },
+            group.counts.questions,
+            rate("answer_rate"),
+            rate("clarify_rate"),
+            rate("handoff_rate")
+        );
+    }
+    if !figures.unanswered.is_empty() {
+        say!("{}", either!("not answered most often:", "最常没有答上的问题："));
+        for one in figures.unanswered.iter().take(10) {
+            say!("{}\t{}\t{}", one.count, one.reason, one.text);
+        }
+    }
+    if !figures.cold.is_empty() {
+        say!("{}", either!("{} entries that nobody asked for", "{} 个条目无人问津", figures.cold.len()));
+    }
+    if figures.lost + figures.damaged > 0 {
+        eprintln!(
+            "{}",
+            either!(
+                "{} events were lost and {} records are damaged: the figures lack them",
+                "有 {} 个事件丢失、{} 条记录损坏，未计入",
+                figures.lost,
+                figures.damaged
+            )
+        );
+    }
+}
+
+fn shares(group: &Group) {
+    for ((name, share), (_, english, chinese)) in group.shares.iter().zip(DEFINITIONS) {
+        let Share { numerator, denominator, value, interval, change, .. } = share;
+        let (Some(value), Some([low, high])) = (value, interval) else { continue };
+        let change = change.map_or_else(String::new, |change| format!(" {:+.1}", change * 100.0));
+        let means = either!("{english}", "{chinese}");
+        say!(
+            "{name:<24}{} [{}, {}]{change}  {numerator}/{denominator}  {means}",
+            percent(*value),
+            percent(*low),
+            percent(*high)
+        );
+    }
+}
+
+fn percent(value: f64) -> String {
+    format!("{:.1}%", value * 100.0)
+}
