@@ -29,6 +29,9 @@ enum Command {
 struct Place {
     #[command(flatten)]
     common: Common,
+    /// Also of today, as far as nobody is writing it.
+    #[arg(long)]
+    today: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -74,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Compact(place) => {
             let store = place.common.store();
             store.writable()?;
-            let done = maintain(store.root())?;
+            let done = maintain(store.root(), place.today)?;
             if place.json {
                 say!("{}", serde_json::to_string_pretty(&done).map_err(|e| Error::internal("events", e))?);
             } else {

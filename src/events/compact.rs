@@ -61,11 +61,12 @@ impl<'a> Maintenance<'a> {
 }
 
 /// Makes Parquet files of all closed days, ends what was asked to be forgotten,
-/// and erases what the settings do not let be kept.
+/// and erases what the settings do not let be kept. With `today_too` the present
+/// day's file is made as well, of what nobody is writing; the rest goes in later.
 ///
 /// # Errors
 /// When a file cannot be read or written; what was done until then stays.
-pub fn maintain(data: &Path) -> Result<Maintained> {
+pub fn maintain(data: &Path, today_too: bool) -> Result<Maintained> {
     let events = folder::events_of(data);
     if !events.is_dir() {
         return Ok(Maintained::default());
@@ -81,7 +82,8 @@ pub fn maintain(data: &Path) -> Result<Maintained> {
         }
     }
     at_work.forget(&settings, &mut done)?;
-    for day in folder::days(&events)?.into_iter().filter(|day| day.end() + GRACE_MS <= now()) {
+    let is_over = |day: &Day| today_too || day.end() + GRACE_MS <= now();
+    for day in folder::days(&events)?.into_iter().filter(is_over) {
         at_work.compact(day, &mut done)?;
     }
     Ok(done)
@@ -158,6 +160,9 @@ impl Maintenance<'_> {
 
     /// Applies requests to the closed files of a day; gives back how many events changed.
     fn rewrite(&self, day: Day, requests: &Requests) -> Result<u64> {
+        if !requests.may_concern(day) {
+            return Ok(0);
+        }
         let folder = self.folder(day);
         let mut changed = 0;
         for path in folder::segments(&folder)? {
@@ -169,8 +174,8 @@ impl Maintenance<'_> {
         let path = folder.join(PARQUET);
         let Some(file) = folder::open(&path)? else { return Ok(changed) };
         let reader = parquet::Reader::open(&path, file)?;
-        // Who has no words and no conversations has nothing to forget.
-        if !reader.has(&["text", "normalized", "comment", "conversation", "customer"]) {
+        // Where nothing is written there, there is nothing to forget.
+        if !reader.has(requests.columns()) {
             return Ok(changed);
         }
         let mut meant = 0;
@@ -395,15 +400,15 @@ mod tests {
         }
         let before = all(data.path());
         assert_eq!(before.len(), 30);
-        let done = maintain(data.path()).expect("done");
+        let done = maintain(data.path(), false).expect("done");
         assert_eq!((done.events, done.compacted), (30, vec![yesterday().to_string()]));
         assert_eq!(folder::segments(&folder(data.path())).expect("readable").len(), 0);
         assert_eq!(all(data.path()), before);
-        assert_eq!(maintain(data.path()).expect("nothing to do"), Maintained::default());
+        assert_eq!(maintain(data.path(), false).expect("nothing to do"), Maintained::default());
         // What comes later goes in too.
         let late = event(99);
         Log::open(data.path()).append(&late).expect("stored");
-        assert_eq!(maintain(data.path()).expect("done").events, 31);
+        assert_eq!(maintain(data.path(), false).expect("done").events, 31);
         assert_eq!(all(data.path()).last(), Some(&late));
     }
 
@@ -415,12 +420,12 @@ mod tests {
         drop(log);
         let left = folder::segments(&folder(data.path())).expect("readable").remove(0);
         let bytes = fs::read(&left).expect("readable");
-        maintain(data.path()).expect("done");
+        maintain(data.path(), false).expect("done");
         // As if it had been killed before the segment was removed.
         fs::write(&left, bytes).expect("written");
         fs::write(folder(data.path()).join(".beside-x"), "half").expect("written");
         assert_eq!(all(data.path()).len(), 1);
-        maintain(data.path()).expect("done");
+        maintain(data.path(), false).expect("done");
         let names: Vec<_> =
             fs::read_dir(folder(data.path())).expect("there").filter_map(|item| item.ok()).collect();
         assert_eq!(names.len(), 1, "{names:?}");
@@ -432,7 +437,10 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let log = Log::open(data.path());
         log.append(&event(1)).expect("stored");
-        assert_eq!(maintain(data.path()).expect("done"), Maintained { busy: 1, ..Maintained::default() });
+        assert_eq!(
+            maintain(data.path(), false).expect("done"),
+            Maintained { busy: 1, ..Maintained::default() }
+        );
         log.append(&event(2)).expect("stored");
         assert_eq!(all(data.path()).len(), 2);
     }
@@ -467,7 +475,7 @@ mod tests {
             }
             drop(log);
             if compacted {
-                maintain(data.path()).expect("done");
+                maintain(data.path(), false).expect("done");
             }
             let done = forget(data.path(), Whose::Conversation("wx-4711-somebody".to_owned())).expect("done");
             assert_eq!((done.changed, done.busy), (3, 0));
@@ -492,7 +500,7 @@ mod tests {
         let found = log.find(&format!("{:032x}", 1)).expect("readable").expect("there");
         assert_eq!(found.text, None);
         drop(log);
-        let done = maintain(data.path()).expect("done");
+        let done = maintain(data.path(), false).expect("done");
         assert_eq!((done.changed, done.events), (1, 1));
         assert!(!forget::path(&data.path().join("events")).exists());
     }
@@ -505,11 +513,11 @@ mod tests {
         log.append(&event(1)).expect("stored");
         drop(log);
         Settings { text_days: 1, ..Settings::default() }.write(&events).expect("written");
-        assert_eq!(maintain(data.path()).expect("done").changed, 1);
+        assert_eq!(maintain(data.path(), false).expect("done").changed, 1);
         assert_eq!(all(data.path())[0].text, None);
-        assert_eq!(maintain(data.path()).expect("done"), Maintained::default());
+        assert_eq!(maintain(data.path(), false).expect("done"), Maintained::default());
         Settings { event_days: Some(1), ..Settings::default() }.write(&events).expect("written");
-        assert_eq!(maintain(data.path()).expect("done").removed, [yesterday().to_string()]);
+        assert_eq!(maintain(data.path(), false).expect("done").removed, [yesterday().to_string()]);
         assert!(all(data.path()).is_empty());
     }
 }

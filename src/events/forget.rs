@@ -89,6 +89,24 @@ impl Requests {
         self.0.is_empty()
     }
 
+    /// Whether any of them may concern events of a day.
+    pub(super) fn may_concern(&self, day: Day) -> bool {
+        self.0.iter().any(|request| match request.whose {
+            // A day's folder holds some events of the evening before.
+            Whose::TextBefore(moment) => moment > day.plus(-1).start(),
+            Whose::Conversation(_) | Whose::Customer(_) => request.at >= day.plus(-1).start(),
+        })
+    }
+
+    /// The columns without which they concern nobody.
+    pub(super) fn columns(&self) -> &'static [&'static str] {
+        if self.0.iter().all(|request| matches!(request.whose, Whose::TextBefore(_))) {
+            &["text", "normalized", "comment"]
+        } else {
+            &["text", "normalized", "comment", "conversation", "customer"]
+        }
+    }
+
     /// One more, from now on.
     pub(super) fn add(&mut self, whose: Whose) {
         self.0.push(Request { whose, at: now(), salt: uuid::Uuid::now_v7().simple().to_string() });

@@ -404,7 +404,7 @@ impl Parts {
     /// Looks after closed days beside everything else.
     fn maintain(&self) {
         let Some(data) = self.events.parent().map(Path::to_path_buf) else { return };
-        let work = move || match compact::maintain(&data) {
+        let work = move || match compact::maintain(&data, false) {
             Ok(done) if done == compact::Maintained::default() => {}
             Ok(done) => tracing::info!(
                 days = done.compacted.len(),

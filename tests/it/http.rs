@@ -699,6 +699,23 @@ async fn the_built_in_model_answers_in_generation_two() {
     assert!(message.contains("zhida kb publish --kb demo"), "{message}");
 }
 
+/// The trace id of a server's reply; `None` when the server is gone before it came whole.
+pub fn trace_of(address: &str, text: &str) -> Option<String> {
+    let body = json!({"text": text}).to_string();
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(
+        stream,
+        "POST /v1/answer HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    let (_, body) = response.split_once("\r\n\r\n")?;
+    let reply: Value = serde_json::from_str(body).ok()?;
+    reply["trace_id"].as_str().map(str::to_owned)
+}
+
 /// A running `zhida serve`; it is killed when a test fails.
 pub struct Running {
     child: Child,

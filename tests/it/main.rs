@@ -10,6 +10,7 @@ mod codes;
 mod corpora;
 mod crash;
 mod eval;
+mod events;
 mod goals;
 mod http;
 mod kb;

@@ -91,7 +91,7 @@ pub(super) fn read<'a>(turns: &[Turn], said: impl Fn(u128) -> Option<&'a Feedbac
     let mut last: Option<&Turn> = None;
     let (mut first, mut open) = (true, false);
     for turn in turns {
-        let hands_off = turn.agent || turn.message == Message::Question && turn.decided == Decided::HandedOff;
+        let hands_off = turn.agent || turn.message != Message::Chat && turn.decided == Decided::HandedOff;
         if hands_off {
             if first && turn.requested {
                 told.requested_first = true;

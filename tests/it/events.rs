@@ -1,0 +1,322 @@
+//! What happened is kept: feedback, figures, usage, forgetting, and what was
+//! acknowledged before the process was killed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use zhida::events::{Candidate, Day, Days, Event, Kind, Log, Settings, Text, Wanted};
+use zhida::server::router;
+
+use crate::http::{Running, admission, ask, get, post, publish, server_over};
+use crate::store::Desk;
+use crate::support::SMALL_KB;
+
+const QUESTION: &str = "几点上班";
+const STRANGE: &str = "你们老板的生日是几号呀";
+
+/// A data directory of its own with one knowledge base, and what answers over it.
+fn place() -> (tempfile::TempDir, Router) {
+    let data = tempfile::tempdir().expect("a folder");
+    let entry = json!({"id": "hours", "question": QUESTION, "answer": "九点。", "topic": "服务"});
+    publish(data.path(), "demo", &format!("{SMALL_KB}{entry}\n"), None);
+    let app = router(server_over(data.path(), admission()));
+    (data, app)
+}
+
+fn events(data: &Path) -> Vec<Event> {
+    let days = Days::new(Day::today().plus(-400), Day::today()).expect("in order");
+    let mut events = Vec::new();
+    Log::open(data).read(&Wanted::all(days), |event| events.push(event)).expect("readable");
+    events
+}
+
+#[tokio::test]
+async fn a_decision_is_stored_masked_before_its_reply_is_there() {
+    let (data, app) = place();
+    let text = "几点上班？我叫王伟，电话13812345678";
+    let reply = ask(&app, json!({"text": text, "session": "c1", "channel": "web"})).await.json();
+    let stored = events(data.path());
+    assert_eq!(stored.len(), 1);
+    let event = &stored[0];
+    assert_eq!(event.trace_id.as_deref(), reply["trace_id"].as_str());
+    assert_eq!(event.text.as_deref(), Some("几点上班？我叫[姓名]，电话[电话]"));
+    assert!(!event.normalized.as_deref().unwrap_or_default().contains("王伟"), "{event:?}");
+    assert_eq!(
+        (event.kb.as_str(), event.conversation.as_deref(), event.channel.as_deref()),
+        ("demo", Some("c1"), Some("web"))
+    );
+    assert_eq!(
+        (event.decision.as_deref(), event.reason.as_deref()),
+        (reply["decision"].as_str(), reply["reason"].as_str())
+    );
+    assert_eq!(event.micros, reply["took_us"].as_i64());
+    let bytes = std::fs::read_dir(data.path().join("events").join(Day::today().to_string())).expect("a day");
+    for file in bytes {
+        let bytes = std::fs::read(file.expect("a file").path()).expect("readable");
+        assert!(!String::from_utf8_lossy(&bytes).contains("13812345678"));
+    }
+}
+
+#[tokio::test]
+async fn each_question_of_a_batch_is_an_event_and_a_faulty_one_is_none() {
+    let (data, app) = place();
+    let items = json!([{"text": QUESTION}, {"text": " "}, {"text": STRANGE}]);
+    assert_eq!(post(&app, "/v1/answer/batch", json!({"items": items})).await.status, StatusCode::OK);
+    assert_eq!(events(data.path()).len(), 2);
+    let usage = get(&app, "/v1/usage").await.json();
+    assert_eq!((&usage["questions"], &usage["items"][0]["kb"]), (&json!(2), &json!("demo")));
+    let csv = get(&app, "/v1/usage?format=csv").await.text();
+    assert!(csv.starts_with("day,kb,channel,key,questions,answered\n"), "{csv}");
+}
+
+#[tokio::test]
+async fn feedback_finds_its_reply_and_what_is_said_later_counts() {
+    let (data, app) = place();
+    let trace = ask(&app, json!({"text": QUESTION, "session": "c"})).await.json()["trace_id"].clone();
+    for (solved, rating) in [(false, 1), (true, 5), (true, 5)] {
+        let got =
+            post(&app, "/v1/feedback", json!({"trace_id": trace, "solved": solved, "rating": rating})).await;
+        assert_eq!((got.status, &got.json()["kb"]), (StatusCode::OK, &json!("demo")));
+    }
+    let got = post(&app, "/v1/feedback", json!({"trace_id": trace, "comment": "打13812345678"})).await;
+    assert_eq!(got.status, StatusCode::OK);
+    let stats = get(&app, "/v1/kbs/demo/stats").await.json();
+    let counts = &stats["all"]["counts"];
+    assert_eq!((&counts["said_solved"], &counts["said_unsolved"]), (&json!(1), &json!(0)), "{stats}");
+    assert_eq!(
+        (&counts["rated"], &counts["satisfied"], &stats["all"]["rating"]),
+        (&json!(1), &json!(1), &json!(5.0))
+    );
+    assert_eq!(counts["solved_confirmed"], json!(1));
+    assert_eq!(stats["entries"][0]["solved"], json!(1));
+    // Who starts later finds it as well, and what was said is masked.
+    let later = router(server_over(data.path(), admission()));
+    assert_eq!(
+        post(&later, "/v1/feedback", json!({"trace_id": trace, "solved": false})).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(get(&later, "/v1/kbs/demo/stats").await.json()["all"]["counts"]["said_unsolved"], json!(1));
+    assert!(events(data.path()).iter().any(|event| event.comment.as_deref() == Some("打[电话]")));
+}
+
+#[tokio::test]
+async fn feedback_that_says_nothing_or_of_nothing_is_refused() {
+    let (_data, app) = place();
+    let reply = ask(&app, json!({"text": QUESTION})).await.json();
+    let trace = &reply["trace_id"];
+    let unknown = "0193f0c2a5d17c3e8a1b2c3d4e5f6071";
+    for trace in [unknown, "x", "../../../etc"] {
+        post(&app, "/v1/feedback", json!({"trace_id": trace, "solved": true})).await.problem(404, "not-here");
+    }
+    post(&app, "/v1/feedback", json!({"trace_id": trace})).await.problem(422, "missing-field");
+    post(&app, "/v1/feedback", json!({"trace_id": trace, "rating": 6})).await.problem(422, "invalid-field");
+    post(&app, "/v1/feedback", json!({"trace_id": trace, "chosen": "nobody"}))
+        .await
+        .problem(422, "invalid-field");
+    post(&app, "/v1/feedback", json!({"trace_id": trace, "stars": 6})).await.problem(422, "invalid-field");
+    post(&app, "/v1/feedback", json!({"trace_id": trace, "comment": "好".repeat(2_001)}))
+        .await
+        .problem(422, "invalid-field");
+}
+
+#[tokio::test]
+async fn figures_carry_numerator_denominator_interval_and_definition() {
+    let (_data, app) = place();
+    for _ in 0..3 {
+        ask(&app, json!({"text": QUESTION, "channel": "web"})).await;
+    }
+    ask(&app, json!({"text": STRANGE, "channel": "wechat"})).await;
+    ask(&app, json!({"text": "谢谢", "channel": "web"})).await;
+    let stats = get(&app, "/v1/kbs/demo/stats?by=channel").await.json();
+    let rate = &stats["all"]["shares"]["answer_rate"];
+    assert_eq!(
+        (&rate["numerator"], &rate["denominator"], &rate["value"]),
+        (&json!(3), &json!(4), &json!(0.75)),
+        "{stats}"
+    );
+    assert!(rate["interval"][0].as_f64() < Some(0.75) && rate["interval"][1].as_f64() > Some(0.75));
+    assert_eq!(stats["all"]["counts"]["chat"], json!(1), "thanks are no question");
+    assert_eq!(stats["groups"][0]["key"], json!("web"));
+    assert!(
+        stats["definitions"]["solved_assumed_rate"].as_str().is_some_and(|text| text.contains("24 hours"))
+    );
+    assert_eq!(stats["unanswered"][0]["text"], json!(STRANGE));
+    get(&app, "/v1/kbs/nobody/stats").await.problem(404, "unknown-kb");
+    get(&app, "/v1/kbs/demo/stats?from=yesterday").await.problem(422, "invalid-field");
+    get(&app, "/v1/kbs/demo/stats?from=2026-02-01&to=2026-01-01").await.problem(422, "invalid-field");
+    get(&app, "/v1/kbs/demo/stats?from=2020-01-01&to=2026-01-01").await.problem(422, "invalid-field");
+    let csv = get(&app, "/v1/kbs/demo/stats?by=hour&format=csv").await.text();
+    assert!(csv.starts_with("hour,questions,questions_before,answered"), "{csv}");
+    let xlsx = get(&app, "/v1/kbs/demo/stats?format=xlsx").await;
+    assert!(xlsx.body.starts_with(b"PK"));
+}
+
+#[test]
+fn the_commands_tell_the_same_and_forget() {
+    let (data, app) = place();
+    let desk = |args: &[&str]| {
+        let mut command = crate::support::zhida();
+        command.args(args).args(["--data", &data.path().display().to_string()]);
+        let output = crate::support::run(&mut command);
+        assert!(output.status.success(), "{args:?}: {}", crate::support::stderr(&output));
+        crate::support::stdout(&output)
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        for session in ["wx-1001", "wx-1002"] {
+            ask(&app, json!({"text": format!("{QUESTION}，{session}"), "session": session})).await;
+        }
+        ask(&app, json!({"text": QUESTION})).await;
+    });
+    let over_http = runtime.block_on(get(&app, "/v1/kbs/demo/stats?by=day")).json();
+    let printed: Value =
+        serde_json::from_str(&desk(&["stats", "--kb", "demo", "--by", "day", "--json"])).expect("JSON");
+    assert_eq!(printed, over_http);
+    assert_eq!(printed["all"]["counts"]["questions"], json!(3));
+    assert!(desk(&["stats", "--kb", "demo", "--csv"]).starts_with("all,questions"));
+    assert!(desk(&["stats", "--kb", "demo"]).contains("answer_rate"));
+    let usage: Value = serde_json::from_str(&desk(&["usage", "--json"])).expect("JSON");
+    assert_eq!(usage["questions"], json!(3));
+    let schema = crate::support::run(crate::support::zhida().args(["events", "schema"]));
+    assert!(crate::support::stdout(&schema).contains("trace_id\tSTRING\toptional"));
+    assert!(desk(&["events", "keep", "--text", "none", "--text-days", "30"]).contains("text = none\n"));
+    // The server that writes is another process in truth; here it is gone first.
+    drop(app);
+    desk(&["forget", "--conversation", "wx-1001"]);
+    let left = events(data.path());
+    assert_eq!(left.len(), 3, "counts stay");
+    assert!(left.iter().all(|event| event.conversation.as_deref() != Some("wx-1001")));
+    assert_eq!(left.iter().filter(|event| event.text.is_some()).count(), 2);
+    desk(&["forget", "--text-before", &Day::today().plus(1).to_string()]);
+    assert!(events(data.path()).iter().all(|event| event.text.is_none()));
+}
+
+#[test]
+fn what_cannot_be_asked_of_the_commands_is_said() {
+    let desk = Desk::new();
+    for (args, says) in [
+        (&["stats", "--kb", "nobody"][..], "nobody"),
+        (&["stats", "--kb", "nobody", "--from", "heute"], "2026-11-27"),
+        (&["forget"], "--conversation"),
+        (&["forget", "--conversation", "a", "--customer", "b"], "--customer"),
+        (&["events", "keep", "--text", "some"], "masked"),
+    ] {
+        let output = desk.run(args);
+        assert!(!output.status.success());
+        let told = crate::support::stderr(&output);
+        assert!(told.contains(says), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn nothing_is_stored_of_texts_where_nothing_may_be() {
+    for (text, stored) in
+        [(Text::None, None), (Text::Full, Some("我叫王伟")), (Text::Masked, Some("我叫[姓名]"))]
+    {
+        let data = tempfile::tempdir().expect("a folder");
+        Settings { text, ..Settings::default() }.write(&data.path().join("events")).expect("written");
+        let event = Event { text: Some("我叫王伟".to_owned()), ..Event::now(Kind::Decision, "demo") };
+        Log::open(data.path()).append(&event).expect("stored");
+        assert_eq!(events(data.path())[0].text.as_deref(), stored);
+    }
+}
+
+/// Kills a server under load again and again: every reply that arrived is in the
+/// events exactly once. `ZHIDA_KILLS` says how often; 5 unless it does.
+#[test]
+fn what_was_acknowledged_survives_being_killed() {
+    let kills: u64 = std::env::var("ZHIDA_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let desk = Desk::new();
+    publish(&desk.data(), "demo", SMALL_KB, None);
+    let mut acknowledged: Vec<String> = Vec::new();
+    for round in 0..kills {
+        let server = Running::start(&desk.data());
+        let gone = Arc::new(AtomicBool::new(false));
+        let askers: Vec<_> = (0..4)
+            .map(|_| {
+                let (address, gone) = (server.address.clone(), Arc::clone(&gone));
+                std::thread::spawn(move || {
+                    let mut traces = Vec::new();
+                    while !gone.load(Ordering::Relaxed) {
+                        let Some(trace) = crate::http::trace_of(&address, STRANGE) else { break };
+                        traces.push(trace);
+                    }
+                    traces
+                })
+            })
+            .collect();
+        // Moments that differ from round to round and are the same in every run.
+        let moment = Duration::from_millis(60 + round * 37 % 190);
+        let start = Instant::now();
+        while start.elapsed() < moment {
+            std::thread::yield_now();
+        }
+        server.kill();
+        gone.store(true, Ordering::Relaxed);
+        for asker in askers {
+            acknowledged.extend(asker.join().expect("no panic"));
+        }
+    }
+    let mut stored: BTreeMap<String, u32> = BTreeMap::new();
+    for event in events(&desk.data()) {
+        *stored.entry(event.trace_id.expect("a decision")).or_default() += 1;
+    }
+    println!("{kills} kills, {} acknowledged, {} stored", acknowledged.len(), stored.len());
+    assert!(acknowledged.len() as u64 >= kills, "the server hardly answered");
+    assert!(stored.values().all(|count| *count == 1), "an event is there twice");
+    for trace in &acknowledged {
+        assert!(stored.contains_key(trace), "{trace} was acknowledged and is not there");
+    }
+    // And what is counted for an invoice is the same.
+    let usage: Value = serde_json::from_str(&desk.sound(&["usage", "--json"])).expect("JSON");
+    assert_eq!(usage["questions"].as_u64(), Some(stored.len() as u64));
+}
+
+/// What storing an event costs, beside what an answer does. Prints both.
+#[test]
+fn storing_costs_little_beside_answering() {
+    let engine = crate::support::corpus_engine("shop");
+    let data = tempfile::tempdir().expect("a folder");
+    let log = Log::open(data.path());
+    let text = "我上周买的鞋子想退，联系电话13812345678，收件人王伟";
+    let event = |number: usize| Event {
+        trace_id: Some(format!("{number:032x}")),
+        release: Some("12".to_owned()),
+        conversation: Some(format!("c{}", number / 3)),
+        channel: Some("web".to_owned()),
+        text: Some(text.to_owned()),
+        normalized: Some(engine.release().analyzer().normalize(text).core),
+        decision: Some("answer".to_owned()),
+        reason: Some("confident".to_owned()),
+        entry: Some("return-7day".to_owned()),
+        confidence: Some(0.93),
+        candidates: vec![Candidate { entry: "return-7day".to_owned(), confidence: 0.93 }; 5],
+        micros: Some(812),
+        ..Event::now(Kind::Decision, "shop")
+    };
+    let middle = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    let (mut storing, mut answering) = (Vec::new(), Vec::new());
+    for number in 0..500 {
+        let start = Instant::now();
+        engine.answer(text, zhida::engine::Options::default()).expect("answers");
+        answering.push(start.elapsed());
+        let start = Instant::now();
+        log.append(&event(number)).expect("stored");
+        storing.push(start.elapsed());
+    }
+    let (storing, answering) = (middle(storing), middle(answering));
+    println!(
+        "storing an event takes {storing:?}, an answer {answering:?}: {:.1} %",
+        100.0 * storing.as_secs_f64() / answering.as_secs_f64()
+    );
+    assert!(storing * 5 < answering, "storing takes {storing:?}, answering {answering:?}");
+}
