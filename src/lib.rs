@@ -48,6 +48,7 @@
 pub mod access;
 pub mod cli;
 pub mod decide;
+pub mod desk;
 pub mod dialogue;
 pub mod disk;
 pub mod encoder;

@@ -128,6 +128,8 @@ pub enum Reason {
     SmallTalk,
     /// In a conversation: the customer says that this is all.
     Closed,
+    /// In a conversation: a person has it, and reads the message.
+    WithPerson,
 }
 
 impl Reason {

@@ -41,6 +41,19 @@ pub struct Reply {
     pub took_us: u64,
     /// Names this reply in the logs.
     pub trace_id: String,
+    /// In a conversation: the client's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// In a conversation: who has it now, `bot` or `queued`; with `agent` in `messages`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<&'static str>,
+    /// In a conversation: what the customer is told beside an answer or above the
+    /// questions to choose from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// In a conversation: questions that belong to what was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related: Option<Vec<Suggestion>>,
     /// What every stage saw; only on request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
@@ -74,7 +87,8 @@ impl From<&Policy> for Kept {
     }
 }
 
-/// An authored answer, verbatim.
+/// An authored answer, verbatim. In a conversation `entry` and `question` are empty
+/// when the words are the knowledge base's own and no entry's: small talk, a rule's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Answer {
     /// The entry's id.
@@ -103,6 +117,45 @@ pub struct HandoffReply {
     pub reason: Reason,
     /// The entries that came nearest.
     pub candidates: Vec<Suggestion>,
+    /// In a conversation that waits for a person: the handoff's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The rule that said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The rule's own reason code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The place in the queue, from 1 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// How long it will probably take until somebody comes, when enough came lately to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_wait_s: Option<i64>,
+    /// When nobody is there: the form to leave the question with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub ticket: Option<serde_json::Value>,
+    /// When nobody is there: when somebody is again, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
+}
+
+impl HandoffReply {
+    /// A handoff outside of a conversation.
+    pub fn new(reason: Reason, candidates: Vec<Suggestion>) -> Self {
+        Self {
+            reason,
+            candidates,
+            id: None,
+            rule: None,
+            code: None,
+            position: None,
+            estimated_wait_s: None,
+            ticket: None,
+            opens_at: None,
+        }
+    }
 }
 
 /// What every stage saw.
@@ -146,7 +199,7 @@ impl Reply {
             Decision::Handoff => Vec::new(),
         };
         let handoff = (outcome.decision == Decision::Handoff)
-            .then(|| HandoffReply { reason: outcome.reason, candidates: listed(outcome.offered, 0) });
+            .then(|| HandoffReply::new(outcome.reason, listed(outcome.offered, 0)));
         let manifest = release.manifest();
         Self {
             decision: outcome.decision,
@@ -163,6 +216,10 @@ impl Reply {
             goal: engine.policy_for(outcome.best().map(|best| best.entry), outcome.generation).into(),
             took_us: outcome.micros,
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
+            session: None,
+            owner: None,
+            message: None,
+            related: None,
             explain,
         }
     }

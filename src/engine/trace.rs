@@ -42,6 +42,10 @@ pub struct Trace {
     /// In which way the message was read; only in a conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<TracedReading>,
+    /// What became of the knowledge base's handoff rules, in a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub rules: Option<serde_json::Value>,
     /// The rule that decided.
     pub rule: String,
     /// Time per stage.

@@ -441,6 +441,25 @@ pub fn written_with(base: &KnowledgeBase, format: Format, headings: Headings) ->
     }
 }
 
+/// Rows of something else than entries as a table, in CSV or XLSX.
+///
+/// # Errors
+/// [`Error::Refused`] when a text does not fit into a cell, or for another format.
+pub fn written_table(title: &str, headings: &[&str], rows: Vec<Vec<String>>, format: Format) -> Result<Vec<u8>> {
+    match format {
+        Format::Csv => {
+            let rows = rows.iter().map(|row| row.iter().map(|cell| cells::guarded(cell)).collect()).collect();
+            csv::written(headings, rows)
+        }
+        Format::Xlsx => {
+            let widths = headings.iter().map(|_| 24.0).collect();
+            let headings = headings.iter().map(|name| (*name).to_owned()).collect();
+            xlsx::written_sheets(vec![xlsx::Written { title, headings, widths, rows }])
+        }
+        Format::Jsonl => Err(Error::Refused("a table is written as csv or xlsx".to_owned())),
+    }
+}
+
 /// The language of the headings of a table that is written; both are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::error::{Kind, Problem};
 use super::packed::{Packed, refuse_packed};
 use crate::decide::Generation;
+use crate::dialogue::conversation::{CUSTOMER_BYTES, is_sound_id};
 use crate::engine::Filter;
 use crate::kb::formats::Format;
 
@@ -51,8 +52,21 @@ pub struct AnswerRequest {
     pub text: String,
     /// The knowledge base to ask; without it the server's default one, or the only one.
     pub kb: Option<String>,
-    /// Names the conversation.
+    /// Names the conversation: 1 to 128 characters, made on first use. Without it
+    /// nothing is kept, and every question stands for itself.
+    #[schema(max_length = 128)]
     pub session: Option<String>,
+    /// In a conversation: the entry that the customer pressed of those that were
+    /// offered; `text` may be left out then.
+    pub choice: Option<String>,
+    /// In a conversation: what is known of the customer, such as `{"vip": true}`; handoff rules
+    /// look at it, and people see it. At most 4096 bytes.
+    #[schema(value_type = Option<Object>)]
+    pub fields: Option<Map<String, Value>>,
+    /// In a conversation: the client's name for the message, as `Idempotency-Key`;
+    /// the same one is heard once.
+    #[schema(max_length = 128)]
+    pub client_id: Option<String>,
     /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`.
     pub channel: Option<String>,
     /// Which entries may be found, in all matchers; without it, all.
@@ -74,16 +88,54 @@ pub struct BatchRequest {
 }
 
 impl AnswerRequest {
-    const FIELDS: [&str; 7] = ["text", "kb", "session", "channel", "filter", "generation", "explain"];
+    const FIELDS: [&str; 10] = [
+        "text",
+        "kb",
+        "session",
+        "choice",
+        "fields",
+        "client_id",
+        "channel",
+        "filter",
+        "generation",
+        "explain",
+    ];
 
     /// Reads a question.
     pub(super) fn read(value: Value) -> Result<Self, Problem> {
         let mut fields = object(value, &Self::FIELDS)?;
+        let choice = string(&mut fields, "choice")?;
+        let text = string(&mut fields, "text")?;
         Ok(Self {
-            text: string(&mut fields, "text")?
-                .ok_or_else(|| missing("text", "a string with the customer's question"))?,
+            text: match (text, &choice) {
+                (Some(text), _) => text,
+                // Whoever presses a question types nothing.
+                (None, Some(_)) => String::new(),
+                (None, None) => return Err(missing("text", "a string with the customer's question")),
+            },
             kb: string(&mut fields, "kb")?,
-            session: string(&mut fields, "session")?,
+            // A client that has no name for it yet sends an empty one.
+            session: string(&mut fields, "session")?.filter(|session| !session.is_empty()),
+            choice,
+            fields: match fields.remove("fields") {
+                None | Some(Value::Null) => None,
+                Some(Value::Object(known)) => {
+                    let bytes = Value::Object(known.clone()).to_string().len();
+                    if bytes > CUSTOMER_BYTES {
+                        let detail = format!("`fields` has {bytes} bytes; the limit is {CUSTOMER_BYTES}");
+                        return Err(Problem::new(Kind::InvalidField, detail).of_field("fields"));
+                    }
+                    Some(known)
+                }
+                Some(other) => return Err(invalid("fields", "an object", &other)),
+            },
+            client_id: match string(&mut fields, "client_id")? {
+                Some(id) if !is_sound_id(&id) => {
+                    let detail = "`client_id` is 1 to 128 characters, visible at both ends";
+                    return Err(Problem::new(Kind::InvalidField, detail).of_field("client_id"));
+                }
+                id => id,
+            },
             channel: string(&mut fields, "channel")?,
             filter: match fields.remove("filter") {
                 None | Some(Value::Null) => None,

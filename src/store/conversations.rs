@@ -329,7 +329,11 @@ impl Conversations {
                 ..known
             };
             let mut added = heard.lines.clone();
-            if known.owner != heard.owner {
+            if known.owner == Owner::Closed {
+                // It begins anew with this message.
+                added.insert(0, NewLine::of(Role::Event, Owner::Bot.name()));
+            }
+            if known.owner != heard.owner && heard.owner != Owner::Bot {
                 added.push(NewLine::of(Role::Event, heard.owner.name()));
             }
             now.last_seq = add_lines(connection, now.key, now.last_seq, heard.at, &added)?;

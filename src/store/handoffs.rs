@@ -53,8 +53,17 @@ pub struct Act<'a> {
     pub text: Option<&'a str>,
     /// The desk's name for the message: the same one is not sent twice.
     pub client_id: Option<&'a str>,
+    /// How long a claim holds if nothing is done, in milliseconds.
+    pub lease: i64,
     /// When, in milliseconds since 1970 (UTC).
     pub at: i64,
+}
+
+impl<'a> Act<'a> {
+    /// A step of somebody who has said who they are.
+    pub fn of(step: Step, agent: &'a str, at: i64) -> Self {
+        Self { step, agent, named: true, text: None, client_id: None, lease: LEASE, at }
+    }
 }
 
 /// Which handoffs are wanted.
@@ -252,7 +261,7 @@ impl Conversations {
                 }
                 let Some(state) = current.state.after(kind) else { return Ok(0) };
                 let text = Some(text.as_str()).filter(|text| !text.is_empty());
-                let act = Act { step: kind, agent: "", named: false, text, client_id: None, at: now };
+                let act = Act { text, ..Act::of(kind, "", now) };
                 step(connection, current, state, &act)?;
                 Ok(1)
             })?;
@@ -315,7 +324,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
         state,
         version: known.version + 1,
         agent: if claims { Some(act.agent.to_owned()) } else { known.agent.clone() },
-        lease: claims.then(|| Span::of(act.at, LEASE)),
+        lease: claims.then(|| Span::of(act.at, act.lease)),
         waiting_since: if state == State::Waiting { act.at } else { known.waiting_since },
         claimed_at: known.claimed_at.or_else(|| claims.then_some(act.at)),
         answered_at: known.answered_at.or_else(|| (act.step == Step::Reply).then_some(act.at)),
@@ -378,7 +387,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
         outbox::announce(connection, "message.sent", &now.kb, &body, act.at)?;
         if let (Some(via), Some(address)) = (&after.via, &after.address) {
             let id = format!("{}-{seq}", now.id);
-            let job = Job::to_channel(via, after.key, id, "reply", &with_address(body, address));
+            let job = Job::to_channel(via, &after.id, id, "reply", &with_address(body, address));
             outbox::put(connection, &[job], &now.kb, act.at)?;
         }
     }
@@ -390,7 +399,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
         let ended = matches!(state, State::Closed | State::Returned | State::Expired);
         if let (Some(via), Some(address), true) = (&after.via, &after.address, ended) {
             let id = format!("{}-{}", now.id, state.name());
-            let job = Job::to_channel(via, after.key, id, state.name(), &with_address(body, address));
+            let job = Job::to_channel(via, &after.id, id, state.name(), &with_address(body, address));
             outbox::put(connection, &[job], &now.kb, act.at)?;
         }
     }

@@ -35,11 +35,11 @@ pub struct Job {
 
 impl Job {
     /// Something to say in a channel, in the order of the conversation.
-    pub fn to_channel(channel: &str, conversation: i64, id: String, kind: &str, body: &Value) -> Self {
+    pub fn to_channel(channel: &str, session: &str, id: String, kind: &str, body: &Value) -> Self {
         Self {
             id,
             target: format!("channel:{channel}"),
-            lane: conversation.to_string(),
+            lane: session.to_owned(),
             kind: kind.to_owned(),
             body: body.to_string(),
         }
@@ -114,8 +114,7 @@ impl Conversations {
 
     /// Takes the next job for a receiver; nobody else gets it during `lease` milliseconds.
     pub fn take(&self, target: &str, worker: &str, now: i64, lease: i64) -> Result<Option<Taken>> {
-        let (earlier, later) = diesel::alias!(outbox as earlier, outbox as later);
-        let _ = later;
+        let earlier = diesel::alias!(outbox as earlier);
         self.database.write_as(Durability::Written, |connection| {
             let before = earlier
                 .filter(earlier.field(outbox::state).eq("due"))

@@ -1,0 +1,249 @@
+//! Who tells webhooks and platforms what was recorded for them?
+//!
+//! One thread looks for receivers that something is due for, several times a
+//! second and whenever something was written. Each such receiver gets a thread of
+//! its own for as long as there is something for it, so one that hangs holds up
+//! nobody else. A job is taken for longer than a call may last: if this process
+//! dies, another one (or the next start) tells it again, under the same id.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::client::Failed;
+use super::platforms::{Told, told};
+use super::{Desk, Parts, locked, upkeep, webhooks};
+use crate::dialogue::handoff::Span;
+use crate::store::{Settled, Taken};
+
+/// How often somebody looks, when nothing is told.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Receivers that are worked for at the same time.
+const RECEIVERS: usize = 32;
+
+/// A job is taken for so much longer than a call may last, in milliseconds: an
+/// attempt at Chatwoot can be three calls.
+const LEASE: i64 = 60_000;
+
+/// After the first attempts a job rests for so long, in seconds; then nobody tries
+/// it any more. Together a bit more than a day.
+const RESTS: [i64; 12] = [5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 28_800];
+
+/// A receiver may ask for at most so much rest, in seconds.
+const ASKED: u64 = 86_400;
+
+/// How long a job rests after an attempt, in milliseconds; `None` when it was the
+/// last one. `dice` is anything: receivers that failed together must not be called
+/// together again.
+pub(super) fn rest(attempts: i32, asked: Option<u64>, dice: u64) -> Option<i64> {
+    let at = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0);
+    let seconds = *RESTS.get(at)?;
+    let asked = i64::try_from(asked.unwrap_or(0).min(ASKED)).unwrap_or(0);
+    let base = seconds.max(asked) * 1000;
+    // Up to a fifth more.
+    let spread = i64::try_from(dice % 1000).unwrap_or(0);
+    Some(base + base / 5 * spread / 1000)
+}
+
+fn dice() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+impl Desk {
+    /// Starts the thread that looks, if it does not run yet. It ends when nobody
+    /// has the desk any more.
+    pub fn start(&self) {
+        if self.0.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let parts = Arc::downgrade(&self.0);
+        let begun = thread::Builder::new().name("desk".to_owned()).spawn(move || look(&parts));
+        if let Err(error) = begun {
+            tracing::error!(%error, "no thread for deliveries");
+            self.0.started.store(false, Ordering::Release);
+        }
+    }
+
+    /// Tells everything that is due now and comes back when it is done or rests:
+    /// for commands, which end thereafter. Gives back how many attempts were made.
+    pub fn deliver_due(&self) -> usize {
+        let mut attempts = 0;
+        while let Ok(targets) = self.talk().due_targets(self.now()) {
+            let before = attempts;
+            for target in targets {
+                while self.deliver_one(&target) {
+                    attempts += 1;
+                }
+            }
+            if attempts == before {
+                break;
+            }
+        }
+        attempts
+    }
+
+    /// Tries the next job of a receiver; says whether there was one.
+    fn deliver_one(&self, target: &str) -> bool {
+        let lease = LEASE + i64::try_from(self.settings().calls.whole.as_millis()).unwrap_or(LEASE) * 3;
+        let taken = match self.talk().take(target, &self.0.worker, self.now(), lease) {
+            Ok(Some(taken)) => taken,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::error!(%error, target, "cannot take what is to be delivered");
+                return false;
+            }
+        };
+        let settled = match self.attempt(&taken) {
+            Told::Done => Settled::Done,
+            Told::Never(error) => Settled::Dead { error },
+            Told::Again(error, asked) => match rest(taken.attempts, asked, dice()) {
+                Some(millis) => Settled::Later { rest: Span::of(self.now(), millis), error },
+                None => Settled::Dead { error },
+            },
+        };
+        match &settled {
+            Settled::Done => tracing::debug!(target, kind = taken.kind, id = taken.id, "delivered"),
+            Settled::Later { error, .. } => {
+                let attempts = taken.attempts;
+                tracing::warn!(target, kind = taken.kind, id = taken.id, attempts, error, "not delivered yet");
+            }
+            Settled::Dead { error } => {
+                tracing::error!(target, kind = taken.kind, id = taken.id, error, "given up; see the dead letters");
+            }
+        }
+        if let Err(error) = self.talk().settle(&taken, &settled) {
+            // It is told again when its time is over.
+            tracing::error!(%error, target, id = taken.id, "cannot record a delivery");
+            return false;
+        }
+        true
+    }
+
+    fn attempt(&self, taken: &Taken) -> Told {
+        let gone = |what: &str| Told::Never(format!("the {what} is gone"));
+        let unreadable = |e: crate::error::Error| Told::Again(e.to_string(), None);
+        match taken.target.split_once(':') {
+            Some(("webhook", id)) => match self.talk().webhook(id) {
+                Ok(Some(webhook)) => told(webhooks::deliver(&self.0.client, &webhook, taken, self.now())),
+                Ok(None) => gone("webhook"),
+                Err(e) => unreadable(e),
+            },
+            Some(("channel", id)) => match self.talk().channel(id) {
+                Ok(Some(channel)) => self.say(&channel, taken),
+                Ok(None) => gone("channel"),
+                Err(e) => unreadable(e),
+            },
+            Some(("inbox", id)) => match self.talk().channel(id) {
+                Ok(Some(channel)) => self.work(&channel, taken),
+                Ok(None) => gone("channel"),
+                Err(e) => unreadable(e),
+            },
+            _ => Told::Never(format!("{:?} is no receiver", taken.target)),
+        }
+    }
+
+    /// Sends an event to a webhook now, and says what came of it.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub fn test_webhook(&self, webhook: &crate::store::Webhook) -> std::result::Result<u16, String> {
+        let body = serde_json::json!({
+            "type": "webhook.test", "timestamp": crate::dialogue::told::moment(self.now()),
+            "data": {"webhook": webhook.id},
+        });
+        let taken = Taken {
+            seq: 0,
+            id: format!("msg_{}", super::new_id()),
+            target: format!("webhook:{}", webhook.id),
+            lane: String::new(),
+            kind: "webhook.test".to_owned(),
+            kb: String::new(),
+            body: body.to_string(),
+            state: "due".to_owned(),
+            attempts: 1,
+            worker: None,
+            error: None,
+            created_at: self.now(),
+        };
+        match webhooks::deliver(&self.0.client, webhook, &taken, self.now()) {
+            Ok(replied) if replied.is_success() => Ok(replied.status),
+            Ok(replied) => Err(replied.told()),
+            Err(Failed::Refused(why) | Failed::Unreached(why)) => Err(why),
+        }
+    }
+}
+
+/// Looks as long as somebody has the desk.
+fn look(parts: &Weak<Parts>) {
+    let mut upkeep = upkeep::Rounds::default();
+    loop {
+        let Some(parts) = parts.upgrade() else { return };
+        let desk = Desk(parts);
+        let targets = match desk.talk().due_targets(desk.now()) {
+            Ok(targets) => targets,
+            Err(error) => {
+                tracing::error!(%error, "what is to be delivered cannot be read");
+                Vec::new()
+            }
+        };
+        for target in targets {
+            work_for(&desk, target);
+        }
+        upkeep.go(&desk);
+        desk.wait_for_news(LOOK);
+    }
+}
+
+/// Gives a receiver a thread until nothing is due for it, unless it has one.
+fn work_for(desk: &Desk, target: String) {
+    {
+        let mut busy = locked(&desk.0.busy);
+        if busy.len() >= RECEIVERS || !busy.insert(target.clone()) {
+            return;
+        }
+    }
+    let (own, name) = (desk.clone(), target.clone());
+    let begun = thread::Builder::new().name("delivery".to_owned()).spawn(move || {
+        /// Frees the receiver however the work ends.
+        struct Busy(Desk, String);
+        impl Drop for Busy {
+            fn drop(&mut self) {
+                locked(&self.0.0.busy).remove(&self.1);
+                // What came while the work ended.
+                self.0.wake();
+            }
+        }
+        let busy = Busy(own, name);
+        let mut worked = false;
+        while busy.0.deliver_one(&busy.1) {
+            worked = true;
+        }
+        if !worked {
+            // Somebody else was faster; nothing is new.
+            locked(&busy.0.0.busy).remove(&busy.1);
+            std::mem::forget(busy);
+        }
+    });
+    if let Err(error) = begun {
+        tracing::error!(%error, target, "no thread for a delivery");
+        locked(&desk.0.busy).remove(&target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_spread_and_end() {
+        let rests: Vec<i64> = (1..).map_while(|attempts| rest(attempts, None, 0)).collect();
+        assert_eq!(rests.len(), RESTS.len());
+        assert!(rests.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!((24..30).contains(&(rests.iter().sum::<i64>() / 3_600_000)), "{rests:?}");
+        assert_eq!(rest(1, None, 999).map(|millis| millis > 5_000 && millis < 6_000), Some(true));
+        assert_eq!(rest(1, Some(120), 0), Some(120_000), "a receiver may ask for more");
+        assert_eq!(rest(1, Some(u64::MAX), 0), Some(86_400_000), "but not for ever");
+    }
+}

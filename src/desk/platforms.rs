@@ -1,0 +1,217 @@
+//! Which platform is it, and how is it spoken to?
+//!
+//! The one place that knows all kinds. What a platform sends is verified and
+//! stored before it is told so; it is worked on afterwards, by the threads that
+//! deliver, in the order of its conversation.
+
+use serde_json::{Value, json};
+
+use super::client::{Failed, Replied};
+use super::{Desk, chatwoot, generic};
+use crate::engine::Reply;
+use crate::error::{Error, Result};
+use crate::store::{Channel, Job, NewHandoff, Taken};
+
+/// The kinds that there are.
+pub const KINDS: [&str; 2] = [chatwoot::KIND, generic::KIND];
+
+/// Why a callback is not taken.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is not from the platform.
+    Unsigned(String),
+    /// It is not what the platform sends.
+    Malformed(String),
+    /// We could not store it.
+    Failed(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A header of a callback by its name in lower case.
+pub type Headers<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// A callback that is to be stored.
+pub(super) struct Callback {
+    /// The platform's name for the delivery.
+    pub(super) delivery: String,
+    /// The conversation, so that its messages are worked on in order.
+    pub(super) lane: String,
+    /// What happened.
+    pub(super) kind: String,
+}
+
+/// What became of something that was to be told or worked on.
+pub(super) enum Told {
+    /// It is done.
+    Done,
+    /// It may be tried again.
+    Again(String, Option<u64>),
+    /// It is of no use to try again.
+    Never(String),
+}
+
+/// Whether people take over on the platform itself; the robot is silent then.
+pub fn has_people(channel: &Channel) -> bool {
+    channel.kind == chatwoot::KIND
+}
+
+/// What is wrong with the settings of a channel, if anything is.
+pub fn settings_fault(kind: &str, settings: &Value) -> Option<String> {
+    match kind {
+        chatwoot::KIND => chatwoot::Settings::of(settings).err(),
+        generic::KIND => generic::Settings::of(settings).err(),
+        _ => Some(format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "))),
+    }
+}
+
+/// What is to be said on a platform when the robot has replied.
+pub(super) fn jobs(
+    channel: &Channel,
+    address: &str,
+    session: &str,
+    reply: &Reply,
+    handoff: Option<&NewHandoff>,
+) -> Vec<Job> {
+    let address: Value = serde_json::from_str(address).unwrap_or_default();
+    let options: Vec<Value> = reply
+        .suggestions
+        .iter()
+        .map(|one| json!({"entry": one.entry, "question": one.question}))
+        .collect();
+    let said = json!({
+        "conversation": session, "kb": reply.kb, "text": super::reception::words(reply),
+        "suggestions": options, "decision": reply.decision.name(), "reason": reply.reason.name(),
+        "trace_id": reply.trace_id, "address": address,
+    });
+    let id = |what: &str| format!("{}-{what}", reply.trace_id);
+    let mut jobs = vec![Job::to_channel(&channel.id, session, id("reply"), "reply", &said)];
+    if let Some(handoff) = handoff {
+        let given = json!({
+            "conversation": session, "kb": reply.kb, "handoff": handoff.id, "reason": handoff.reason,
+            "summary": handoff.summary, "candidates": handoff.candidates, "address": address,
+        });
+        let kinds: &[&str] = match channel.kind.as_str() {
+            // One call each, so that one that fails is not the end of the others.
+            chatwoot::KIND => &["note", "labels", "open"],
+            _ => &["handoff"],
+        };
+        jobs.extend(kinds.iter().map(|kind| Job::to_channel(&channel.id, session, id(kind), kind, &given)));
+    }
+    jobs
+}
+
+impl Desk {
+    /// Takes what a platform has sent. When this returns it is on the disk, and
+    /// the platform may be told so; whether it is new is told.
+    ///
+    /// # Errors
+    /// When it is not the platform's or could not be stored.
+    pub fn receive(
+        &self,
+        channel: &Channel,
+        headers: &Headers<'_>,
+        body: &[u8],
+    ) -> std::result::Result<bool, Refused> {
+        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        let broken = |why: String| Refused::Failed(Error::internal("channel", why));
+        let now = self.now();
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Refused::Malformed("the body is not UTF-8".to_owned()))?;
+        let callback = match channel.kind.as_str() {
+            chatwoot::KIND => {
+                chatwoot::Settings::of(&settings).map_err(broken)?.callback(headers, text, now)?
+            }
+            generic::KIND => {
+                generic::Settings::of(&settings).map_err(broken)?.callback(headers, text, now)?
+            }
+            other => return Err(broken(format!("kind {other:?} is not known"))),
+        };
+        let Some(callback) = callback else { return Ok(false) };
+        let job = Job {
+            id: callback.delivery.clone(),
+            target: format!("inbox:{}", channel.id),
+            lane: callback.lane,
+            kind: callback.kind,
+            body: text.to_owned(),
+        };
+        let new = self.talk().receive(&channel.id, &callback.delivery, &job, &channel.kb, now)?;
+        self.wake();
+        Ok(new)
+    }
+
+    /// Works on what a platform has sent.
+    pub(super) fn work(&self, channel: &Channel, taken: &Taken) -> Told {
+        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        let done = match channel.kind.as_str() {
+            chatwoot::KIND => chatwoot::work(self, channel, &settings, taken),
+            generic::KIND => generic::work(self, channel, taken),
+            other => return Told::Never(format!("kind {other:?} is not known")),
+        };
+        match done {
+            Ok(()) => Told::Done,
+            // What a customer wrote cannot be mended by trying again.
+            Err(Error::Question(_)) => Told::Done,
+            Err(Error::Corpus(_) | Error::Absent { .. }) => Told::Done,
+            Err(e) => Told::Again(e.to_string(), None),
+        }
+    }
+
+    /// Says something on a platform.
+    pub(super) fn say(&self, channel: &Channel, taken: &Taken) -> Told {
+        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        match channel.kind.as_str() {
+            chatwoot::KIND => chatwoot::say(self, channel, &settings, taken),
+            generic::KIND => generic::say(self, &settings, taken),
+            other => Told::Never(format!("kind {other:?} is not known")),
+        }
+    }
+
+    /// What answers on a channel, as an error when nothing does now.
+    pub(super) fn answering(
+        &self,
+        channel: &Channel,
+    ) -> Result<(std::sync::Arc<crate::engine::Engine>, std::sync::Arc<crate::dialogue::Service>)> {
+        (self.0.find)(&channel.kb).ok_or_else(|| {
+            Error::Refused(format!("knowledge base {} of channel {} does not answer now", channel.kb, channel.id))
+        })
+    }
+
+    /// Tells whoever listens of a reply on a platform.
+    pub(super) fn replied(&self, reply: &Reply, text: &str, channel: Option<&str>) {
+        (self.0.listen)(reply, text, channel);
+    }
+}
+
+/// What became of a call that should end with 2xx.
+pub(super) fn told(outcome: std::result::Result<Replied, Failed>) -> Told {
+    match outcome {
+        Ok(replied) if replied.is_success() => Told::Done,
+        // Gone for good, by HTTP's own word.
+        Ok(replied) if replied.status == 410 => Told::Never(replied.told()),
+        Ok(replied) => {
+            let again = replied.again;
+            Told::Again(replied.told(), again)
+        }
+        Err(Failed::Refused(why)) => Told::Never(why),
+        Err(Failed::Unreached(why)) => Told::Again(why, None),
+    }
+}
+
+/// Words with the questions to choose from below them, numbered: a customer can
+/// reply with the number wherever nothing can be pressed.
+pub(super) fn numbered(text: &str, options: &[Value]) -> String {
+    let mut all = text.to_owned();
+    for (number, option) in (1..).zip(options) {
+        let question = option.get("question").and_then(Value::as_str).unwrap_or_default();
+        if !all.is_empty() {
+            all.push('\n');
+        }
+        all.push_str(&format!("{number}. {question}"));
+    }
+    all
+}

@@ -1,0 +1,603 @@
+//! What happens when a customer says something?
+//!
+//! Nobody else's message of the same conversation is worked on meanwhile: within
+//! a process by a lock, between processes because what comes of it is recorded
+//! only if the conversation is as it was looked at. Whoever was slower looks
+//! again, and sees what the other one has recorded.
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use super::{Desk, new_id, platforms};
+use crate::decide::{Decision, Reason};
+use crate::dialogue::conversation::{Line, Owner, Role};
+use crate::dialogue::handoff::{Candidate, Handoff, Shown, estimated_wait};
+use crate::dialogue::rules::{Action, Fired};
+use crate::dialogue::ruling::{Ruled, under_rules};
+use crate::dialogue::summary::{Material, summary};
+use crate::dialogue::{Context, Facts, Message, Service, Standing, Turn, take_turn};
+use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Suggestion, Trace};
+use crate::error::{Error, QuestionError, Result};
+use crate::store::{Channel, Conversation, Heard, Job, NewHandoff, NewLine, Place};
+use crate::text::Normalized;
+
+/// A message of a customer.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// What answers.
+    pub engine: &'a Engine,
+    /// How the knowledge base serves.
+    pub service: &'a Service,
+    /// The client's name for the conversation.
+    pub session: &'a str,
+    /// The words.
+    pub text: &'a str,
+    /// The entry that the customer pressed.
+    pub choice: Option<&'a str>,
+    /// Where the customer is.
+    pub channel: Option<&'a str>,
+    /// What the client says of the customer.
+    pub customer: Option<&'a Map<String, Value>>,
+    /// How it is to be answered.
+    pub options: Options<'a>,
+    /// Whether the reply tells what every stage saw.
+    pub explain: bool,
+    /// The client's name for the message: the same one is not heard twice.
+    pub client_id: Option<&'a str>,
+    /// The platform that it came through, and where on it, as JSON.
+    pub via: Option<(&'a Channel, &'a str)>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// The robot replied.
+    Replied(Box<Reply>),
+    /// The same message was heard before; this was replied then.
+    Again(Value),
+    /// A person has the conversation, and the message.
+    WithPerson(WithPerson),
+}
+
+/// A message that a person will read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithPerson {
+    /// The client's name for the conversation.
+    pub session: String,
+    /// The number of the message in it.
+    pub seq: i64,
+    /// The handoff.
+    pub handoff: Option<String>,
+}
+
+/// What a list is made of that a person gets with a conversation.
+const CANDIDATES: usize = 5;
+
+/// Lines of a conversation that a summary looks at.
+const LOOKED_AT: i64 = 200;
+
+/// Whoever was slower so many times in a row gives up.
+const TRIES: usize = 20;
+
+impl Desk {
+    /// Takes a message of a customer.
+    ///
+    /// # Errors
+    /// [`Error::Question`] when the text is blank or too long, or a choice was not
+    /// offered; [`Error::Conflict`] when others changed the conversation all the time.
+    pub fn hear(&self, incoming: &Incoming<'_>) -> Result<Said> {
+        let kb = &incoming.engine.release().manifest().kb;
+        let _mine = self.place(kb, incoming.session);
+        for _ in 0..TRIES {
+            let known = self.talk().find(kb, incoming.session)?;
+            if let (Some(known), Some(client_id)) = (&known, incoming.client_id) {
+                let before = self.talk().heard_before(known.key, client_id)?;
+                if let Some(first) = before.first() {
+                    return Ok(repeated(known, first, &before));
+                }
+            }
+            let said = match &known {
+                Some(known) if known.owner == Owner::Agent => self.pass_on(known, incoming)?,
+                known => self.answer(kb, known.as_ref(), incoming)?,
+            };
+            if let Some(said) = said {
+                return Ok(said);
+            }
+        }
+        Err(Error::Conflict(format!(
+            "conversation {:?} changes all the time; send the message again",
+            incoming.session
+        )))
+    }
+
+    /// Records a message for the person who has the conversation.
+    fn pass_on(&self, known: &Conversation, incoming: &Incoming<'_>) -> Result<Option<Said>> {
+        if incoming.text.trim().is_empty() {
+            return Err(QuestionError::Blank.into());
+        }
+        let heard = Heard {
+            place: Place::Known(known),
+            at: self.now(),
+            lines: vec![customer_line(incoming)],
+            context: None,
+            channel: incoming.channel,
+            customer: None,
+            owner: Owner::Agent,
+            handoff: None,
+            jobs: Vec::new(),
+        };
+        let recorded = self.talk().record(&heard)?;
+        Ok(recorded.map(|now| {
+            Said::WithPerson(WithPerson {
+                session: now.id,
+                seq: known.last_seq + 1,
+                handoff: known.handoff.clone(),
+            })
+        }))
+    }
+
+    /// Has the robot take its turn; `None` when somebody was faster.
+    fn answer(
+        &self,
+        kb: &str,
+        known: Option<&Conversation>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Option<Said>> {
+        let (engine, service, now) = (incoming.engine, incoming.service, self.now());
+        let context = known
+            .and_then(|known| known.context.as_deref())
+            .and_then(|text| serde_json::from_str::<Context>(text).ok())
+            .unwrap_or_default()
+            .at(now, self.settings().expires);
+        let (waiting, _) = self.talk().waiting(kb, 0)?;
+        let customer = match (incoming.customer, known.and_then(|known| known.customer.as_deref())) {
+            (Some(fields), _) => Some(fields.clone()),
+            (None, Some(text)) => serde_json::from_str(text).ok(),
+            (None, None) => None,
+        };
+        let facts = Facts {
+            channel: incoming.channel.or_else(|| known?.channel.as_deref()),
+            fields: customer.as_ref(),
+            standing: Some(standing(&context)),
+            queue: usize::try_from(waiting).ok(),
+            now: moment(now),
+            ..Facts::of(incoming.text)
+        };
+        let message = Message {
+            text: incoming.text,
+            choice: incoming.choice,
+            options: incoming.options,
+            voice: &service.voice,
+        };
+        let ruled = under_rules(
+            engine,
+            service,
+            facts,
+            incoming.explain,
+            || take_turn(engine, &context, &message, incoming.explain),
+            |turn: &Turn| (&turn.outcome, Some(standing(&turn.context))),
+        )?;
+        let queued = known.filter(|known| known.owner == Owner::Queued);
+        let silent = queued.is_some() && incoming.via.is_some_and(|(channel, _)| platforms::has_people(channel));
+        let next = match &ruled.asked {
+            Some(turn) => turn.context.clone(),
+            // What the engine has not seen is a message all the same.
+            None => Context { turns: context.turns.saturating_add(1), ..context.clone() },
+        };
+        let next = Context { last_at: now, ..next };
+        let course = course(&ruled, service, queued.is_some(), now);
+        let handoff = (course == Course::Queue)
+            .then(|| self.handoff(known, &context, incoming, &ruled, customer.as_ref()))
+            .transpose()?;
+        let standing = match (&handoff, queued) {
+            (Some(new), _) => Some((new.id.clone(), waiting + 1)),
+            (None, Some(queued)) => self.standing(queued)?,
+            (None, None) => None,
+        };
+        let mut reply = composed(incoming, &ruled, service, course, &standing, now);
+        if let (Some((_, position)), Some(handoff)) = (&standing, &mut reply.handoff) {
+            handoff.estimated_wait_s = estimated_wait(*position, &self.talk().recent_waits(kb)?);
+        }
+        let owner = if standing.is_some() { Owner::Queued } else { Owner::Bot };
+        reply.owner = Some(owner.name());
+        let mut lines = vec![customer_line(incoming)];
+        if !silent {
+            lines.push(bot_line(&reply, incoming.client_id.is_some()));
+        }
+        let jobs = match incoming.via {
+            Some((channel, address)) if !silent => {
+                platforms::jobs(channel, address, incoming.session, &reply, handoff.as_ref())
+            }
+            _ => Vec::<Job>::new(),
+        };
+        let text = customer.as_ref().map(|fields| Value::Object(fields.clone()).to_string());
+        let (via, address) = incoming.via.map_or((None, None), |(channel, address)| {
+            (Some(channel.id.as_str()), Some(address))
+        });
+        let heard = Heard {
+            place: match known {
+                Some(known) => Place::Known(known),
+                None => Place::New { kb, id: incoming.session, via, address },
+            },
+            at: now,
+            lines,
+            context: Some(serde_json::to_string(&next).map_err(|e| Error::internal("context", e))?),
+            channel: incoming.channel,
+            customer: text.as_deref(),
+            owner,
+            handoff,
+            jobs,
+        };
+        if self.talk().record(&heard)?.is_none() {
+            return Ok(None);
+        }
+        if owner != Owner::Bot || incoming.via.is_some() {
+            self.wake();
+        }
+        Ok(Some(Said::Replied(Box::new(reply))))
+    }
+
+    /// The handoff that somebody waits in, and the place in the queue.
+    fn standing(&self, queued: &Conversation) -> Result<Option<(String, i64)>> {
+        let Some(id) = &queued.handoff else { return Ok(None) };
+        let Some(handoff) = self.talk().handoff(id)? else { return Ok(None) };
+        let (_, ahead) = self.talk().waiting(&queued.kb, handoff.number)?;
+        Ok(Some((id.clone(), ahead + 1)))
+    }
+
+    /// Puts together what a person gets.
+    fn handoff(
+        &self,
+        known: Option<&Conversation>,
+        context: &Context,
+        incoming: &Incoming<'_>,
+        ruled: &Ruled<Turn>,
+        customer: Option<&Map<String, Value>>,
+    ) -> Result<NewHandoff> {
+        let engine = incoming.engine;
+        let mut lines = match known {
+            Some(known) => self.talk().last_lines(known.key, LOOKED_AT)?,
+            None => Vec::new(),
+        };
+        // What was said before the robot got the conversation is another matter.
+        let begin = lines.iter().rposition(|line| line.role == Role::Event && line.text == Owner::Bot.name());
+        lines.drain(..begin.map_or(0, |at| at + 1));
+        lines.push(Line {
+            seq: 0,
+            role: Role::Customer,
+            text: incoming.text.to_owned(),
+            at: 0,
+            author: None,
+            trace_id: None,
+            decision: None,
+            data: None,
+        });
+        let mut outcome = ruled.outcome.clone();
+        // Who asks for a person has said before what about.
+        if let (None, Some(asked)) = (outcome.best(), &context.asked) {
+            outcome = engine.answer(asked, incoming.options)?;
+        }
+        let candidates: Vec<Candidate> = candidates(engine, &outcome);
+        let shown = shown(&lines);
+        let fired = ruled.fired.as_ref();
+        let reason = fired.map_or_else(|| ruled.outcome.reason.name().to_owned(), |fired| fired.reason.clone());
+        let known_of: Vec<(String, String)> = customer
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_object() && !value.is_array() && !value.is_null())
+            .map(|(name, value)| {
+                (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect();
+        let questions: Vec<String> = shown.iter().map(|shown| shown.question.clone()).collect();
+        let nearest: Vec<(String, f64)> =
+            candidates.iter().map(|one| (one.question.clone(), one.confidence)).collect();
+        let summary = summary(&Material {
+            reason: &reason,
+            channel: incoming.channel.or_else(|| known?.channel.as_deref()),
+            lines: &lines,
+            shown: &questions,
+            candidates: &nearest,
+            customer: &known_of,
+        });
+        Ok(NewHandoff {
+            id: new_id(),
+            reason,
+            rule: fired.map(|fired| fired.rule.clone()),
+            question: incoming.text.to_owned(),
+            normalized: Normalized::new(incoming.text).core,
+            candidates,
+            shown,
+            summary,
+            release: engine.release().label(),
+        })
+    }
+
+    /// Gives a conversation to people because the customer pressed the button for
+    /// that, whatever was said; the handoff that is open if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is no such conversation.
+    pub fn ask_for_person(
+        &self,
+        kb: &str,
+        session: &str,
+        engine: &Engine,
+        service: &Service,
+    ) -> Result<Handoff> {
+        let _mine = self.place(kb, session);
+        for _ in 0..TRIES {
+            let known = self
+                .talk()
+                .find(kb, session)?
+                .ok_or_else(|| Error::Absent { what: "conversation", name: session.to_owned() })?;
+            if let Some(open) = &known.handoff
+                && matches!(known.owner, Owner::Queued | Owner::Agent)
+                && let Some(handoff) = self.talk().handoff(open)?
+            {
+                return Ok(handoff);
+            }
+            let lines = self.talk().last_lines(known.key, LOOKED_AT)?;
+            let last = lines.iter().rev().find(|line| line.role == Role::Customer);
+            let question = last.map(|line| line.text.clone()).unwrap_or_default();
+            let outcome = match question.trim() {
+                "" => Outcome::bare(Decision::Handoff, Reason::Requested),
+                text => engine
+                    .answer(text, Options::default())
+                    .unwrap_or_else(|_| Outcome::bare(Decision::Handoff, Reason::Requested)),
+            };
+            let (candidates, shown) = (candidates(engine, &outcome), shown(&lines));
+            let questions: Vec<String> = shown.iter().map(|shown| shown.question.clone()).collect();
+            let nearest: Vec<(String, f64)> =
+                candidates.iter().map(|one| (one.question.clone(), one.confidence)).collect();
+            let new = NewHandoff {
+                id: new_id(),
+                reason: "button".to_owned(),
+                rule: None,
+                normalized: Normalized::new(&question).core,
+                summary: summary(&Material {
+                    reason: "button",
+                    channel: known.channel.as_deref(),
+                    lines: &lines,
+                    shown: &questions,
+                    candidates: &nearest,
+                    customer: &[],
+                }),
+                question,
+                candidates,
+                shown,
+                release: engine.release().label(),
+            };
+            let id = new.id.clone();
+            let heard = Heard {
+                place: Place::Known(&known),
+                at: self.now(),
+                lines: vec![NewLine::of(Role::Bot, &service.voice.handed_off)],
+                context: None,
+                channel: None,
+                customer: None,
+                owner: Owner::Queued,
+                handoff: Some(new),
+                jobs: Vec::new(),
+            };
+            if self.talk().record(&heard)?.is_some() {
+                self.wake();
+                let made = self.talk().handoff(&id)?;
+                return made.ok_or_else(|| Error::internal("handoff", "it is gone as soon as it was made"));
+            }
+        }
+        Err(Error::Conflict(format!("conversation {session:?} changes all the time; try again")))
+    }
+}
+
+/// What rules know of a conversation.
+fn standing(context: &Context) -> Standing {
+    Standing { misses: context.misses, repeats: context.repeats }
+}
+
+/// Where a turn leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// The robot goes on.
+    Go,
+    /// The conversation goes to people.
+    Queue,
+    /// Nobody is there: the customer is offered to leave the question.
+    Leave,
+    /// It waits for people already.
+    Waits,
+}
+
+/// Where a turn leads. A question that the robot cannot answer alone is told so,
+/// and the customer may ask again; people get a conversation when the customer
+/// asks for them, or a word or a rule says so.
+fn course<T>(ruled: &Ruled<T>, service: &Service, queued: bool, now: i64) -> Course {
+    let given = match &ruled.fired {
+        Some(Fired { action: Action::Handoff | Action::AnswerThenHandoff, .. }) => true,
+        Some(Fired { action: Action::Ticket, .. }) => return Course::Leave,
+        Some(Fired { action: Action::Answer { .. }, .. }) => false,
+        None => {
+            ruled.outcome.decision == Decision::Handoff
+                && matches!(ruled.outcome.reason, Reason::Requested | Reason::Sensitive)
+        }
+    };
+    if queued {
+        return Course::Waits;
+    }
+    if !given {
+        return Course::Go;
+    }
+    if service.ticket.enabled && !service.hours.is_open(moment(now)) { Course::Leave } else { Course::Queue }
+}
+
+/// The reply of a turn in a conversation.
+fn composed(
+    incoming: &Incoming<'_>,
+    ruled: &Ruled<Turn>,
+    service: &Service,
+    course: Course,
+    standing: &Option<(String, i64)>,
+    now: i64,
+) -> Reply {
+    let engine = incoming.engine;
+    let turn = ruled.asked.as_ref();
+    let trace = turn.and_then(|turn| {
+        let trace = turn.trace.clone()?;
+        let rules = serde_json::to_value(ruled.trace()).ok();
+        Some(Trace { reading: trace.reading.or_else(|| Some(turn.reading.traced())), rules, ..trace })
+    });
+    let mut reply = Reply::new(engine, &ruled.outcome, incoming.channel, trace);
+    let voice = &service.voice;
+    let fired = ruled.fired.as_ref();
+    reply.session = Some(incoming.session.to_owned());
+    let words = turn.and_then(|turn| voice.words(&turn.reading, ruled.outcome.decision)).map(str::to_owned);
+    let rule_words = fired.and_then(|fired| fired.message.clone());
+    reply.message = match course {
+        Course::Queue => Some(rule_words.unwrap_or_else(|| voice.handed_off.clone())),
+        Course::Leave => Some(rule_words.unwrap_or_else(|| voice.outside_hours.clone())),
+        Course::Waits if reply.decision == Decision::Handoff => Some(voice.handed_off.clone()),
+        Course::Go | Course::Waits => rule_words.or(words),
+    };
+    if let Some(Fired { action: Action::Answer { text }, .. }) = fired {
+        reply.message = Some(text.clone());
+    }
+    // Small talk and a rule's own text are answers that no entry has.
+    if reply.decision == Decision::Answer
+        && reply.answer.is_none()
+        && let Some(text) = reply.message.take()
+    {
+        reply.answer = Some(Answer { entry: String::new(), question: String::new(), text });
+    }
+    if let Some(turn) = turn.filter(|turn| !turn.related.is_empty()) {
+        let entries = engine.release().entries();
+        let related = turn.related.iter().filter_map(|&at| entries.get(at)).map(|entry| Suggestion {
+            entry: entry.id.to_string(),
+            question: entry.question.clone(),
+            confidence: 0.0,
+        });
+        reply.related = Some(related.collect());
+    }
+    let asks = standing.is_some() || course == Course::Leave;
+    if asks && reply.handoff.is_none() {
+        // Answered, and a person comes all the same.
+        reply.handoff = Some(HandoffReply::new(ruled.outcome.reason, Vec::new()));
+    }
+    if let Some(handoff) = &mut reply.handoff {
+        if let Some(fired) = fired {
+            handoff.rule = Some(fired.rule.clone());
+            handoff.code = Some(fired.reason.clone());
+        }
+        if let Some((id, position)) = standing {
+            handoff.id = Some(id.clone());
+            handoff.position = Some(*position);
+        }
+        if course == Course::Leave {
+            handoff.ticket = serde_json::to_value(&service.ticket).ok();
+            let opens = service.hours.next_opening(moment(now)).filter(|at| *at > moment(now));
+            handoff.opens_at = opens.map(|at| {
+                let millis = at.unix_timestamp().saturating_mul(1000);
+                crate::dialogue::told::moment(millis)
+            });
+        }
+    }
+    reply
+}
+
+fn customer_line(incoming: &Incoming<'_>) -> NewLine {
+    let data = incoming.choice.map(|choice| json!({"choice": choice}).to_string());
+    NewLine {
+        client_id: incoming.client_id.map(str::to_owned),
+        data,
+        ..NewLine::of(Role::Customer, incoming.text)
+    }
+}
+
+/// What the customer reads of a reply.
+pub fn words(reply: &Reply) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    if reply.answers.is_empty() {
+        parts.extend(reply.answer.as_ref().map(|answer| answer.text.as_str()));
+    } else {
+        parts.extend(reply.answers.iter().map(|answer| answer.text.as_str()));
+    }
+    parts.extend(reply.message.as_deref());
+    parts.join("\n\n")
+}
+
+/// The robot's line. With a name of the client's for the message the whole reply is
+/// kept, to be given again.
+fn bot_line(reply: &Reply, keep: bool) -> NewLine {
+    let suggestions: Vec<Value> = reply
+        .suggestions
+        .iter()
+        .map(|one| json!({"entry": one.entry, "question": one.question}))
+        .collect();
+    let mut data = Map::new();
+    if let Some(answer) = reply.answer.as_ref().filter(|answer| !answer.entry.is_empty()) {
+        data.insert("entry".to_owned(), json!(answer.entry));
+        data.insert("question".to_owned(), json!(answer.question));
+    }
+    if !suggestions.is_empty() {
+        data.insert("suggestions".to_owned(), Value::Array(suggestions));
+    }
+    if keep {
+        let mut whole = serde_json::to_value(reply).unwrap_or_default();
+        if let Some(fields) = whole.as_object_mut() {
+            fields.remove("explain");
+        }
+        data.insert("reply".to_owned(), whole);
+    }
+    NewLine {
+        trace_id: Some(reply.trace_id.clone()),
+        decision: Some(reply.decision.name().to_owned()),
+        data: (!data.is_empty()).then(|| Value::Object(data).to_string()),
+        ..NewLine::of(Role::Bot, words(reply))
+    }
+}
+
+/// What was replied to a message when it was heard first.
+fn repeated(known: &Conversation, first: &Line, lines: &[Line]) -> Said {
+    let reply = lines.iter().find_map(|line| line.data.as_ref()?.get("reply").cloned());
+    match reply {
+        Some(reply) => Said::Again(reply),
+        None => Said::WithPerson(WithPerson {
+            session: known.id.clone(),
+            seq: first.seq,
+            handoff: known.handoff.clone(),
+        }),
+    }
+}
+
+/// The entries that the robot has answered with, each once, in order.
+fn shown(lines: &[Line]) -> Vec<Shown> {
+    let mut shown: Vec<Shown> = Vec::new();
+    for line in lines.iter().filter(|line| line.role == Role::Bot) {
+        let field = |name: &str| Some(line.data.as_ref()?.get(name)?.as_str()?.to_owned());
+        if let (Some(entry), Some(question)) = (field("entry"), field("question"))
+            && !shown.iter().any(|known| known.entry == entry)
+        {
+            shown.push(Shown { entry, question });
+        }
+    }
+    shown
+}
+
+fn candidates(engine: &Engine, outcome: &Outcome) -> Vec<Candidate> {
+    let entries = engine.release().entries();
+    let nearest = outcome.candidates.iter().take(CANDIDATES);
+    nearest
+        .map(|scored| {
+            let entry = &entries[scored.entry];
+            Candidate {
+                entry: entry.id.to_string(),
+                question: entry.question.clone(),
+                confidence: scored.confidence.value(),
+            }
+        })
+        .collect()
+}
+
+fn moment(millis: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

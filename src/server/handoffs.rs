@@ -1,0 +1,517 @@
+//! How does a person at a desk take over?
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
+use futures_util::Stream;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa_axum::routes;
+
+use super::address::{Path, Query};
+use super::caller::Caller;
+use super::error::{Kind, Problem, Problems};
+use super::request::{fields, json};
+use super::routes::Routes;
+use super::talk::{begin, stream};
+use crate::access::{Right, Scope};
+use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
+use crate::dialogue::handoff::{Handoff, LEASE, State, Step, estimated_wait};
+use crate::dialogue::told::{TRANSCRIPT, ToldHandoff, moment};
+use crate::error::Error;
+use crate::store::{Act, Conversations, Proposal, Signature, Wanted};
+
+/// The largest body, in bytes.
+const BYTES: usize = 64 << 10;
+
+/// Handoffs per page at most.
+const PAGE: i64 = 200;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .may(Right::Agent, routes!(list))
+        .may(Right::Agent, routes!(follow))
+        .may(Right::Agent, routes!(get))
+        .may(Right::Agent, routes!(claim))
+        .may(Right::Agent, routes!(reply))
+        .may(Right::Agent, routes!(close))
+        .may(Right::Agent, routes!(give_back))
+        .may(Right::Agent, routes!(renew))
+        .may(Right::Agent, routes!(proposals))
+        .may(Right::Agent, routes!(verdicts))
+        .bodies(BYTES)
+}
+
+/// Which handoffs are listed.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Listed {
+    /// Only those in this state; without it those that are open: `waiting`, `claimed`, `answered`.
+    #[param(inline)]
+    state: Option<State>,
+    /// Only those of this knowledge base.
+    kb: Option<String>,
+    /// The `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 200; without it 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<i64>,
+}
+
+/// Handoffs in the order of the queue.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Handoffs)]
+struct Told {
+    /// In the order of the queue.
+    items: Vec<ToldHandoff>,
+    /// The `after` of the next page; `null` when this is the last.
+    next: Option<i64>,
+}
+
+/// What somebody does, and who it is.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = DeskAction)]
+struct Doing {
+    /// The person at the desk, at most 100 characters; without it `Zhida-Author`,
+    /// or the name of the key.
+    #[schema(max_length = 100)]
+    agent: Option<String>,
+    /// What they say to the customer: needed to reply, a last word to close or return.
+    #[schema(max_length = 4000)]
+    text: Option<String>,
+    /// The entry whose proposed answer this is.
+    entry: Option<String>,
+    /// The desk's name for the message: the same one is not sent twice.
+    client_id: Option<String>,
+}
+
+fn kbs(caller: &Caller, kb: Option<String>) -> Result<Option<Vec<String>>, Problem> {
+    match (kb, &caller.identity().scope) {
+        (Some(kb), _) if !caller.knows(&kb) => Err(caller.shelf(&kb).err().unwrap_or_else(|| {
+            Problem::new(Kind::UnknownKnowledgeBase, "there is no such knowledge base")
+        })),
+        (Some(kb), _) => Ok(Some(vec![kb])),
+        (None, Scope::All) => Ok(None),
+        (None, Scope::Named(names)) => Ok(Some(names.clone())),
+    }
+}
+
+/// A handoff with what belongs to it at this moment.
+fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
+    let desk = caller.desk();
+    let lines = desk.talk().last_lines(handoff.key, TRANSCRIPT)?;
+    let mut told = ToldHandoff::of(handoff, &lines, desk.now());
+    if handoff.state == State::Waiting {
+        let (_, ahead) = desk.talk().waiting(&handoff.kb, handoff.number)?;
+        told.position = Some(ahead + 1);
+        told.estimated_wait_s = estimated_wait(ahead + 1, &desk.talk().recent_waits(&handoff.kb)?);
+    }
+    Ok(told)
+}
+
+/// A handoff that the caller may know of.
+fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
+    let none = || Error::Absent { what: "handoff", name: id.chars().take(100).collect() };
+    let found = caller.desk().talk().handoff(id)?.filter(|handoff| caller.knows(&handoff.kb));
+    found.ok_or_else(|| none().into())
+}
+
+/// List handoffs in the order of the queue.
+#[utoipa::path(
+    get,
+    operation_id = "list_handoffs",
+    path = "/v1/handoffs",
+    params(Listed),
+    responses((status = 200, description = "The handoffs.", body = Told), Problems)
+)]
+async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>, Problem> {
+    let limit = wanted.limit.unwrap_or(50);
+    if !(1..=PAGE).contains(&limit) {
+        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
+    }
+    caller
+        .at_desk(move |caller| {
+            let kbs = kbs(caller, wanted.kb)?;
+            let open = [State::Waiting, State::Claimed, State::Answered];
+            let states = wanted.state.map_or_else(|| open.to_vec(), |state| vec![state]);
+            let after = wanted.after.unwrap_or(0);
+            let asked = Wanted { states: &states, kbs: kbs.as_deref(), after, limit };
+            let handoffs = caller.desk().talk().handoffs(&asked)?;
+            let full = i64::try_from(handoffs.len()).unwrap_or(i64::MAX) == limit;
+            let next = handoffs.last().filter(|_| full).map(|last| last.number);
+            let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
+            Ok(Json(Told { items, next }))
+        })
+        .await
+}
+
+/// Show a handoff.
+#[utoipa::path(
+    get,
+    operation_id = "get_handoff",
+    path = "/v1/handoffs/{id}",
+    params(("id" = String, Path, description = "The handoff.")),
+    responses((status = 200, description = "The handoff.", body = ToldHandoff), Problems)
+)]
+async fn get(caller: Caller, Path(id): Path<String>) -> Result<Json<ToldHandoff>, Problem> {
+    caller.at_desk(move |caller| Ok(Json(told(caller, &found(caller, &id)?)?))).await
+}
+
+/// Does a step for whoever sends a request.
+async fn step(caller: Caller, id: String, step: Step, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    let doing = doing(request).await?;
+    if step == Step::Reply && doing.text.is_none() {
+        let detail = "field `text` is missing; it is what the customer is told";
+        return Err(Problem::new(Kind::MissingField, detail).of_field("text"));
+    }
+    caller
+        .at_desk(move |caller| {
+            let known = found(caller, &id)?;
+            let signed = &caller.signature().author;
+            let agent = doing.agent.as_deref().unwrap_or(signed);
+            let named = doing.agent.is_some() || *signed != caller.identity().name;
+            let act = Act {
+                step,
+                agent,
+                named,
+                text: doing.text.as_deref(),
+                client_id: doing.client_id.as_deref(),
+                lease: LEASE,
+                at: caller.desk().now(),
+            };
+            let handoff = caller.desk().talk().act(&known.id, &act)?;
+            if let (Step::Reply, Some(text)) = (step, &doing.text) {
+                caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
+            }
+            caller.desk().wake();
+            Ok(Json(told(caller, &handoff)?))
+        })
+        .await
+}
+
+async fn doing(request: Request) -> Result<Doing, Problem> {
+    // Whoever has nothing to say sends nothing.
+    let empty = request.headers().get("content-length").is_none_or(|length| length == "0")
+        && request.headers().get("content-type").is_none()
+        && request.headers().get("transfer-encoding").is_none();
+    let doing: Doing = if empty { Doing::default() } else { fields(json(request, BYTES).await?)? };
+    let wrong = |field: &str, detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field(field));
+    if let Some(agent) = &doing.agent
+        && (agent.trim().is_empty()
+            || agent.chars().count() > Signature::AUTHOR_CHARS
+            || agent.chars().any(char::is_control))
+    {
+        return wrong("agent", format!("`agent` is 1 to {} visible characters", Signature::AUTHOR_CHARS));
+    }
+    if let Some(text) = &doing.text {
+        let chars = text.chars().count();
+        if text.trim().is_empty() {
+            return Err(Problem::new(Kind::BlankText, "`text` holds nothing visible").of_field("text"));
+        }
+        if chars > TEXT_CHARS {
+            let detail = format!("`text` has {chars} characters; the limit is {TEXT_CHARS}");
+            return Err(Problem::new(Kind::TextTooLong, detail).of_field("text"));
+        }
+    }
+    if doing.client_id.as_ref().is_some_and(|id| !is_sound_id(id)) {
+        return wrong("client_id", "`client_id` is 1 to 128 visible characters".to_owned());
+    }
+    Ok(doing)
+}
+
+/// Take a conversation.
+///
+/// Exactly one of those who try gets it; the others hear 409. The claim holds for
+/// ten minutes, and anew with everything that is done; after that the conversation
+/// waits again.
+#[utoipa::path(
+    post,
+    operation_id = "claim_handoff",
+    path = "/v1/handoffs/{id}/claim",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body(content = Doing, description = "May be left out."),
+    responses(
+        (status = 200, description = "It is yours.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn claim(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    step(caller, id, Step::Claim, request).await
+}
+
+/// Say something to the customer.
+#[utoipa::path(
+    post,
+    operation_id = "reply_handoff",
+    path = "/v1/handoffs/{id}/reply",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body = Doing,
+    responses(
+        (status = 200, description = "It is said.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, nobody does, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn reply(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    step(caller, id, Step::Reply, request).await
+}
+
+/// End a conversation.
+#[utoipa::path(
+    post,
+    operation_id = "close_handoff",
+    path = "/v1/handoffs/{id}/close",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body(content = Doing, description = "May be left out."),
+    responses(
+        (status = 200, description = "It is over; the next message begins anew with the robot.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn close(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    step(caller, id, Step::Close, request).await
+}
+
+/// Give a conversation back to the robot.
+#[utoipa::path(
+    post,
+    operation_id = "return_handoff",
+    path = "/v1/handoffs/{id}/return",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body(content = Doing, description = "May be left out."),
+    responses(
+        (status = 200, description = "The robot has it again.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn give_back(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    step(caller, id, Step::Return, request).await
+}
+
+/// Say that one is still there, so that a claim holds on.
+#[utoipa::path(
+    post,
+    operation_id = "renew_handoff",
+    path = "/v1/handoffs/{id}/renew",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body(content = Doing, description = "May be left out."),
+    responses(
+        (status = 200, description = "It holds for ten minutes from now.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, nobody does, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn renew(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+    step(caller, id, Step::Renew, request).await
+}
+
+/// An answer that could be sent as it is.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Proposal)]
+struct ToldProposal {
+    /// The entry.
+    entry: String,
+    /// Its standard question.
+    question: String,
+    /// The probability that it is right.
+    confidence: f64,
+    /// The authored answer for the customer's channel.
+    text: String,
+}
+
+/// Answers to what the customer said last.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Proposals)]
+struct ToldProposals {
+    /// The customer's words that they answer.
+    text: Option<String>,
+    /// The number of that line in the conversation.
+    seq: Option<i64>,
+    /// The likeliest first.
+    items: Vec<ToldProposal>,
+}
+
+/// Show the engine's answers to what the customer said last.
+///
+/// Whoever sends one names it with `entry` in the reply; what was taken, edited or
+/// passed over is kept for those who look after the knowledge base.
+#[utoipa::path(
+    get,
+    operation_id = "list_proposals",
+    path = "/v1/handoffs/{id}/proposals",
+    params(("id" = String, Path, description = "The handoff.")),
+    responses((status = 200, description = "The answers.", body = ToldProposals), Problems)
+)]
+async fn proposals(caller: Caller, Path(id): Path<String>) -> Result<Json<ToldProposals>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let handoff = found(caller, &id)?;
+            let (engine, _) = caller.served(Some(&handoff.kb))?;
+            let proposed = caller.desk().proposals(&handoff, &engine)?;
+            let entries = engine.release().entries();
+            let question = |entry: &str| {
+                entries.iter().find(|one| one.id.0 == entry).map(|one| one.question.clone()).unwrap_or_default()
+            };
+            let first = proposed.first();
+            Ok(Json(ToldProposals {
+                text: first.map(|one| one.question.clone()),
+                seq: first.map(|one| one.seq),
+                items: proposed
+                    .iter()
+                    .map(|one| ToldProposal {
+                        entry: one.entry.clone(),
+                        question: question(&one.entry),
+                        confidence: one.confidence,
+                        text: one.text.clone(),
+                    })
+                    .collect(),
+            }))
+        })
+        .await
+}
+
+/// Which verdicts are wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Since {
+    /// Only those since this moment, in milliseconds since 1970 (UTC).
+    since: Option<i64>,
+    /// At most so many, 1 to 1000; without it 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+}
+
+/// What a person made of a proposed answer.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Verdict {
+    /// The handoff.
+    handoff: String,
+    /// The customer's words.
+    text: String,
+    /// The entry.
+    entry: String,
+    /// The probability that the engine gave it.
+    confidence: f64,
+    /// `taken`, `edited` or `ignored`.
+    verdict: String,
+    /// What was sent instead.
+    sent: Option<String>,
+    /// Who decided.
+    agent: Option<String>,
+    /// When, RFC 3339.
+    at: String,
+}
+
+/// What people made of proposed answers.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Verdicts {
+    /// In order of time.
+    items: Vec<Verdict>,
+}
+
+/// List what people made of the answers that were proposed to them.
+#[utoipa::path(
+    get,
+    operation_id = "list_verdicts",
+    path = "/v1/kbs/{kb}/verdicts",
+    params(("kb" = String, Path, description = "The knowledge base."), Since),
+    responses((status = 200, description = "The verdicts.", body = Verdicts), Problems)
+)]
+async fn verdicts(
+    caller: Caller,
+    Path(kb): Path<String>,
+    Query(wanted): Query<Since>,
+) -> Result<Json<Verdicts>, Problem> {
+    let limit = wanted.limit.unwrap_or(100).clamp(1, 1_000);
+    caller
+        .at_desk(move |caller| {
+            caller.shelf(&kb)?;
+            let verdicts = caller.desk().talk().verdicts(&kb, wanted.since.unwrap_or(0), limit)?;
+            let verdict = |one: Proposal| Verdict {
+                handoff: one.handoff,
+                text: one.question,
+                entry: one.entry,
+                confidence: one.confidence,
+                verdict: one.verdict,
+                sent: one.sent,
+                agent: one.agent,
+                at: moment(one.at),
+            };
+            Ok(Json(Verdicts { items: verdicts.into_iter().map(verdict).collect() }))
+        })
+        .await
+}
+
+/// Where a desk's stream begins.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Behind {
+    /// Behind this number; without it and `Last-Event-ID` with what happens from now on.
+    after: Option<i64>,
+}
+
+/// Follow what happens at the desk.
+///
+/// Server-sent events named `waiting`, `claimed`, `answered`, `closed`, `returned`,
+/// `expired` and `message` (from a customer whom a person has), with `handoff`, `kb`,
+/// `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
+#[utoipa::path(
+    get,
+    operation_id = "follow_handoffs",
+    path = "/v1/handoffs/events",
+    params(Behind),
+    responses(
+        (status = 200, description = "A stream without end.", content_type = "text/event-stream", body = String),
+        Problems,
+    )
+)]
+async fn follow(
+    caller: Caller,
+    Query(wanted): Query<Behind>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let begin = begin(&headers, wanted.after)?;
+    let (caller, begin) = caller
+        .at_desk(move |caller| {
+            let last = match begin {
+                Some(begin) => begin,
+                None => caller.desk().talk().last_news()?,
+            };
+            Ok((caller.clone(), last))
+        })
+        .await?;
+    let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
+    let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
+        let mut after = after;
+        loop {
+            let news = talk.news(after, PAGE).unwrap_or_default();
+            let Some(last) = news.last().map(|one| one.seq) else { return Vec::new() };
+            let mine: Vec<(i64, Event)> = news
+                .into_iter()
+                .filter(|one| caller.knows(&one.kb))
+                .map(|one| {
+                    let data = json!({"handoff": one.handoff, "kb": one.kb, "text": one.data, "at": moment(one.at)});
+                    let event = Event::default().id(one.seq.to_string()).event(&one.kind).data(data.to_string());
+                    (one.seq, event)
+                })
+                .collect();
+            if !mine.is_empty() {
+                return mine;
+            }
+            // Nothing of that is for this reader; there may be more.
+            after = last;
+        }
+    };
+    Ok(stream(talk, server, begin, read))
+}

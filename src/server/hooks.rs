@@ -1,0 +1,421 @@
+//! Who is told what happens, and what could not be told?
+//!
+//! Webhooks out, dead letters, and where platforms send their callbacks.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa_axum::routes;
+
+use super::address::{Path, Query};
+use super::caller::Caller;
+use super::error::{Kind, Problem, Problems};
+use super::request::{bytes, fields, json};
+use super::routes::Routes;
+use super::{DESKS_PATIENCE, Server};
+use crate::access::Right;
+use crate::desk::platforms::Refused;
+use crate::desk::webhooks::{EVENTS, ROTATION, new_secret};
+use crate::desk::{address_fault, new_id};
+use crate::dialogue::told::moment;
+use crate::error::Error;
+use crate::store::{Signature, Taken, Webhook};
+
+/// The largest body of ours, in bytes.
+const BYTES: usize = 64 << 10;
+
+/// The largest callback of a platform, in bytes.
+const CALLBACK: usize = 1 << 20;
+
+/// Dead letters per page at most.
+const PAGE: i64 = 200;
+
+pub(super) fn routes() -> Routes {
+    let callbacks = Routes::new().may(Right::Public, routes!(callback)).bodies(CALLBACK);
+    Routes::new()
+        .may(Right::Admin, routes!(list, create))
+        .may(Right::Admin, routes!(delete))
+        .may(Right::Admin, routes!(rotate))
+        .may(Right::Admin, routes!(test))
+        .may(Right::Admin, routes!(dead))
+        .may(Right::Admin, routes!(replay))
+        .bodies(BYTES)
+        .merge(callbacks)
+}
+
+/// A receiver of events.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewWebhook {
+    /// Where events go.
+    url: String,
+    /// Its name for people.
+    #[serde(default)]
+    name: String,
+    /// The events that it wants; all without it.
+    #[serde(default)]
+    events: Vec<String>,
+    /// The knowledge bases whose events it wants; all without it.
+    #[serde(default)]
+    kbs: Vec<String>,
+    /// Whether it may be on an address inside the house; else such an address is not called.
+    #[serde(default)]
+    private: bool,
+}
+
+/// A webhook.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Webhook)]
+struct Told {
+    /// Its id.
+    id: String,
+    /// Its name for people.
+    name: String,
+    /// Where events go.
+    url: String,
+    /// The events that it wants; all when empty.
+    events: Vec<String>,
+    /// The knowledge bases whose events it wants; all when empty.
+    kbs: Vec<String>,
+    /// Whether it may be on an address inside the house.
+    private: bool,
+    /// When it was made, RFC 3339.
+    created_at: String,
+    /// What signatures are made with; told only when it is made or changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// Until when the secret before this one signs too, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_until: Option<String>,
+}
+
+impl Told {
+    fn of(webhook: Webhook, secret: bool) -> Self {
+        Self {
+            id: webhook.id,
+            name: webhook.name,
+            url: webhook.url,
+            events: webhook.events,
+            kbs: webhook.kbs,
+            private: webhook.private,
+            created_at: moment(webhook.created_at),
+            secret: secret.then_some(webhook.secret),
+            previous_until: webhook.previous_until.map(moment),
+        }
+    }
+}
+
+/// All webhooks.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Webhooks {
+    /// The oldest first.
+    items: Vec<Told>,
+}
+
+/// List webhooks.
+#[utoipa::path(
+    get,
+    operation_id = "list_webhooks",
+    path = "/v1/webhooks",
+    responses((status = 200, description = "The webhooks.", body = Webhooks), Problems)
+)]
+async fn list(caller: Caller) -> Result<Json<Webhooks>, Problem> {
+    caller
+        .at_desk(|caller| {
+            let webhooks = caller.desk().talk().webhooks()?;
+            Ok(Json(Webhooks { items: webhooks.into_iter().map(|one| Told::of(one, false)).collect() }))
+        })
+        .await
+}
+
+/// Add a webhook; its secret is told in the reply and never again.
+#[utoipa::path(
+    post,
+    operation_id = "create_webhook",
+    path = "/v1/webhooks",
+    request_body = NewWebhook,
+    responses((status = 201, description = "The webhook with its secret.", body = Told), Problems)
+)]
+async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
+    let new: NewWebhook = fields(json(request, BYTES).await?)?;
+    let wrong = |field: &str, detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field(field));
+    if let Some(fault) = address_fault(&new.url) {
+        return wrong("url", fault);
+    }
+    if let Some(unknown) = new.events.iter().find(|event| !EVENTS.contains(&event.as_str())) {
+        let shown: String = unknown.chars().take(100).collect();
+        return wrong("events", format!("there is no event {shown:?}; there are {}", EVENTS.join(", ")));
+    }
+    if new.name.chars().count() > Signature::AUTHOR_CHARS {
+        return wrong("name", format!("`name` has more than {} characters", Signature::AUTHOR_CHARS));
+    }
+    caller
+        .at_desk(move |caller| {
+            for kb in &new.kbs {
+                caller.shelf(kb)?;
+            }
+            let webhook = Webhook {
+                id: new_id(),
+                name: new.name,
+                url: new.url,
+                events: new.events,
+                kbs: new.kbs,
+                secret: new_secret()?,
+                previous: None,
+                previous_until: None,
+                private: new.private,
+                created_at: caller.desk().now(),
+            };
+            caller.desk().talk().add_webhook(&webhook)?;
+            Ok((StatusCode::CREATED, Json(Told::of(webhook, true))).into_response())
+        })
+        .await
+}
+
+/// Remove a webhook with what it has not been told yet.
+#[utoipa::path(
+    delete,
+    operation_id = "delete_webhook",
+    path = "/v1/webhooks/{id}",
+    params(("id" = String, Path, description = "The webhook.")),
+    responses((status = 204, description = "It is gone."), Problems)
+)]
+async fn delete(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    caller
+        .at_desk(move |caller| {
+            caller.desk().talk().remove_webhook(&id)?;
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}
+
+/// Sign with a new secret; the old one signs too for a day.
+#[utoipa::path(
+    post,
+    operation_id = "rotate_webhook",
+    path = "/v1/webhooks/{id}/rotate",
+    params(("id" = String, Path, description = "The webhook.")),
+    responses((status = 200, description = "The webhook with its new secret.", body = Told), Problems)
+)]
+async fn rotate(caller: Caller, Path(id): Path<String>) -> Result<Json<Told>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let until = caller.desk().now() + ROTATION;
+            let webhook = caller.desk().talk().rotate_webhook(&id, &new_secret()?, until)?;
+            Ok(Json(Told::of(webhook, true)))
+        })
+        .await
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Tested {
+    /// Whether the receiver took it.
+    delivered: bool,
+    /// The status that it replied with.
+    status: Option<u16>,
+    /// Why it did not take it.
+    error: Option<String>,
+}
+
+/// Send `webhook.test` now, once, and say what came of it.
+#[utoipa::path(
+    post,
+    operation_id = "test_webhook",
+    path = "/v1/webhooks/{id}/test",
+    params(("id" = String, Path, description = "The webhook.")),
+    responses((status = 200, description = "What came of it.", body = Tested), Problems)
+)]
+async fn test(caller: Caller, Path(id): Path<String>) -> Result<Json<Tested>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let none = || Error::Absent { what: "webhook", name: id.chars().take(100).collect() };
+            let webhook = caller.desk().talk().webhook(&id)?.ok_or_else(none)?;
+            Ok(Json(match caller.desk().test_webhook(&webhook) {
+                Ok(status) => Tested { delivered: true, status: Some(status), error: None },
+                Err(error) => Tested { delivered: false, status: None, error: Some(error) },
+            }))
+        })
+        .await
+}
+
+/// Which letters are listed.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// `dead`, which it is without this, for what nobody tries any more; `due` for what waits.
+    #[param(inline)]
+    state: Option<LetterState>,
+    /// Only those with a smaller number: the `next` of the page before.
+    before: Option<i64>,
+    /// At most so many, 1 to 200; without it 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum LetterState {
+    #[default]
+    Dead,
+    Due,
+}
+
+/// Something that was not delivered.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetter)]
+struct Letter {
+    /// Its number.
+    seq: i64,
+    /// The `webhook-id` that the receiver sees.
+    id: String,
+    /// `webhook:ID`, `channel:ID`, or `inbox:ID` for what a platform sent and nobody could work on.
+    target: String,
+    /// The event.
+    kind: String,
+    /// The knowledge base.
+    kb: String,
+    /// How often it was tried.
+    attempts: i32,
+    /// What came of the last attempt.
+    error: Option<String>,
+    /// When it was written, RFC 3339.
+    created_at: String,
+    /// What was to be delivered.
+    #[schema(value_type = Object)]
+    body: Value,
+}
+
+impl From<Taken> for Letter {
+    fn from(taken: Taken) -> Self {
+        Self {
+            seq: taken.seq,
+            id: taken.id,
+            target: taken.target,
+            kind: taken.kind,
+            kb: taken.kb,
+            attempts: taken.attempts,
+            error: taken.error,
+            created_at: moment(taken.created_at),
+            body: serde_json::from_str(&taken.body).unwrap_or_default(),
+        }
+    }
+}
+
+/// Letters, the latest first.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetters)]
+struct Letters {
+    /// The latest first.
+    items: Vec<Letter>,
+    /// The `before` of the next page; `null` when this is the last.
+    next: Option<i64>,
+}
+
+/// List what could not be delivered.
+#[utoipa::path(
+    get,
+    operation_id = "list_dead_letters",
+    path = "/v1/dead-letters",
+    params(Page),
+    responses((status = 200, description = "The letters.", body = Letters), Problems)
+)]
+async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>, Problem> {
+    let limit = page.limit.unwrap_or(50);
+    if !(1..=PAGE).contains(&limit) {
+        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
+    }
+    caller
+        .at_desk(move |caller| {
+            let talk = caller.desk().talk();
+            let letters = match page.state.unwrap_or_default() {
+                LetterState::Dead => talk.dead_jobs(page.before, limit)?,
+                LetterState::Due => talk.due_jobs(page.before, limit)?,
+            };
+            let full = i64::try_from(letters.len()).unwrap_or(i64::MAX) == limit;
+            let next = letters.last().filter(|_| full).map(|last| last.seq);
+            Ok(Json(Letters { items: letters.into_iter().map(Letter::from).collect(), next }))
+        })
+        .await
+}
+
+/// Deliver a dead letter after all, under the id that it had.
+#[utoipa::path(
+    post,
+    operation_id = "replay_dead_letter",
+    path = "/v1/dead-letters/{number}/replay",
+    params(("number" = i64, Path, description = "The letter's `seq`.")),
+    responses((status = 202, description = "It is tried again.", body = Letter), Problems)
+)]
+async fn replay(caller: Caller, Path(number): Path<i64>) -> Result<Response, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let letter = caller.desk().talk().replay(number, caller.desk().now())?;
+            caller.desk().wake();
+            Ok((StatusCode::ACCEPTED, Json(Letter::from(letter))).into_response())
+        })
+        .await
+}
+
+/// What a platform is told of its callback.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Taking {
+    /// It is stored.
+    accepted: bool,
+    /// It was stored before.
+    duplicate: bool,
+}
+
+/// Take what a platform sends.
+///
+/// `kind` is `chatwoot` or `generic`, `id` the channel's name (`TENANT~NAME` for
+/// another tenant than the first). It is verified and stored before this replies,
+/// and worked on afterwards.
+#[utoipa::path(
+    post,
+    operation_id = "take_callback",
+    path = "/channels/{kind}/{id}",
+    params(
+        ("kind" = String, Path, description = "How the platform speaks."),
+        ("id" = String, Path, description = "The channel."),
+    ),
+    request_body(content = Object, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is stored.", body = Taking),
+        (status = 401, description = "It is not signed with the channel's secret.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn callback(
+    State(server): State<Server>,
+    Path((kind, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Taking>, Problem> {
+    let body = bytes(request, CALLBACK).await?;
+    let worker = server.clone();
+    let taking = server.desks().work(move |_| {
+        let none = || Error::Absent { what: "channel", name: id.chars().take(100).collect() };
+        let (tenant, name) = match id.split_once('~') {
+            Some((tenant, name)) => (worker.tenants().open(tenant).map_err(|_| none())?, name),
+            None => (std::sync::Arc::clone(worker.tenants().first()), id.as_str()),
+        };
+        let desk = tenant.desk();
+        let channel = desk.talk().channel(name)?.filter(|channel| channel.kind == kind).ok_or_else(none)?;
+        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        match desk.receive(&channel, &header, &body) {
+            Ok(new) => Ok(Json(Taking { accepted: true, duplicate: !new })),
+            Err(Refused::Unsigned(why)) => Err(Problem::new(Kind::Unauthorized, why)),
+            Err(Refused::Malformed(why)) => Err(Problem::new(Kind::InvalidField, why)),
+            Err(Refused::Failed(e)) => Err(e.into()),
+        }
+    });
+    tokio::time::timeout(DESKS_PATIENCE, taking).await.map_err(|_| {
+        Problem::new(Kind::DeadlineExceeded, "it could not be stored in time; send it again")
+    })??
+}

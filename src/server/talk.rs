@@ -1,0 +1,462 @@
+//! How does a customer's conversation go on over HTTP?
+//!
+//! A message goes to the robot, or to the person who has the conversation; what
+//! was said is read in pages or as a stream that begins where the reader left off,
+//! in whatever process.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
+
+use super::address::{Path, Query};
+use super::caller::Caller;
+use super::error::{Kind, Problem, Problems};
+use super::request::{ANSWER_BYTES, AnswerRequest, json};
+use super::routes::Routes;
+use crate::access::Right;
+use crate::desk::reception::{Incoming, Said, WithPerson};
+use crate::dialogue::conversation::{Owner, is_sound_id};
+use crate::dialogue::told::{ToldLine, moment};
+use crate::dialogue::Service;
+use crate::engine::{Engine, Options, Reply};
+use crate::error::Error;
+use crate::kb::EntryId;
+use crate::store::{Conversation, Conversations};
+
+/// Lines of a conversation that are given at a time.
+const PAGE: i64 = 500;
+
+/// How often a stream looks for news. Looking takes some ten microseconds.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A line that says nothing keeps a stream open that long.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The client's name for a message, in a header.
+const IDEMPOTENCY: &str = "idempotency-key";
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .may(Right::Ask, routes!(conversation))
+        .may(Right::Ask, routes!(messages, say))
+        .may(Right::Ask, routes!(follow))
+        .may(Right::Ask, routes!(ask_for_person))
+        .bodies(ANSWER_BYTES)
+}
+
+/// Which knowledge base's conversation is meant.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Whose {
+    /// The knowledge base, when several have a conversation of this name; without
+    /// it the one that was spoken in last.
+    kb: Option<String>,
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Lines {
+    /// The knowledge base, as above.
+    kb: Option<String>,
+    /// Only lines behind this number.
+    after: Option<i64>,
+    /// At most so many, 1 to 500.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<i64>,
+}
+
+/// A conversation.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Conversation)]
+struct ToldConversation {
+    /// The client's name for it.
+    id: String,
+    /// The knowledge base.
+    kb: String,
+    /// Who answers the next message.
+    owner: Owner,
+    /// Which change this is.
+    version: i64,
+    /// The handoff that is open.
+    handoff: Option<String>,
+    /// Where the customer is.
+    channel: Option<String>,
+    /// When it began, RFC 3339.
+    started_at: String,
+    /// When something happened last, RFC 3339.
+    last_at: String,
+    /// What was said, in order: the last 500 lines.
+    turns: Vec<ToldLine>,
+}
+
+/// Lines of a conversation.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Messages)]
+struct ToldLines {
+    /// In order.
+    items: Vec<ToldLine>,
+    /// Who answers the next message.
+    owner: Owner,
+    /// The `after` that goes on from here.
+    next: i64,
+}
+
+/// A message that a person will read.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = WithPerson)]
+struct ToldWithPerson {
+    /// Who has the conversation: `agent`.
+    owner: Owner,
+    /// The client's name for the conversation.
+    session: String,
+    /// The number of the message in it.
+    seq: i64,
+    /// The handoff.
+    handoff: Option<String>,
+}
+
+impl From<WithPerson> for ToldWithPerson {
+    fn from(with: WithPerson) -> Self {
+        Self { owner: Owner::Agent, session: with.session, seq: with.seq, handoff: with.handoff }
+    }
+}
+
+/// A conversation that the caller may know of.
+pub(super) fn found(caller: &Caller, id: &str, kb: Option<&str>) -> Result<Conversation, Problem> {
+    let talk = caller.desk().talk();
+    let all = match kb {
+        Some(kb) if caller.knows(kb) => talk.find(kb, id)?.into_iter().collect(),
+        Some(_) => Vec::new(),
+        None => talk.find_all(id)?,
+    };
+    let none = || Error::Absent { what: "conversation", name: id.chars().take(200).collect() };
+    all.into_iter().find(|one| caller.knows(&one.kb)).ok_or_else(|| none().into())
+}
+
+/// Show a conversation.
+#[utoipa::path(
+    get,
+    operation_id = "get_conversation",
+    path = "/v1/conversations/{id}",
+    params(("id" = String, Path, description = "The client's name for the conversation."), Whose),
+    responses((status = 200, description = "Who has it, and what was said.", body = ToldConversation), Problems)
+)]
+async fn conversation(
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<ToldConversation>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let known = found(caller, &id, whose.kb.as_deref())?;
+            let lines = caller.desk().talk().last_lines(known.key, PAGE)?;
+            Ok(Json(ToldConversation {
+                id: known.id,
+                kb: known.kb,
+                owner: known.owner,
+                version: known.version,
+                handoff: known.handoff,
+                channel: known.channel,
+                started_at: moment(known.started_at),
+                last_at: moment(known.last_at),
+                turns: lines.iter().map(ToldLine::from).collect(),
+            }))
+        })
+        .await
+}
+
+/// Show what was said behind a number.
+#[utoipa::path(
+    get,
+    operation_id = "list_messages",
+    path = "/v1/conversations/{id}/messages",
+    params(("id" = String, Path, description = "The client's name for the conversation."), Lines),
+    responses((status = 200, description = "The lines in order.", body = ToldLines), Problems)
+)]
+async fn messages(
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(wanted): Query<Lines>,
+) -> Result<Json<ToldLines>, Problem> {
+    let limit = wanted.limit.unwrap_or(100);
+    if !(1..=PAGE).contains(&limit) {
+        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
+    }
+    caller
+        .at_desk(move |caller| {
+            let known = found(caller, &id, wanted.kb.as_deref())?;
+            let after = wanted.after.unwrap_or(0).max(0);
+            let lines = caller.desk().talk().lines(known.key, after, limit)?;
+            let next = lines.last().map_or(after, |line| line.seq);
+            let items = lines.iter().map(ToldLine::from).collect();
+            Ok(Json(ToldLines { items, owner: known.owner, next }))
+        })
+        .await
+}
+
+/// Say something as the customer.
+///
+/// The conversation is made when there is none of the name. `Idempotency-Key` (or
+/// `client_id` in the body) names the message: the same one is heard once, and the
+/// reply is that of the first time.
+#[utoipa::path(
+    post,
+    operation_id = "post_message",
+    path = "/v1/conversations/{id}/messages",
+    params(("id" = String, Path, description = "The client's name for the conversation.")),
+    request_body = AnswerRequest,
+    responses(
+        (status = 200, description = "The robot's reply, as that of `/v1/answer`.", body = Reply),
+        (status = 202, description = "A person has the conversation, and the message.", body = ToldWithPerson),
+        Problems,
+    )
+)]
+async fn say(
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let start = Instant::now();
+    let mut question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?.keyed(&headers)?;
+    if question.session.as_ref().is_some_and(|session| *session != id) {
+        let detail = "`session` names another conversation than the address; leave it out";
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));
+    }
+    question.session = Some(id.clone());
+    if question.kb.is_none() {
+        // A conversation goes on where it began.
+        question.kb = caller.desk().talk().find_all(&id)?.into_iter().find(|one| caller.knows(&one.kb)).map(|one| one.kb);
+    }
+    match heard(&caller, question, start).await? {
+        Said::Replied(reply) => Ok(Json(reply).into_response()),
+        Said::Again(reply) => Ok(Json(reply).into_response()),
+        Said::WithPerson(with) => {
+            Ok((StatusCode::ACCEPTED, Json(ToldWithPerson::from(with))).into_response())
+        }
+    }
+}
+
+/// Takes a message of a conversation; the reply of a robot is counted.
+pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Instant) -> Result<Said, Problem> {
+    let session = question.session.clone().unwrap_or_default();
+    if !is_sound_id(&session) {
+        let detail = "`session` is 1 to 128 characters, visible at both ends and without control characters";
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));
+    }
+    let (engine, service) = caller.served(question.kb.as_deref())?;
+    let desk = caller.desk().clone();
+    let said = caller.server().admission().work(move |_| hear(&desk, &engine, &service, &session, &question)).await??;
+    if let Said::Replied(reply) = &said {
+        caller.record(reply, start.elapsed());
+    }
+    Ok(said)
+}
+
+fn hear(
+    desk: &crate::desk::Desk,
+    engine: &Arc<Engine>,
+    service: &Arc<Service>,
+    session: &str,
+    question: &AnswerRequest,
+) -> Result<Said, Problem> {
+    let options = Options {
+        generation: question.last_generation(),
+        filter: question.filter.as_ref(),
+        ..Options::default()
+    };
+    // Whoever presses a question says it.
+    let pressed = question.choice.as_deref().filter(|_| question.text.is_empty()).map(|choice| {
+        let entry = engine.release().position(&EntryId(choice.to_owned()));
+        entry.map_or(choice, |at| engine.release().entries()[at].question.as_str())
+    });
+    let said = desk.hear(&Incoming {
+        engine,
+        service,
+        session,
+        text: pressed.unwrap_or(&question.text),
+        choice: question.choice.as_deref(),
+        channel: question.channel.as_deref(),
+        customer: question.fields.as_ref(),
+        options,
+        explain: question.explain == Some(true),
+        client_id: question.client_id.as_deref(),
+        via: None,
+    })?;
+    if let Said::Replied(reply) = &said {
+        // The only place where a customer's words may reach the log.
+        tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
+    }
+    Ok(said)
+}
+
+/// Ask for a person, as with a button.
+#[utoipa::path(
+    post,
+    operation_id = "ask_for_person",
+    path = "/v1/conversations/{id}/handoff",
+    params(("id" = String, Path, description = "The client's name for the conversation."), Whose),
+    responses((status = 200, description = "The handoff that is open now.", body = AskedFor), Problems)
+)]
+async fn ask_for_person(
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<AskedFor>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let known = found(caller, &id, whose.kb.as_deref())?;
+            let (engine, service) = caller.served(Some(&known.kb))?;
+            let handoff = caller.desk().ask_for_person(&known.kb, &id, &engine, &service)?;
+            let (_, ahead) = caller.desk().talk().waiting(&known.kb, handoff.number)?;
+            let waits = handoff.state.owner() == Owner::Queued;
+            Ok(Json(AskedFor {
+                owner: handoff.state.owner(),
+                handoff: handoff.id,
+                position: waits.then_some(ahead + 1),
+                message: service.voice.handed_off.clone(),
+            }))
+        })
+        .await
+}
+
+/// A person who was asked for.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct AskedFor {
+    /// Who has the conversation now.
+    owner: Owner,
+    /// The handoff.
+    handoff: String,
+    /// The place in the queue, from 1 on.
+    position: Option<i64>,
+    /// What the customer is told.
+    message: String,
+}
+
+/// Follow a conversation as it goes on.
+///
+/// Server-sent events: `message` with a line, `owner` when somebody else has the
+/// conversation. Each has its number as `id`; with `Last-Event-ID` (or `after`) the
+/// stream begins behind it, and loses and doubles nothing.
+#[utoipa::path(
+    get,
+    operation_id = "follow_conversation",
+    path = "/v1/conversations/{id}/events",
+    params(("id" = String, Path, description = "The client's name for the conversation."), Lines),
+    responses(
+        (status = 200, description = "A stream without end.", content_type = "text/event-stream", body = String),
+        Problems,
+    )
+)]
+async fn follow(
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(wanted): Query<Lines>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let after = begin(&headers, wanted.after)?;
+    let (known, caller) = caller
+        .at_desk(move |caller| Ok((found(caller, &id, wanted.kb.as_deref())?, caller.clone())))
+        .await?;
+    let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
+    let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
+        let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
+        lines.iter().map(|line| (line.seq, told(line))).collect()
+    };
+    Ok(stream(talk, server, after.unwrap_or(0), read))
+}
+
+fn told(line: &crate::dialogue::conversation::Line) -> Event {
+    let line = ToldLine::from(line);
+    let name = if line.role == crate::dialogue::conversation::Role::Event { "owner" } else { "message" };
+    let data = serde_json::to_string(&line).unwrap_or_default();
+    Event::default().id(line.seq.to_string()).event(name).data(data)
+}
+
+/// The number behind which a stream begins.
+pub(super) fn begin(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(after) };
+    let number = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|number| *number >= 0);
+    let wrong = || {
+        Problem::new(Kind::InvalidField, "header `Last-Event-ID` is the number of an event")
+            .of_field("last-event-id")
+    };
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// A stream of what `read` finds behind a number, until the reader goes or the
+/// server stops.
+pub(super) fn stream(
+    talk: Conversations,
+    server: super::Server,
+    after: i64,
+    read: impl Fn(&Conversations, i64) -> Vec<(i64, Event)> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    struct Reader<F> {
+        talk: Conversations,
+        server: super::Server,
+        after: i64,
+        ready: std::vec::IntoIter<(i64, Event)>,
+        read: F,
+    }
+    let reader = Reader { talk, server, after, ready: Vec::new().into_iter(), read };
+    let events = unfold(reader, async |mut reader| {
+        loop {
+            if let Some((seq, event)) = reader.ready.next() {
+                reader.after = seq;
+                return Some((Ok(event), reader));
+            }
+            if reader.server.is_stopping() {
+                return None;
+            }
+            reader.ready = (reader.read)(&reader.talk, reader.after).into_iter();
+            if reader.ready.len() == 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+}
+
+impl AnswerRequest {
+    /// The same with the name that a header gives the message.
+    pub(super) fn keyed(mut self, headers: &HeaderMap) -> Result<Self, Problem> {
+        if let Some(value) = headers.get(IDEMPOTENCY) {
+            let key = value.to_str().ok().map(|text| text.trim().trim_matches('"').to_owned());
+            let wrong = || {
+                Problem::new(Kind::InvalidField, "header `Idempotency-Key` is 1 to 128 visible characters")
+                    .of_field(IDEMPOTENCY)
+            };
+            self.client_id = Some(key.filter(|key| is_sound_id(key)).ok_or_else(wrong)?);
+        }
+        Ok(self)
+    }
+}
+
+/// What a customer who talks to a person hears from `/v1/answer`.
+pub(super) fn silent(engine: &Engine, with: &WithPerson, channel: Option<&str>) -> Reply {
+    use crate::decide::{Decision, Reason};
+    let outcome = crate::engine::Outcome::bare(Decision::Handoff, Reason::WithPerson);
+    let mut reply = Reply::new(engine, &outcome, channel, None);
+    reply.session = Some(with.session.clone());
+    reply.owner = Some(Owner::Agent.name());
+    if let Some(handoff) = &mut reply.handoff {
+        handoff.id.clone_from(&with.handoff);
+    }
+    reply
+}
+
