@@ -16,6 +16,7 @@ mod language;
 mod adapt;
 mod ask;
 mod bench;
+mod channel;
 mod eval;
 mod events;
 mod interrupt;
@@ -78,6 +79,8 @@ enum Command {
     Events(events::Args),
     /// Forget a conversation, a customer, or old texts.
     Forget(events::Forget),
+    /// Answer on platforms: Chatwoot, and any other by a plain contract.
+    Channel(channel::Args),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
 }
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Reference(args) => reference::run(&args),
         Command::Kb(args) => kb::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Channel(args) => channel::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Usage(args) => stats::run_usage(&args),

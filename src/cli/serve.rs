@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Common, progress};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::desk;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
@@ -55,6 +56,18 @@ pub(crate) struct Args {
     /// How long a question may take, waiting included, before it is given up with 503.
     #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..))]
     deadline_ms: u64,
+    /// After so many minutes of silence a conversation begins anew.
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    conversation_minutes: u32,
+    /// A conversation that waits for a person goes back to the robot after so many minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    handoff_minutes: u32,
+    /// How many conversations are kept; beyond that the oldest go.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    conversations: u32,
+    /// How many days what was said in conversations is kept; 0 for as long as there is room.
+    #[arg(long, value_name = "DAYS", default_value_t = 180)]
+    conversation_days: u32,
     /// How to log [default: text on a terminal, else json].
     #[arg(long, value_parser = ["text", "json"])]
     log: Option<String>,
@@ -67,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit and two for looking after releases.
-        .max_blocking_threads(in_flight + server::AUTHORS + 2)
+        .max_blocking_threads(in_flight + server::AUTHORS + server::DESKS + 2)
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
     let result = runtime.block_on(serve(args, in_flight));
@@ -86,7 +99,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     // Held until everything is open, so that the first start loads it once.
     let encoder = models.for_building()?;
     let default_kb = args.default_kb.as_deref().unwrap_or(DEMO);
-    let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb);
+    let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb).with_talk(talk(args));
     let admission = Admission::new(
         in_flight,
         Duration::from_millis(args.queue_ms),
@@ -122,6 +135,18 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         Ok(())
     };
     server::run(listener, server, prepare, stop_signal()?).await
+}
+
+/// How conversations are kept.
+fn talk(args: &Args) -> desk::Settings {
+    const MINUTE: i64 = 60 * 1000;
+    desk::Settings {
+        expires: i64::from(args.conversation_minutes) * MINUTE,
+        patience: i64::from(args.handoff_minutes) * MINUTE,
+        most: i64::from(args.conversations),
+        keep: (args.conversation_days > 0).then(|| i64::from(args.conversation_days) * 24 * 60 * MINUTE),
+        ..desk::Settings::default()
+    }
 }
 
 /// Refuses a default knowledge base that is not there, which could only be a

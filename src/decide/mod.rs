@@ -204,6 +204,7 @@ impl Reason {
             Self::NoneOfThese => "none_of_these",
             Self::SmallTalk => "small_talk",
             Self::Closed => "closed",
+            Self::WithPerson => "with_person",
         }
     }
 }

@@ -64,7 +64,8 @@ impl Desk {
                 .iter()
                 .take(PROPOSED)
                 .filter_map(|candidate| {
-                    let entry = entries.iter().find(|entry| entry.id.0 == candidate.entry && entry.enabled)?;
+                    let entry =
+                        entries.iter().find(|entry| entry.id.0 == candidate.entry && entry.enabled)?;
                     Some(Proposal {
                         handoff: handoff.id.clone(),
                         seq: line.seq,
@@ -87,7 +88,13 @@ impl Desk {
 
     /// Notes what a reply makes of what was proposed before it; `chosen` is the
     /// entry that the person says they sent.
-    pub fn judge(&self, handoff: &str, sent: &str, chosen: Option<&str>, agent: &str) -> Result<Vec<Proposal>> {
+    pub fn judge(
+        &self,
+        handoff: &str,
+        sent: &str,
+        chosen: Option<&str>,
+        agent: &str,
+    ) -> Result<Vec<Proposal>> {
         let mut undecided = self.talk().undecided(handoff)?;
         judge(&mut undecided, sent, chosen, agent, self.now());
         self.talk().decide(&undecided)?;
@@ -174,8 +181,10 @@ mod tests {
     }
 
     fn verdicts(sent: &str, chosen: Option<&str>) -> [String; 2] {
-        let mut proposed =
-            [proposal("refund", "原路退回，1 到 3 个工作日到账。"), proposal("invoice", "在“我的发票”里申请。")];
+        let mut proposed = [
+            proposal("refund", "原路退回，1 到 3 个工作日到账。"),
+            proposal("invoice", "在“我的发票”里申请。"),
+        ];
         judge(&mut proposed, sent, chosen, "小王", 5);
         proposed.map(|one| one.verdict)
     }

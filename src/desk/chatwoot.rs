@@ -19,7 +19,7 @@ use super::Desk;
 use super::addresses::Reach;
 use super::client::{Call, Failed, Replied, address_fault};
 use super::platforms::{Callback, Headers, Refused, Told, numbered, told};
-use super::reception::{Incoming, Said};
+use super::reception::Incoming;
 use crate::decide::Generation;
 use crate::dialogue::conversation::Owner;
 use crate::dialogue::handoff::Step;
@@ -118,8 +118,8 @@ impl Settings {
         if let Some(secret) = &self.secret {
             verify(secret, headers, body, now / 1000).map_err(Refused::Unsigned)?;
         }
-        let value: Value =
-            serde_json::from_str(body).map_err(|e| Refused::Malformed(format!("the body is not JSON: {e}")))?;
+        let value: Value = serde_json::from_str(body)
+            .map_err(|e| Refused::Malformed(format!("the body is not JSON: {e}")))?;
         let Some(event) = event(&value) else { return Ok(None) };
         // Older servers name no delivery; they send the same bytes again.
         let delivery = headers("x-chatwoot-delivery")
@@ -138,11 +138,15 @@ impl Settings {
 fn verify(secret: &str, headers: &Headers<'_>, body: &str, now: i64) -> std::result::Result<(), String> {
     let given = headers("x-chatwoot-signature").ok_or("header `X-Chatwoot-Signature` is missing")?;
     let stamp = headers("x-chatwoot-timestamp").ok_or("header `X-Chatwoot-Timestamp` is missing")?;
-    let at: i64 = stamp.trim().parse().map_err(|_| "header `X-Chatwoot-Timestamp` is no number".to_owned())?;
+    let at: i64 =
+        stamp.trim().parse().map_err(|_| "header `X-Chatwoot-Timestamp` is no number".to_owned())?;
     if at.abs_diff(now) > SKEW.unsigned_abs() {
         return Err(format!("the timestamp is {} s away from this machine's clock", at.abs_diff(now)));
     }
-    let given = given.strip_prefix("sha256=").and_then(unhex).ok_or("the signature is not `sha256=` and hex digits")?;
+    let given = given
+        .strip_prefix("sha256=")
+        .and_then(unhex)
+        .ok_or("the signature is not `sha256=` and hex digits")?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|e| e.to_string())?;
     mac.update(stamp.trim().as_bytes());
     mac.update(b".");
@@ -155,7 +159,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
     (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
@@ -175,7 +180,8 @@ fn event(value: &Value) -> Option<Event> {
             if private || !(pressed || (name == "message_created" && incoming)) {
                 return None;
             }
-            let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+            let text =
+                |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
             let (words, choice) = match submitted.filter(|_| pressed) {
                 Some(submitted) => (text(submitted, "title")?, Some(text(submitted, "value")?)),
                 None => (text(value, "content")?, None),
@@ -183,9 +189,14 @@ fn event(value: &Value) -> Option<Event> {
             let mut customer = Map::new();
             if let Some(sender) = value.get("sender").or_else(|| value.pointer("/conversation/meta/sender")) {
                 for field in ["id", "name", "email", "phone_number"] {
-                    if let Some(known) = sender.get(field).filter(|known| !known.is_null()) {
-                        customer.insert(field.to_owned(), known.clone());
-                    }
+                    // Ids are numbers there, and names here.
+                    match sender.get(field) {
+                        Some(Value::String(text)) => customer.insert(field.to_owned(), json!(text)),
+                        Some(Value::Number(number)) => {
+                            customer.insert(field.to_owned(), json!(number.to_string()))
+                        }
+                        _ => None,
+                    };
                 }
             }
             Some(Event {
@@ -239,7 +250,8 @@ pub(super) fn work(desk: &Desk, channel: &Channel, settings: &Value, taken: &Tak
     }
     let (engine, service) = desk.answering(channel)?;
     let address = serde_json::to_string(&event.address).map_err(|e| Error::internal("chatwoot", e))?;
-    let said = desk.hear(&Incoming {
+    let client_id = format!("{}-{}", event.name, message.id);
+    let incoming = Incoming {
         engine: &engine,
         service: &service,
         session: &session,
@@ -249,12 +261,11 @@ pub(super) fn work(desk: &Desk, channel: &Channel, settings: &Value, taken: &Tak
         customer: Some(&message.customer),
         options: Options { generation: Generation::Two, ..Options::default() },
         explain: false,
-        client_id: Some(&format!("{}-{}", event.name, message.id)),
+        client_id: Some(&client_id),
         via: Some((channel, &address)),
-    })?;
-    if let Said::Replied(reply) = said {
-        desk.replied(&reply, &message.text, Some(KIND));
-    }
+    };
+    let said = desk.hear(&incoming)?;
+    desk.listened(&incoming, &said);
     Ok(())
 }
 
@@ -314,10 +325,8 @@ fn call(
     key: &str,
 ) -> std::result::Result<Replied, Failed> {
     let base = settings.url.trim_end_matches('/');
-    let url = format!(
-        "{base}/api/v1/accounts/{}/conversations/{}{path}",
-        address.account, address.conversation
-    );
+    let url =
+        format!("{base}/api/v1/accounts/{}/conversations/{}{path}", address.account, address.conversation);
     let mut headers = vec![("api_access_token", settings.token.clone())];
     if !key.is_empty() {
         headers.push(("idempotency-key", key.to_owned()));
@@ -333,10 +342,12 @@ pub(super) fn say(desk: &Desk, channel: &Channel, settings: &Value, taken: &Take
         Err(why) => return Told::Never(why),
     };
     let body: Value = serde_json::from_str(&taken.body).unwrap_or_default();
-    let Some(address) = body.get("address").and_then(|known| serde_json::from_value(known.clone()).ok()) else {
+    let Some(address) = body.get("address").and_then(|known| serde_json::from_value(known.clone()).ok())
+    else {
         return Told::Never("the conversation's place in Chatwoot is not known".to_owned());
     };
-    let post = |path: &str, sent: &Value| call(desk, &settings, &address, "POST", path, Some(sent), &taken.id);
+    let post =
+        |path: &str, sent: &Value| call(desk, &settings, &address, "POST", path, Some(sent), &taken.id);
     match taken.kind.as_str() {
         "reply" => {
             let empty = Vec::new();
@@ -395,8 +406,7 @@ fn note(body: &Value) -> String {
     text
 }
 
-type Caller<'a> =
-    dyn Fn(&str, &str, Option<&Value>) -> std::result::Result<Replied, Failed> + 'a;
+type Caller<'a> = dyn Fn(&str, &str, Option<&Value>) -> std::result::Result<Replied, Failed> + 'a;
 
 /// Adds labels to those that are there: writing replaces all of them.
 fn labels(settings: &Settings, call: &Caller<'_>) -> Told {
@@ -406,7 +416,10 @@ fn labels(settings: &Settings, call: &Caller<'_>) -> Told {
     let mut all: Vec<String> = match call("GET", "/labels", None) {
         Ok(replied) if replied.is_success() => {
             let value: Value = serde_json::from_str(&replied.body).unwrap_or_default();
-            value.get("payload").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default()
+            value
+                .get("payload")
+                .and_then(|list| serde_json::from_value(list.clone()).ok())
+                .unwrap_or_default()
         }
         Ok(replied) if not_here(&replied) => return Told::Done,
         other => return told(other),
@@ -443,7 +456,8 @@ fn open(desk: &Desk, settings: &Settings, address: &Address, body: &Value, id: &
             return Told::Again(why, again);
         }
     }
-    match told(call(desk, settings, address, "POST", "/toggle_status", Some(&json!({"status": "open"})), id)) {
+    match told(call(desk, settings, address, "POST", "/toggle_status", Some(&json!({"status": "open"})), id))
+    {
         Told::Done => taken_over(),
         other => other,
     }
@@ -488,7 +502,7 @@ mod tests {
         assert_eq!(heard.address, Address { account: 3, conversation: 12 });
         let message = heard.message.expect("a message");
         assert_eq!((message.id, message.text.as_str()), (7, "怎么退货"));
-        assert_eq!(Value::Object(message.customer), json!({"id": 9, "name": "张三"}));
+        assert_eq!(Value::Object(message.customer), json!({"id": "9", "name": "张三"}));
         for other in [
             json!({"message_type": "outgoing"}),
             json!({"message_type": "template"}),
@@ -534,7 +548,8 @@ mod tests {
 
     #[test]
     fn questions_to_press_are_numbered_too() {
-        let options = [json!({"entry": "a", "question": "怎么退货"}), json!({"entry": "b", "question": "怎么换货"})];
+        let options =
+            [json!({"entry": "a", "question": "怎么退货"}), json!({"entry": "b", "question": "怎么换货"})];
         let sent = message("请问是哪一个？", &options, "t-reply");
         assert_eq!(sent["content"], "请问是哪一个？\n1. 怎么退货\n2. 怎么换货");
         assert_eq!(sent["content_type"], "input_select");

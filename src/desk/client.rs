@@ -175,7 +175,14 @@ mod tests {
     fn addresses_name_a_machine_and_no_password() {
         assert_eq!(address_fault("https://desk.example/hooks?x=1"), None);
         assert_eq!(address_fault("http://[::1]:8080/"), None);
-        for url in ["", "desk.example", "ftp://desk.example/", "https://a:b@desk.example/", "https:///x", "https://a b/"] {
+        for url in [
+            "",
+            "desk.example",
+            "ftp://desk.example/",
+            "https://a:b@desk.example/",
+            "https:///x",
+            "https://a b/",
+        ] {
             assert!(address_fault(url).is_some(), "{url}");
         }
         assert!(address_fault(&format!("https://a.example/{}", "x".repeat(2_000))).is_some());

@@ -107,10 +107,23 @@ impl Desk {
             Settled::Done => tracing::debug!(target, kind = taken.kind, id = taken.id, "delivered"),
             Settled::Later { error, .. } => {
                 let attempts = taken.attempts;
-                tracing::warn!(target, kind = taken.kind, id = taken.id, attempts, error, "not delivered yet");
+                tracing::warn!(
+                    target,
+                    kind = taken.kind,
+                    id = taken.id,
+                    attempts,
+                    error,
+                    "not delivered yet"
+                );
             }
             Settled::Dead { error } => {
-                tracing::error!(target, kind = taken.kind, id = taken.id, error, "given up; see the dead letters");
+                tracing::error!(
+                    target,
+                    kind = taken.kind,
+                    id = taken.id,
+                    error,
+                    "given up; see the dead letters"
+                );
             }
         }
         if let Err(error) = self.talk().settle(&taken, &settled) {

@@ -24,7 +24,7 @@ use super::Desk;
 use super::addresses::Reach;
 use super::client::{Call, address_fault};
 use super::platforms::{Callback, Headers, Refused, Told, told};
-use super::reception::{Incoming, Said};
+use super::reception::Incoming;
 use super::webhooks::{headers, is_secret};
 use crate::dialogue::conversation::{CUSTOMER_BYTES, TEXT_CHARS, is_sound_id};
 use crate::engine::Options;
@@ -72,7 +72,8 @@ impl Message {
         if chars > TEXT_CHARS {
             return Err(format!("`text` has {chars} characters; the limit is {TEXT_CHARS}"));
         }
-        let bytes = message.customer.as_ref().map_or(0, |fields| Value::Object(fields.clone()).to_string().len());
+        let bytes =
+            message.customer.as_ref().map_or(0, |fields| Value::Object(fields.clone()).to_string().len());
         if bytes > CUSTOMER_BYTES {
             return Err(format!("`customer` has {bytes} bytes; the limit is {CUSTOMER_BYTES}"));
         }
@@ -104,10 +105,13 @@ impl Settings {
         now: i64,
     ) -> std::result::Result<Option<Callback>, Refused> {
         let unsigned = |why: &str| Refused::Unsigned(why.to_owned());
-        let need = |name: &'static str| headers(name).ok_or_else(|| Refused::Unsigned(format!("header `{name}` is missing")));
+        let need = |name: &'static str| {
+            headers(name).ok_or_else(|| Refused::Unsigned(format!("header `{name}` is missing")))
+        };
         let (id, stamp, given) =
             (need("webhook-id")?, need("webhook-timestamp")?, need("webhook-signature")?);
-        let at: i64 = stamp.trim().parse().map_err(|_| unsigned("header `webhook-timestamp` is no number"))?;
+        let at: i64 =
+            stamp.trim().parse().map_err(|_| unsigned("header `webhook-timestamp` is no number"))?;
         if at.abs_diff(now / 1000) > SKEW.unsigned_abs() {
             return Err(unsigned("the timestamp is too far from this machine's clock"));
         }
@@ -132,10 +136,11 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
     let (engine, service) = desk.answering(channel)?;
     let address = json!({"conversation": message.conversation}).to_string();
     let shown = message.channel.as_deref().unwrap_or(KIND);
-    let said = desk.hear(&Incoming {
+    let session = format!("generic:{}:{}", channel.id, message.conversation);
+    let incoming = Incoming {
         engine: &engine,
         service: &service,
-        session: &format!("generic:{}:{}", channel.id, message.conversation),
+        session: &session,
         text: &message.text,
         choice: message.choice.as_deref(),
         channel: Some(shown),
@@ -144,10 +149,9 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
         explain: false,
         client_id: Some(&message.message_id),
         via: Some((channel, &address)),
-    })?;
-    if let Said::Replied(reply) = said {
-        desk.replied(&reply, &message.text, Some(shown));
-    }
+    };
+    let said = desk.hear(&incoming)?;
+    desk.listened(&incoming, &said);
     Ok(())
 }
 
@@ -208,7 +212,8 @@ mod tests {
         let now = 1_700_000_000_000;
         let send = |body: &str, stamp: i64, secret: &str| {
             let signed = headers(&[secret], "d-1", stamp, body).expect("signed");
-            let get = |name: &str| signed.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+            let get =
+                |name: &str| signed.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
             settings.callback(&get, body, now)
         };
         let body = json!({"conversation": "u-1", "message_id": "m-1", "text": "怎么退货"}).to_string();

@@ -30,9 +30,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::dialogue::Service;
-use crate::engine::{Engine, Reply};
+use crate::engine::Engine;
 use crate::store::{Conversations, Store};
 use client::Client;
+use reception::{Asked, Turned};
 
 /// How conversations are kept and others are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +66,8 @@ impl Default for Settings {
 /// Finds what answers for a knowledge base now.
 type Finder = dyn Fn(&str) -> Option<(Arc<Engine>, Arc<Service>)> + Send + Sync;
 
-/// Hears of every reply of the robot on a platform: the reply, the customer's
-/// words, and the channel.
-type Listener = dyn Fn(&Reply, &str, Option<&str>) + Send + Sync;
+/// Hears of every turn of the robot on a platform.
+type Listener = dyn Fn(&Engine, &Turned, &Asked<'_>) + Send + Sync;
 
 /// Tells the time, in milliseconds since 1970 (UTC).
 type Clock = dyn Fn() -> i64 + Send + Sync;
@@ -118,7 +118,7 @@ impl Desk {
         store: &Store,
         settings: Settings,
         find: impl Fn(&str) -> Option<(Arc<Engine>, Arc<Service>)> + Send + Sync + 'static,
-        listen: impl Fn(&Reply, &str, Option<&str>) + Send + Sync + 'static,
+        listen: impl Fn(&Engine, &Turned, &Asked<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self::with_clock(store, settings, find, listen, system_clock)
     }
@@ -128,7 +128,7 @@ impl Desk {
         store: &Store,
         settings: Settings,
         find: impl Fn(&str) -> Option<(Arc<Engine>, Arc<Service>)> + Send + Sync + 'static,
-        listen: impl Fn(&Reply, &str, Option<&str>) + Send + Sync + 'static,
+        listen: impl Fn(&Engine, &Turned, &Asked<'_>) + Send + Sync + 'static,
         clock: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Parts {

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Failed, Replied};
+use super::reception::{Asked, Incoming, Said};
 use super::{Desk, chatwoot, generic};
 use crate::engine::Reply;
 use crate::error::{Error, Result};
@@ -78,11 +79,8 @@ pub(super) fn jobs(
     handoff: Option<&NewHandoff>,
 ) -> Vec<Job> {
     let address: Value = serde_json::from_str(address).unwrap_or_default();
-    let options: Vec<Value> = reply
-        .suggestions
-        .iter()
-        .map(|one| json!({"entry": one.entry, "question": one.question}))
-        .collect();
+    let options: Vec<Value> =
+        reply.suggestions.iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
     let said = json!({
         "conversation": session, "kb": reply.kb, "text": super::reception::words(reply),
         "suggestions": options, "decision": reply.decision.name(), "reason": reply.reason.name(),
@@ -120,8 +118,8 @@ impl Desk {
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
         let broken = |why: String| Refused::Failed(Error::internal("channel", why));
         let now = self.now();
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Refused::Malformed("the body is not UTF-8".to_owned()))?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| Refused::Malformed("the body is not UTF-8".to_owned()))?;
         let callback = match channel.kind.as_str() {
             chatwoot::KIND => {
                 chatwoot::Settings::of(&settings).map_err(broken)?.callback(headers, text, now)?
@@ -161,6 +159,19 @@ impl Desk {
         }
     }
 
+    /// Whether a platform can be reached and hears us, in words.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub fn test_channel(&self, channel: &Channel) -> std::result::Result<String, String> {
+        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        match channel.kind.as_str() {
+            chatwoot::KIND => chatwoot::test(self, &settings),
+            generic::KIND => generic::test(self, &settings),
+            other => Err(format!("kind {other:?} is not known")),
+        }
+    }
+
     /// Says something on a platform.
     pub(super) fn say(&self, channel: &Channel, taken: &Taken) -> Told {
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
@@ -177,13 +188,20 @@ impl Desk {
         channel: &Channel,
     ) -> Result<(std::sync::Arc<crate::engine::Engine>, std::sync::Arc<crate::dialogue::Service>)> {
         (self.0.find)(&channel.kb).ok_or_else(|| {
-            Error::Refused(format!("knowledge base {} of channel {} does not answer now", channel.kb, channel.id))
+            Error::Refused(format!(
+                "knowledge base {} of channel {} does not answer now",
+                channel.kb, channel.id
+            ))
         })
     }
 
-    /// Tells whoever listens of a reply on a platform.
-    pub(super) fn replied(&self, reply: &Reply, text: &str, channel: Option<&str>) {
-        (self.0.listen)(reply, text, channel);
+    /// Tells whoever listens of a turn on a platform.
+    pub(super) fn listened(&self, incoming: &Incoming<'_>, said: &Said) {
+        if let Said::Replied(turned) = said {
+            let asked =
+                Asked { session: Some(incoming.session), text: incoming.text, channel: incoming.channel };
+            (self.0.listen)(incoming.engine, turned, &asked);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::dialogue::handoff::{Candidate, Handoff, Shown, estimated_wait};
 use crate::dialogue::rules::{Action, Fired};
 use crate::dialogue::ruling::{Ruled, under_rules};
 use crate::dialogue::summary::{Material, summary};
-use crate::dialogue::{Context, Facts, Message, Service, Standing, Turn, take_turn};
+use crate::dialogue::{Context, Facts, Message, Reading, Service, Standing, Turn, take_turn};
 use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Suggestion, Trace};
 use crate::error::{Error, QuestionError, Result};
 use crate::store::{Channel, Conversation, Heard, Job, NewHandoff, NewLine, Place};
@@ -52,11 +52,37 @@ pub struct Incoming<'a> {
 #[derive(Debug, Clone)]
 pub enum Said {
     /// The robot replied.
-    Replied(Box<Reply>),
+    Replied(Box<Turned>),
     /// The same message was heard before; this was replied then.
     Again(Value),
     /// A person has the conversation, and the message.
     WithPerson(WithPerson),
+}
+
+/// A turn of the robot.
+#[derive(Debug, Clone)]
+pub struct Turned {
+    /// What is replied.
+    pub reply: Reply,
+    /// What it was made of.
+    pub outcome: Outcome,
+    /// How the message was read, unless a rule took it unread.
+    pub reading: Option<&'static str>,
+    /// The handoff rule that fired.
+    pub rule: Option<String>,
+    /// The entry that the customer chose of those that were offered.
+    pub chosen: Option<String>,
+}
+
+/// What was asked, for whoever keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The client's name for the conversation.
+    pub session: Option<&'a str>,
+    /// The words.
+    pub text: &'a str,
+    /// Where the customer is.
+    pub channel: Option<&'a str>,
 }
 
 /// A message that a person will read.
@@ -155,14 +181,12 @@ impl Desk {
             (None, Some(text)) => serde_json::from_str(text).ok(),
             (None, None) => None,
         };
-        let facts = Facts {
-            channel: incoming.channel.or_else(|| known?.channel.as_deref()),
-            fields: customer.as_ref(),
-            standing: Some(standing(&context)),
-            queue: usize::try_from(waiting).ok(),
-            now: moment(now),
-            ..Facts::of(incoming.text)
-        };
+        let mut facts = Facts::of(incoming.text);
+        facts.channel = incoming.channel.or_else(|| known?.channel.as_deref());
+        facts.fields = customer.as_ref();
+        facts.standing = Some(standing(&context));
+        facts.queue = usize::try_from(waiting).ok();
+        facts.now = moment(now);
         let message = Message {
             text: incoming.text,
             choice: incoming.choice,
@@ -178,7 +202,8 @@ impl Desk {
             |turn: &Turn| (&turn.outcome, Some(standing(&turn.context))),
         )?;
         let queued = known.filter(|known| known.owner == Owner::Queued);
-        let silent = queued.is_some() && incoming.via.is_some_and(|(channel, _)| platforms::has_people(channel));
+        let silent =
+            queued.is_some() && incoming.via.is_some_and(|(channel, _)| platforms::has_people(channel));
         let next = match &ruled.asked {
             Some(turn) => turn.context.clone(),
             // What the engine has not seen is a message all the same.
@@ -211,9 +236,9 @@ impl Desk {
             _ => Vec::<Job>::new(),
         };
         let text = customer.as_ref().map(|fields| Value::Object(fields.clone()).to_string());
-        let (via, address) = incoming.via.map_or((None, None), |(channel, address)| {
-            (Some(channel.id.as_str()), Some(address))
-        });
+        let (via, address) = incoming
+            .via
+            .map_or((None, None), |(channel, address)| (Some(channel.id.as_str()), Some(address)));
         let heard = Heard {
             place: match known {
                 Some(known) => Place::Known(known),
@@ -234,7 +259,19 @@ impl Desk {
         if owner != Owner::Bot || incoming.via.is_some() {
             self.wake();
         }
-        Ok(Some(Said::Replied(Box::new(reply))))
+        let reading = ruled.asked.as_ref().map(|turn| &turn.reading);
+        let chosen = match reading {
+            Some(Reading::Chosen { entries, .. }) => entries.first().map(ToString::to_string),
+            _ => None,
+        };
+        let turned = Turned {
+            reply,
+            reading: reading.map(Reading::name),
+            rule: ruled.fired.map(|fired| fired.rule),
+            chosen,
+            outcome: ruled.outcome,
+        };
+        Ok(Some(Said::Replied(Box::new(turned))))
     }
 
     /// The handoff that somebody waits in, and the place in the queue.
@@ -280,7 +317,8 @@ impl Desk {
         let candidates: Vec<Candidate> = candidates(engine, &outcome);
         let shown = shown(&lines);
         let fired = ruled.fired.as_ref();
-        let reason = fired.map_or_else(|| ruled.outcome.reason.name().to_owned(), |fired| fired.reason.clone());
+        let reason =
+            fired.map_or_else(|| ruled.outcome.reason.name().to_owned(), |fired| fired.reason.clone());
         let known_of: Vec<(String, String)> = customer
             .into_iter()
             .flatten()
@@ -311,6 +349,20 @@ impl Desk {
             summary,
             release: engine.release().label(),
         })
+    }
+
+    /// What was said in a conversation, in one paragraph.
+    pub fn summary_of(&self, known: &Conversation) -> Result<String> {
+        let lines = self.talk().last_lines(known.key, LOOKED_AT)?;
+        let questions: Vec<String> = shown(&lines).into_iter().map(|shown| shown.question).collect();
+        Ok(summary(&Material {
+            reason: "ticket",
+            channel: known.channel.as_deref(),
+            lines: &lines,
+            shown: &questions,
+            candidates: &[],
+            customer: &[],
+        }))
     }
 
     /// Gives a conversation to people because the customer pressed the button for
@@ -527,11 +579,8 @@ pub fn words(reply: &Reply) -> String {
 /// The robot's line. With a name of the client's for the message the whole reply is
 /// kept, to be given again.
 fn bot_line(reply: &Reply, keep: bool) -> NewLine {
-    let suggestions: Vec<Value> = reply
-        .suggestions
-        .iter()
-        .map(|one| json!({"entry": one.entry, "question": one.question}))
-        .collect();
+    let suggestions: Vec<Value> =
+        reply.suggestions.iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
     let mut data = Map::new();
     if let Some(answer) = reply.answer.as_ref().filter(|answer| !answer.entry.is_empty()) {
         data.insert("entry".to_owned(), json!(answer.entry));

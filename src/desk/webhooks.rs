@@ -52,10 +52,8 @@ pub fn is_secret(text: &str) -> bool {
 
 /// The value of `webhook-signature` under some secrets.
 pub(super) fn signature(secrets: &[&str], id: &str, seconds: i64, body: &str) -> Result<String> {
-    let signed: std::result::Result<Vec<String>, _> = secrets
-        .iter()
-        .map(|secret| Signer::new(secret)?.sign(id, seconds, body.as_bytes()))
-        .collect();
+    let signed: std::result::Result<Vec<String>, _> =
+        secrets.iter().map(|secret| Signer::new(secret)?.sign(id, seconds, body.as_bytes())).collect();
     Ok(signed.map_err(|e| Error::internal("signature", e))?.join(" "))
 }
 
@@ -86,8 +84,8 @@ pub(super) fn deliver(
     {
         secrets.push(previous);
     }
-    let headers = headers(&secrets, &taken.id, now / 1000, &taken.body)
-        .map_err(|e| Failed::Refused(e.to_string()))?;
+    let headers =
+        headers(&secrets, &taken.id, now / 1000, &taken.body).map_err(|e| Failed::Refused(e.to_string()))?;
     let reach = if webhook.private { Reach::Private } else { Reach::Public };
     let call = Call { method: "POST", url: &webhook.url, headers, body: Some(taken.body.clone()) };
     client.call(reach, &call)

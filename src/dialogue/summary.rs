@@ -37,11 +37,12 @@ fn because(reason: &str) -> String {
         "sensitive" => "提到需要人工处理的敏感内容",
         "repeated_miss" => "连续提问没有得到解答",
         "repeated_question" => "重复问了同一个问题",
-        "anger" | "negative" => "情绪不满",
+        "angry" | "anger" => "情绪不满",
         "entry" => "问到按规定由人工处理的问题",
         "no_match" => "问题在知识库里没有答案",
         "low_confidence" | "ambiguous" => "问题机器人没有把握",
         "button" => "点了“转人工”",
+        "ticket" => "留下了问题",
         other => return format!("触发了转人工规则（{other}）"),
     }
     .to_owned()

@@ -445,7 +445,12 @@ pub fn written_with(base: &KnowledgeBase, format: Format, headings: Headings) ->
 ///
 /// # Errors
 /// [`Error::Refused`] when a text does not fit into a cell, or for another format.
-pub fn written_table(title: &str, headings: &[&str], rows: Vec<Vec<String>>, format: Format) -> Result<Vec<u8>> {
+pub fn written_table(
+    title: &str,
+    headings: &[&str],
+    rows: Vec<Vec<String>>,
+    format: Format,
+) -> Result<Vec<u8>> {
     match format {
         Format::Csv => {
             let rows = rows.iter().map(|row| row.iter().map(|cell| cells::guarded(cell)).collect()).collect();

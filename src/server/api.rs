@@ -19,9 +19,12 @@ use super::error::{Kind, Problem, Problems};
 use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
-use super::{Server, authoring, entries, feedback, figures, jobs, undo, words};
+use super::{
+    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, talk, tickets, undo, words,
+};
 use crate::access::Right;
 use crate::decide::Generation;
+use crate::desk::reception::Said;
 use crate::engine::{Engine, Kept, Options, Reply};
 use crate::error::Error;
 
@@ -49,6 +52,10 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(jobs::routes())
         .merge(feedback::routes())
         .merge(figures::routes())
+        .merge(talk::routes())
+        .merge(handoffs::routes())
+        .merge(tickets::routes())
+        .merge(hooks::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
@@ -71,7 +78,9 @@ fn description() -> String {
 
 /// Answer one question.
 ///
-/// Always 200 for a decision; a handoff is a decision too.
+/// Always 200 for a decision; a handoff is a decision too. With `session` the question
+/// is a message of that conversation: it is read in the light of what was said, and a
+/// handoff goes to the people who wait for it. `Idempotency-Key` names the message.
 #[utoipa::path(
     post,
     operation_id = "answer",
@@ -82,14 +91,39 @@ fn description() -> String {
         Problems,
     )
 )]
-async fn answer(caller: Caller, request: Request) -> Result<Json<Reply>, Problem> {
+async fn answer(caller: Caller, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
     let start = Instant::now();
     let question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?;
+    // A replica keeps nothing; there every question stands for itself.
+    if question.session.is_some() && !caller.registry().is_read_only() {
+        return in_conversation(&caller, question.keyed(&headers)?, start).await;
+    }
+    if question.choice.is_some() {
+        let detail = "`choice` takes a question that was offered in a conversation; name it with `session`";
+        return Err(Problem::new(Kind::MissingField, detail).of_field("session"));
+    }
     let engine = caller.engine(question.kb.as_deref())?;
     let asking = caller.clone();
     let reply = caller.server().admission().work(move |_| one(&asking, &engine, &question)).await??;
     caller.record(&reply, start.elapsed());
-    Ok(Json(reply))
+    Ok(Json(reply).into_response())
+}
+
+/// Answers a question of a conversation.
+async fn in_conversation(
+    caller: &Caller,
+    question: AnswerRequest,
+    start: Instant,
+) -> Result<Response, Problem> {
+    let (kb, channel) = (question.kb.clone(), question.channel.clone());
+    Ok(match talk::heard(caller, question, start).await? {
+        Said::Replied(turned) => Json(turned.reply).into_response(),
+        Said::Again(reply) => Json(reply).into_response(),
+        Said::WithPerson(with) => {
+            let engine = caller.engine(kb.as_deref())?;
+            Json(talk::silent(&engine, &with, channel.as_deref())).into_response()
+        }
+    })
 }
 
 /// One of the results of a batch.

@@ -17,6 +17,7 @@ use super::registry::Registry;
 use super::signed::signature;
 use super::tenants::Tenant;
 use crate::access::{Identity, Right, Role, Scope};
+use crate::desk::Desk;
 use crate::engine::{Engine, Reply};
 use crate::error::Error;
 use crate::events::Log;
@@ -148,6 +149,14 @@ impl Caller {
         self.registry().engine_in(only, &self.identity.scope)
     }
 
+    /// The same with what its service document says.
+    pub(super) fn served(
+        &self,
+        kb: Option<&str>,
+    ) -> Result<(Arc<Engine>, Arc<crate::dialogue::Service>), Problem> {
+        Ok((self.engine(kb)?, Arc::default()))
+    }
+
     /// A knowledge base that exists; changes are signed.
     pub(super) fn shelf(&self, kb: &str) -> Result<Shelf, Problem> {
         let store = self.store();
@@ -194,6 +203,21 @@ impl Caller {
             trace_id = reply.trace_id,
             "answered"
         );
+    }
+
+    /// The tenant's conversations, and the people behind them.
+    pub(super) fn desk(&self) -> &Desk {
+        self.tenant.desk()
+    }
+
+    /// Does the work of a customer's page or of a desk on a blocking thread: short,
+    /// and beside what authors and answers take.
+    pub(super) async fn at_desk<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let server = self.server.clone();
+        server.desks().work(move |_| work(&self)).await?
     }
 
     /// Does an author's work on a blocking thread.

@@ -22,6 +22,7 @@ use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
 use crate::dialogue::handoff::{Handoff, LEASE, State, Step, estimated_wait};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff, moment};
 use crate::error::Error;
+use crate::events::Doing;
 use crate::store::{Act, Conversations, Proposal, Signature, Wanted};
 
 /// The largest body, in bytes.
@@ -76,7 +77,7 @@ struct Told {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = DeskAction)]
-struct Doing {
+struct Action {
     /// The person at the desk, at most 100 characters; without it `Zhida-Author`,
     /// or the name of the key.
     #[schema(max_length = 100)]
@@ -92,9 +93,10 @@ struct Doing {
 
 fn kbs(caller: &Caller, kb: Option<String>) -> Result<Option<Vec<String>>, Problem> {
     match (kb, &caller.identity().scope) {
-        (Some(kb), _) if !caller.knows(&kb) => Err(caller.shelf(&kb).err().unwrap_or_else(|| {
-            Problem::new(Kind::UnknownKnowledgeBase, "there is no such knowledge base")
-        })),
+        (Some(kb), _) if !caller.knows(&kb) => Err(caller
+            .shelf(&kb)
+            .err()
+            .unwrap_or_else(|| Problem::new(Kind::UnknownKnowledgeBase, "there is no such knowledge base"))),
         (Some(kb), _) => Ok(Some(vec![kb])),
         (None, Scope::All) => Ok(None),
         (None, Scope::Named(names)) => Ok(Some(names.clone())),
@@ -164,7 +166,12 @@ async fn get(caller: Caller, Path(id): Path<String>) -> Result<Json<ToldHandoff>
 }
 
 /// Does a step for whoever sends a request.
-async fn step(caller: Caller, id: String, step: Step, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn step(
+    caller: Caller,
+    id: String,
+    step: Step,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     let doing = doing(request).await?;
     if step == Step::Reply && doing.text.is_none() {
         let detail = "field `text` is missing; it is what the customer is told";
@@ -186,8 +193,23 @@ async fn step(caller: Caller, id: String, step: Step, request: Request) -> Resul
                 at: caller.desk().now(),
             };
             let handoff = caller.desk().talk().act(&known.id, &act)?;
+            let mut sent = None;
             if let (Step::Reply, Some(text)) = (step, &doing.text) {
-                caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
+                let verdicts = caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
+                sent = verdicts.into_iter().find(|one| one.verdict == "taken" || one.verdict == "edited");
+            }
+            let did = match step {
+                Step::Claim => Some(Doing::Claimed),
+                Step::Reply if sent.is_some() => Some(Doing::Proposal),
+                Step::Reply => Some(Doing::Replied),
+                Step::Return => Some(Doing::Returned),
+                Step::Close => Some(Doing::Closed),
+                Step::Renew | Step::Release | Step::Expire => None,
+            };
+            if let Some(did) = did {
+                let entry = sent.map(|one| one.entry);
+                let said = doing.text.as_deref();
+                caller.tell_doing(&known.kb, &known.conversation, agent, did, said, entry.as_deref());
             }
             caller.desk().wake();
             Ok(Json(told(caller, &handoff)?))
@@ -195,12 +217,12 @@ async fn step(caller: Caller, id: String, step: Step, request: Request) -> Resul
         .await
 }
 
-async fn doing(request: Request) -> Result<Doing, Problem> {
+async fn doing(request: Request) -> Result<Action, Problem> {
     // Whoever has nothing to say sends nothing.
     let empty = request.headers().get("content-length").is_none_or(|length| length == "0")
         && request.headers().get("content-type").is_none()
         && request.headers().get("transfer-encoding").is_none();
-    let doing: Doing = if empty { Doing::default() } else { fields(json(request, BYTES).await?)? };
+    let doing: Action = if empty { Action::default() } else { fields(json(request, BYTES).await?)? };
     let wrong = |field: &str, detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field(field));
     if let Some(agent) = &doing.agent
         && (agent.trim().is_empty()
@@ -235,14 +257,18 @@ async fn doing(request: Request) -> Result<Doing, Problem> {
     operation_id = "claim_handoff",
     path = "/v1/handoffs/{id}/claim",
     params(("id" = String, Path, description = "The handoff.")),
-    request_body(content = Doing, description = "May be left out."),
+    request_body(content = Action, description = "May be left out."),
     responses(
         (status = 200, description = "It is yours.", body = ToldHandoff),
         (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
-async fn claim(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn claim(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Claim, request).await
 }
 
@@ -252,14 +278,18 @@ async fn claim(caller: Caller, Path(id): Path<String>, request: Request) -> Resu
     operation_id = "reply_handoff",
     path = "/v1/handoffs/{id}/reply",
     params(("id" = String, Path, description = "The handoff.")),
-    request_body = Doing,
+    request_body = Action,
     responses(
         (status = 200, description = "It is said.", body = ToldHandoff),
         (status = 409, description = "Somebody else has it, nobody does, or it is over.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
-async fn reply(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn reply(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Reply, request).await
 }
 
@@ -269,14 +299,18 @@ async fn reply(caller: Caller, Path(id): Path<String>, request: Request) -> Resu
     operation_id = "close_handoff",
     path = "/v1/handoffs/{id}/close",
     params(("id" = String, Path, description = "The handoff.")),
-    request_body(content = Doing, description = "May be left out."),
+    request_body(content = Action, description = "May be left out."),
     responses(
         (status = 200, description = "It is over; the next message begins anew with the robot.", body = ToldHandoff),
         (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
-async fn close(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn close(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Close, request).await
 }
 
@@ -286,14 +320,18 @@ async fn close(caller: Caller, Path(id): Path<String>, request: Request) -> Resu
     operation_id = "return_handoff",
     path = "/v1/handoffs/{id}/return",
     params(("id" = String, Path, description = "The handoff.")),
-    request_body(content = Doing, description = "May be left out."),
+    request_body(content = Action, description = "May be left out."),
     responses(
         (status = 200, description = "The robot has it again.", body = ToldHandoff),
         (status = 409, description = "Somebody else has it, or it is over.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
-async fn give_back(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn give_back(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Return, request).await
 }
 
@@ -303,14 +341,18 @@ async fn give_back(caller: Caller, Path(id): Path<String>, request: Request) -> 
     operation_id = "renew_handoff",
     path = "/v1/handoffs/{id}/renew",
     params(("id" = String, Path, description = "The handoff.")),
-    request_body(content = Doing, description = "May be left out."),
+    request_body(content = Action, description = "May be left out."),
     responses(
         (status = 200, description = "It holds for ten minutes from now.", body = ToldHandoff),
         (status = 409, description = "Somebody else has it, nobody does, or it is over.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
-async fn renew(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Json<ToldHandoff>, Problem> {
+async fn renew(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Renew, request).await
 }
 
@@ -359,7 +401,11 @@ async fn proposals(caller: Caller, Path(id): Path<String>) -> Result<Json<ToldPr
             let proposed = caller.desk().proposals(&handoff, &engine)?;
             let entries = engine.release().entries();
             let question = |entry: &str| {
-                entries.iter().find(|one| one.id.0 == entry).map(|one| one.question.clone()).unwrap_or_default()
+                entries
+                    .iter()
+                    .find(|one| one.id.0 == entry)
+                    .map(|one| one.question.clone())
+                    .unwrap_or_default()
             };
             let first = proposed.first();
             Ok(Json(ToldProposals {
@@ -501,8 +547,10 @@ async fn follow(
                 .into_iter()
                 .filter(|one| caller.knows(&one.kb))
                 .map(|one| {
-                    let data = json!({"handoff": one.handoff, "kb": one.kb, "text": one.data, "at": moment(one.at)});
-                    let event = Event::default().id(one.seq.to_string()).event(&one.kind).data(data.to_string());
+                    let data =
+                        json!({"handoff": one.handoff, "kb": one.kb, "text": one.data, "at": moment(one.at)});
+                    let event =
+                        Event::default().id(one.seq.to_string()).event(&one.kind).data(data.to_string());
                     (one.seq, event)
                 })
                 .collect();

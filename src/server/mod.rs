@@ -18,6 +18,8 @@ mod entries;
 pub mod error;
 mod feedback;
 mod figures;
+mod handoffs;
+mod hooks;
 mod jobs;
 mod metrics;
 mod origins;
@@ -26,7 +28,9 @@ mod registry;
 mod request;
 mod routes;
 mod signed;
+mod talk;
 mod tenants;
+mod tickets;
 mod told;
 mod undo;
 mod words;
@@ -66,6 +70,16 @@ const AUTHORS_QUEUE: Duration = Duration::from_secs(10);
 /// How long an author's work may take.
 const AUTHORS_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Requests of desks and customers' pages that are worked on at a time: each takes
+/// a few milliseconds.
+pub const DESKS: usize = 2;
+
+/// How long such a request may wait for its turn.
+const DESKS_QUEUE: Duration = Duration::from_secs(5);
+
+/// How long such a request may take.
+const DESKS_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long requests may take to finish after the signal to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -78,6 +92,8 @@ struct Parts {
     admission: Admission,
     /// For authors, whose work must not take the customers' turns.
     authoring: Admission,
+    /// For desks, whose work must not wait for an import.
+    desks: Admission,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
@@ -103,6 +119,7 @@ impl Server {
             tenants: Tenants::new(registry),
             admission,
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
+            desks: Admission::new(DESKS, DESKS_QUEUE, DESKS_PATIENCE).patient(),
             metrics: Metrics::new(),
             description,
             origins,
@@ -134,6 +151,11 @@ impl Server {
     /// Who may work for an author now.
     fn authoring(&self) -> &Admission {
         &self.0.authoring
+    }
+
+    /// Who may work for a desk now.
+    fn desks(&self) -> &Admission {
+        &self.0.desks
     }
 
     fn metrics(&self) -> &Metrics {
@@ -237,6 +259,11 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     loop {
         ticks.tick().await;
         let tenants = server.tenants().all();
+        // What a process before this one has left to deliver.
+        tenants
+            .iter()
+            .filter(|tenant| !tenant.registry().is_read_only())
+            .for_each(|tenant| tenant.desk().start());
         // It fails when a refresh panics or the runtime ends; the next look
         // is a new attempt in the first case and does not happen in the second.
         let _ = tokio::task::spawn_blocking(move || {

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
 use crate::access::Scope;
+use crate::desk;
 use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
 use crate::store::{Head, Models, Shelf, Store};
@@ -34,6 +35,8 @@ pub struct Registry {
     models: Models,
     max_wrong: f64,
     default_kb: String,
+    /// How conversations are kept.
+    talk: desk::Settings,
     view: ArcSwap<View>,
     /// Whether the data directory was looked at once and everything in it tried.
     looked: AtomicBool,
@@ -149,6 +152,7 @@ impl Registry {
             models: models.into(),
             max_wrong,
             default_kb: default_kb.to_owned(),
+            talk: desk::Settings::default(),
             view: ArcSwap::default(),
             looked: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
@@ -165,7 +169,18 @@ impl Registry {
     pub(super) fn of_tenant(&self, name: &str) -> Result<Self> {
         let store = self.store.tenant(name)?;
         let models = self.models.of(&store);
-        Ok(Self::new(store, models, self.max_wrong, &self.default_kb))
+        Ok(Self::new(store, models, self.max_wrong, &self.default_kb).with_talk(self.talk))
+    }
+
+    /// The same; conversations are kept like this.
+    #[must_use]
+    pub fn with_talk(self, talk: desk::Settings) -> Self {
+        Self { talk, ..self }
+    }
+
+    /// How conversations are kept.
+    pub fn talk(&self) -> desk::Settings {
+        self.talk
     }
 
     /// The data directory.
@@ -243,6 +258,15 @@ impl Registry {
                 Err(Error::Unknown { what: "knowledge base", name, known }.into())
             }
         }
+    }
+
+    /// The same with what its service document says.
+    pub(super) fn served_in(
+        &self,
+        kb: Option<&str>,
+        scope: &Scope,
+    ) -> std::result::Result<(Arc<Engine>, Arc<crate::dialogue::Service>), Problem> {
+        Ok((self.engine_in(kb, scope)?, Arc::default()))
     }
 
     /// Opens everything that is published. What does not open is logged, shown

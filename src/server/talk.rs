@@ -24,10 +24,10 @@ use super::error::{Kind, Problem, Problems};
 use super::request::{ANSWER_BYTES, AnswerRequest, json};
 use super::routes::Routes;
 use crate::access::Right;
-use crate::desk::reception::{Incoming, Said, WithPerson};
+use crate::desk::reception::{Asked, Incoming, Said, WithPerson};
+use crate::dialogue::Service;
 use crate::dialogue::conversation::{Owner, is_sound_id};
 use crate::dialogue::told::{ToldLine, moment};
-use crate::dialogue::Service;
 use crate::engine::{Engine, Options, Reply};
 use crate::error::Error;
 use crate::kb::EntryId;
@@ -240,10 +240,16 @@ async fn say(
     question.session = Some(id.clone());
     if question.kb.is_none() {
         // A conversation goes on where it began.
-        question.kb = caller.desk().talk().find_all(&id)?.into_iter().find(|one| caller.knows(&one.kb)).map(|one| one.kb);
+        question.kb = caller
+            .desk()
+            .talk()
+            .find_all(&id)?
+            .into_iter()
+            .find(|one| caller.knows(&one.kb))
+            .map(|one| one.kb);
     }
     match heard(&caller, question, start).await? {
-        Said::Replied(reply) => Ok(Json(reply).into_response()),
+        Said::Replied(turned) => Ok(Json(turned.reply).into_response()),
         Said::Again(reply) => Ok(Json(reply).into_response()),
         Said::WithPerson(with) => {
             Ok((StatusCode::ACCEPTED, Json(ToldWithPerson::from(with))).into_response())
@@ -259,16 +265,20 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
         return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));
     }
     let (engine, service) = caller.served(question.kb.as_deref())?;
-    let desk = caller.desk().clone();
-    let said = caller.server().admission().work(move |_| hear(&desk, &engine, &service, &session, &question)).await??;
-    if let Said::Replied(reply) = &said {
-        caller.record(reply, start.elapsed());
+    let asking = caller.clone();
+    let said = caller
+        .server()
+        .admission()
+        .work(move |_| hear(&asking, &engine, &service, &session, &question))
+        .await??;
+    if let Said::Replied(turned) = &said {
+        caller.record(&turned.reply, start.elapsed());
     }
     Ok(said)
 }
 
 fn hear(
-    desk: &crate::desk::Desk,
+    caller: &Caller,
     engine: &Arc<Engine>,
     service: &Arc<Service>,
     session: &str,
@@ -284,11 +294,12 @@ fn hear(
         let entry = engine.release().position(&EntryId(choice.to_owned()));
         entry.map_or(choice, |at| engine.release().entries()[at].question.as_str())
     });
-    let said = desk.hear(&Incoming {
+    let text = pressed.unwrap_or(&question.text);
+    let said = caller.desk().hear(&Incoming {
         engine,
         service,
         session,
-        text: pressed.unwrap_or(&question.text),
+        text,
         choice: question.choice.as_deref(),
         channel: question.channel.as_deref(),
         customer: question.fields.as_ref(),
@@ -297,9 +308,11 @@ fn hear(
         client_id: question.client_id.as_deref(),
         via: None,
     })?;
-    if let Said::Replied(reply) = &said {
-        // The only place where a customer's words may reach the log.
-        tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
+    if let Said::Replied(turned) = &said {
+        let asked = Asked { session: Some(session), text, channel: question.channel.as_deref() };
+        caller.tell_turn(engine, turned, &asked);
+        // A customer's words reach the log in no other level.
+        tracing::debug!(trace_id = turned.reply.trace_id, text, "question");
     }
     Ok(said)
 }
@@ -369,9 +382,8 @@ async fn follow(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let after = begin(&headers, wanted.after)?;
-    let (known, caller) = caller
-        .at_desk(move |caller| Ok((found(caller, &id, wanted.kb.as_deref())?, caller.clone())))
-        .await?;
+    let (known, caller) =
+        caller.at_desk(move |caller| Ok((found(caller, &id, wanted.kb.as_deref())?, caller.clone()))).await?;
     let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
     let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
         let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
@@ -389,7 +401,9 @@ fn told(line: &crate::dialogue::conversation::Line) -> Event {
 
 /// The number behind which a stream begins.
 pub(super) fn begin(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(after) };
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
+        return Ok(after);
+    };
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|number| *number >= 0);
     let wrong = || {
         Problem::new(Kind::InvalidField, "header `Last-Event-ID` is the number of an event")
@@ -459,4 +473,3 @@ pub(super) fn silent(engine: &Engine, with: &WithPerson, channel: Option<&str>) 
     }
     reply
 }
-

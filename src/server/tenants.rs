@@ -10,7 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::jobs::Jobs;
 use super::registry::Registry;
-use crate::access::DEFAULT_TENANT;
+use super::told::decision;
+use crate::access::{DEFAULT_TENANT, Scope};
+use crate::desk::Desk;
+use crate::desk::reception::{Asked, Turned};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::{Health, Log};
 
@@ -20,12 +24,36 @@ pub(super) struct Tenant {
     registry: Arc<Registry>,
     jobs: Jobs,
     log: Log,
+    desk: Desk,
 }
 
 impl Tenant {
     fn new(name: &str, registry: Arc<Registry>) -> Self {
         let log = Log::open(registry.store().root()).maintained();
-        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log }
+        let (label, answering) = (name.to_owned(), Arc::clone(&registry));
+        let find = move |kb: &str| answering.served_in(Some(kb), &Scope::All).ok();
+        let told = log.clone();
+        let listen = move |engine: &Engine, turned: &Turned, asked: &Asked<'_>| {
+            let Turned { reply, .. } = turned;
+            // Its health tells the operator.
+            let _ = told.append(&decision(engine, turned, asked));
+            tracing::info!(
+                tenant = label,
+                kb = reply.kb,
+                channel = asked.channel,
+                decision = reply.decision.name(),
+                reason = reply.reason.name(),
+                trace_id = reply.trace_id,
+                "answered"
+            );
+        };
+        let desk = Desk::new(registry.store(), registry.talk(), find, listen);
+        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log, desk }
+    }
+
+    /// Its conversations, and the people behind them.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Which release answers for which of its knowledge bases.

@@ -129,9 +129,11 @@ async fn make(caller: Caller, headers: HeaderMap, request: Request) -> Result<Re
         .at_desk(move |caller| {
             let desk = caller.desk();
             let known = match &made.session {
-                Some(id) => desk.talk().find_all(id)?.into_iter().find(|one| {
-                    caller.knows(&one.kb) && made.kb.as_ref().is_none_or(|kb| *kb == one.kb)
-                }),
+                Some(id) => desk
+                    .talk()
+                    .find_all(id)?
+                    .into_iter()
+                    .find(|one| caller.knows(&one.kb) && made.kb.as_ref().is_none_or(|kb| *kb == one.kb)),
                 None => None,
             };
             let kb = made.kb.clone().or_else(|| known.as_ref().map(|known| known.kb.clone()));
@@ -279,7 +281,11 @@ async fn export(caller: Caller, Query(wanted): Query<Exported>) -> Result<Respon
                 ..WantedTickets::default()
             })?;
             let bytes = match format {
-                Format::Jsonl => tickets.iter().map(|ticket| format!("{}\n", ticket.told())).collect::<String>().into_bytes(),
+                Format::Jsonl => tickets
+                    .iter()
+                    .map(|ticket| format!("{}\n", ticket.told()))
+                    .collect::<String>()
+                    .into_bytes(),
                 format => table(&tickets, format)?,
             };
             let disposition = format!("attachment; filename=\"tickets.{}\"", format.name());
@@ -300,7 +306,8 @@ fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
             names.push(name);
         }
     }
-    let fixed = ["工单号", "知识库", "状态", "负责人", "渠道", "会话", "创建时间", "更新时间", "摘要", "备注"];
+    let fixed =
+        ["工单号", "知识库", "状态", "负责人", "渠道", "会话", "创建时间", "更新时间", "摘要", "备注"];
     let headings: Vec<&str> = fixed.into_iter().chain(names.iter().map(|name| name.as_str())).collect();
     let rows = tickets.iter().map(|ticket| {
         let told = ticket.told();
@@ -308,11 +315,16 @@ fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
         let notes: Vec<String> =
             ticket.notes.iter().map(|note| format!("{}：{}", note.author, note.text)).collect();
         let mut row = vec![ticket.number.to_string()];
-        row.extend(["kb", "state", "assignee", "channel", "conversation", "created_at", "updated_at", "summary"].map(text));
+        row.extend(
+            ["kb", "state", "assignee", "channel", "conversation", "created_at", "updated_at", "summary"]
+                .map(text),
+        );
         row.push(notes.join("\n"));
-        row.extend(names.iter().map(|name| {
-            ticket.fields.get(*name).and_then(Value::as_str).unwrap_or_default().to_owned()
-        }));
+        row.extend(
+            names
+                .iter()
+                .map(|name| ticket.fields.get(*name).and_then(Value::as_str).unwrap_or_default().to_owned()),
+        );
         row
     });
     formats::written_table("tickets", &headings, rows.collect(), format)
@@ -383,11 +395,13 @@ async fn change(caller: Caller, Path(number): Path<i64>, request: Request) -> Re
     caller
         .at_desk(move |caller| {
             found(caller, number)?;
-            let assignee = change.assignee.map(|name| Some(name.trim().to_owned()).filter(|name| !name.is_empty()));
+            let assignee =
+                change.assignee.map(|name| Some(name.trim().to_owned()).filter(|name| !name.is_empty()));
             let note = change.note.filter(|note| !note.trim().is_empty());
             let changes = TicketChange { state: change.state, assignee, note, version: change.version };
             let desk = caller.desk();
-            let ticket = desk.talk().change_ticket(number, &changes, &caller.signature().author, desk.now())?;
+            let ticket =
+                desk.talk().change_ticket(number, &changes, &caller.signature().author, desk.now())?;
             desk.wake();
             Ok(Json(ticket.told()))
         })

@@ -1,7 +1,8 @@
 //! What is kept of a reply?
 
+use crate::desk::reception::{Asked, Turned};
 use crate::engine::{Engine, Outcome, Reply};
-use crate::events::{Candidate, Event, Kind};
+use crate::events::{Candidate, Doing, Event, Kind};
 
 use super::caller::Caller;
 use super::request::AnswerRequest;
@@ -10,41 +11,89 @@ impl Caller {
     /// Keeps what was decided, before the reply goes out. Whatever becomes of it,
     /// the customer gets the reply: what cannot be stored is counted.
     pub(super) fn tell(&self, engine: &Engine, question: &AnswerRequest, outcome: &Outcome, reply: &Reply) {
+        let asked = Asked {
+            session: question.session.as_deref(),
+            text: &question.text,
+            channel: question.channel.as_deref(),
+        };
+        self.keep(decided(engine, outcome, reply, &asked));
+    }
+
+    /// The same of a turn in a conversation.
+    pub(super) fn tell_turn(&self, engine: &Engine, turned: &Turned, asked: &Asked<'_>) {
+        self.keep(decision(engine, turned, asked));
+    }
+
+    /// Keeps what somebody at a desk did.
+    pub(super) fn tell_doing(
+        &self,
+        kb: &str,
+        session: &str,
+        agent: &str,
+        doing: Doing,
+        text: Option<&str>,
+        entry: Option<&str>,
+    ) {
+        let event = Event {
+            text: text.map(str::to_owned),
+            entry: entry.map(str::to_owned),
+            ..Event::agent(kb, session, agent, doing)
+        };
+        self.keep(event);
+        if doing == Doing::Closed {
+            self.keep(Event::ended(kb, session));
+        }
+    }
+
+    fn keep(&self, event: Event) {
         // A replica changes nothing in the data directory.
         if self.registry().is_read_only() {
             return;
         }
-        let entries = engine.release().entries();
-        let best = outcome.best().map(|best| &entries[best.entry]);
-        let kept = Event::CANDIDATES.max(outcome.offered);
-        let event = Event {
-            trace_id: Some(reply.trace_id.clone()),
-            release: Some(reply.release.clone()),
-            conversation: question.session.clone(),
-            channel: question.channel.clone(),
-            key: self.identity().id.clone(),
-            text: Some(question.text.clone()),
-            normalized: Some(engine.release().analyzer().normalize(&question.text).core),
-            decision: Some(reply.decision.name().to_owned()),
-            reason: Some(reply.reason.name().to_owned()),
-            entry: best.map(|entry| entry.id.to_string()),
-            topic: best.and_then(|entry| entry.topic.clone()),
-            confidence: outcome.best().map(|best| best.confidence.value()),
-            candidates: outcome
-                .candidates
-                .iter()
-                .take(kept)
-                .map(|scored| Candidate {
-                    entry: entries[scored.entry].id.to_string(),
-                    confidence: scored.confidence.value(),
-                })
-                .collect(),
-            offered: i64::try_from(reply.suggestions.len()).ok(),
-            generation: Some(i64::from(reply.generation)),
-            micros: i64::try_from(reply.took_us).ok(),
-            ..Event::now(Kind::Decision, &reply.kb)
-        };
+        let event = Event { key: self.identity().id.clone(), ..event };
         // Its health tells the operator.
         let _ = self.log().append(&event);
+    }
+}
+
+/// A turn of a conversation as it is kept.
+pub(super) fn decision(engine: &Engine, turned: &Turned, asked: &Asked<'_>) -> Event {
+    Event {
+        rule: turned.rule.clone(),
+        reading: turned.reading.map(str::to_owned),
+        chosen: turned.chosen.clone(),
+        ..decided(engine, &turned.outcome, &turned.reply, asked)
+    }
+}
+
+fn decided(engine: &Engine, outcome: &Outcome, reply: &Reply, asked: &Asked<'_>) -> Event {
+    let entries = engine.release().entries();
+    let best = outcome.best().map(|best| &entries[best.entry]);
+    let kept = Event::CANDIDATES.max(outcome.offered);
+    Event {
+        trace_id: Some(reply.trace_id.clone()),
+        release: Some(reply.release.clone()),
+        conversation: asked.session.map(str::to_owned),
+        channel: asked.channel.map(str::to_owned),
+        text: Some(asked.text.to_owned()),
+        normalized: Some(engine.release().analyzer().normalize(asked.text).core),
+        decision: Some(reply.decision.name().to_owned()),
+        reason: Some(reply.reason.name().to_owned()),
+        entry: best.map(|entry| entry.id.to_string()),
+        topic: best.and_then(|entry| entry.topic.clone()),
+        confidence: outcome.best().map(|best| best.confidence.value()),
+        candidates: outcome
+            .candidates
+            .iter()
+            .take(kept)
+            .map(|scored| Candidate {
+                entry: entries[scored.entry].id.to_string(),
+                confidence: scored.confidence.value(),
+            })
+            .collect(),
+        offered: i64::try_from(reply.suggestions.len()).ok(),
+        generation: Some(i64::from(reply.generation)),
+        micros: i64::try_from(reply.took_us).ok(),
+        ..Event::now(Kind::Decision, &reply.kb)
     }
 }

@@ -55,6 +55,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chardetng", &["kb"]),
     ("rust_xlsxwriter", &["kb", "events"]),
     ("percent_encoding", &["server"]),
+    ("ureq", &["encoder", "desk"]),
+    ("standardwebhooks", &["desk"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
 ];

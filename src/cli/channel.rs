@@ -1,0 +1,183 @@
+//! `zhida channel`: on which platforms does a knowledge base answer?
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::Common;
+use crate::desk::platforms::{KINDS, settings_fault};
+use crate::desk::webhooks::new_secret;
+use crate::desk::{Desk, Settings};
+use crate::error::{Error, Result};
+use crate::store::Channel;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Add a channel, and print the address that the platform must send to.
+    Add(Add),
+    /// List channels.
+    List(List),
+    /// Ask the platform whether it hears us.
+    Test(Named),
+    /// Remove a channel with what was not said yet.
+    Remove(Named),
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    #[command(flatten)]
+    common: Common,
+    /// How the platform speaks.
+    #[arg(long, value_parser = KINDS)]
+    kind: String,
+    /// The knowledge base that answers.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+    /// The platform's address: Chatwoot's own, or where replies go.
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The access token of Chatwoot's agent bot.
+    #[arg(long, value_name = "TOKEN", env = "ZHIDA_CHANNEL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// What requests are signed with; a generic channel gets a new one without it.
+    #[arg(long, value_name = "SECRET", env = "ZHIDA_CHANNEL_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// A label that a conversation of Chatwoot's gets when it goes to people; may be repeated.
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// The number of the team of Chatwoot's that conversations go to.
+    #[arg(long, value_name = "ID")]
+    team: Option<i64>,
+    /// The platform is on an address inside the house.
+    #[arg(long)]
+    private: bool,
+    /// The channel's name: 1 to 64 letters, digits, `-` or `_`.
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    common: Common,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Named {
+    #[command(flatten)]
+    common: Common,
+    /// The channel's name.
+    name: String,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.action {
+        Action::Add(args) => add(args),
+        Action::List(args) => list(args),
+        Action::Test(args) => test(args),
+        Action::Remove(args) => {
+            args.common.store().conversations().remove_channel(&args.name)?;
+            eprintln!("{}", either!("channel {} is removed", "渠道 {} 已删除", args.name));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn add(args: &Add) -> Result<ExitCode> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if args.name.is_empty() || args.name.len() > 64 || !args.name.chars().all(sound) {
+        return Err(Error::Refused(format!(
+            "channel name {:?}: use 1 to 64 letters, digits, '-' or '_'; it is part of an address",
+            args.name
+        )));
+    }
+    let store = args.common.store();
+    store.shelf(&args.kb)?;
+    let mut settings = serde_json::Map::new();
+    settings.insert("url".to_owned(), args.url.clone().into());
+    settings.insert("private".to_owned(), args.private.into());
+    let secret = match (&args.secret, args.kind.as_str()) {
+        (Some(secret), _) => Some(secret.clone()),
+        (None, "generic") => Some(new_secret()?),
+        (None, _) => None,
+    };
+    settings.extend(secret.clone().map(|secret| ("secret".to_owned(), secret.into())));
+    if args.kind == "chatwoot" {
+        let token = args.token.clone().ok_or_else(|| {
+            Error::Refused("--token is missing: the access token of Chatwoot's agent bot".to_owned())
+        })?;
+        settings.insert("token".to_owned(), token.into());
+        settings.insert("labels".to_owned(), args.label.clone().into());
+        settings.extend(args.team.map(|team| ("team".to_owned(), team.into())));
+    }
+    let settings = Value::Object(settings);
+    if let Some(fault) = settings_fault(&args.kind, &settings) {
+        return Err(Error::Refused(format!("channel {}: {fault}", args.name)));
+    }
+    let channel = Channel {
+        id: args.name.clone(),
+        kind: args.kind.clone(),
+        kb: args.kb.clone(),
+        settings: settings.to_string(),
+        created_at: i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
+            .unwrap_or(0),
+    };
+    store.conversations().add_channel(&channel)?;
+    say!("/channels/{}/{}", channel.kind, channel.id);
+    if let (Some(secret), None) = (secret, &args.secret) {
+        say!("{secret}");
+        eprintln!(
+            "{}",
+            either!("the second line is the secret; it is shown once", "第二行是密钥，只显示这一次")
+        );
+    }
+    eprintln!(
+        "{}",
+        either!(
+            "let the platform send to this address of the server; `zhida channel test {}` asks whether it hears us",
+            "请让平台把消息发到服务器的这个地址；用 `zhida channel test {}` 检查能否连通",
+            args.name
+        )
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(args: &List) -> Result<ExitCode> {
+    for channel in args.common.store().conversations().channels()? {
+        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        let url = settings.get("url").and_then(Value::as_str).unwrap_or_default();
+        if args.json {
+            // Neither token nor secret.
+            say!(
+                "{}",
+                serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb, "url": url,
+                    "path": format!("/channels/{}/{}", channel.kind, channel.id)})
+            );
+        } else {
+            say!("{}\t{}\t{}\t{url}", channel.id, channel.kind, channel.kb);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn test(args: &Named) -> Result<ExitCode> {
+    let store = args.common.store();
+    let absent = || Error::Absent { what: "channel", name: args.name.clone() };
+    let channel = store.conversations().channel(&args.name)?.ok_or_else(absent)?;
+    let desk = Desk::new(&store, Settings::default(), |_| None, |_, _, _| ());
+    match desk.test_channel(&channel) {
+        Ok(told) => {
+            say!("{told}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(why) => Err(Error::Refused(format!("channel {}: {why}", channel.id))),
+    }
+}

@@ -1,0 +1,669 @@
+//! Conversations and the people behind the robot: the whole story over HTTP, with
+//! a scripted customer, a scripted agent and a scripted receiver of webhooks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use zhida::desk::webhooks::new_secret;
+use zhida::desk::{Desk, Patience, Settings, new_id};
+use zhida::dialogue::Service;
+use zhida::dialogue::conversation::{Owner, Role};
+use zhida::engine::Engine;
+use zhida::server::router;
+use zhida::store::{Heard, NewHandoff, NewLine, Place, Store, Webhook};
+
+use crate::http::{Got, MAX_WRONG, admission, get, publish, send, server_over};
+use crate::receiver::{Answer, Receiver};
+use crate::support::SMALL_KB;
+
+/// A data directory with a knowledge base, and a server over it.
+pub fn house() -> (TempDir, Router) {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = router(server_over(folder.path(), admission()));
+    (folder, app)
+}
+
+async fn call(app: &Router, method: Method, path: &str, body: Value) -> Got {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .expect("a request");
+    send(app, request).await
+}
+
+/// A request without a body, as a desk sends it that has nothing to say.
+async fn bare(app: &Router, path: &str) -> Got {
+    send(app, Request::post(path).body(Body::empty()).expect("a request")).await
+}
+
+async fn say(app: &Router, session: &str, text: &str) -> Got {
+    call(app, Method::POST, &format!("/v1/conversations/{session}/messages"), json!({"text": text})).await
+}
+
+/// The handoff that waits.
+async fn waiting(app: &Router) -> Value {
+    let list = get(app, "/v1/handoffs?state=waiting").await.json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
+    list["items"][0].clone()
+}
+
+/// Reads a stream until so many events have come.
+async fn events(app: &Router, path: &str, last: Option<&str>, count: usize) -> Vec<(String, String, Value)> {
+    let mut request = Request::builder().uri(path);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    let response =
+        app.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("a response");
+    assert_eq!(response.status(), StatusCode::OK);
+    let (mut body, mut text) = (response.into_body(), String::new());
+    let mut found = Vec::new();
+    while found.len() < count {
+        let frame = tokio::time::timeout(Duration::from_secs(20), body.frame()).await.expect("in time");
+        let Some(Ok(frame)) = frame else { panic!("the stream ended after {found:?}") };
+        text.push_str(&String::from_utf8_lossy(frame.data_ref().expect("data")));
+        while let Some((event, rest)) = text.split_once("\n\n").map(|(a, b)| (a.to_owned(), b.to_owned())) {
+            let field = |name: &str| {
+                let prefix = format!("{name}:");
+                event.lines().find_map(|line| line.strip_prefix(&prefix)).map(|value| value.trim().to_owned())
+            };
+            if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
+                found.push((id, kind, serde_json::from_str(&data).expect("JSON")));
+            }
+            text = rest;
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whole_story() {
+    let (_folder, app) = house();
+    let hook = Receiver::start();
+    let made = call(
+        &app,
+        Method::POST,
+        "/v1/webhooks",
+        json!({"url": format!("{}/hook", hook.url), "private": true}),
+    )
+    .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let secret = made.json()["secret"].as_str().expect("a secret").to_owned();
+    let listed = get(&app, "/v1/webhooks").await.json();
+    assert_eq!(listed["items"][0]["secret"], Value::Null, "told once");
+
+    // The robot answers as long as it can.
+    let reply = say(&app, "u-42", "怎么开电子发票").await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(
+        (&reply.json()["decision"], &reply.json()["owner"], &reply.json()["session"]),
+        (&json!("answer"), &json!("bot"), &json!("u-42"))
+    );
+
+    // Then the customer wants a person, and waits.
+    let reply = call(
+        &app,
+        Method::POST,
+        "/v1/answer",
+        json!({"text": "转人工", "session": "u-42", "channel": "web", "fields": {"vip": true}}),
+    )
+    .await
+    .json();
+    assert_eq!((&reply["decision"], &reply["handoff"]["reason"]), (&json!("handoff"), &json!("requested")));
+    assert_eq!((&reply["owner"], &reply["handoff"]["position"]), (&json!("queued"), &json!(1)));
+    let handoff = waiting(&app).await;
+    let id = handoff["id"].as_str().expect("an id").to_owned();
+    assert_eq!(reply["handoff"]["id"], json!(id));
+    assert_eq!((&handoff["conversation"], &handoff["reason"]), (&json!("u-42"), &json!("requested")));
+    assert_eq!((&handoff["customer"], &handoff["channel"]), (&json!({"vip": true}), &json!("web")));
+    assert_eq!(handoff["shown"][0]["entry"], "invoice");
+    let summary = handoff["summary"].as_str().expect("a summary");
+    assert!(summary.contains("“转人工”") && summary.contains("怎么开电子发票"), "{summary}");
+    assert_eq!(handoff["transcript"].as_array().map(Vec::len), Some(5), "{handoff}");
+    // Asking again makes no second one.
+    let again = say(&app, "u-42", "转人工").await.json();
+    assert_eq!(again["handoff"]["id"], json!(id));
+
+    // The receiver was told, and can be sure of it.
+    let told = hook.event("handoff.created");
+    assert_eq!((told.method.as_str(), told.path.as_str()), ("POST", "/hook"));
+    assert_eq!(told.json()["data"]["id"], json!(id));
+    let mut headers = axum::http::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers
+            .insert(axum::http::HeaderName::from_static(name), told.header(name).parse().expect("a value"));
+    }
+    let verifier = standardwebhooks::Webhook::new(&secret).expect("a secret");
+    assert!(verifier.verify(told.body.as_bytes(), &headers).is_ok());
+
+    // Two desks want it.
+    let path = |what: &str| format!("/v1/handoffs/{id}/{what}");
+    let claimed = call(&app, Method::POST, &path("claim"), json!({"agent": "小王"})).await;
+    assert_eq!((claimed.status, &claimed.json()["state"]), (StatusCode::OK, &json!("claimed")));
+    let late = call(&app, Method::POST, &path("claim"), json!({"agent": "小李"})).await;
+    assert_eq!((late.status, &late.json()["type"]), (StatusCode::CONFLICT, &json!("/problems/not-now")));
+    let late = call(&app, Method::POST, &path("reply"), json!({"agent": "小李", "text": "我来"})).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+
+    // The robot is silent now.
+    let passed = say(&app, "u-42", "钱什么时候退回来").await;
+    assert_eq!((passed.status, &passed.json()["owner"]), (StatusCode::ACCEPTED, &json!("agent")));
+    let reply =
+        call(&app, Method::POST, "/v1/answer", json!({"text": "在吗", "session": "u-42"})).await.json();
+    assert_eq!((&reply["decision"], &reply["reason"]), (&json!("handoff"), &json!("with_person")));
+    let passed = say(&app, "u-42", "钱什么时候退回来").await;
+    assert_eq!(passed.status, StatusCode::ACCEPTED);
+
+    // It helps whoever talks.
+    let proposals = get(&app, &path("proposals")).await.json();
+    assert_eq!(proposals["items"][0]["entry"], "refund-time", "{proposals}");
+    let text = proposals["items"][0]["text"].as_str().expect("a text").to_owned();
+    let sent = json!({"agent": "小王", "text": text, "client_id": "m-1"});
+    for _ in 0..2 {
+        let replied = call(&app, Method::POST, &path("reply"), sent.clone()).await;
+        assert_eq!((replied.status, &replied.json()["state"]), (StatusCode::OK, &json!("answered")));
+    }
+    let verdicts = get(&app, "/v1/kbs/demo/verdicts").await.json();
+    assert_eq!(verdicts["items"][0]["verdict"], "taken", "{verdicts}");
+    let told = hook.event("message.sent");
+    assert_eq!(told.json()["data"]["text"], json!(text));
+
+    // The customer reads it, by asking and in the stream.
+    let read = get(&app, "/v1/conversations/u-42/messages?after=0").await.json();
+    let lines = read["items"].as_array().expect("lines");
+    let replies: Vec<&Value> = lines.iter().filter(|line| line["role"] == "agent").collect();
+    assert_eq!(replies.len(), 1, "a reply that is sent twice is said once: {read}");
+    assert_eq!((&replies[0]["text"], &replies[0]["author"]), (&json!(text), &json!("小王")));
+    let seqs: Vec<i64> = lines.iter().filter_map(|line| line["seq"].as_i64()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
+    let streamed = events(&app, "/v1/conversations/u-42/events", None, lines.len()).await;
+    let ids: Vec<i64> = streamed.iter().filter_map(|(id, ..)| id.parse().ok()).collect();
+    assert_eq!(ids, seqs);
+    let rest = events(&app, "/v1/conversations/u-42/events", Some(&ids[2].to_string()), ids.len() - 3).await;
+    assert_eq!(rest, streamed[3..]);
+
+    // The desk is done, and the robot goes on.
+    let closed = call(&app, Method::POST, &path("close"), json!({"agent": "小王"})).await;
+    assert_eq!((closed.status, &closed.json()["state"]), (StatusCode::OK, &json!("closed")));
+    let shown = get(&app, "/v1/conversations/u-42").await.json();
+    assert_eq!((&shown["owner"], &shown["handoff"]), (&json!("closed"), &Value::Null));
+    let late = call(&app, Method::POST, &path("reply"), json!({"agent": "小王", "text": "还在吗"})).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    hook.event("handoff.closed");
+    let reply = say(&app, "u-42", "怎么开电子发票").await.json();
+    assert_eq!((&reply["decision"], &reply["owner"]), (&json!("answer"), &json!("bot")));
+
+    // What happened at the desk, in order.
+    let news = events(&app, "/v1/handoffs/events?after=0", None, 5).await;
+    let kinds: Vec<&str> = news.iter().map(|(_, kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["waiting", "message", "claimed", "message", "message"]);
+    let rest = events(&app, "/v1/handoffs/events", Some(&news[4].0), 3).await;
+    let kinds: Vec<&str> = rest.iter().map(|(_, kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["message", "answered", "closed"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_back_the_robot_answers_again() {
+    let (_folder, app) = house();
+    say(&app, "u", "转人工").await;
+    let id = waiting(&app).await["id"].as_str().expect("an id").to_owned();
+    let path = |what: &str| format!("/v1/handoffs/{id}/{what}");
+    // Who has not claimed cannot speak.
+    let early = call(&app, Method::POST, &path("reply"), json!({"text": "您好"})).await;
+    assert_eq!(early.status, StatusCode::CONFLICT);
+    assert_eq!(bare(&app, &path("claim")).await.status, StatusCode::OK);
+    // Two who do not say who they are are not the same.
+    assert_eq!(bare(&app, &path("claim")).await.status, StatusCode::CONFLICT);
+    assert_eq!(bare(&app, &path("renew")).await.status, StatusCode::OK);
+    let back =
+        call(&app, Method::POST, &path("return"), json!({"text": "机器人可以继续为您服务"})).await.json();
+    assert_eq!(back["state"], "returned");
+    let reply = say(&app, "u", "怎么开电子发票").await.json();
+    assert_eq!((&reply["decision"], &reply["owner"]), (&json!("answer"), &json!("bot")));
+    // And once more.
+    let reply = say(&app, "u", "转人工").await.json();
+    assert_ne!(reply["handoff"]["id"], json!(id));
+    assert_eq!(reply["owner"], "queued");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_comes_twice_is_heard_once() {
+    let (_folder, app) = house();
+    let body = json!({"text": "怎么开电子发票", "session": "u", "client_id": "k-1"});
+    let first = call(&app, Method::POST, "/v1/answer", body.clone()).await.json();
+    let second = call(&app, Method::POST, "/v1/answer", body).await.json();
+    assert_eq!(first, second, "the very same reply");
+    let lines = get(&app, "/v1/conversations/u/messages").await.json();
+    assert_eq!(lines["items"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_lose_nothing_and_are_one_after_the_other() {
+    let (_folder, app) = house();
+    let sent = (0..40).map(|number| {
+        let app = app.clone();
+        tokio::spawn(async move {
+            say(&app, "u", &format!("怎么开电子发票{}", "！".repeat(number % 3))).await.status
+        })
+    });
+    for status in futures_util::future::join_all(sent).await {
+        assert_eq!(status.expect("no panic"), StatusCode::OK);
+    }
+    let lines = get(&app, "/v1/conversations/u/messages?limit=500").await.json();
+    let roles: Vec<&str> =
+        lines["items"].as_array().expect("lines").iter().filter_map(|line| line["role"].as_str()).collect();
+    assert_eq!(roles.len(), 80);
+    assert!(roles.chunks(2).all(|pair| pair == ["customer", "bot"]), "{roles:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_claim_exactly_one_wins() {
+    let (_folder, app) = house();
+    say(&app, "u", "转人工").await;
+    let id = waiting(&app).await["id"].as_str().expect("an id").to_owned();
+    let tries = (0..16).map(|number| {
+        let (app, id) = (app.clone(), id.clone());
+        tokio::spawn(async move {
+            let body = json!({"agent": format!("客服{number}")});
+            call(&app, Method::POST, &format!("/v1/handoffs/{id}/claim"), body).await.status
+        })
+    });
+    let all: Vec<StatusCode> = futures_util::future::join_all(tries)
+        .await
+        .into_iter()
+        .map(|status| status.expect("no panic"))
+        .collect();
+    assert_eq!(all.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|status| **status == StatusCode::CONFLICT).count(), 15, "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_is_left_behind_as_a_ticket() {
+    let (_folder, app) = house();
+    say(&app, "u", "怎么开电子发票").await;
+    let wrong =
+        call(&app, Method::POST, "/v1/tickets", json!({"session": "u", "fields": {"contact": "1"}})).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(wrong.json()["problems"].as_array().map(Vec::len), Some(2), "{}", wrong.text());
+    let body = json!({"session": "u", "client_id": "t", "fields": {"name": "张三", "contact": "13800001111", "text": "=1+1 发票没有收到"}});
+    let made = call(&app, Method::POST, "/v1/tickets", body.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    assert_eq!(call(&app, Method::POST, "/v1/tickets", body).await.json()["number"], 1, "made once");
+    let changed = call(
+        &app,
+        Method::PATCH,
+        "/v1/tickets/1",
+        json!({"state": "pending", "assignee": "小王", "note": "已联系", "version": 0}),
+    )
+    .await
+    .json();
+    assert_eq!(
+        (&changed["state"], &changed["assignee"], &changed["notes"][0]["text"]),
+        (&json!("pending"), &json!("小王"), &json!("已联系"))
+    );
+    let stale = call(&app, Method::PATCH, "/v1/tickets/1", json!({"state": "solved", "version": 0})).await;
+    assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED);
+    let listed = get(&app, "/v1/tickets?state=pending&assignee=%E5%B0%8F%E7%8E%8B").await.json();
+    assert_eq!(listed["items"][0]["fields"]["contact"], "13800001111");
+    let csv = get(&app, "/v1/tickets/export?format=csv").await.text();
+    assert!(csv.contains("工单号") && csv.contains("'=1+1 发票没有收到"), "{csv}");
+    let xlsx = get(&app, "/v1/tickets/export?format=xlsx").await;
+    assert!(xlsx.body.starts_with(b"PK"), "{}", xlsx.text());
+    assert_eq!(get(&app, "/v1/tickets/2").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_told() {
+    let (_folder, app) = house();
+    for (path, body, field) in [
+        ("/v1/answer", json!({"text": "x", "session": "a\u{7}"}), "session"),
+        ("/v1/answer", json!({"text": "x", "session": "x".repeat(129)}), "session"),
+        ("/v1/answer", json!({"choice": "invoice"}), "session"),
+        ("/v1/answer", json!({"text": "x", "session": "u", "fields": {"a": "x".repeat(5000)}}), "fields"),
+        ("/v1/conversations/u/messages", json!({"text": "x", "session": "v"}), "session"),
+        ("/v1/conversations/u/messages", json!({"text": "x", "client_id": ""}), "client_id"),
+        ("/v1/webhooks", json!({"url": "ftp://a/"}), "url"),
+        ("/v1/webhooks", json!({"url": "https://a.example/", "events": ["all"]}), "events"),
+    ] {
+        let got = call(&app, Method::POST, path, body.clone()).await;
+        assert_eq!(
+            (got.status, &got.json()["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)),
+            "{path} {body}: {}",
+            got.text()
+        );
+    }
+    for path in [
+        "/v1/conversations/none",
+        "/v1/conversations/none/events",
+        "/v1/handoffs/none",
+        "/v1/handoffs/none/proposals",
+    ] {
+        assert_eq!(get(&app, path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(get(&app, "/v1/handoffs?state=lost").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// A desk whose clock is moved by hand, with one webhook.
+struct Bench {
+    _folder: TempDir,
+    desk: Desk,
+    clock: Arc<AtomicI64>,
+}
+
+const START: i64 = 1_800_000_000_000;
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(AtomicI64::new(START));
+        let time = Arc::clone(&clock);
+        let calls = Patience { connect: Duration::from_secs(2), whole: Duration::from_millis(300) };
+        let settings = Settings { calls, ..Settings::default() };
+        let desk = Desk::with_clock(
+            &Store::at(folder.path()),
+            settings,
+            |_| None::<(Arc<Engine>, Arc<Service>)>,
+            |_, _, _| (),
+            move || time.load(Ordering::SeqCst),
+        );
+        Self { _folder: folder, desk, clock }
+    }
+
+    fn after(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    fn hook(&self, url: &str, private: bool) -> Webhook {
+        let webhook = Webhook {
+            id: new_id(),
+            name: String::new(),
+            url: url.to_owned(),
+            events: Vec::new(),
+            kbs: Vec::new(),
+            secret: new_secret().expect("random"),
+            previous: None,
+            previous_until: None,
+            private,
+            created_at: START,
+        };
+        self.desk.talk().add_webhook(&webhook).expect("added");
+        webhook
+    }
+
+    /// Opens a handoff in a conversation of its own.
+    fn handoff(&self, session: &str) -> String {
+        let id = new_id();
+        let heard = Heard {
+            place: Place::New { kb: "demo", id: session, via: None, address: None },
+            at: self.desk.now(),
+            lines: vec![NewLine::of(Role::Customer, "转人工")],
+            context: None,
+            channel: None,
+            customer: None,
+            owner: Owner::Queued,
+            handoff: Some(NewHandoff {
+                id: id.clone(),
+                reason: "requested".to_owned(),
+                rule: None,
+                question: "转人工".to_owned(),
+                normalized: "转人工".to_owned(),
+                candidates: Vec::new(),
+                shown: Vec::new(),
+                summary: "客户主动要求人工服务。".to_owned(),
+                release: "1".to_owned(),
+            }),
+            jobs: Vec::new(),
+        };
+        assert!(self.desk.talk().record(&heard).expect("recorded").is_some());
+        id
+    }
+}
+
+#[test]
+fn a_receiver_that_fails_is_told_again_under_the_same_id() {
+    let bench = Bench::new();
+    let receiver = Receiver::start();
+    receiver.next([
+        Answer::Status(500),
+        Answer::Hang,
+        Answer::Redirect(format!("{}/elsewhere", receiver.url)),
+    ]);
+    bench.hook(&format!("{}/hook", receiver.url), true);
+    bench.handoff("u");
+    for _ in 0..4 {
+        assert_eq!(bench.desk.deliver_due(), 1);
+        assert_eq!(bench.desk.deliver_due(), 0, "it rests");
+        bench.after(3_600);
+    }
+    assert_eq!(bench.desk.deliver_due(), 0, "it was taken");
+    let calls = receiver.calls();
+    assert_eq!(calls.len(), 4, "no redirect was followed");
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.path == "/hook" && call.header("webhook-id") == calls[0].header("webhook-id"))
+    );
+    let stamps: Vec<&str> = calls.iter().map(|call| call.header("webhook-timestamp")).collect();
+    assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stamps:?}");
+}
+
+#[test]
+fn what_nobody_takes_becomes_a_dead_letter_and_can_be_replayed() {
+    let bench = Bench::new();
+    let receiver = Receiver::scripted(|_| Answer::Status(503));
+    bench.hook(&receiver.url, true);
+    bench.handoff("u");
+    for _ in 0..13 {
+        assert_eq!(bench.desk.deliver_due(), 1);
+        bench.after(100_000);
+    }
+    assert_eq!(bench.desk.deliver_due(), 0, "nobody tries it any more");
+    let dead = bench.desk.talk().dead_jobs(None, 10).expect("read");
+    assert_eq!((dead.len(), dead[0].attempts), (1, 13));
+    assert!(dead[0].error.as_deref().is_some_and(|error| error.contains("503")), "{dead:?}");
+    receiver.next([Answer::Status(204)]);
+    bench.desk.talk().replay(dead[0].seq, bench.desk.now()).expect("replayed");
+    assert_eq!(bench.desk.deliver_due(), 1);
+    assert!(bench.desk.talk().dead_jobs(None, 10).expect("read").is_empty());
+    let calls = receiver.calls();
+    assert!(calls.iter().all(|call| call.header("webhook-id") == calls[0].header("webhook-id")));
+}
+
+#[test]
+fn addresses_inside_the_house_are_not_called() {
+    let bench = Bench::new();
+    let receiver = Receiver::start();
+    let port = receiver.url.rsplit(':').next().expect("a port").to_owned();
+    for url in [
+        receiver.url.clone(),
+        format!("http://localhost:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        "http://169.254.169.254/latest/".to_owned(),
+    ] {
+        bench.hook(&url, false);
+    }
+    bench.hook("http://169.254.169.254/latest/", true);
+    bench.handoff("u");
+    assert_eq!(bench.desk.deliver_due(), 5);
+    let dead = bench.desk.talk().dead_jobs(None, 10).expect("read");
+    assert_eq!(dead.len(), 5);
+    assert!(
+        dead.iter().all(|job| job.error.as_deref().is_some_and(|error| error.contains("not called"))),
+        "{dead:#?}"
+    );
+    assert!(receiver.calls().is_empty());
+}
+
+#[test]
+fn one_that_hangs_holds_up_nobody_else() {
+    let bench = Bench::new();
+    let (slow, quick) = (Receiver::scripted(|_| Answer::Hang), Receiver::start());
+    bench.hook(&slow.url, true);
+    bench.hook(&quick.url, true);
+    for number in 0..10 {
+        bench.handoff(&format!("u-{number}"));
+    }
+    bench.desk.wake();
+    // All ten, while the other one has not even given up on the second.
+    quick.wait_for(|calls| calls.len() == 10);
+    assert!(slow.calls().len() < 10, "{}", slow.calls().len());
+}
+
+#[test]
+fn while_a_secret_rotates_both_sign() {
+    let bench = Bench::new();
+    let receiver = Receiver::start();
+    let old = bench.hook(&receiver.url, true);
+    let new = bench
+        .desk
+        .talk()
+        .rotate_webhook(&old.id, &new_secret().expect("random"), bench.desk.now() + 1_000_000)
+        .expect("rotated");
+    bench.handoff("u-1");
+    bench.desk.deliver_due();
+    bench.after(2_000);
+    bench.handoff("u-2");
+    bench.desk.deliver_due();
+    let calls = receiver.calls();
+    let signed = |call: &crate::receiver::Call, secret: &str| {
+        let at = call.header("webhook-timestamp").parse().expect("a number");
+        let signer = standardwebhooks::Webhook::new(secret).expect("a secret");
+        let own = signer.sign(call.header("webhook-id"), at, call.body.as_bytes()).expect("signed");
+        call.header("webhook-signature").split(' ').any(|one| one == own)
+    };
+    assert!(signed(&calls[0], &old.secret) && signed(&calls[0], &new.secret));
+    assert!(!signed(&calls[1], &old.secret) && signed(&calls[1], &new.secret));
+}
+
+#[test]
+fn several_processes_deliver_each_row_once() {
+    let bench = Bench::new();
+    let receiver = Receiver::start();
+    bench.hook(&receiver.url, true);
+    for number in 0..40 {
+        bench.handoff(&format!("u-{number}"));
+    }
+    let others: Vec<Desk> = (0..3)
+        .map(|_| {
+            let time = Arc::clone(&bench.clock);
+            Desk::with_clock(
+                &Store::at(bench._folder.path()),
+                Settings::default(),
+                |_| None::<(Arc<Engine>, Arc<Service>)>,
+                |_, _, _| (),
+                move || time.load(Ordering::SeqCst),
+            )
+        })
+        .collect();
+    let attempts: usize = std::thread::scope(|scope| {
+        let all: Vec<_> = others.iter().map(|desk| scope.spawn(|| desk.deliver_due())).collect();
+        all.into_iter().map(|one| one.join().expect("no panic")).sum()
+    });
+    assert_eq!((attempts, receiver.calls().len()), (40, 40));
+    let ids: std::collections::BTreeSet<String> =
+        receiver.calls().iter().map(|call| call.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids.len(), 40);
+}
+
+#[test]
+fn a_claim_that_is_left_alone_and_a_handoff_that_nobody_takes_end() {
+    use zhida::dialogue::handoff::{State, Step};
+    use zhida::store::Act;
+    let bench = Bench::new();
+    let id = bench.handoff("u");
+    let act = |step, agent| bench.desk.talk().act(&id, &Act::of(step, agent, bench.desk.now()));
+    let state = || bench.desk.talk().handoff(&id).expect("read").expect("there").state;
+    act(Step::Claim, "小王").expect("claimed");
+    bench.after(9 * 60);
+    act(Step::Renew, "小王").expect("renewed");
+    bench.after(9 * 60);
+    assert_eq!((bench.desk.tend_claims().expect("tended"), state()), (0, State::Claimed));
+    bench.after(60);
+    assert_eq!((bench.desk.tend_claims().expect("tended"), state()), (1, State::Waiting));
+    // Whoever had it goes on, as long as nobody else has come.
+    let text = Act { text: Some("久等了"), ..Act::of(Step::Reply, "小王", bench.desk.now()) };
+    assert_eq!(bench.desk.talk().act(&id, &text).expect("said").state, State::Answered);
+    bench.after(3_600);
+    bench.desk.tend_claims().expect("tended");
+    act(Step::Claim, "小李").expect("claimed by another one");
+    let late = Act { text: Some("我还在"), ..Act::of(Step::Reply, "小王", bench.desk.now()) };
+    assert!(bench.desk.talk().act(&id, &late).is_err());
+    // A clock that goes back by a day gives nobody's conversation away for a day.
+    bench.clock.fetch_sub(86_400_000, Ordering::SeqCst);
+    bench.desk.tend_claims().expect("tended");
+    assert_eq!(state(), State::Waiting);
+    // And nobody waits for ever.
+    bench.after(3_600);
+    bench.desk.tend_claims().expect("tended");
+    assert_eq!(state(), State::Expired);
+    let conversation = bench.desk.talk().find("demo", "u").expect("read").expect("there");
+    assert_eq!((conversation.owner, conversation.handoff), (Owner::Bot, None));
+}
+
+#[test]
+fn room_is_made_from_the_oldest_and_nobody_who_waits_goes() {
+    let bench = Bench::new();
+    bench.handoff("waits");
+    for number in 0..20 {
+        bench.after(1);
+        let heard = Heard {
+            place: Place::New { kb: "demo", id: &format!("u-{number}"), via: None, address: None },
+            at: bench.desk.now(),
+            lines: vec![NewLine::of(Role::Customer, "你好")],
+            context: None,
+            channel: None,
+            customer: None,
+            owner: Owner::Bot,
+            handoff: None,
+            jobs: Vec::new(),
+        };
+        bench.desk.talk().record(&heard).expect("recorded");
+    }
+    assert_eq!(bench.desk.talk().sweep(i64::MIN, 11).expect("swept"), 10);
+    let known = |id: &str| bench.desk.talk().find("demo", id).expect("read").is_some();
+    assert!(known("waits") && !known("u-0") && !known("u-9") && known("u-10") && known("u-19"));
+    bench.after(10);
+    assert_eq!(bench.desk.talk().sweep(bench.desk.now(), 1_000).expect("swept"), 10);
+    assert!(known("waits"));
+}
+
+#[test]
+fn explain_says_how_a_message_was_read_and_what_became_of_the_rules() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let release = Store::at(folder.path()).shelf("demo").expect("there").open_current(None).expect("opens");
+    let engine = Engine::new(Arc::new(release), MAX_WRONG);
+    let desk = Desk::new(&Store::at(folder.path()), Settings::default(), |_| None, |_, _, _| ());
+    let service = Service::default();
+    let said = desk
+        .hear(&zhida::desk::reception::Incoming {
+            engine: &engine,
+            service: &service,
+            session: "u",
+            text: "怎么开电子发票",
+            choice: None,
+            channel: None,
+            customer: None,
+            options: zhida::engine::Options::default(),
+            explain: true,
+            client_id: None,
+            via: None,
+        })
+        .expect("heard");
+    let zhida::desk::reception::Said::Replied(turned) = said else { panic!("{said:?}") };
+    let reply = turned.reply;
+    assert_eq!(reply.answer.map(|answer| answer.entry).as_deref(), Some("invoice"));
+    assert!(reply.explain.is_some_and(|trace| trace.reading.is_some() && trace.rules.is_some()));
+}
