@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::decide::Generation;
+use crate::dialogue::Service;
 use crate::encoder::Encoder;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ use crate::eval::compare::{Change, Deed, Flip, changes};
 use crate::eval::dataset::LabelledQuery;
 use crate::eval::run::predict;
 use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
-use crate::kb::diff::Diff;
+use crate::kb::diff::{Diff, TextChange};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
 use crate::release::{Build, Calibrations, Labelled, Progress, Release, base_of, look_alikes};
@@ -144,7 +145,12 @@ impl Report {
 pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     let Request { release, models, encoder, default_goal, forced, progress } = request;
     let mut report = Report::default();
-    report.take(check(&shelf.content(release)?.0, time::OffsetDateTime::now_utc()));
+    let content = shelf.content(release)?.0;
+    report.take(check(&content, time::OffsetDateTime::now_utc()));
+    let (faults, hints) =
+        served_faultily(&content).into_iter().partition(|found| found.severity == Severity::Error);
+    report.take(faults);
+    let hints: Vec<Finding> = hints;
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
@@ -177,6 +183,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
         report.warnings.retain(|finding| finding.entries.iter().any(|id| ids.contains(id)));
         // These cost answers for as long as they are there.
         report.warnings.extend(look_alikes(base.enabled(), &Calibrations::read(folder)?, max_wrong));
+        report.warnings.extend(hints.iter().cloned());
         if report.is_clean() {
             return Ok(Approval::default());
         }
@@ -205,6 +212,46 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
         Err(Error::Refused(_)) if !forced && !report.is_clean() => Ok(Outcome::Refused(report)),
         Err(e) => Err(e),
     }
+}
+
+/// What is wrong with how a knowledge base serves: faults of its service
+/// document, tests of its rules that fail, rules about entries that are not there.
+fn served_faultily(base: &KnowledgeBase) -> Vec<Finding> {
+    let finding = |severity, code, entries: Vec<EntryId>, message: String, fix: &str| Finding {
+        severity,
+        code,
+        entries,
+        texts: Vec::new(),
+        score: None,
+        message,
+        fix: fix.to_owned(),
+    };
+    let service = match Service::of(base.service()) {
+        Ok(service) => service,
+        Err(problems) => {
+            let told = |problem: &crate::error::Problem| {
+                let fix = "请修改服务文件（zhida rules show 看，zhida rules set 改）";
+                finding(Severity::Error, "service_fault", Vec::new(), problem.to_string(), fix)
+            };
+            return problems.iter().map(told).collect();
+        }
+    };
+    let failed = service.rules.test().into_iter().filter(|test| !test.passed);
+    let mut findings: Vec<Finding> = failed
+        .map(|test| {
+            let fix = "请修改规则或它的测试；zhida rules test 会列出每个测试";
+            finding(Severity::Error, "rule_test", Vec::new(), test.told(), fix)
+        })
+        .collect();
+    let enabled: HashSet<&str> = base.enabled().map(|entry| entry.id.0.as_str()).collect();
+    for rule in service.rules.all().iter().filter(|rule| rule.enabled) {
+        for id in rule.entries().iter().filter(|id| !enabled.contains(id.as_str())) {
+            let message = format!("规则“{}”里的条目“{id}”不存在或已停用，这个条件不会成立", rule.id);
+            let (entries, fix) = (vec![EntryId(id.clone())], "请核对条目编号，或者把它从规则里删除");
+            findings.push(finding(Severity::Warning, "rule_entry", entries, message, fix));
+        }
+    }
+    findings
 }
 
 /// Which enabled entries differ from what is served; all of them when nothing
@@ -329,6 +376,8 @@ pub struct Difference {
     pub entries: Diff,
     /// The words that its authors add.
     pub lexicon: LexiconChanges,
+    /// Its service document; `None` when it is the same.
+    pub service: Option<TextChange>,
     /// What the attached questions say of two releases; `None` without any,
     /// or when a side is the draft, which has no index.
     pub queries: Option<Comparison>,
@@ -360,6 +409,7 @@ pub fn difference(
         to: after.to_string(),
         entries: Diff::between(old.entries(), new.entries()),
         lexicon: old.lexicon().changes(new.lexicon()),
+        service: TextChange::of(old.service(), new.service()),
         queries: compared,
     })
 }
@@ -436,6 +486,7 @@ pub fn examine(
 ) -> Result<Vec<Finding>> {
     let base = shelf.draft()?;
     let mut findings = check_ahead(&base, time::OffsetDateTime::now_utc(), expiry_days);
+    findings.extend(served_faultily(&base));
     if base.enabled().next().is_some() {
         let release = index(shelf, &base, encoder, progress)?;
         let max_wrong = shelf.goal_or(default_goal)?;

@@ -12,7 +12,7 @@ mod lexicon;
 mod queries;
 mod restore;
 mod rule_test;
-mod signed;
+pub(super) mod signed;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::{Common, file_named, language, progress, read_with_lexicon};
+use super::{Common, file_named, language, progress, read_beside};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Compare two releases, field by field.
+    /// Compare two releases, field by field; service documents line by line.
     Diff {
         #[command(flatten)]
         place: Place,
@@ -213,7 +213,7 @@ struct Source {
 impl Source {
     fn read(&self) -> Result<KnowledgeBase> {
         match file_named(&self.kb) {
-            Some(path) => read_with_lexicon(path),
+            Some(path) => read_beside(path),
             None => Store::at(&self.data.data).shelf(&self.kb)?.draft(),
         }
     }
@@ -538,6 +538,9 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
     }
     changes::print(&found.entries, usize::MAX);
     lexicon::print_changes(&found.lexicon);
+    if let Some(change) = &found.service {
+        changes::print_service(change);
+    }
     if let Some(comparison) = &found.queries {
         queries::tell(comparison);
     }
@@ -590,9 +593,14 @@ fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {
 fn counted(differences: &Restored) -> String {
     let Diff { added, removed, changed, .. } = &differences.diff;
     let words = &differences.lexicon;
+    let service = if differences.service {
+        either!(", the service document", "，服务文件不同")
+    } else {
+        String::new()
+    };
     either!(
-        "{} entries more, {} changed, {} missing, {} lines of the lexicon",
-        "多 {} 个条目，改 {} 个，少 {} 个，词表差 {} 行",
+        "{} entries more, {} changed, {} missing, {} lines of the lexicon{service}",
+        "多 {} 个条目，改 {} 个，少 {} 个，词表差 {} 行{service}",
         removed.len(),
         changed.len(),
         added.len(),

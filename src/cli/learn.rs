@@ -48,7 +48,7 @@ fn bench(args: &Bench) -> Result<ExitCode> {
     }
     let mut sets = Vec::new();
     for (kb, queries) in args.kb.iter().zip(&args.queries) {
-        let base = super::read_with_lexicon(kb)?;
+        let base = super::read_beside(kb)?;
         let queries = dataset::read(queries, base.entries())?;
         sets.push((base, queries));
     }

@@ -25,6 +25,7 @@ mod learn;
 mod model;
 mod progress;
 mod reference;
+mod rules;
 mod serve;
 mod stats;
 mod thresholds;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::dialogue::Service;
 use crate::encoder::hub::ModelName;
 use crate::encoder::{Encoder, Files, Precision};
 use crate::engine::Filter;
@@ -67,6 +69,8 @@ enum Command {
     Reference(reference::Args),
     /// Import, check, publish, compare and roll back knowledge bases.
     Kb(kb::Args),
+    /// Show, set and test how a knowledge base serves: voice, hours, ticket form, handoff rules.
+    Rules(rules::Args),
     /// List, describe, fetch, run and measure encoders.
     Model(model::Args),
     /// Show what customers asked that is not answered yet, and take up suggestions.
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Reference(args) => reference::run(&args),
         Command::Kb(args) => kb::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Channel(args) => channel::run(&args),
         Command::Learn(args) => learn::run(&args),
@@ -221,7 +226,7 @@ impl Common {
             }
             return self.releases()?.open_served(&self.store().shelf(kb)?);
         };
-        let base = read_with_lexicon(path)?;
+        let base = read_beside(path)?;
         base.require_enabled(kb, "ask")?;
         let name = path.file_stem().map_or_else(|| kb.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let bars = progress::Bars::new();
@@ -240,9 +245,13 @@ fn file_named(kb: &str) -> Option<&Path> {
     (looks_like_file || path.is_file()).then_some(path)
 }
 
-/// The knowledge base in a file, with the lexicon that lies beside it.
-fn read_with_lexicon(path: &Path) -> Result<KnowledgeBase> {
-    Ok(formats::read(path)?.with_lexicon(formats::lexicon_beside(path)?))
+/// The knowledge base in a file, with the lexicon and the service document that
+/// lie beside it.
+fn read_beside(path: &Path) -> Result<KnowledgeBase> {
+    let base = formats::read(path)?.with_lexicon(formats::lexicon_beside(path)?);
+    let service = formats::service_beside(path)?;
+    Service::read(&service)?;
+    Ok(base.with_service(service))
 }
 
 /// Parses a filter of entries.

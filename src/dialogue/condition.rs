@@ -283,6 +283,10 @@ impl Compiled {
         })
     }
 
+    pub(super) fn entries(&self) -> &[String] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
     /// The name of the first condition that does not hold.
     pub(super) fn fails(
         &self,

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::facts::{Facts, Standing};
+use super::hours::Hours;
 use super::rules::{Rule, Rules, When};
 use crate::decide::{Decision, Reason, handoff};
 use crate::engine::Outcome;
@@ -29,7 +30,7 @@ pub struct Test {
     misses: Option<u32>,
     repeats: Option<u32>,
     queue: Option<usize>,
-    /// RFC 3339.
+    /// RFC 3339; without it somebody is there.
     now: Option<String>,
     /// The engine's decision or reason.
     outcome: Option<String>,
@@ -97,7 +98,7 @@ impl Test {
         faults
     }
 
-    fn facts<'a>(&'a self, entry: Option<&'a Entry>) -> Facts<'a> {
+    fn facts<'a>(&'a self, entry: Option<&'a Entry>, hours: &Hours) -> Facts<'a> {
         let in_session = self.session.unwrap_or(self.misses.is_some() || self.repeats.is_some());
         let standing = in_session.then(|| Standing {
             misses: self.misses.unwrap_or_default(),
@@ -109,7 +110,8 @@ impl Test {
         facts.standing = standing;
         facts.entry = entry;
         facts.queue = self.queue;
-        facts.now = self.now.as_deref().and_then(moment).unwrap_or(facts.now);
+        let given = self.now.as_deref().and_then(moment);
+        facts.now = given.or_else(|| hours.next_opening(facts.now)).unwrap_or(facts.now);
         facts
     }
 
@@ -170,7 +172,7 @@ impl Rules {
 
     fn run(&self, rule: &Rule, number: usize, test: &Test) -> TestOutcome {
         let entry = test.entry();
-        let facts = test.facts(entry.as_ref());
+        let facts = test.facts(entry.as_ref(), self.hours());
         let outcome = test.outcome(&facts);
         let known = (rule.when == When::After).then_some(&outcome);
         let failed = self.failed(rule, &facts, known);

@@ -187,6 +187,11 @@ impl Rule {
     }
 
     /// The first condition that does not hold; `None` when the rule fires.
+    /// The ids of the entries that it is about, if it names any.
+    pub fn entries(&self) -> &[String] {
+        self.condition.entries()
+    }
+
     fn fails(&self, facts: &Facts<'_>, outcome: Option<&Outcome>, hours: &Hours) -> Option<&'static str> {
         self.condition.fails(facts, outcome, hours)
     }
@@ -269,6 +274,10 @@ impl Rules {
 
     pub(super) fn first(&self, when: When, facts: &Facts<'_>, outcome: Option<&Outcome>) -> Option<&Rule> {
         self.in_force(when).find(|rule| self.failed(rule, facts, outcome).is_none())
+    }
+
+    pub(super) fn hours(&self) -> &Hours {
+        &self.hours
     }
 
     /// The first condition of a rule that does not hold; `None` when all do.

@@ -46,6 +46,18 @@ impl Live {
         (self.spare, self.missed) = (None, Vec::new());
     }
 
+    /// Serves under another service document from now on.
+    pub fn set_service(&mut self, text: &str) {
+        self.shown = Arc::new(self.shown.with_service(text));
+        // As with the goal.
+        (self.spare, self.missed) = (None, Vec::new());
+    }
+
+    /// Whether edits stand on top of the release.
+    pub fn is_edited(&self) -> bool {
+        self.shown.release.edits() > 0 || self.shown.service != *self.shown.release.service()
+    }
+
     /// The engine that answers now.
     pub fn shown(&self) -> &Arc<Engine> {
         &self.shown

@@ -124,6 +124,8 @@ pub struct Engine {
     exit: Confidence,
     /// The goals that single entries have.
     own: Goals,
+    /// The service document that counts: the release's, or a live edit's.
+    service: Arc<str>,
 }
 
 /// A question on its way through the stages.
@@ -148,7 +150,8 @@ impl Engine {
         let (policies, exit) = (rankings.policies(max_wrong), rankings.exit(max_wrong));
         let labels = Labels::of(release.entries());
         let own = Goals::of(release.entries(), &rankings);
-        Self { release, labels, rankings, policies, exit, own }
+        let service = Arc::clone(release.service());
+        Self { release, labels, rankings, policies, exit, own, service }
     }
 
     /// The same release under another goal.
@@ -156,6 +159,18 @@ impl Engine {
     pub fn with_goal(&self, max_wrong: f64) -> Self {
         let (policies, exit) = (self.rankings.policies(max_wrong), self.rankings.exit(max_wrong));
         Self { policies, exit, ..self.clone() }
+    }
+
+    /// The same with another service document than the release's.
+    #[must_use]
+    pub fn with_service(&self, text: &str) -> Self {
+        Self { service: text.into(), ..self.clone() }
+    }
+
+    /// The service document that counts, as its authors wrote it; blank when
+    /// they have none. What it says is known further up.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
     }
 
     /// Applies an edit to an engine that nobody reads yet.

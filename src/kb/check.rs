@@ -104,7 +104,7 @@ pub fn told(findings: &[Finding], base: &KnowledgeBase) -> Vec<Told> {
 
 /// Every kind of finding with what it means, in Chinese: a list that programs
 /// may rely on. Kinds are added, never renamed.
-pub const CODES: [(&str, &str); 23] = [
+pub const CODES: [(&str, &str); 26] = [
     ("empty_knowledge_base", "知识库里没有启用的条目"),
     ("empty_answer", "答案是空的或只有标点"),
     ("conflict", "两个条目有同样的问题，答案却不同"),
@@ -128,6 +128,9 @@ pub const CODES: [(&str, &str); 23] = [
     ("expired_related", "相关问题已失效"),
     ("self_related", "相关问题里有条目自己"),
     ("duplicate_related", "相关问题写了两次"),
+    ("service_fault", "服务文件里有写错的地方"),
+    ("rule_test", "转人工规则自己的测试不通过"),
+    ("rule_entry", "转人工规则里的条目不存在或已停用"),
 ];
 
 /// Answers with fewer characters than this hardly help anybody.

@@ -69,6 +69,37 @@ impl FieldChange {
     }
 }
 
+/// A text of several lines before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TextChange {
+    /// The earlier one.
+    pub before: String,
+    /// The later one.
+    pub after: String,
+}
+
+impl TextChange {
+    /// How a text has changed; `None` when it has not.
+    pub fn of(before: &str, after: &str) -> Option<Self> {
+        (before != after).then(|| Self { before: before.to_owned(), after: after.to_owned() })
+    }
+
+    /// The lines that differ, with `-` or `+` before them: all from the first
+    /// to the last one that does.
+    pub fn lines(&self) -> Vec<String> {
+        let (old, new): (Vec<&str>, Vec<&str>) =
+            (self.before.lines().collect(), self.after.lines().collect());
+        let same = |(one, other): &(&&str, &&str)| one == other;
+        let head = old.iter().zip(&new).take_while(same).count();
+        let rest = old.len().min(new.len()) - head;
+        let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(same).count();
+        let told = |mark: char, lines: &[&str]| -> Vec<String> {
+            lines[head..lines.len() - tail].iter().map(|line| format!("{mark} {line}")).collect()
+        };
+        [told('-', &old), told('+', &new)].concat()
+    }
+}
+
 /// The items that `these` have more often than `those`.
 fn only(these: &[Value], those: &[Value]) -> Vec<Value> {
     let mut rest: Vec<&Value> = those.iter().collect();

@@ -573,6 +573,22 @@ pub fn lexicon_beside(path: &Path) -> Result<AuthoredLexicon> {
     read_lexicon(&path.with_file_name(format!("{stem}.lexicon.jsonl"))).map(Option::unwrap_or_default)
 }
 
+/// The service document that lies beside a knowledge base's file: `NAME.service.toml`
+/// beside `NAME.kb.jsonl` or `NAME.jsonl`; blank when there is none.
+///
+/// # Errors
+/// [`Error::Io`] when it is there and cannot be read.
+pub fn service_beside(path: &Path) -> Result<String> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.strip_suffix(".kb").unwrap_or(&stem);
+    let path = path.with_file_name(format!("{stem}.service.toml"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(Error::io("read", path, e)),
+    }
+}
+
 /// The lexicon in a file; `None` when there is no such file.
 ///
 /// # Errors

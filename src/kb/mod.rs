@@ -137,18 +137,20 @@ impl Entry {
     }
 }
 
-/// A validated list of entries, and the words that their authors add.
+/// A validated list of entries, the words that their authors add, and how they
+/// are served.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KnowledgeBase {
     entries: Vec<Entry>,
     lexicon: AuthoredLexicon,
+    service: String,
 }
 
 impl KnowledgeBase {
     /// Entries that were validated before: those of a record, a release, or
     /// the outcome of [`merge`].
     pub(crate) fn of_validated(entries: Vec<Entry>) -> Self {
-        Self { entries, lexicon: AuthoredLexicon::default() }
+        Self { entries, ..Self::default() }
     }
 
     /// All entries, in the author's order.
@@ -180,6 +182,18 @@ impl KnowledgeBase {
     pub fn with_lexicon(mut self, lexicon: AuthoredLexicon) -> Self {
         self.lexicon = lexicon;
         self
+    }
+
+    /// The same with another service document.
+    #[must_use]
+    pub fn with_service(mut self, service: String) -> Self {
+        self.service = service;
+        self
+    }
+
+    /// The service document as its authors wrote it; blank when they have none.
+    pub fn service(&self) -> &str {
+        &self.service
     }
 
     /// What the authors add to the shipped lexicon.

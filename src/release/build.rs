@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    CALIBRATION, ENTRIES, FORMAT, LEXICAL, LEXICON, MANIFEST, Manifest, Model, Release, STRANGERS, VECTORS,
-    files_below, self_ask, text_fingerprint,
+    CALIBRATION, ENTRIES, FORMAT, LEXICAL, LEXICON, MANIFEST, Manifest, Model, Release, SERVICE, STRANGERS,
+    VECTORS, files_below, self_ask, text_fingerprint,
 };
 use crate::decide::calibrate::Reference;
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
@@ -137,6 +137,12 @@ impl Build<'_> {
         if !lexicon.is_empty() {
             let path = folder.join(LEXICON);
             fs::write(&path, lexicon.write()?).map_err(failed("write", &path))?;
+        }
+
+        let service = self.base.service();
+        if !service.is_empty() {
+            let path = folder.join(SERVICE);
+            fs::write(&path, service).map_err(failed("write", &path))?;
         }
 
         (self.progress)("index", 0, phrasings.len());

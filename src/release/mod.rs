@@ -51,6 +51,8 @@ const STRANGERS: &str = "strangers.safetensors";
 const CALIBRATION: &str = "calibration.json";
 /// There only if the authors have written one.
 const LEXICON: &str = "lexicon.jsonl";
+/// There only if the authors have written one.
+const SERVICE: &str = "service.toml";
 
 /// What a release says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +144,7 @@ pub struct Release {
     manifest: Manifest,
     entries: Vec<Entry>,
     lexicon: AuthoredLexicon,
+    service: Arc<str>,
     phrasings: Vec<Phrasing>,
     analyzer: Analyzer,
     exact: Exact,
@@ -181,6 +184,7 @@ impl Release {
         manifest.verify(folder)?;
         let entries = read_entries(&folder.join(ENTRIES))?;
         let lexicon = lexicon_of(folder, &manifest.files)?;
+        let service = service_of(folder, &manifest.files)?.into();
         let analyzer = kb::analyzer(&lexicon, &entries);
         let mend = mend(&manifest.kb, manifest.number);
         let text = text_fingerprint(&analyzer);
@@ -236,6 +240,7 @@ impl Release {
             manifest,
             entries,
             lexicon,
+            service,
             phrasings,
             analyzer,
             exact,
@@ -268,6 +273,18 @@ impl Release {
     /// What the authors added to the shipped lexicon.
     pub fn lexicon(&self) -> &AuthoredLexicon {
         &self.lexicon
+    }
+
+    /// The same with another service document, as a live edit makes it.
+    #[must_use]
+    pub fn with_service(self, text: String) -> Self {
+        Self { service: text.into(), ..self }
+    }
+
+    /// The service document, as its authors wrote it; blank
+    /// when they have none.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
     }
 
     /// Their phrasings, in the same order; after edits, also some that are gone.
@@ -459,6 +476,15 @@ fn lexicon_of(folder: &Path, files: &BTreeMap<String, FileDigest>) -> Result<Aut
     AuthoredLexicon::read(&path.display().to_string(), &bytes).map_err(|e| Error::release(folder, e))
 }
 
+/// The service document of a release's folder; blank without a file of it.
+fn service_of(folder: &Path, files: &BTreeMap<String, FileDigest>) -> Result<String> {
+    if !files.contains_key(SERVICE) {
+        return Ok(String::new());
+    }
+    let path = folder.join(SERVICE);
+    fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))
+}
+
 /// What a release was made of, without opening the rest of its folder. Its
 /// format does not matter: all of them keep entries and words in the same way.
 ///
@@ -466,13 +492,15 @@ fn lexicon_of(folder: &Path, files: &BTreeMap<String, FileDigest>) -> Result<Aut
 /// When it cannot be read or is damaged.
 pub fn base_of(folder: &Path) -> Result<KnowledgeBase> {
     let Header { kb, files, .. } = read_json(&folder.join(MANIFEST))?;
-    for name in [ENTRIES, LEXICON] {
+    for name in [ENTRIES, LEXICON, SERVICE] {
         if let Some(expected) = files.get(name) {
             verify(folder, &kb, name, expected)?;
         }
     }
     let lexicon = lexicon_of(folder, &files)?;
-    Ok(KnowledgeBase::of_validated(read_entries(&folder.join(ENTRIES))?).with_lexicon(lexicon))
+    let service = service_of(folder, &files)?;
+    let entries = read_entries(&folder.join(ENTRIES))?;
+    Ok(KnowledgeBase::of_validated(entries).with_lexicon(lexicon).with_service(service))
 }
 
 fn read_entries(path: &Path) -> Result<Vec<Entry>> {

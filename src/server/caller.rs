@@ -18,6 +18,7 @@ use super::signed::signature;
 use super::tenants::Tenant;
 use crate::access::{Identity, Right, Role, Scope};
 use crate::desk::Desk;
+use crate::dialogue::Service;
 use crate::engine::{Engine, Reply};
 use crate::error::Error;
 use crate::events::Log;
@@ -138,6 +139,11 @@ impl Caller {
     /// The engine for a knowledge base; without a name the default one's, or the
     /// only one's.
     pub(super) fn engine(&self, kb: Option<&str>) -> Result<Arc<Engine>, Problem> {
+        self.served(kb).map(|(engine, _)| engine)
+    }
+
+    /// The same with what its service document says.
+    pub(super) fn served(&self, kb: Option<&str>) -> Result<(Arc<Engine>, Arc<Service>), Problem> {
         let only = match (&self.identity.scope, kb) {
             // Who knows of one knowledge base means that one.
             (Scope::Named(names), None) => match &names[..] {
@@ -146,15 +152,7 @@ impl Caller {
             },
             _ => kb,
         };
-        self.registry().engine_in(only, &self.identity.scope)
-    }
-
-    /// The same with what its service document says.
-    pub(super) fn served(
-        &self,
-        kb: Option<&str>,
-    ) -> Result<(Arc<Engine>, Arc<crate::dialogue::Service>), Problem> {
-        Ok((self.engine(kb)?, Arc::default()))
+        self.registry().served_in(only, &self.identity.scope)
     }
 
     /// A knowledge base that exists; changes are signed.

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use super::error::{Kind, Problem};
 use crate::access::Scope;
 use crate::desk;
+use crate::dialogue::Service;
 use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
 use crate::store::{Head, Models, Shelf, Store};
@@ -75,6 +76,10 @@ pub struct View {
 #[derive(Clone, Default)]
 struct Slot {
     engine: Option<Arc<Engine>>,
+    /// What the engine's service document says, read once.
+    service: Arc<Service>,
+    /// Why it says what the shipped one says.
+    service_fault: Option<String>,
     failure: Option<Failure>,
 }
 
@@ -119,7 +124,12 @@ impl View {
             .warning
             .iter()
             .map(|_| ("", "the data directory cannot be read; the server's log says why".to_owned()));
-        slots.chain(all).collect()
+        let faults = self.shelves.iter().filter_map(|(name, slot)| {
+            let told =
+                |fault| format!("its service document has a fault, the shipped one counts instead: {fault}");
+            Some((name.as_str(), told(slot.service_fault.as_ref()?)))
+        });
+        slots.chain(faults).chain(all).collect()
     }
 
     /// The names of the knowledge bases whose release should be another one
@@ -231,6 +241,15 @@ impl Registry {
         kb: Option<&str>,
         scope: &Scope,
     ) -> std::result::Result<Arc<Engine>, Problem> {
+        self.served_in(kb, scope).map(|(engine, _)| engine)
+    }
+
+    /// The same with what its service document says.
+    pub(super) fn served_in(
+        &self,
+        kb: Option<&str>,
+        scope: &Scope,
+    ) -> std::result::Result<(Arc<Engine>, Arc<Service>), Problem> {
         let view = self.view.load();
         let mut open = view.engines().map(|(name, _)| name).filter(|name| scope.covers(name));
         let name = kb.unwrap_or_else(|| match (open.next(), open.next()) {
@@ -238,7 +257,7 @@ impl Registry {
             _ => &self.default_kb,
         });
         match view.shelves.get(name).filter(|_| scope.covers(name)) {
-            Some(Slot { engine: Some(engine), .. }) => Ok(Arc::clone(engine)),
+            Some(Slot { engine: Some(engine), service, .. }) => Ok((Arc::clone(engine), Arc::clone(service))),
             Some(slot) => {
                 let why = slot.trouble().unwrap_or_else(|| "nothing of it is published yet".to_owned());
                 let detail = format!("knowledge base {name:?} does not answer: {why}");
@@ -258,15 +277,6 @@ impl Registry {
                 Err(Error::Unknown { what: "knowledge base", name, known }.into())
             }
         }
-    }
-
-    /// The same with what its service document says.
-    pub(super) fn served_in(
-        &self,
-        kb: Option<&str>,
-        scope: &Scope,
-    ) -> std::result::Result<(Arc<Engine>, Arc<crate::dialogue::Service>), Problem> {
-        Ok((self.engine_in(kb, scope)?, Arc::default()))
     }
 
     /// Opens everything that is published. What does not open is logged, shown
@@ -352,7 +362,13 @@ impl Registry {
     }
 
     fn show_live(&self, name: &str, served: &Served, failure: Option<Failure>) {
-        self.show(name, &Slot { engine: Some(Arc::clone(served.live.shown())), failure });
+        let engine = served.live.shown();
+        let known = self.known(name);
+        let (service, service_fault) = match &known.engine {
+            Some(before) if before.service() == engine.service() => (known.service, known.service_fault),
+            _ => read_service(name, engine.service()),
+        };
+        self.show(name, &Slot { engine: Some(Arc::clone(engine)), service, service_fault, failure });
     }
 
     fn show(&self, name: &str, slot: &Slot) {
@@ -364,10 +380,13 @@ impl Registry {
     /// Applies the edits since the last time and shows the outcome.
     fn advance(&self, shelf: &Shelf, served: &mut Served) {
         let outcome = shelf.live_changes(served.applied).and_then(|news| {
-            if news.edits == 0 {
+            if news.edits == 0 && news.service.is_none() {
                 return Ok(false);
             }
             served.live.apply(news.changes, news.edits)?;
+            if let Some(text) = &news.service {
+                served.live.set_service(text);
+            }
             served.applied = news.last;
             Ok(true)
         });
@@ -407,7 +426,7 @@ impl Registry {
             if let Some(served) = place.as_mut() {
                 if (served.kb, served.number) == (head.kb, wanted)
                     && served.live_from != head.live_from
-                    && served.live.shown().release().edits() == 0
+                    && !served.live.is_edited()
                 {
                     // Gone back to what is served: nothing on top to lose.
                     (served.live_from, served.applied) = (head.live_from, head.live_from);
@@ -519,7 +538,27 @@ impl Registry {
         let news = shelf.live_changes(head.live_from)?;
         replay(&mut release, news.changes, news.edits)?;
         let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
-        let live = Live::new(Engine::new(Arc::new(release), max_wrong));
+        let mut live = Live::new(Engine::new(Arc::new(release), max_wrong));
+        if let Some(text) = &news.service {
+            live.set_service(text);
+        }
         Ok(Served { live, kb: head.kb, number, live_from: head.live_from, applied: news.last, max_wrong })
+    }
+}
+
+/// What a service document says. Nothing gets published with a fault unless
+/// somebody forces it; then the shipped document counts, and operators hear of it.
+fn read_service(kb: &str, text: &str) -> (Arc<Service>, Option<String>) {
+    match Service::of(text) {
+        Ok(service) => (Arc::new(service), None),
+        Err(problems) => {
+            let fault = problems.first().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(
+                kb,
+                error = fault,
+                "a service document has a fault, the shipped one counts instead"
+            );
+            (Arc::default(), Some(fault))
+        }
     }
 }

@@ -55,6 +55,8 @@ struct DraftDiffers {
     removed: usize,
     /// Lines of the lexicon that differ.
     lexicon: usize,
+    /// Whether the service document differs.
+    service: bool,
 }
 
 impl DraftDiffers {
@@ -67,6 +69,7 @@ impl DraftDiffers {
             changed: found.diff.changed.len(),
             removed: found.diff.added.len(),
             lexicon: added.len() + removed.len() + changed.len(),
+            service: found.service,
         })
     }
 }
@@ -113,6 +116,8 @@ struct RestoredDraft {
     /// Added, removed and changed lines of the lexicon.
     #[schema(value_type = Object)]
     lexicon: LexiconChanges,
+    /// Whether the service document is another one.
+    service: bool,
 }
 
 /// Make the draft what a release holds, lexicon included; what is served stays.
@@ -141,8 +146,8 @@ async fn restore(
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
-            let Restored { release, diff, lexicon } = shelf.restore(release).map_err(refusal)?;
-            Ok(Json(RestoredDraft { release, diff, lexicon }))
+            let Restored { release, diff, lexicon, service } = shelf.restore(release).map_err(refusal)?;
+            Ok(Json(RestoredDraft { release, diff, lexicon, service }))
         })
         .await
 }

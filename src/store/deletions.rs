@@ -13,7 +13,8 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
 use super::database::schema::{
-    claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions, servings,
+    claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions,
+    service_revisions, servings,
 };
 use super::database::{Connection, Outcome};
 use super::signature::now;
@@ -67,6 +68,8 @@ impl Shelf {
             diesel::delete(revisions::table.filter(revisions::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(lexicon::table.filter(lexicon::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(lexicon_revisions::table.filter(lexicon_revisions::kb.eq(kb.id)))
+                .execute(connection)?;
+            diesel::delete(service_revisions::table.filter(service_revisions::kb.eq(kb.id)))
                 .execute(connection)?;
             diesel::delete(queries::table.filter(queries::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(servings::table.filter(servings::kb.eq(kb.id))).execute(connection)?;

@@ -111,9 +111,11 @@ pub struct LiveChanges {
     /// Oldest first; of every entry the last edit, and its last removal
     /// before that, which frees its place.
     pub changes: Vec<Change>,
-    /// How many edits there were.
+    /// The service document, if an edit has put another one in its place.
+    pub service: Option<String>,
+    /// How many edits of entries there were.
     pub edits: usize,
-    /// The revision of the last one.
+    /// The revision of the last edit of any kind.
     pub last: i64,
 }
 
@@ -278,23 +280,28 @@ impl Shelf {
     /// The live edits after a revision.
     pub fn live_changes(&self, after: i64) -> Result<LiveChanges> {
         type Live = (i64, String, Option<String>);
-        let rows: Option<Vec<Live>> = self.store.database.read(|connection| {
-            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+        type Found = (Vec<Live>, Option<(i64, String)>);
+        let found: Option<Found> = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Found::default()) };
             if kb.live_to <= after {
-                return Ok(Vec::new());
+                return Ok(Found::default());
             }
-            Ok(revisions::table
+            let service = Self::live_service(connection, kb.id, after)?;
+            let rows = revisions::table
                 .filter(revisions::kb.eq(kb.id))
                 .filter(revisions::number.gt(after))
                 .filter(revisions::live.eq(true))
                 .order(revisions::number)
                 .select((revisions::number, revisions::entry, revisions::content))
-                .load(connection)?)
+                .load(connection)?;
+            Ok((rows, service))
         })?;
-        let rows = rows.unwrap_or_default();
+        let (rows, service) = found.unwrap_or_default();
         let edits = rows.len();
         let last = rows.last().map_or(after, |row| row.0);
-        Ok(LiveChanges { changes: folded(rows)?, edits, last })
+        let last = service.as_ref().map_or(last, |(number, _)| last.max(*number));
+        let service = service.map(|(_, text)| text);
+        Ok(LiveChanges { changes: folded(rows)?, service, edits, last })
     }
 }
 

@@ -31,6 +31,7 @@ mod queries;
 mod releases;
 mod restore;
 mod served;
+mod service;
 mod signature;
 mod stream;
 mod tickets;
@@ -49,6 +50,7 @@ pub use outbox::{Job, Settled, Taken};
 pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};
 pub use restore::Restored;
+pub use service::{ServiceEdit, ServiceText};
 pub use signature::Signature;
 pub use stream::News;
 pub use tickets::{NewTicket, Note, Ticket, TicketChange, WantedTickets};
@@ -331,7 +333,9 @@ impl Shelf {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok(None) };
             let entries = draft::load(connection, kb.id)?;
-            let base = KnowledgeBase::of_validated(entries).with_lexicon(words::load(connection, kb.id)?);
+            let base = KnowledgeBase::of_validated(entries)
+                .with_lexicon(words::load(connection, kb.id)?)
+                .with_service(service::load(connection, kb.id)?);
             Ok(Some((base, kb.revision)))
         })?;
         Ok(found.flatten().unwrap_or_default())
@@ -350,6 +354,7 @@ impl Shelf {
             let mut revisions = draft::history(connection, kb.id, entry, before, limit)?;
             if entry.is_none() {
                 revisions.extend(words::history(connection, kb.id, before, limit)?);
+                revisions.extend(service::history(connection, kb.id, before, limit)?);
                 revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
                 revisions.truncate(limit);
             }

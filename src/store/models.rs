@@ -111,7 +111,10 @@ impl Models {
         let mut release = self.open(shelf, number)?;
         let news = shelf.live_changes(from)?;
         replay(&mut release, news.changes, news.edits)?;
-        Ok(release)
+        Ok(match news.service {
+            Some(text) => release.with_service(text),
+            None => release,
+        })
     }
 
     /// One and the same for all who hold a model with this fingerprint.

@@ -7,7 +7,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
 use super::database::schema::revisions;
-use super::{Shelf, draft, words};
+use super::{Shelf, draft, service, words};
 use crate::error::Result;
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
@@ -23,13 +23,15 @@ pub struct Restored {
     pub diff: Diff,
     /// Its words against those of the draft before.
     pub lexicon: LexiconChanges,
+    /// Whether its service document is another one than that of the draft before.
+    pub service: bool,
 }
 
 impl Restored {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         let LexiconChanges { added, removed, changed, .. } = &self.lexicon;
-        self.diff.is_empty() && added.is_empty() && removed.is_empty() && changed.is_empty()
+        self.diff.is_empty() && !self.service && added.is_empty() && removed.is_empty() && changed.is_empty()
     }
 }
 
@@ -53,7 +55,9 @@ impl Shelf {
             return Ok(base);
         }
         let entries = base.entries().iter().cloned().chain(off).collect();
-        Ok(KnowledgeBase::of_validated(entries).with_lexicon(base.lexicon().clone()))
+        Ok(KnowledgeBase::of_validated(entries)
+            .with_lexicon(base.lexicon().clone())
+            .with_service(base.service().to_owned()))
     }
 
     /// The entries of the draft that were off at a revision.
@@ -95,10 +99,15 @@ impl Shelf {
     pub fn draft_against(&self, number: u32) -> Result<Restored> {
         let (draft, base) = (self.draft()?, self.authored(number)?);
         let diff = Diff::between(draft.entries(), base.entries());
-        Ok(Restored { release: number, diff, lexicon: draft.lexicon().changes(base.lexicon()) })
+        Ok(Restored {
+            release: number,
+            diff,
+            lexicon: draft.lexicon().changes(base.lexicon()),
+            service: draft.service() != base.service(),
+        })
     }
 
-    /// Makes the draft, its words included, equal to what a release holds;
+    /// Makes the draft, its words and its service document included, equal to what a release holds;
     /// what differs is in the history. What is served stays.
     ///
     /// # Errors
@@ -118,10 +127,13 @@ impl Shelf {
             // The entries have taken numbers.
             let kb = draft::known(connection, &self.name)?;
             words::replace(connection, &kb, base.lexicon(), &signature)?;
+            let kb = draft::known(connection, &self.name)?;
+            let service = service::replace(connection, &kb, base.service(), &signature)?;
             Ok(Restored {
                 release: number,
                 diff: Diff::between(&before, base.entries()),
                 lexicon: words_before.changes(base.lexicon()),
+                service,
             })
         })
     }

@@ -39,8 +39,9 @@ impl Shelf {
         let Some(head) = self.head()? else { return Ok(None) };
         let Some(number) = head.current else { return Ok(None) };
         let base = base_of(&self.release_folder(number))?;
-        let changes = self.live_changes(head.live_from)?.changes;
-        if changes.is_empty() {
+        let news = self.live_changes(head.live_from)?;
+        let (changes, changed_service) = (news.changes, news.service);
+        if changes.is_empty() && changed_service.is_none() {
             return Ok(Some(base));
         }
         let mut entries: Vec<Option<Entry>> = base.entries().iter().cloned().map(Some).collect();
@@ -57,7 +58,10 @@ impl Shelf {
             }
         }
         let entries = entries.into_iter().flatten().collect();
-        Ok(Some(KnowledgeBase::of_validated(entries).with_lexicon(base.lexicon().clone())))
+        let service = changed_service.unwrap_or_else(|| base.service().to_owned());
+        Ok(Some(
+            KnowledgeBase::of_validated(entries).with_lexicon(base.lexicon().clone()).with_service(service),
+        ))
     }
 
     /// An entry that customers get, or got until it was switched off, although

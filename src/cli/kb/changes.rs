@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::kb::diff::{Diff, FieldChange};
+use crate::kb::diff::{Diff, FieldChange, TextChange};
 
 /// Prints what has changed, at most so many entries of each kind.
 pub(super) fn print(diff: &Diff, most: usize) {
@@ -24,6 +24,14 @@ pub(super) fn print(diff: &Diff, most: usize) {
         }
     }
     more("~", diff.changed.len());
+}
+
+/// Prints what differs between two service documents.
+pub(super) fn print_service(change: &TextChange) {
+    say!("~ {}", either!("service document", "服务文件"));
+    for line in change.lines() {
+        say!("    {line}");
+    }
 }
 
 /// How many entries of each kind, in one line.

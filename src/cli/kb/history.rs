@@ -8,7 +8,7 @@ use super::super::language;
 use super::{changes, lexicon};
 use crate::error::{Error, Result};
 use crate::kb::EntryId;
-use crate::kb::diff::FieldChange;
+use crate::kb::diff::{FieldChange, TextChange};
 use crate::store::{Action, Revision, Served, Shelf};
 use crate::text::lexicon::Item;
 
@@ -48,6 +48,9 @@ fn revision(one: &Revision) -> String {
         Some(id) => {
             format!("[{id}] {}", side.and_then(|entry| entry["question"].as_str()).unwrap_or_default())
         }
+        None if side.is_some_and(|side| side.get("service").is_some()) => {
+            either!("[service document]", "[服务文件]")
+        }
         None => {
             let line = side.and_then(|line| serde_json::from_value::<Item>(line.clone()).ok());
             format!("[词表] {}", line.as_ref().map(lexicon::in_words).unwrap_or_default())
@@ -65,7 +68,10 @@ fn revision(one: &Revision) -> String {
     if let (Some(Value::Object(before)), Some(Value::Object(after))) = (&one.before, &one.after) {
         for (field, value) in after {
             let old = before.get(field).unwrap_or(&Value::Null);
-            if old != value {
+            if let ("service", Some(old), Some(new)) = (field.as_str(), old.as_str(), value.as_str()) {
+                let lines = TextChange::of(old, new).map_or_else(Vec::new, |change| change.lines());
+                lines.iter().for_each(|told| line.push_str(&format!("\n    {told}")));
+            } else if old != value {
                 let change = FieldChange::of(field, old.clone(), value.clone());
                 for told in changes::field(&change) {
                     line.push_str(&format!("\n    {told}"));

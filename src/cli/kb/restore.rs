@@ -24,15 +24,20 @@ pub(crate) struct Args {
 /// Makes the draft what a release holds.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = args.place.shelf()?.signed(args.signed.signature()?);
-    let Restored { release, diff, lexicon } = shelf.restore(args.release)?;
+    let Restored { release, diff, lexicon, service } = shelf.restore(args.release)?;
     changes::print(&diff, PRINTED);
     lexicon::print_changes(&lexicon);
     let (kb, counted) = (shelf.name(), changes::counted(&diff));
+    let service = if service {
+        either!("; service document changed", "；服务文件已恢复")
+    } else {
+        String::new()
+    };
     eprintln!(
         "{}",
         either!(
-            "{kb}: the draft is what release {release} holds: {counted}; lexicon: {} added, {} removed, {} changed",
-            "{kb}：草稿已恢复成版本 {release} 的内容：{counted}；词表新增 {} 行，删除 {} 行，修改 {} 行",
+            "{kb}: the draft is what release {release} holds: {counted}; lexicon: {} added, {} removed, {} changed{service}",
+            "{kb}：草稿已恢复成版本 {release} 的内容：{counted}；词表新增 {} 行，删除 {} 行，修改 {} 行{service}",
             lexicon.added.len(),
             lexicon.removed.len(),
             lexicon.changed.len()

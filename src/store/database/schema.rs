@@ -63,6 +63,17 @@ diesel::table! {
     }
 }
 diesel::table! {
+    service_revisions (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        content -> Nullable<Text>,
+        at -> Text,
+        author -> Text,
+        reason -> Nullable<Text>,
+        live -> Bool,
+    }
+}
+diesel::table! {
     claims (kb, kind, text) {
         kb -> Integer,
         kind -> Text,
