@@ -243,12 +243,16 @@ fn served_faultily(base: &KnowledgeBase) -> Vec<Finding> {
             finding(Severity::Error, "rule_test", Vec::new(), test.told(), fix)
         })
         .collect();
+    for (field, message) in service.voice.faults_among(base.entries()) {
+        let (message, fix) = (format!("voice.{field}：{message}"), "请核对条目编号，或者从常见问题里删除");
+        findings.push(finding(Severity::Warning, "service_entry", Vec::new(), message, fix));
+    }
     let enabled: HashSet<&str> = base.enabled().map(|entry| entry.id.0.as_str()).collect();
     for rule in service.rules.all().iter().filter(|rule| rule.enabled) {
         for id in rule.entries().iter().filter(|id| !enabled.contains(id.as_str())) {
             let message = format!("规则“{}”里的条目“{id}”不存在或已停用，这个条件不会成立", rule.id);
             let (entries, fix) = (vec![EntryId(id.clone())], "请核对条目编号，或者把它从规则里删除");
-            findings.push(finding(Severity::Warning, "rule_entry", entries, message, fix));
+            findings.push(finding(Severity::Warning, "service_entry", entries, message, fix));
         }
     }
     findings

@@ -134,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::ExactQuestion,
         Self::Keyword,
         Self::Rule,
@@ -151,6 +151,11 @@ impl Reason {
         Self::RepeatedQuestion,
         Self::Angry,
         Self::HandoffRule,
+        Self::Chosen,
+        Self::UnclearChoice,
+        Self::NoneOfThese,
+        Self::SmallTalk,
+        Self::Closed,
     ];
 
     /// The reason with a name.
@@ -169,8 +174,10 @@ impl Reason {
     /// What is decided for it, as far as the engine itself decides.
     pub fn decision(self) -> Decision {
         match self {
-            Self::ExactQuestion | Self::Keyword | Self::Rule | Self::Confident => Decision::Answer,
-            Self::Ambiguous | Self::SeveralQuestions => Decision::Clarify,
+            Self::ExactQuestion | Self::Keyword | Self::Rule | Self::Confident | Self::Chosen => {
+                Decision::Answer
+            }
+            Self::Ambiguous | Self::SeveralQuestions | Self::UnclearChoice => Decision::Clarify,
             _ => Decision::Handoff,
         }
     }

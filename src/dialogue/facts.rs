@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::context::Context;
 use crate::decide::{Reason, anger, handoff};
 use crate::kb::Entry;
 use crate::text::Normalized;
@@ -36,8 +37,14 @@ pub struct Facts<'a> {
 pub struct Standing {
     /// Messages in a row that got no answer.
     pub misses: u32,
-    /// How often the same question was asked in a row.
+    /// How often the last question was asked again, in a row.
     pub repeats: u32,
+}
+
+impl From<&Context> for Standing {
+    fn from(context: &Context) -> Self {
+        Self { misses: context.misses, repeats: context.repeats }
+    }
 }
 
 impl<'a> Facts<'a> {

@@ -167,7 +167,8 @@ mod tests {
         assert!(tests.len() >= 18, "{} tests", tests.len());
         let failed: Vec<String> = tests.iter().filter(|test| !test.passed).map(|test| test.told()).collect();
         assert_eq!(failed, Vec::<String>::new());
-        assert_eq!(service.ticket, TicketForm::default(), "the manual shows what the code does");
+        assert_eq!(service.voice, Voice::default(), "the manual shows what the code does");
+        assert_eq!(service.ticket, TicketForm::default());
     }
 
     #[test]

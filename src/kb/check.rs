@@ -130,7 +130,7 @@ pub const CODES: [(&str, &str); 26] = [
     ("duplicate_related", "相关问题写了两次"),
     ("service_fault", "服务文件里有写错的地方"),
     ("rule_test", "转人工规则自己的测试不通过"),
-    ("rule_entry", "转人工规则里的条目不存在或已停用"),
+    ("service_entry", "服务文件里的条目不存在或已停用"),
 ];
 
 /// Answers with fewer characters than this hardly help anybody.

@@ -31,6 +31,7 @@ mod reports;
 mod reports_files;
 mod requests;
 mod scripts;
+mod service;
 mod serving;
 mod sheets;
 mod sound;
