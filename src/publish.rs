@@ -217,6 +217,10 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
 /// What is wrong with how a knowledge base serves: faults of its service
 /// document, tests of its rules that fail, rules about entries that are not there.
 fn served_faultily(base: &KnowledgeBase) -> Vec<Finding> {
+    // The shipped document is tested where it is made.
+    if base.service().is_empty() {
+        return Vec::new();
+    }
     let finding = |severity, code, entries: Vec<EntryId>, message: String, fix: &str| Finding {
         severity,
         code,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Common, bench, lines, progress, thresholds};
+use super::{Common, bench, detectors, lines, progress, thresholds};
 use crate::decide::Generation;
 use crate::decide::policy::GOALS;
 use crate::disk::write_whole;
@@ -82,12 +82,15 @@ enum Command {
     BuildBench(bench::Args),
     /// Compare zhida's confidence with plain thresholds on the cosine and on BM25.
     Thresholds(thresholds::Args),
+    /// Measure how well requests for a person and anger are heard, against a list of keywords.
+    Detectors(detectors::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match (&args.command, &args.kb, &args.queries, &args.out) {
         (Some(Command::BuildBench(args)), ..) => bench::run(args),
         (Some(Command::Thresholds(args)), ..) => thresholds::run(args),
+        (Some(Command::Detectors(args)), ..) => detectors::run(args),
         (None, Some(kb), Some(queries), Some(out)) => measure(args, kb, queries, out),
         _ => Err(Error::internal("eval", "a required argument is missing")),
     }

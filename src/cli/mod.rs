@@ -17,6 +17,7 @@ mod adapt;
 mod ask;
 mod bench;
 mod channel;
+mod detectors;
 mod eval;
 mod events;
 mod interrupt;

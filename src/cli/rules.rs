@@ -4,12 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use super::kb::signed::Signed;
 use super::{file_named, language, read_beside};
 use crate::dialogue::service::{self, SHIPPED};
-use crate::dialogue::{Service, TestOutcome};
+use crate::dialogue::{Service, TestOutcome, TestReport};
 use crate::error::{Error, Result};
 use crate::store::{Expected, Shelf, Store};
 
@@ -120,9 +118,8 @@ fn show(shelf: &Shelf) -> Result<ExitCode> {
 
 fn set(shelf: &Shelf, text: &str, live: bool) -> Result<ExitCode> {
     let edit = shelf.put_service(&Expected::Anything, text, live)?;
-    let service = Service::read(text)?;
-    let failed = service.rules.test().into_iter().filter(|test| !test.passed).count();
-    let (kb, rules) = (shelf.name(), service.rules.all().len());
+    let TestReport { rules, failed, .. } = Service::read(text)?.rules.report();
+    let kb = shelf.name();
     let told = match edit.action {
         None => either!("{kb}: nothing has changed", "{kb}：没有变化"),
         Some(_) if edit.live => {
@@ -178,38 +175,27 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn test(kb: &str, text: &str, as_json: bool) -> Result<ExitCode> {
-    let service = Service::read(text)?;
-    let tests = service.rules.test();
-    let failed = tests.iter().filter(|test| !test.passed).count();
+    let report = Service::read(text)?.rules.report();
     if as_json {
-        let untested: Vec<&str> = service
-            .rules
-            .all()
-            .iter()
-            .filter(|rule| rule.tests.is_empty())
-            .map(|rule| rule.id.as_str())
-            .collect();
-        let report = json!({
-            "kb": kb, "rules": service.rules.all().len(), "untested": untested,
-            "tests": tests, "passed": tests.len() - failed, "failed": failed,
-        });
-        say!("{}", serde_json::to_string_pretty(&report).map_err(|e| Error::internal("rules", e))?);
+        let mut told = serde_json::to_value(&report).map_err(|e| Error::internal("rules", e))?;
+        told["kb"] = kb.into();
+        say!("{}", serde_json::to_string_pretty(&told).map_err(|e| Error::internal("rules", e))?);
     } else {
-        for one in &tests {
+        for one in &report.tests {
             say!("{}", line(one));
         }
         language::go_on_in_chinese();
     }
+    let TestReport { rules, tests, failed, .. } = &report;
+    let tests = tests.len();
     eprintln!(
         "{}",
         either!(
-            "{kb}: {} rules, {} tests, {failed} failed",
-            "{kb}：{} 条规则，{} 个测试，{failed} 个不通过",
-            service.rules.all().len(),
-            tests.len()
+            "{kb}: {rules} rules, {tests} tests, {failed} failed",
+            "{kb}：{rules} 条规则，{tests} 个测试，{failed} 个不通过"
         )
     );
-    Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if *failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn line(test: &TestOutcome) -> String {

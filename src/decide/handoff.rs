@@ -6,50 +6,21 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Reason;
+use super::claims::Claims;
 use crate::text::clauses;
 use crate::text::lexicon::items;
 
 const RULES: &str = include_str!("data/handoff.txt");
 
-/// A rule of the list.
-struct Rule {
-    reason: Reason,
-    /// It is for whole messages and not for their clauses.
-    alone: bool,
-    claims: Regex,
-    /// What takes the claim back.
-    unless: Vec<Regex>,
-}
+/// What the lines of the list claim: a request, a request if it is the whole
+/// message, and what a person must see.
+const KINDS: [&str; 3] = ["requested", "alone", "sensitive"];
 
-static COMPILED: LazyLock<Vec<Rule>> = LazyLock::new(|| compile(RULES).unwrap_or_default());
+static CLAIMS: LazyLock<Option<Claims>> = LazyLock::new(|| Claims::compile(RULES, &KINDS));
 
-/// Reads the list; `None` when a line is no rule or no regular expression.
-fn compile(list: &str) -> Option<Vec<Rule>> {
-    let mut pieces: Vec<(String, String)> = Vec::new();
-    let mut rules: Vec<Rule> = Vec::new();
-    for line in list.lines().filter(|line| !line.starts_with('#')) {
-        let (kind, pattern) = line.split_once(' ')?;
-        let pattern =
-            pieces.iter().fold(pattern.to_owned(), |pattern, (name, piece)| pattern.replace(name, piece));
-        let reason = match kind {
-            "define" => {
-                let (name, piece) = pattern.split_once(' ')?;
-                pieces.push((format!("{{{name}}}"), piece.to_owned()));
-                continue;
-            }
-            "unless" => {
-                rules.last_mut()?.unless.push(Regex::new(&pattern).ok()?);
-                continue;
-            }
-            "requested" | "alone" => Reason::Requested,
-            "sensitive" => Reason::Sensitive,
-            _ => return None,
-        };
-        let claims = Regex::new(&pattern).ok()?;
-        rules.push(Rule { reason, alone: kind == "alone", claims, unless: Vec::new() });
-    }
-    Some(rules)
-}
+/// What a keyword list would hold, as the yardstick of the detector.
+pub const KEYWORDS: [&str; 10] =
+    ["人工", "真人", "活人", "坐席", "客服", "不要机器人", "human", "agent", "representative", "operator"];
 
 /// What every request for a person speaks of, in some spelling.
 static MENTIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -79,14 +50,17 @@ pub fn heard(text: &str, core: &str, core_of: impl Fn(&str) -> String) -> Option
 
 /// The same for a clause of a message that [`may_request`].
 pub fn in_clause(core: &str) -> Option<Reason> {
-    reason(core, |rule| !rule.alone)
+    reason(core, |kind| kind != "alone")
 }
 
-fn reason(core: &str, counts: impl Fn(&Rule) -> bool) -> Option<Reason> {
-    let claims = |rule: &&Rule| {
-        counts(rule) && rule.claims.is_match(core) && !rule.unless.iter().any(|unless| unless.is_match(core))
-    };
-    may_request(core).then(|| COMPILED.iter().find(claims).map(|rule| rule.reason)).flatten()
+fn reason(core: &str, counts: impl Fn(&str) -> bool) -> Option<Reason> {
+    if !may_request(core) {
+        return None;
+    }
+    CLAIMS.as_ref()?.find(core, counts).map(|kind| match kind {
+        "sensitive" => Reason::Sensitive,
+        _ => Reason::Requested,
+    })
 }
 
 const NOTHING_ASKED: &str = include_str!("data/nothing_asked.txt");
@@ -209,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_rule_compiles() {
-        assert!(compile(RULES).is_some_and(|rules| rules.len() > 10));
+        assert!(CLAIMS.as_ref().is_some_and(|claims| claims.len() > 10));
     }
 
     #[test]

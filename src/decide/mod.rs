@@ -9,6 +9,7 @@
 pub mod anger;
 pub mod apart;
 pub mod calibrate;
+mod claims;
 pub mod evidence;
 pub mod handoff;
 pub mod policy;

@@ -37,7 +37,7 @@ pub mod voice;
 pub use context::{Answered, Context};
 pub use facts::{Facts, Standing};
 pub use reading::{Named, Reading, Unclear};
-pub use rule_test::TestOutcome;
+pub use rule_test::{TestOutcome, TestReport};
 pub use service::Service;
 pub use small_talk::Topic;
 pub use voice::Voice;

@@ -45,6 +45,7 @@ pub struct Test {
 
 /// What came of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = HandoffRuleTest)]
 pub struct TestOutcome {
     /// The rule.
     pub rule: String,
@@ -62,6 +63,22 @@ pub struct TestOutcome {
     pub failed: Option<&'static str>,
     /// Whether it is as the author says.
     pub passed: bool,
+}
+
+/// What came of the tests of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = RuleTestReport)]
+pub struct TestReport {
+    /// How many rules there are.
+    pub rules: usize,
+    /// The rules without a test.
+    pub untested: Vec<String>,
+    /// Every test, in the order of the document.
+    pub tests: Vec<TestOutcome>,
+    /// How many passed.
+    pub passed: usize,
+    /// How many did not.
+    pub failed: usize,
 }
 
 impl TestOutcome {
@@ -168,6 +185,20 @@ impl Rules {
             (1..).zip(&rule.tests).map(|(number, test)| self.run(rule, number, test)).collect()
         };
         self.all().iter().flat_map(of_rule).collect()
+    }
+
+    /// The same with its sums.
+    pub fn report(&self) -> TestReport {
+        let tests = self.test();
+        let passed = tests.iter().filter(|test| test.passed).count();
+        let untested = self.all().iter().filter(|rule| rule.tests.is_empty());
+        TestReport {
+            rules: self.all().len(),
+            untested: untested.map(|rule| rule.id.clone()).collect(),
+            failed: tests.len() - passed,
+            passed,
+            tests,
+        }
     }
 
     fn run(&self, rule: &Rule, number: usize, test: &Test) -> TestOutcome {

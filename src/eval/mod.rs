@@ -4,6 +4,7 @@ pub mod bench;
 pub mod clusters;
 pub mod compare;
 pub mod dataset;
+pub mod detectors;
 pub mod evidence;
 pub(crate) mod lines;
 pub mod metrics;

@@ -20,7 +20,7 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, talk, tickets, undo, words,
+    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, service, talk, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -49,6 +49,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(authoring::routes())
         .merge(undo::routes())
         .merge(words::routes())
+        .merge(service::routes())
         .merge(jobs::routes())
         .merge(feedback::routes())
         .merge(figures::routes())

@@ -27,6 +27,7 @@ mod packed;
 mod registry;
 mod request;
 mod routes;
+mod service;
 mod signed;
 mod talk;
 mod tenants;

@@ -14,7 +14,7 @@ use super::draft::{self, Action, Kb, Revision};
 use super::edit::Expected;
 use super::signature::{Signature, now};
 use crate::dialogue::Service;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = service_revisions)]
@@ -63,10 +63,17 @@ impl Shelf {
     /// top of the release that is served; otherwise with the next publication.
     ///
     /// # Errors
-    /// [`Error::Corpus`] with every fault of the document, and [`Error::Stale`]
+    /// [`Error::Corpus`] with every fault of the document, with `live` also the
+    /// tests of its rules that fail, and [`Error::Stale`]
     /// when what is there is not what was expected; then nothing is changed.
     pub fn put_service(&self, expected: &Expected, text: &str, live: bool) -> Result<ServiceEdit> {
-        Service::read(text)?;
+        let service = Service::read(text)?;
+        let failed = service.rules.test().into_iter().filter(|test| live && !test.passed);
+        // A publication would refuse it, and there is none in between.
+        let problems: Vec<Problem> = failed.map(|test| fault(test.told())).collect();
+        if !problems.is_empty() {
+            return Err(Error::Corpus(problems));
+        }
         self.store.database.write(|connection| {
             let kb = draft::known(connection, &self.name)?;
             let before = current(connection, kb.id)?;
@@ -106,6 +113,10 @@ impl Shelf {
             .optional()?;
         Ok(found.map(|(number, content)| (number, content.unwrap_or_default())))
     }
+}
+
+fn fault(message: String) -> Problem {
+    Problem { file: "service.toml".to_owned(), line: 0, column: 0, field: None, message }
 }
 
 /// A document as it is kept.

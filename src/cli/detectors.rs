@@ -1,0 +1,59 @@
+//! `zhida eval detectors`: how well are requests for a person heard, and anger?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::error::{Error, Result};
+use crate::eval::detectors::{Detector, Figures, Labelled, Measured, read};
+use crate::eval::metrics::Estimate;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Other sentences than the shipped ones: {"text":"…","label":true} a line.
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
+    /// Likewise for anger.
+    #[arg(long, value_name = "FILE")]
+    anger: Option<PathBuf>,
+    /// Name the sentences that are judged wrong; not those held back.
+    #[arg(long)]
+    wrong: bool,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let mut measured = Detector::Request.measure(&set(Detector::Request, args.requests.as_deref())?);
+    measured.extend(Detector::Anger.measure(&set(Detector::Anger, args.anger.as_deref())?));
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&measured).map_err(|e| Error::internal("eval", e))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for one in &measured {
+        print(one);
+        if args.wrong && !["held", "all"].contains(&one.half.as_str()) {
+            one.missed.iter().for_each(|text| say!("  missed   {text}"));
+            one.claimed.iter().for_each(|text| say!("  claimed  {text}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set(detector: Detector, path: Option<&Path>) -> Result<Vec<Labelled>> {
+    let Some(path) = path else { return detector.shipped() };
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    read(&path.display().to_string(), &text)
+}
+
+fn print(one: &Measured) {
+    let share = |share: Option<Estimate>| {
+        share.map_or_else(|| "-".to_owned(), |it| format!("{:.3} [{:.3}, {:.3}]", it.value, it.low, it.high))
+    };
+    let line = |who: &str, Figures { precision, recall }: Figures| {
+        say!("  {who:<9} precision {}  recall {}", share(precision), share(recall));
+    };
+    say!("{} {}: {} sentences, {} of them positive", one.detector.name(), one.half, one.n, one.positive);
+    line("detector", one.figures);
+    line("keywords", one.keywords);
+}

@@ -1,0 +1,157 @@
+//! How does a knowledge base serve: voice, hours, ticket form, handoff rules?
+//!
+//! One document in TOML, as `zhida rules` shows and sets it. Its `ETag` is the
+//! revision that holds it; who replaces it names the one they saw. It counts
+//! from the next release on, or at once with `live=true`.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
+
+use super::address::{Path, Query};
+use super::caller::Caller;
+use super::entries::{etag, expected, needs_condition};
+use super::error::{Kind, Problem, Problems};
+use super::request;
+use super::routes::Routes;
+use crate::access::Right;
+use crate::dialogue::service::{BYTES, SHIPPED};
+use crate::dialogue::{Service, TestReport};
+
+/// What the document is written in.
+const TOML: &str = "application/toml";
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .may(Right::Author, routes!(service, replace))
+        .may(Right::Author, routes!(test))
+        .bodies(BYTES)
+}
+
+/// Show the service document of the draft, with its `ETag`.
+///
+/// Without one of its own, the shipped one, which is also the manual; its
+/// `ETag` is `"0"` if there has never been another.
+#[utoipa::path(
+    get,
+    operation_id = "get_service",
+    path = "/v1/kbs/{kb}/service",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, description = "The document.", body = String, content_type = "application/toml"),
+        Problems,
+    )
+)]
+async fn service(caller: Caller, Path(kb): Path<String>) -> Result<Response, Problem> {
+    caller
+        .author(move |caller| {
+            let found = caller.shelf(&kb)?.service()?;
+            let text = if found.text.is_empty() { SHIPPED.to_owned() } else { found.text };
+            let headers = [(header::CONTENT_TYPE, TOML.to_owned()), (header::ETAG, etag(found.revision))];
+            Ok((headers, text).into_response())
+        })
+        .await
+}
+
+/// When a document counts.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PutQuery {
+    /// At once, on top of the release that is served; then its tests must pass.
+    /// Without this, from the next release on.
+    #[serde(default)]
+    live: bool,
+}
+
+/// What a change of the service document did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ServiceChange {
+    /// Whether it is another one than before.
+    changed: bool,
+    /// The revision that holds it.
+    revision: i64,
+    /// Whether customers get it without a publication.
+    live: bool,
+    /// What its rules' own tests say; publishing refuses those that fail.
+    tests: TestReport,
+}
+
+/// Put a service document in the place of the one that `If-Match` names; a
+/// blank one goes back to the shipped one.
+#[utoipa::path(
+    put,
+    operation_id = "put_service",
+    path = "/v1/kbs/{kb}/service",
+    params(("kb" = String, Path, description = "The knowledge base."), PutQuery),
+    request_body(content = String, content_type = "application/toml"),
+    responses(
+        (status = 200, description = "It is in its place; `ETag` names it.", body = ServiceChange),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It has a fault, or with `live` a test that fails; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn replace(
+    caller: Caller,
+    Path(kb): Path<String>,
+    Query(PutQuery { live }): Query<PutQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let expected = expected(&headers)?;
+    let text = text(request).await?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let Some(expected) = expected else { return Err(needs_condition(shelf.service()?.revision)) };
+            let edit = shelf.put_service(&expected, &text, live)?;
+            if edit.live {
+                // The next message meets it.
+                caller.registry().catch_up(&kb);
+            }
+            let body = ServiceChange {
+                changed: edit.action.is_some(),
+                revision: edit.revision,
+                live: edit.live,
+                tests: Service::read(&text)?.rules.report(),
+            };
+            Ok(([(header::ETAG, etag(edit.revision))], Json(body)).into_response())
+        })
+        .await
+}
+
+/// Run the tests of the rules of a document, or without a body of the draft's.
+#[utoipa::path(
+    post,
+    operation_id = "test_service",
+    path = "/v1/kbs/{kb}/service/test",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = String, content_type = "application/toml", description = "A document that is tried and not kept."),
+    responses(
+        (status = 200, description = "What came of each test.", body = TestReport),
+        (status = 422, description = "The document has a fault; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn test(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Json<TestReport>, Problem> {
+    let given = text(request).await?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let text = if given.trim().is_empty() { shelf.service()?.text } else { given };
+            Ok(Json(Service::read(&text)?.rules.report()))
+        })
+        .await
+}
+
+/// The body as a text.
+async fn text(request: Request) -> Result<String, Problem> {
+    let bytes = request::bytes(request, BYTES).await?;
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| Problem::new(Kind::InvalidEntry, "the document is not UTF-8; send it as UTF-8"))
+}
