@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::eval::detectors::{Detector, Figures, Labelled, Measured, read};
+use crate::eval::lines::Lines;
 use crate::eval::metrics::Estimate;
+use crate::learn::anger;
+use crate::release::background;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,9 +25,19 @@ pub(super) struct Args {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
+    /// Train the detector of anger on the part `tuned` and write its weights
+    /// (`src/decide/data/anger.tsv` in the source), instead of measuring.
+    #[arg(long, value_name = "FILE")]
+    train: Option<PathBuf>,
+    /// With --train: more files of ordinary questions, {"text":"…"} a line.
+    #[arg(long, value_name = "FILE", requires = "train")]
+    ordinary: Vec<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(out) = &args.train {
+        return train(args, out);
+    }
     let mut measured = Detector::Request.measure(&set(Detector::Request, args.requests.as_deref())?);
     measured.extend(Detector::Anger.measure(&set(Detector::Anger, args.anger.as_deref())?));
     if args.json {
@@ -37,6 +51,31 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             one.claimed.iter().for_each(|text| say!("  claimed  {text}"));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn train(args: &Args, out: &Path) -> Result<ExitCode> {
+    #[derive(serde::Deserialize)]
+    struct Question {
+        text: String,
+    }
+    let set = set(Detector::Anger, args.anger.as_deref())?;
+    let tuned: Vec<&Labelled> = set.iter().filter(|one| one.half == "tuned").collect();
+    let mut ordinary = background()?;
+    for path in &args.ordinary {
+        let questions: Vec<Question> = Lines::read(path)?.json(r#"应为 {"text":…}"#)?;
+        ordinary.extend(questions.into_iter().map(|question| question.text));
+    }
+    let trained = anger::train(&tuned, &ordinary);
+    write_whole(out, trained.weights.as_bytes())?;
+    eprintln!(
+        "{} sentences, {} ordinary questions, {} weights; cross-validation: precision {:.3}, recall {:.3}",
+        tuned.len(),
+        ordinary.len(),
+        trained.weights.lines().count(),
+        trained.precision,
+        trained.recall
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,19 +1,32 @@
 //! Is the customer angry at the service?
 //!
-//! A list tells abuse that is aimed at the service from words of feeling, and
-//! both from what is named in a question ("差评怎么删") or said of somebody else
-//! ("楼上太吵，气死我了"). It is read clause by clause: who asks in one clause may
-//! be angry in the next one.
+//! A list tells abuse that is aimed at the service and words of feeling from
+//! what is asked ("差评怎么删") and from what is said of others ("楼上太吵，气死我了").
+//! No list holds all that anger says, so what it finds is evidence beside the
+//! characters of the message, and a small linear model weighs both. The model is
+//! trained on `corpora/anger.jsonl` by `zhida eval detectors --train`.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use super::claims::Claims;
 use crate::text::written;
 
 const LIST: &str = include_str!("data/anger.txt");
-const KINDS: [&str; 5] = ["asks", "others", "ours", "insult", "anger"];
+const KINDS: [&str; 5] = ["insult", "anger", "asks", "others", "ours"];
 
 static CLAIMS: LazyLock<Option<Claims>> = LazyLock::new(|| Claims::compile(LIST, &KINDS));
+
+/// A feature a line, then a tab and its weight; the empty feature is the bias.
+const WEIGHTS: &str = include_str!("data/anger.tsv");
+
+static MODEL: LazyLock<HashMap<&'static str, f64>> = LazyLock::new(|| {
+    let line = |line: &'static str| {
+        let (feature, weight) = line.rsplit_once('\t')?;
+        Some((feature, weight.parse().ok()?))
+    };
+    WEIGHTS.lines().filter_map(line).collect()
+});
 
 /// What a keyword list would hold, as the yardstick of the detector: the words
 /// that shop systems suggest for "negative feeling".
@@ -26,22 +39,60 @@ pub const KEYWORDS: [&str; 24] = [
 const SIGNS: [char; 16] =
     ['。', '！', '!', '？', '?', '；', ';', '，', ',', '、', '\n', '…', '~', '～', '：', '—'];
 
+/// The longest piece of a message that is looked at, in characters: anger shows
+/// at once, and a letter holds every pair of characters.
+const LONGEST: usize = 200;
+
+/// The longest run of characters that is a feature.
+const GRAM: usize = 3;
+
 /// Whether a message shows strong negative feeling towards the service.
 pub fn is_angry(text: &str) -> bool {
-    let Some(claims) = &*CLAIMS else { return false };
-    let whole = written(text);
-    let says = |text: &str, kind: &str| claims.find(text, |other| other == kind).is_some();
-    // Who is angry at a neighbour is none to be calmed down by us.
-    if says(&whole, "others") && !says(&whole, "ours") {
-        return false;
+    let features = features(text);
+    weigh(&features, |feature| MODEL.get(feature).copied().unwrap_or_default()) > 0.0
+}
+
+/// What speaks for and against: the weights of the features over the root of
+/// their number, so that long messages are no surer than short ones, and the
+/// bias.
+pub fn weigh(features: &BTreeSet<String>, weight: impl Fn(&str) -> f64) -> f64 {
+    let sum: f64 = features.iter().map(|feature| weight(feature)).sum();
+    weight("") + sum / (features.len().max(1) as f64).sqrt()
+}
+
+/// What the model sees of a message: its runs of one to three characters
+/// between a beginning (`^`) and an end (`$`), what the list finds in its clauses
+/// (`#insult` …), and roughly how long it is.
+pub fn features(text: &str) -> BTreeSet<String> {
+    let cut: String = text.chars().take(LONGEST).collect();
+    let whole = written(&cut);
+    let characters: Vec<char> = std::iter::once('^').chain(whole.chars()).chain(['$']).collect();
+    let mut features: BTreeSet<String> = BTreeSet::new();
+    for size in 1..=GRAM {
+        features.extend(characters.windows(size).map(|gram| gram.iter().collect::<String>()));
     }
-    text.split(SIGNS).map(written).filter(|clause| !clause.is_empty()).any(|clause| {
-        match claims.find(&clause, |kind| matches!(kind, "insult" | "anger")) {
-            Some("insult") => true,
-            Some(_) => !says(&clause, "asks"),
-            None => false,
-        }
-    })
+    features.extend(found(&cut, &whole).into_iter().map(|kind| format!("#{kind}")));
+    features.insert(format!("#length{}", (whole.chars().count() / 5).min(4)));
+    features
+}
+
+/// The kinds that the list finds.
+fn found(text: &str, whole: &str) -> BTreeSet<&'static str> {
+    let Some(claims) = &*CLAIMS else { return BTreeSet::new() };
+    let mut kinds = BTreeSet::new();
+    for clause in text.split(SIGNS).map(written).filter(|clause| !clause.is_empty()) {
+        kinds.extend(claims.find(&clause, |kind| matches!(kind, "insult" | "anger")));
+        kinds.extend(claims.find(&clause, |kind| kind == "asks"));
+    }
+    kinds.extend(claims.find(whole, |kind| kind == "others"));
+    kinds.extend(claims.find(whole, |kind| kind == "ours"));
+    kinds
+}
+
+/// Whether the list alone finds abuse or feeling.
+pub fn is_listed(text: &str) -> bool {
+    let kinds = found(text, &written(text));
+    kinds.contains("insult") || kinds.contains("anger")
 }
 
 #[cfg(test)]
@@ -49,8 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_compiles() {
+    fn every_line_of_the_list_and_of_the_model_is_read() {
         assert!(CLAIMS.as_ref().is_some_and(|claims| claims.len() > 20));
+        assert_eq!(MODEL.len(), WEIGHTS.lines().count());
+        assert!(MODEL.len() > 1_000 && MODEL.contains_key(""));
     }
 
     #[test]
@@ -74,6 +127,7 @@ mod tests {
             "楼上太吵，气死我了，物业电话多少",
             "烦请帮我查一下物流",
             "我不生气，就是问问",
+            "怎么退货",
         ] {
             assert!(!is_angry(text), "{text}");
         }

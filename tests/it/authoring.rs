@@ -390,6 +390,8 @@ async fn the_description_has_every_path() {
         ("/v1/kbs/{kb}/queries", &["get", "put", "delete"]),
         ("/v1/kbs/{kb}/goal", &["get", "put"]),
         ("/v1/kbs/{kb}/lexicon", &["get", "put", "patch"]),
+        ("/v1/kbs/{kb}/service", &["get", "put"]),
+        ("/v1/kbs/{kb}/service/test", &["post"]),
         ("/v1/kbs/{kb}/tokens", &["post"]),
         ("/v1/kbs/{kb}/rule-test", &["post"]),
         ("/v1/check-codes", &["get"]),

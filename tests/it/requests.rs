@@ -1,12 +1,14 @@
-//! Is a customer heard who asks for a person, and only then?
+//! Is a customer heard who asks for a person or is angry, and only then?
 //!
 //! `corpora/requests.jsonl` holds requests and sentences that only speak of
-//! people, service and machines. The rules were written with the half `tuned`
-//! in sight; what they are worth shows on the other one.
+//! people, service and machines; `corpora/anger.jsonl` abuse and outbursts, and
+//! sentences with the same words that are none. The rules were written with the
+//! part `tuned` in sight; what they are worth shows on the others.
 
 use serde::Deserialize;
 use zhida::decide::{Generation, Reason};
 use zhida::engine::Options;
+use zhida::eval::detectors::Detector;
 use zhida::eval::metrics::Estimate;
 
 use crate::support::{corpus_engine, repository};
@@ -24,7 +26,8 @@ fn requests_for_a_person_are_heard_and_nothing_else_is() {
     let options = Options { generation: Generation::One, ..Options::default() };
     let file = std::fs::read_to_string(repository("corpora/requests.jsonl")).unwrap();
     let lines: Vec<Line> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for half in ["tuned", "unseen"] {
+    assert!(lines.len() >= 500 && lines.iter().filter(|line| !line.request).count() * 2 >= lines.len());
+    for half in ["tuned", "unseen", "held"] {
         let (mut heard, mut missed, mut claimed) = (0, Vec::new(), Vec::new());
         for line in lines.iter().filter(|line| line.half == half) {
             let requested = engine.answer(&line.text, options).unwrap().reason == Reason::Requested;
@@ -38,8 +41,31 @@ fn requests_for_a_person_are_heard_and_nothing_else_is() {
         let share = |wrong: &[&str]| Estimate::share(heard, heard + wrong.len()).expect("some are heard");
         let (precision, recall) = (share(&claimed), share(&missed));
         println!("{half}: {heard} heard, precision {precision:?}, recall {recall:?}");
-        assert!(heard >= 60, "{half}: the requests are missing");
+        assert!(heard >= 40, "{half}: the requests are missing");
         assert!(precision.value >= 0.98, "{half}: no requests: {claimed:?}");
         assert!(recall.value >= 0.95, "{half}: not heard: {missed:?}");
     }
 }
+
+#[test]
+fn the_detectors_are_better_than_lists_of_keywords() {
+    for detector in [Detector::Request, Detector::Anger] {
+        let set = detector.shipped().unwrap();
+        assert!(set.len() >= 500, "{} sentences", set.len());
+        let positive = set.iter().filter(|one| one.label).count();
+        assert!(positive * 5 >= set.len() * 2, "{positive} of {}", set.len());
+        let texts: std::collections::HashSet<&str> = set.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts.len(), set.len(), "no sentence stands there twice");
+        for part in detector.measure(&set) {
+            let value = |share: Option<Estimate>| share.map_or(0.0, |share| share.value);
+            let (own, list) = (part.figures, part.keywords);
+            println!("{} {}: {own:?} against {list:?}", detector.name(), part.half);
+            assert!(value(own.precision) > value(list.precision), "{part:?}");
+            let least = if detector == Detector::Request { (0.98, 0.95) } else { ANGER };
+            assert!(value(own.precision) >= least.0 && value(own.recall) >= least.1, "{part:?}");
+        }
+    }
+}
+
+/// What the detector of anger keeps at least on every part: precision, recall.
+const ANGER: (f64, f64) = (0.85, 0.75);

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use serde_json::Value;
 use zhida::decide::{Decision, Reason};
 use zhida::dialogue::rules::Action;
@@ -14,9 +16,10 @@ use zhida::engine::{Engine, Options};
 use zhida::error::Error;
 use zhida::kb::formats;
 use zhida::release::Build;
-use zhida::server::Registry;
+use zhida::server::{Registry, router};
 use zhida::store::{Action as Done, Expected, Signature, Store};
 
+use crate::http::{admission, get, send, server_over};
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};
 
 const SERVICE: &str = r#"
@@ -284,4 +287,57 @@ fn rules_stand_around_the_engine_in_and_outside_of_conversations() {
     .unwrap();
     assert_eq!(missed.outcome.reason, Reason::RepeatedMiss);
     assert_eq!(missed.fired.unwrap().reason, "repeated_miss");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_shown_set_and_tested_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::http::publish(folder.path(), "demo", SMALL_KB, None);
+    let server = server_over(folder.path(), admission());
+    let app = router(server.clone());
+    let path = "/v1/kbs/demo/service";
+    let call = |method: Method, path: &str, tag: Option<&str>, text: &str| {
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/toml");
+        if let Some(tag) = tag {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        let (app, request) = (app.clone(), request.body(Body::from(text.to_owned())).unwrap());
+        async move { send(&app, request).await }
+    };
+    let shown = get(&app, path).await;
+    assert_eq!((shown.status.as_u16(), shown.header(header::ETAG)), (200, "\"0\""));
+    assert!(Service::of(&shown.text()).is_ok_and(|service| !service.rules.all().is_empty()));
+    call(Method::PUT, path, None, SERVICE).await.problem(428, "precondition-required");
+    let put = call(Method::PUT, path, Some("\"0\""), SERVICE).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    let (body, tag) = (put.json(), put.header(header::ETAG).to_owned());
+    assert_eq!(
+        (&body["changed"], &body["live"], &body["tests"]["passed"]),
+        (&true.into(), &false.into(), &2.into())
+    );
+    assert_eq!(get(&app, path).await.text(), SERVICE);
+    call(Method::PUT, path, Some("\"0\""), "").await.problem(412, "stale-entry");
+    let faulty = call(Method::PUT, path, Some(&tag), "[hours]\nmonday = [\"9\"]").await;
+    let problem = faulty.problem(422, "invalid-entry");
+    assert_eq!(
+        (&problem["problems"][0]["line"], &problem["problems"][0]["field"]),
+        (&2.into(), &"hours.monday".into())
+    );
+    let binary = call(Method::PUT, path, Some(&tag), "x").await;
+    binary.problem(422, "invalid-entry");
+
+    let report = call(Method::POST, &format!("{path}/test"), None, "").await.json();
+    assert_eq!((&report["rules"], &report["failed"]), (&3.into(), &0.into()), "{report}");
+    let bad = SERVICE.replace("fires = false", "fires = true");
+    let report = call(Method::POST, &format!("{path}/test"), None, &bad).await.json();
+    assert_eq!((&report["failed"], &report["tests"][1]["passed"]), (&1.into(), &false.into()), "{report}");
+    // What customers get at once has no publication in between.
+    let live = format!("{path}?live=true");
+    call(Method::PUT, &live, Some(&tag), &bad).await.problem(422, "invalid-entry");
+    let served = || server.registry().engine(Some("demo")).unwrap().service().to_string();
+    assert_eq!(served(), "");
+    let put = call(Method::PUT, &live, Some(&tag), SERVICE).await.json();
+    assert_eq!((&put["changed"], &put["live"]), (&true.into(), &true.into()), "{put}");
+    assert_eq!(served(), SERVICE, "the next message meets it");
 }

@@ -1,0 +1,119 @@
+//! How is the detector of anger trained?
+//!
+//! Logistic regression over [`anger::features`] by stochastic gradient descent,
+//! in one fixed order, so that the same sentences give the same weights on
+//! every machine. Ordinary questions of customers are what nobody is angry in;
+//! they are many, and count little each. Where the bar lies says
+//! cross-validation: at the precision that is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::decide::anger;
+use crate::eval::detectors::Labelled;
+
+/// Among what is heard, this share has to be right in cross-validation.
+const PRECISION: f64 = 0.96;
+const FOLDS: usize = 5;
+const ROUNDS: usize = 15;
+const STEP: f64 = 0.6;
+/// How fast the steps become shorter.
+const DECAY: f64 = 0.3;
+/// What keeps weights small.
+const SHRINK: f64 = 1e-3;
+/// How much an ordinary question counts.
+const ORDINARY: f64 = 0.05;
+/// Weights below this say nothing and are not kept.
+const LEAST: f64 = 0.15;
+
+type Weights = BTreeMap<String, f64>;
+
+/// A sentence with what it counts.
+struct Lesson {
+    features: BTreeSet<String>,
+    angry: bool,
+    counts: f64,
+}
+
+/// A model, and what cross-validation says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// A feature a line, then a tab and its weight.
+    pub weights: String,
+    /// Right among what is heard.
+    pub precision: f64,
+    /// Heard among what is there.
+    pub recall: f64,
+}
+
+/// Trains the model on labelled sentences and ordinary questions.
+pub fn train(labelled: &[&Labelled], ordinary: &[String]) -> Trained {
+    let lesson = |text: &str, angry, counts| Lesson { features: anger::features(text), angry, counts };
+    let lessons: Vec<Lesson> = labelled.iter().map(|one| lesson(&one.text, one.label, 1.0)).collect();
+    // Some ordinary collections hold a curse for a question that nobody answers.
+    let plain = ordinary.iter().filter(|text| !anger::is_listed(text));
+    let plain: Vec<Lesson> = plain.map(|text| lesson(text, false, ORDINARY)).collect();
+    let mut scored: Vec<(f64, bool)> = Vec::new();
+    for fold in 0..FOLDS {
+        let others = lessons.iter().enumerate().filter(|(at, _)| at % FOLDS != fold).map(|(_, one)| one);
+        let weights = fit(&others.chain(&plain).collect::<Vec<_>>());
+        let own = lessons.iter().enumerate().filter(|(at, _)| at % FOLDS == fold);
+        scored.extend(own.map(|(_, one)| (score(&weights, &one.features), one.angry)));
+    }
+    let (bar, precision, recall) = bar(scored);
+    let mut weights = fit(&lessons.iter().chain(&plain).collect::<Vec<_>>());
+    *weights.entry(String::new()).or_default() -= bar;
+    let kept = weights.iter().filter(|(feature, weight)| feature.is_empty() || weight.abs() >= LEAST);
+    let weights = kept.map(|(feature, weight)| format!("{feature}\t{weight:.3}\n")).collect();
+    Trained { weights, precision, recall }
+}
+
+fn score(weights: &Weights, features: &BTreeSet<String>) -> f64 {
+    anger::weigh(features, |feature| weights.get(feature).copied().unwrap_or_default())
+}
+
+fn fit(lessons: &[&Lesson]) -> Weights {
+    let mut weights = Weights::new();
+    let count = lessons.len();
+    // A stride that shares no divisor with the number visits every lesson.
+    let stride = (count * 2 / 5..).find(|stride| coprime(*stride, count)).unwrap_or(1);
+    for round in 0..ROUNDS {
+        let step = STEP / (1.0 + DECAY * round as f64);
+        for visit in 0..count {
+            let Lesson { features, angry, counts } = lessons[(visit * stride + round) % count];
+            let likely = 1.0 / (1.0 + (-score(&weights, features)).exp());
+            let gradient = (likely - f64::from(u8::from(*angry))) * counts * step;
+            *weights.entry(String::new()).or_default() -= gradient;
+            let share = gradient / (features.len().max(1) as f64).sqrt();
+            for feature in features {
+                let weight = weights.entry(feature.clone()).or_default();
+                *weight = *weight * (1.0 - SHRINK * step) - share;
+            }
+        }
+    }
+    weights
+}
+
+fn coprime(one: usize, other: usize) -> bool {
+    let (mut one, mut other) = (one, other);
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one == 1
+}
+
+/// The lowest bar above which the precision is kept, with what is right and
+/// heard there.
+fn bar(mut scored: Vec<(f64, bool)>) -> (f64, f64, f64) {
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let all = scored.iter().filter(|(_, angry)| *angry).count().max(1) as f64;
+    let (mut right, mut best) = (0.0, (0.0, 1.0, 0.0));
+    for (rank, (score, angry)) in scored.iter().enumerate() {
+        right += f64::from(u8::from(*angry));
+        let precision = right / (rank + 1) as f64;
+        if precision >= PRECISION {
+            let next = scored.get(rank + 1).map_or(*score - 1.0, |(next, _)| *next);
+            best = ((score + next) / 2.0, precision, right / all);
+        }
+    }
+    best
+}
