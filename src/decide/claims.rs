@@ -22,7 +22,7 @@ impl Claims {
     pub(super) fn compile(list: &'static str, kinds: &[&str]) -> Option<Self> {
         let mut pieces: Vec<(String, String)> = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
-        for line in list.lines().filter(|line| !line.starts_with('#')) {
+        for line in list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (kind, pattern) = line.split_once(' ')?;
             let pattern =
                 pieces.iter().fold(pattern.to_owned(), |pattern, (name, piece)| pattern.replace(name, piece));

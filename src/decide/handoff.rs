@@ -24,7 +24,7 @@ pub const KEYWORDS: [&str; 10] =
 
 /// What every request for a person speaks of, in some spelling.
 static MENTIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"人|坐席|座席|客服|仁工|认工|任工|机器|机械|经理|领导|主管|负责|老板|店长|上级|管事|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|自杀|去死|活不下去|轻生|割腕|跳楼")
+    Regex::new(r"人|坐席|座席|客服|接线员|仁工|认工|任工|机器|机械|经理|领导|主管|负责|老板|店长|上级|管事|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|自杀|去死|活不下去|轻生|割腕|跳楼")
     .ok()
 });
 

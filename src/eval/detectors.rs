@@ -1,9 +1,10 @@
 //! How well are requests for a person heard, and anger?
 //!
 //! Labelled sentences, half of them traps, against what a list of keywords
-//! would do. The sets are shipped, so that anybody can run the figures again;
-//! a third of what was written for this purpose was held back by chance while
-//! the lists were written.
+//! would do. The sets are shipped, so that anybody can run the figures again.
+//! `tuned` was in sight while lists and model were made; `held` is a third of
+//! the same sentences, drawn by chance and left alone; `late` was written when
+//! the lists were finished, in other words on purpose, and is the honest part.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use zhida::decide::{Generation, Reason};
 use zhida::engine::Options;
-use zhida::eval::detectors::Detector;
+use zhida::eval::detectors::{Detector, Figures};
 use zhida::eval::metrics::Estimate;
 
 use crate::support::{corpus_engine, repository};
@@ -27,7 +27,7 @@ fn requests_for_a_person_are_heard_and_nothing_else_is() {
     let file = std::fs::read_to_string(repository("corpora/requests.jsonl")).unwrap();
     let lines: Vec<Line> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.len() >= 500 && lines.iter().filter(|line| !line.request).count() * 2 >= lines.len());
-    for half in ["tuned", "unseen", "held"] {
+    for (half, least) in [("tuned", 0.95), ("unseen", 0.95), ("late", LATE)] {
         let (mut heard, mut missed, mut claimed) = (0, Vec::new(), Vec::new());
         for line in lines.iter().filter(|line| line.half == half) {
             let requested = engine.answer(&line.text, options).unwrap().reason == Reason::Requested;
@@ -43,7 +43,7 @@ fn requests_for_a_person_are_heard_and_nothing_else_is() {
         println!("{half}: {heard} heard, precision {precision:?}, recall {recall:?}");
         assert!(heard >= 40, "{half}: the requests are missing");
         assert!(precision.value >= 0.98, "{half}: no requests: {claimed:?}");
-        assert!(recall.value >= 0.95, "{half}: not heard: {missed:?}");
+        assert!(recall.value >= least, "{half}: not heard: {missed:?}");
     }
 }
 
@@ -60,12 +60,23 @@ fn the_detectors_are_better_than_lists_of_keywords() {
             let value = |share: Option<Estimate>| share.map_or(0.0, |share| share.value);
             let (own, list) = (part.figures, part.keywords);
             println!("{} {}: {own:?} against {list:?}", detector.name(), part.half);
-            assert!(value(own.precision) > value(list.precision), "{part:?}");
-            let least = if detector == Detector::Request { (0.98, 0.95) } else { ANGER };
+            let both = |it: Figures| {
+                let (precision, recall) = (value(it.precision), value(it.recall));
+                2.0 * precision * recall / (precision + recall).max(f64::MIN_POSITIVE)
+            };
+            assert!(both(own) > both(list), "{part:?}");
+            let least = match (detector, part.half.as_str()) {
+                (Detector::Request, "late") => (0.97, LATE),
+                (Detector::Request, _) => (0.98, 0.95),
+                (Detector::Anger, "late") => (0.95, 0.45),
+                (Detector::Anger, "held") => (0.95, 0.9),
+                (Detector::Anger, _) => (0.95, 0.8),
+            };
             assert!(value(own.precision) >= least.0 && value(own.recall) >= least.1, "{part:?}");
         }
     }
 }
 
-/// What the detector of anger keeps at least on every part: precision, recall.
-const ANGER: (f64, f64) = (0.85, 0.75);
+/// What is heard at least of the requests that were written when the list was
+/// finished, in words that it had not seen.
+const LATE: f64 = 0.75;
