@@ -493,10 +493,17 @@ fn composed(
 ) -> Reply {
     let engine = incoming.engine;
     let turn = ruled.asked.as_ref();
-    let trace = turn.and_then(|turn| {
-        let trace = turn.trace.clone()?;
-        let rules = serde_json::to_value(ruled.trace()).ok();
-        Some(Trace { reading: trace.reading.or_else(|| Some(turn.reading.traced())), rules, ..trace })
+    let trace = incoming.explain.then(|| {
+        // A rule that took the message has spared the search; what it would have
+        // seen is told all the same.
+        let trace = match turn {
+            Some(turn) => turn.trace.clone().unwrap_or_default(),
+            None => {
+                engine.explain(incoming.text, incoming.options).map(|(_, trace)| trace).unwrap_or_default()
+            }
+        };
+        let reading = trace.reading.clone().or_else(|| Some(turn?.reading.traced()));
+        Trace { reading, rules: serde_json::to_value(ruled.trace()).ok(), ..trace }
     });
     let mut reply = Reply::new(engine, &ruled.outcome, incoming.channel, trace);
     let voice = &service.voice;

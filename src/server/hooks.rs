@@ -16,7 +16,7 @@ use super::error::{Kind, Problem, Problems};
 use super::request::{bytes, fields, json};
 use super::routes::Routes;
 use super::{DESKS_PATIENCE, Server};
-use crate::access::Right;
+use crate::access::{Right, Scope};
 use crate::desk::platforms::Refused;
 use crate::desk::webhooks::{EVENTS, ROTATION, new_secret};
 use crate::desk::{address_fault, new_id};
@@ -115,6 +115,19 @@ struct Webhooks {
     items: Vec<Told>,
 }
 
+/// Whether the caller may know of a webhook: it tells nothing of what they may not see.
+fn sees(caller: &Caller, webhook: &Webhook) -> bool {
+    let all = caller.identity().scope == Scope::All;
+    all || (!webhook.kbs.is_empty() && webhook.kbs.iter().all(|kb| caller.knows(kb)))
+}
+
+/// A webhook that the caller may know of.
+fn found(caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+    let none = || Error::Absent { what: "webhook", name: id.chars().take(100).collect() };
+    let found = caller.desk().talk().webhook(id)?.filter(|webhook| sees(caller, webhook));
+    found.ok_or_else(|| none().into())
+}
+
 /// List webhooks.
 #[utoipa::path(
     get,
@@ -125,8 +138,8 @@ struct Webhooks {
 async fn list(caller: Caller) -> Result<Json<Webhooks>, Problem> {
     caller
         .at_desk(|caller| {
-            let webhooks = caller.desk().talk().webhooks()?;
-            Ok(Json(Webhooks { items: webhooks.into_iter().map(|one| Told::of(one, false)).collect() }))
+            let webhooks = caller.desk().talk().webhooks()?.into_iter().filter(|one| sees(caller, one));
+            Ok(Json(Webhooks { items: webhooks.map(|one| Told::of(one, false)).collect() }))
         })
         .await
 }
@@ -157,12 +170,17 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
             for kb in &new.kbs {
                 caller.shelf(kb)?;
             }
+            let kbs = match &caller.identity().scope {
+                // Whoever sees some knowledge bases is told of those.
+                Scope::Named(names) if new.kbs.is_empty() => names.clone(),
+                _ => new.kbs,
+            };
             let webhook = Webhook {
                 id: new_id(),
                 name: new.name,
                 url: new.url,
                 events: new.events,
-                kbs: new.kbs,
+                kbs,
                 secret: new_secret()?,
                 previous: None,
                 previous_until: None,
@@ -186,6 +204,7 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
 async fn delete(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     caller
         .at_desk(move |caller| {
+            found(caller, &id)?;
             caller.desk().talk().remove_webhook(&id)?;
             Ok(StatusCode::NO_CONTENT)
         })
@@ -203,6 +222,7 @@ async fn delete(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Pr
 async fn rotate(caller: Caller, Path(id): Path<String>) -> Result<Json<Told>, Problem> {
     caller
         .at_desk(move |caller| {
+            found(caller, &id)?;
             let until = caller.desk().now() + ROTATION;
             let webhook = caller.desk().talk().rotate_webhook(&id, &new_secret()?, until)?;
             Ok(Json(Told::of(webhook, true)))
@@ -232,8 +252,7 @@ struct Tested {
 async fn test(caller: Caller, Path(id): Path<String>) -> Result<Json<Tested>, Problem> {
     caller
         .at_desk(move |caller| {
-            let none = || Error::Absent { what: "webhook", name: id.chars().take(100).collect() };
-            let webhook = caller.desk().talk().webhook(&id)?.ok_or_else(none)?;
+            let webhook = found(caller, &id)?;
             Ok(Json(match caller.desk().test_webhook(&webhook) {
                 Ok(status) => Tested { delivered: true, status: Some(status), error: None },
                 Err(error) => Tested { delivered: false, status: None, error: Some(error) },
@@ -339,7 +358,8 @@ async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>,
             };
             let full = i64::try_from(letters.len()).unwrap_or(i64::MAX) == limit;
             let next = letters.last().filter(|_| full).map(|last| last.seq);
-            Ok(Json(Letters { items: letters.into_iter().map(Letter::from).collect(), next }))
+            let mine = letters.into_iter().filter(|letter| caller.knows(&letter.kb));
+            Ok(Json(Letters { items: mine.map(Letter::from).collect(), next }))
         })
         .await
 }
@@ -355,7 +375,11 @@ async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>,
 async fn replay(caller: Caller, Path(number): Path<i64>) -> Result<Response, Problem> {
     caller
         .at_desk(move |caller| {
-            let letter = caller.desk().talk().replay(number, caller.desk().now())?;
+            let talk = caller.desk().talk();
+            let none = || Error::Absent { what: "dead letter", name: number.to_string() };
+            let dead = talk.job(number)?.filter(|letter| caller.knows(&letter.kb));
+            dead.ok_or_else(none)?;
+            let letter = talk.replay(number, caller.desk().now())?;
             caller.desk().wake();
             Ok((StatusCode::ACCEPTED, Json(Letter::from(letter))).into_response())
         })

@@ -146,6 +146,9 @@ impl From<Row> for Handoff {
 /// Handoffs that tell how long waiting takes.
 const RECENT: i64 = 20;
 
+/// Handoffs that are given back or ended at a time.
+const AT_ONCE: i64 = 1_000;
+
 impl Conversations {
     /// A handoff by its name.
     pub fn handoff(&self, id: &str) -> Result<Option<Handoff>> {
@@ -220,9 +223,17 @@ impl Conversations {
 
     /// Gives back to the queue what somebody has claimed and left alone. Gives back how many.
     pub fn release_claims(&self, now: i64) -> Result<usize> {
-        self.overdue(&[State::Claimed, State::Answered], now, |handoff| {
-            (!handoff.is_held(now)).then_some((Step::Release, String::new()))
-        })
+        if !self.is_there() {
+            return Ok(0);
+        }
+        let held = [State::Claimed, State::Answered].map(State::name);
+        let left = self.database.read(|connection| {
+            // A clock that was set back ends a claim as well.
+            let over = handoffs::lease_until.le(now).or(handoffs::lease_from.gt(now));
+            let found = handoffs::table.filter(handoffs::state.eq_any(held)).filter(over);
+            Ok(found.order(handoffs::number).limit(AT_ONCE).select(Row::as_select()).load(connection)?)
+        })?;
+        self.each(left.unwrap_or_default(), Step::Release, now, |_| String::new())
     }
 
     /// Ends handoffs that nobody has taken for `patience` milliseconds; the robot
@@ -233,36 +244,31 @@ impl Conversations {
         patience: i64,
         text: impl Fn(&Handoff) -> String,
     ) -> Result<usize> {
-        self.overdue(&[State::Waiting], now, |handoff| {
-            let over = now.saturating_sub(handoff.waiting_since) >= patience;
-            over.then(|| (Step::Expire, text(handoff)))
-        })
-    }
-
-    /// Does a step with those of some states that are due for it.
-    fn overdue(
-        &self,
-        states: &[State],
-        now: i64,
-        due: impl Fn(&Handoff) -> Option<(Step, String)>,
-    ) -> Result<usize> {
         if !self.is_there() {
             return Ok(0);
         }
-        let wanted = Wanted { states, limit: 1_000, ..Wanted::default() };
+        let waiting = self.database.read(|connection| {
+            let found = handoffs::table
+                .filter(handoffs::state.eq(State::Waiting.name()))
+                .filter(handoffs::waiting_since.le(now.saturating_sub(patience)));
+            Ok(found.order(handoffs::number).limit(AT_ONCE).select(Row::as_select()).load(connection)?)
+        })?;
+        self.each(waiting.unwrap_or_default(), Step::Expire, now, text)
+    }
+
+    /// Does a step with each that nobody has done anything with since it was looked at.
+    fn each(&self, seen: Vec<Row>, kind: Step, now: i64, text: impl Fn(&Handoff) -> String) -> Result<usize> {
         let mut done = 0;
-        for handoff in self.handoffs(&wanted)? {
-            let Some((kind, text)) = due(&handoff) else { continue };
+        for handoff in seen.into_iter().map(Handoff::from) {
+            let text = text(&handoff);
             done += self.database.write(|connection| {
-                // Somebody may have done something since it was looked at.
                 let Some(current) = find(connection, &handoff.id)? else { return Ok(0) };
                 if current.version != handoff.version {
                     return Ok(0);
                 }
                 let Some(state) = current.state.after(kind) else { return Ok(0) };
                 let text = Some(text.as_str()).filter(|text| !text.is_empty());
-                let act = Act { text, ..Act::of(kind, "", now) };
-                step(connection, current, state, &act)?;
+                step(connection, current, state, &Act { text, ..Act::of(kind, "", now) })?;
                 Ok(1)
             })?;
         }

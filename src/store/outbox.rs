@@ -105,8 +105,16 @@ impl Conversations {
         if !self.is_there() {
             return Ok(Vec::new());
         }
+        let earlier = diesel::alias!(outbox as earlier);
         let rows = self.database.read(|connection| {
-            let due = outbox::table.filter(outbox::state.eq("due")).filter(awake(now));
+            // What stands behind a job that rests is not due either.
+            let before = earlier
+                .filter(earlier.field(outbox::state).eq("due"))
+                .filter(earlier.field(outbox::target).eq(outbox::target))
+                .filter(earlier.field(outbox::lane).eq(outbox::lane))
+                .filter(earlier.field(outbox::seq).lt(outbox::seq));
+            let due =
+                outbox::table.filter(outbox::state.eq("due")).filter(awake(now)).filter(not(exists(before)));
             Ok(due.select(outbox::target).distinct().load(connection)?)
         })?;
         Ok(rows.unwrap_or_default())
@@ -210,6 +218,14 @@ impl Conversations {
     /// Jobs that wait, the latest first, those before a number.
     pub fn due_jobs(&self, before: Option<i64>, limit: i64) -> Result<Vec<Taken>> {
         self.jobs_in("due", before, limit)
+    }
+
+    /// A job by its number.
+    pub fn job(&self, seq: i64) -> Result<Option<Taken>> {
+        let row = self.database.read(|connection| {
+            Ok(outbox::table.find(seq).select(Taken::as_select()).first(connection).optional()?)
+        })?;
+        Ok(row.flatten())
     }
 
     fn jobs_in(&self, state: &str, before: Option<i64>, limit: i64) -> Result<Vec<Taken>> {

@@ -214,6 +214,35 @@ async fn the_whole_story() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_on_one_directory_are_one_desk() {
+    let (folder, one) = house();
+    let other = router(server_over(folder.path(), admission()));
+    say(&one, "u", "怎么开电子发票").await;
+    let reply = say(&other, "u", "转人工").await.json();
+    let id = reply["handoff"]["id"].as_str().expect("an id").to_owned();
+    let claimed =
+        call(&one, Method::POST, &format!("/v1/handoffs/{id}/claim"), json!({"agent": "小王"})).await;
+    assert_eq!(claimed.status, StatusCode::OK);
+    let late =
+        call(&other, Method::POST, &format!("/v1/handoffs/{id}/claim"), json!({"agent": "小李"})).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert_eq!(say(&other, "u", "在吗").await.status, StatusCode::ACCEPTED);
+    // Who follows in one process hears what is said in the other.
+    let following = tokio::spawn({
+        let other = other.clone();
+        async move { events(&other, "/v1/conversations/u/events", Some("7"), 1).await }
+    });
+    let sent = json!({"agent": "小王", "text": "您好"});
+    call(&one, Method::POST, &format!("/v1/handoffs/{id}/reply"), sent).await;
+    let heard = following.await.expect("no panic");
+    assert_eq!((&heard[0].0, &heard[0].2["text"]), (&"8".to_owned(), &json!("您好")));
+    // A third one, started later, knows it all.
+    let third = router(server_over(folder.path(), admission()));
+    let lines = get(&third, "/v1/conversations/u").await.json();
+    assert_eq!((&lines["owner"], lines["turns"].as_array().map(Vec::len)), (&json!("agent"), Some(8)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn given_back_the_robot_answers_again() {
     let (_folder, app) = house();
     say(&app, "u", "转人工").await;
