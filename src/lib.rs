@@ -32,7 +32,8 @@
 //! 10. When the message has several clauses that ask ([`text::clauses`]), each
 //!     takes the same way; where they point to different entries the customer
 //!     is asked back with all of them.
-//! 11. One log line: decision, reason, confidence, generation, release, time;
+//! 11. [`events`]: what was decided is stored, masked, before the reply goes out.
+//! 12. One log line: decision, reason, confidence, generation, release, time;
 //!     never the text.
 //!
 //! `zhida ask`, `zhida eval` and the page enter at step 3 through the same
@@ -41,8 +42,8 @@
 //! # Where things are
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
-//! it): [`error`], [`disk`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`] and [`access`]; [`dialogue`]; [`store`] and [`eval`]; [`learn`]
+//! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
+//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`]; [`store`] and [`eval`]; [`learn`]
 //! and [`publish`]; [`server`]; [`cli`].
 
 pub mod access;
