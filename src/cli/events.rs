@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::Common;
 use crate::error::{Error, Result};
 use crate::events::compact::{Maintained, forget, maintain};
-use crate::events::{Day, Settings, Text, Whose, parquet};
+use crate::events::{Day, Settings, Text, Whose, columns};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         Command::Keep(keep) => keep.run(),
         Command::Schema => {
-            for column in parquet::columns() {
+            for column in columns() {
                 let need = if column.is_required() { "required" } else { "optional" };
                 say!("{}\t{}\t{need}\t{}", column.name, column.kind(), column.about);
             }
