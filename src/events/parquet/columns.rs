@@ -98,7 +98,7 @@ static COLUMNS: [Column; 28] = [
     },
     Column {
         name: "at",
-        about: "when",
+        about: "when; SQL wants the name in quotes",
         cell: Cell::Number(|event| Some(event.at), |event, value| event.at = value),
         wordy: false,
     },
