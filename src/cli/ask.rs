@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Common;
 use crate::decide::Generation;
-use crate::engine::{Engine, Filter, Options, Reply, Trace, TracedClause};
+use crate::dialogue::{Facts, Service, ruling};
+use crate::engine::{Engine, Filter, Options, Trace, TracedClause};
 use crate::error::{Error, Result};
 
 #[derive(Debug, clap::Args)]
@@ -46,18 +47,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         filter: args.filter.as_ref(),
         ..Options::default()
     };
-    let (outcome, trace) = if args.explain {
-        let (outcome, trace) = engine.explain(&args.text, options)?;
-        (outcome, Some(trace))
-    } else {
-        (engine.answer(&args.text, options)?, None)
-    };
+    let service = Service::read(engine.service())?;
+    let mut facts = Facts::of(&args.text);
+    facts.channel = args.channel.as_deref();
+    let (_, mut reply) = ruling::answer(&engine, &service, facts, options, args.explain)?;
     if args.json {
-        let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), trace);
         say!("{}", serde_json::to_string_pretty(&reply).map_err(|e| Error::internal("reply", e))?);
         return Ok(ExitCode::SUCCESS);
     }
-    let reply = Reply::new(&engine, &outcome, args.channel.as_deref(), None);
+    let trace = reply.explain.take();
     say!(
         "{} ({})  confidence {:.3}  generation {}  {} µs",
         reply.decision.name(),
@@ -67,7 +65,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         reply.took_us
     );
     for answer in reply.answer.iter().chain(&reply.answers) {
+        // A rule's own text is of no entry.
+        if answer.entry.is_empty() {
+            say!("{}", answer.text);
+            continue;
+        }
         say!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
+    }
+    if let Some(message) = &reply.message {
+        say!("{message}");
     }
     let offered = reply.handoff.as_ref().map_or(&reply.suggestions, |handoff| &handoff.candidates);
     for suggestion in offered {

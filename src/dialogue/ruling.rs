@@ -1,13 +1,16 @@
 //! How do the handoff rules stand around the engine?
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::facts::{Facts, Standing};
 use super::rules::{Action, Fired, TriedRule, When};
 use super::service::Service;
+use super::told;
 use crate::decide::Decision;
-use crate::engine::{Engine, Outcome};
+use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Trace};
 use crate::error::Result;
+use crate::text::MAX_CHARS;
 
 /// A message that went through the rules of `before`, the engine, and the
 /// rules of `after`.
@@ -59,7 +62,9 @@ pub fn under_rules<'a, T>(
 ) -> Result<Ruled<T>> {
     let rules = &service.rules;
     let mut tried = if explain { rules.tried(When::Before, &facts, None) } else { Vec::new() };
-    let early = rules.before(&facts);
+    // What is no question is refused by whoever answers, and by no rule.
+    let is_question = !facts.text.trim().is_empty() && facts.text.chars().nth(MAX_CHARS).is_none();
+    let early = rules.before(&facts).filter(|_| is_question);
     if let (Some(fired), false) = (&early, explain) {
         let outcome = changed(None, fired);
         return Ok(Ruled { asked: None, outcome, fired: early, tried });
@@ -87,6 +92,60 @@ pub fn under_rules<'a, T>(
     };
     let asked = early.is_none().then_some(asked);
     Ok(Ruled { asked, outcome, fired: early.or(late), tried })
+}
+
+/// Answers a question that stands for itself, under the rules that need no
+/// conversation.
+///
+/// # Errors
+/// As [`Engine::answer`].
+pub fn answer(
+    engine: &Engine,
+    service: &Service,
+    facts: Facts<'_>,
+    options: Options<'_>,
+    explain: bool,
+) -> Result<(Outcome, Reply)> {
+    let (text, channel, now) = (facts.text, facts.channel, facts.now);
+    let ask = || {
+        if !explain {
+            return Ok((engine.answer(text, options)?, None));
+        }
+        engine.explain(text, options).map(|(outcome, trace)| (outcome, Some(trace)))
+    };
+    let ruled = under_rules(engine, service, facts, explain, ask, |(outcome, _)| (outcome, None))?;
+    let trace = explain.then(|| {
+        let seen = ruled.asked.as_ref().and_then(|(_, trace)| trace.clone()).unwrap_or_default();
+        Trace { rules: serde_json::to_value(ruled.trace()).ok(), ..seen }
+    });
+    let mut reply = Reply::new(engine, &ruled.outcome, channel, trace);
+    if let Some(fired) = &ruled.fired {
+        heed(&mut reply, fired, service, now);
+    }
+    Ok((ruled.outcome, reply))
+}
+
+/// Puts what a rule says into a reply outside of a conversation: nobody takes
+/// over there, so nothing is promised but what the author wrote.
+fn heed(reply: &mut Reply, fired: &Fired, service: &Service, now: OffsetDateTime) {
+    reply.message.clone_from(&fired.message);
+    match &fired.action {
+        Action::Answer { text } => {
+            reply.answer = Some(Answer { entry: String::new(), question: String::new(), text: text.clone() });
+        }
+        Action::AnswerThenHandoff if reply.handoff.is_none() => {
+            reply.handoff = Some(HandoffReply::new(fired.as_reason(), Vec::new()));
+        }
+        _ => {}
+    }
+    let Some(handoff) = &mut reply.handoff else { return };
+    handoff.rule = Some(fired.rule.clone());
+    handoff.code = Some(fired.reason.clone());
+    if fired.action == Action::Ticket && service.ticket.enabled {
+        handoff.ticket = serde_json::to_value(&service.ticket).ok();
+        let opens = service.hours.next_opening(now).filter(|at| *at > now);
+        handoff.opens_at = opens.map(|at| told::moment(at.unix_timestamp().saturating_mul(1000)));
+    }
 }
 
 /// An outcome as a rule changes it. A text of the author's is an answer without

@@ -25,6 +25,7 @@ use super::{
 use crate::access::Right;
 use crate::decide::Generation;
 use crate::desk::reception::Said;
+use crate::dialogue::{Facts, Service, ruling};
 use crate::engine::{Engine, Kept, Options, Reply};
 use crate::error::Error;
 
@@ -103,9 +104,10 @@ async fn answer(caller: Caller, headers: HeaderMap, request: Request) -> Result<
         let detail = "`choice` takes a question that was offered in a conversation; name it with `session`";
         return Err(Problem::new(Kind::MissingField, detail).of_field("session"));
     }
-    let engine = caller.engine(question.kb.as_deref())?;
+    let (engine, service) = caller.served(question.kb.as_deref())?;
     let asking = caller.clone();
-    let reply = caller.server().admission().work(move |_| one(&asking, &engine, &question)).await??;
+    let reply =
+        caller.server().admission().work(move |_| one(&asking, &engine, &service, &question)).await??;
     caller.record(&reply, start.elapsed());
     Ok(Json(reply).into_response())
 }
@@ -163,8 +165,8 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
         .into_iter()
         .map(|item: Value| {
             let question = AnswerRequest::read(item)?;
-            let engine = caller.engine(question.kb.as_deref())?;
-            Ok::<_, Problem>((engine, question))
+            let (engine, service) = caller.served(question.kb.as_deref())?;
+            Ok::<_, Problem>((engine, service, question))
         })
         .collect();
     let asking = caller.clone();
@@ -180,7 +182,8 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
                     break;
                 }
                 let start = Instant::now();
-                let result = item.and_then(|(engine, question)| one(&asking, &engine, &question));
+                let result =
+                    item.and_then(|(engine, service, question)| one(&asking, &engine, &service, &question));
                 results.push((result, start.elapsed()));
             }
             results
@@ -203,19 +206,21 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
 }
 
 /// Answers a question; synchronous from here on.
-fn one(caller: &Caller, engine: &Engine, question: &AnswerRequest) -> Result<Reply, Problem> {
+fn one(
+    caller: &Caller,
+    engine: &Engine,
+    service: &Service,
+    question: &AnswerRequest,
+) -> Result<Reply, Problem> {
     let options = Options {
         generation: question.last_generation(),
         filter: question.filter.as_ref(),
         ..Options::default()
     };
-    let (outcome, trace) = if question.explain == Some(true) {
-        let (outcome, trace) = engine.explain(&question.text, options)?;
-        (outcome, Some(trace))
-    } else {
-        (engine.answer(&question.text, options)?, None)
-    };
-    let reply = Reply::new(engine, &outcome, question.channel.as_deref(), trace);
+    let mut facts = Facts::of(&question.text);
+    facts.channel = question.channel.as_deref();
+    facts.fields = question.fields.as_ref();
+    let (outcome, reply) = ruling::answer(engine, service, facts, options, question.explain == Some(true))?;
     caller.tell(engine, question, &outcome, &reply);
     // The only place where a customer's words may reach the log.
     tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");

@@ -341,3 +341,40 @@ async fn the_document_is_shown_set_and_tested_over_http() {
     assert_eq!((&put["changed"], &put["live"]), (&true.into(), &true.into()), "{put}");
     assert_eq!(served(), SERVICE, "the next message meets it");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_hold_without_a_conversation() {
+    let (folder, shelf) = desk();
+    shelf.put_service(&Expected::Anything, SERVICE, false).unwrap();
+    shelf.publish(None, &|_, _, _| ()).unwrap();
+    let app = router(server_over(&folder.path().join("data"), admission()));
+    let ask = |body: Value| {
+        let app = app.clone();
+        async move { crate::http::ask(&app, body).await }
+    };
+    let lawyer = ask(serde_json::json!({"kb": "t", "text": "我要找律师"})).await.json();
+    assert_eq!(
+        (&lawyer["decision"], &lawyer["reason"]),
+        (&"handoff".into(), &"sensitive".into()),
+        "{lawyer}"
+    );
+    assert_eq!(lawyer["handoff"]["rule"], "lawyer");
+    assert_eq!(lawyer["message"], "正在为您转接专人。");
+    let told = ask(serde_json::json!({"kb": "t", "text": "我要找律师", "explain": true})).await.json();
+    assert_eq!(told["explain"]["rules"]["fired"]["rule"], "lawyer", "{told}");
+    let invoice = ask(serde_json::json!({"kb": "t", "text": "怎么开电子发票"})).await.json();
+    assert_eq!((&invoice["decision"], &invoice["answer"]["entry"]), (&"answer".into(), &"invoice".into()));
+    assert_eq!(invoice["handoff"]["rule"], "invoice", "answered, and a person comes");
+    let vip = serde_json::json!({"kb": "t", "text": "火星上有没有水", "fields": {"vip": true}});
+    let vip = ask(vip).await.json();
+    assert_eq!(
+        (&vip["decision"], &vip["answer"]["text"]),
+        (&"answer".into(), &"您的专属客服马上联系您。".into())
+    );
+    let plain = ask(serde_json::json!({"kb": "t", "text": "退款多久到账"})).await.json();
+    assert_eq!((&plain["reason"], &plain["message"]), (&"exact_question".into(), &Value::Null));
+    ask(serde_json::json!({"kb": "t", "text": " "})).await.problem(422, "blank-text");
+    let told = done(&in_folder(folder.path(), &["ask", "--kb", "t", "--json", "我要找律师"]));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["handoff"]["rule"], "lawyer");
+}
