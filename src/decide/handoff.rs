@@ -119,6 +119,14 @@ fn pleasantries(core: &str) -> u32 {
     made_of[characters].unwrap_or(0)
 }
 
+/// The kinds of a text that [`nothing_asked`]: `greeting`, `thanks`, `consent`,
+/// `refusal`, `farewell`, `wait`, `mood`; empty when it holds anything else.
+pub fn kinds_of_nothing(core: &str) -> Vec<&'static str> {
+    let kinds = pleasantries(core);
+    let names = items(NOTHING_ASKED).filter_map(|line| line.split_whitespace().next());
+    names.enumerate().filter(|(kind, _)| kinds & (1 << kind) != 0).map(|(_, name)| name).collect()
+}
+
 /// Whether a normalised text asks nothing, and none of a knowledge base's own
 /// questions is of its kind.
 pub fn nothing_asked<'a>(core: &str, questions: impl IntoIterator<Item = &'a str>) -> bool {

@@ -12,6 +12,7 @@ pub mod calibrate;
 mod claims;
 pub mod evidence;
 pub mod handoff;
+pub mod light;
 pub mod policy;
 
 use serde::{Deserialize, Serialize};

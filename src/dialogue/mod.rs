@@ -15,11 +15,13 @@
 //! back, with a [`summary`] for them; a [`ticket`] is a question that was left
 //! behind. Nothing here knows a clock, a database or HTTP.
 
+mod choice;
 mod condition;
 mod context;
 pub mod conversation;
 mod document;
 mod facts;
+mod followup;
 pub mod handoff;
 pub mod hours;
 mod reading;
@@ -32,6 +34,7 @@ pub mod summary;
 pub mod ticket;
 pub mod ticket_form;
 pub mod told;
+mod turn;
 pub mod voice;
 
 pub use context::{Answered, Context};
@@ -81,12 +84,5 @@ pub struct Turn {
 /// As [`Engine::answer`]; and [`crate::error::QuestionError::NotOffered`] when `choice` names
 /// no question that was shown in this conversation.
 pub fn take_turn(engine: &Engine, context: &Context, message: &Message<'_>, explain: bool) -> Result<Turn> {
-    let (outcome, trace) = if explain {
-        let (outcome, trace) = engine.explain(message.text, message.options)?;
-        (outcome, Some(trace))
-    } else {
-        (engine.answer(message.text, message.options)?, None)
-    };
-    let context = Context { turns: context.turns + 1, ..context.clone() };
-    Ok(Turn { outcome, trace, reading: Reading::AsIs, related: Vec::new(), context })
+    turn::Reader { engine, context, message, explain }.turn()
 }

@@ -189,14 +189,20 @@ fn cut_at_joints(piece: &str, marked: bool, pieces: &mut Vec<Piece>) {
 }
 
 fn asks(text: &str, marked: bool) -> bool {
-    marked || ASKING.is_match(text)
+    marked || has_question_word(text)
+}
+
+/// Whether a text has a word that asks: 怎么, 多久, 吗.
+pub fn has_question_word(text: &str) -> bool {
+    ASKING.is_match(text)
 }
 
 fn says_what_it_asks(text: &str, marked: bool) -> bool {
     asks(text, marked) && says_something(text)
 }
 
-fn says_something(text: &str) -> bool {
+/// Whether a text says of what it speaks, beside words that any question has.
+pub fn says_something(text: &str) -> bool {
     EMPTY.replace_all(text, "").chars().any(char::is_alphanumeric)
 }
 

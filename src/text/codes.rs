@@ -186,6 +186,11 @@ impl<'a> Codes<'a> {
         self.codes.is_empty() && !self.text.bytes().any(|byte| byte.is_ascii_digit())
     }
 
+    /// Where the names of models stand, in bytes.
+    pub(super) fn places(&self) -> Vec<std::ops::Range<usize>> {
+        self.codes.iter().map(|code| code.start..code.end).collect()
+    }
+
     /// Whether a code of an entry names what a question asks for.
     fn has(&self, asked: &Code) -> bool {
         self.codes.iter().any(|one| asked.relation(one) == Relation::Same)

@@ -11,6 +11,7 @@
 //! that are alike; how much alike is for `decide` to say.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
@@ -76,6 +77,14 @@ impl Contrasts {
 
     /// The groups whose words stand in a text, each with the side.
     fn in_text<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, u64)> + 'a {
+        self.places_in(text).map(|(_, group, side)| (group, side as u64))
+    }
+
+    /// The same with the words' places in bytes.
+    pub(super) fn places_in<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> impl Iterator<Item = (Range<usize>, usize, usize)> + 'a {
         // "s" is no word of "ems".
         let ends_a_word = |at: usize| {
             let (before, after) = text.split_at(at);
@@ -83,9 +92,10 @@ impl Contrasts {
             !(latin(before.chars().next_back()) && latin(after.chars().next()))
         };
         let whole = move |found: &aho_corasick::Match| ends_a_word(found.start()) && ends_a_word(found.end());
-        let places = |found: aho_corasick::Match| &self.places[found.pattern().as_usize()];
-        let found = self.finder.find_iter(text).filter(whole).flat_map(places);
-        found.map(|(group, side)| (*group, *side as u64))
+        self.finder.find_iter(text).filter(whole).flat_map(|found| {
+            let places = &self.places[found.pattern().as_usize()];
+            places.iter().map(move |(group, side)| (found.range(), *group, *side))
+        })
     }
 }
 
@@ -104,6 +114,13 @@ fn shipped_lines() -> impl Iterator<Item = (bool, Vec<Vec<&'static str>>)> {
         (line.starts_with('~'), sides.map(|side| side.split_whitespace().collect()).collect())
     })
 }
+
+/// All of them.
+#[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
+pub(super) static ALL: LazyLock<Contrasts> = LazyLock::new(|| {
+    let groups: Vec<_> = shipped_lines().map(|(_, sides)| sides).collect();
+    Contrasts::new(&groups).expect("few words")
+});
 
 /// Those that count wherever they stand.
 #[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]

@@ -16,12 +16,13 @@ mod owners;
 mod protect;
 mod segment;
 mod signs;
+mod slots;
 mod sound;
 mod standard;
 mod states;
 mod wrapping;
 
-pub use clauses::{Clause, clauses};
+pub use clauses::{Clause, clauses, has_question_word, says_something};
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
@@ -29,6 +30,7 @@ pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact
 pub use number::Writings;
 pub use owners::another_account;
 pub use segment::{Analyzer, Query, Term, Token, grams};
+pub use slots::exchanged;
 pub use sound::{Heard, Sounds, Usage};
 
 /// The longest question that is looked at, in characters. Longer ones are

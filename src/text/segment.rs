@@ -200,6 +200,16 @@ impl Analyzer {
         }
     }
 
+    /// Where names of places stand in a normalised text, in bytes.
+    pub(super) fn geography(&self, core: &str) -> Vec<std::ops::Range<usize>> {
+        let mut at = 0;
+        let tags = self.jieba.tag(core, HMM).into_iter().map(|tag| {
+            at += tag.word.len();
+            (at - tag.word.len()..at, tag.tag == "ns")
+        });
+        tags.filter_map(|(place, is_name)| is_name.then_some(place)).collect()
+    }
+
     fn token(&self, piece: &str, start: usize) -> Token {
         let canonical = self.lexicon.canonical(piece).to_owned();
         let stop = self.lexicon.is_stop_word(piece) || self.lexicon.is_stop_word(&canonical);

@@ -1,0 +1,43 @@
+//! Which reading is better: the message's own, or that in the light of the turn before?
+
+use super::{Confidence, Decision};
+
+/// What came of one reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// What would be done.
+    pub decision: Decision,
+    /// The probability that the best candidate is right.
+    pub confidence: Confidence,
+}
+
+/// Whether the reading in the light of what was said before is better than the
+/// message's own. What would be answered alone is never taken away, and what
+/// leads nowhere is no reading; between two that would both be asked back the
+/// surer one counts.
+pub fn is_better(in_light: Reading, alone: Reading) -> bool {
+    match (in_light.decision, alone.decision) {
+        (_, Decision::Answer) | (Decision::Handoff, _) => false,
+        (Decision::Answer, _) | (_, Decision::Handoff) => true,
+        (Decision::Clarify, Decision::Clarify) => in_light.confidence > alone.confidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_never_taken_away() {
+        let all = [Decision::Answer, Decision::Clarify, Decision::Handoff];
+        let reading = |decision, confidence| Reading { decision, confidence: Confidence::new(confidence) };
+        for decision in all {
+            assert!(!is_better(reading(decision, 1.0), reading(Decision::Answer, 0.5)), "{decision:?}");
+            assert!(!is_better(reading(Decision::Handoff, 1.0), reading(decision, 0.0)), "{decision:?}");
+        }
+        assert!(is_better(reading(Decision::Answer, 0.9), reading(Decision::Clarify, 0.95)));
+        assert!(is_better(reading(Decision::Clarify, 0.3), reading(Decision::Handoff, 0.4)));
+        assert!(is_better(reading(Decision::Clarify, 0.6), reading(Decision::Clarify, 0.5)));
+        assert!(!is_better(reading(Decision::Clarify, 0.5), reading(Decision::Clarify, 0.5)));
+    }
+}
