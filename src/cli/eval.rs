@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Common, bench, detectors, lines, progress, thresholds};
+use super::{Common, bench, detectors, eval_dialogues, lines, progress, thresholds};
 use crate::decide::Generation;
 use crate::decide::policy::GOALS;
 use crate::disk::write_whole;
@@ -84,6 +84,8 @@ enum Command {
     Thresholds(thresholds::Args),
     /// Measure how well requests for a person and anger are heard, against a list of keywords.
     Detectors(detectors::Args),
+    /// Play labelled conversations, each message in its conversation and alone.
+    Dialogues(eval_dialogues::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -91,6 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         (Some(Command::BuildBench(args)), ..) => bench::run(args),
         (Some(Command::Thresholds(args)), ..) => thresholds::run(args),
         (Some(Command::Detectors(args)), ..) => detectors::run(args),
+        (Some(Command::Dialogues(args)), ..) => eval_dialogues::run(args),
         (None, Some(kb), Some(queries), Some(out)) => measure(args, kb, queries, out),
         _ => Err(Error::internal("eval", "a required argument is missing")),
     }

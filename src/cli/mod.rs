@@ -19,6 +19,7 @@ mod bench;
 mod channel;
 mod detectors;
 mod eval;
+mod eval_dialogues;
 mod events;
 mod interrupt;
 mod kb;

@@ -5,6 +5,7 @@ pub mod clusters;
 pub mod compare;
 pub mod dataset;
 pub mod detectors;
+pub mod dialogues;
 pub mod evidence;
 pub(crate) mod lines;
 pub mod metrics;

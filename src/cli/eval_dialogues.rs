@@ -1,0 +1,90 @@
+//! `zhida eval dialogues`: how well are conversations understood?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::{Common, lines};
+use crate::decide::Generation;
+use crate::disk::write_whole;
+use crate::engine::{Engine, Options};
+use crate::error::{Error, Result};
+use crate::eval::dialogues::figures::Summary;
+use crate::eval::dialogues::play::{Talk, play};
+use crate::eval::dialogues::script;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Plays the conversations of the knowledge bases that are given, asks every message \
+once in its conversation and once alone, and prints what that is worth. With \
+--out it writes dialogues.json, dialogues.md and turns.jsonl into DIR.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge bases: names in the data directory, or files. A
+    /// conversation belongs to the one whose name (or file name up to the first dot) is its `kb`.
+    #[arg(long, value_name = "NAME_OR_FILE", required = true, num_args = 1..)]
+    kb: Vec<String>,
+    /// The labelled conversations, JSONL.
+    #[arg(long, value_name = "FILE")]
+    dialogues: PathBuf,
+    /// The last generation that may run.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), default_value_t = 2)]
+    generation: u8,
+    /// Accept at most this share of wrong answers among those given [default: the knowledge base's goal, or 0.05].
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    max_wrong: Option<f64>,
+    /// Calibrate without this set of the shipped reference; may be given several times. Needs `--kb FILE`.
+    #[arg(long, value_name = "SET")]
+    leave_out: Vec<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+    /// The folder for the figures and what was said to every message.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let scripts = script::read(&args.dialogues)?;
+    let file = args.dialogues.display().to_string();
+    let mut talks: Vec<Talk> = Vec::new();
+    for kb in &args.kb {
+        let name = super::file_named(kb).and_then(|path| path.file_name()).map_or_else(
+            || kb.clone(),
+            |name| name.to_string_lossy().split('.').next().unwrap_or_default().to_owned(),
+        );
+        if !scripts.iter().any(|script| script.kb == name) {
+            return Err(Error::Refused(format!("{file}: no conversation has \"kb\":{name:?}")));
+        }
+        let release = args.common.release_without(kb, &args.leave_out)?;
+        script::check(&file, &scripts, &name, release.entries())?;
+        let engine = Engine::new(Arc::new(release), args.common.goal(kb, args.max_wrong)?);
+        let generation = if args.generation == 1 { Generation::One } else { Generation::Two };
+        talks.extend(play(&engine, &name, &scripts, Options { generation, ..Options::default() })?);
+    }
+    let summary = Summary::of(&talks);
+    let json = || serde_json::to_vec_pretty(&summary).map_err(|e| Error::internal("eval", e));
+    let told = format!(
+        "{} conversations, {} turns, {} left out\nmedian and 95th percentile in µs: {:?} in conversations, {:?} alone\n\n{}",
+        summary.dialogues,
+        summary.all.with.n,
+        summary.left_out,
+        summary.all.with.latency_us,
+        summary.all.without.latency_us,
+        summary.table().text(true)
+    );
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
+        write_whole(&out.join("dialogues.json"), &json()?)?;
+        write_whole(&out.join("dialogues.md"), told.as_bytes())?;
+        let turns: Vec<_> = talks.iter().flat_map(|talk| &talk.turns).collect();
+        write_whole(&out.join("turns.jsonl"), &lines(&turns)?)?;
+    }
+    if args.json {
+        say!("{}", String::from_utf8_lossy(&json()?));
+    } else {
+        say!("{told}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
