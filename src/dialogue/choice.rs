@@ -240,7 +240,7 @@ fn numeral(text: &str) -> Option<usize> {
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the pattern is right or no test passes")]
     Regex::new(
-        r"^(?:我|就|应该|大概|可能|好像|那|还是|选择?|想?要?问|说|指|的?是|关于|有关|就是|嗯|哦|对|好的?|看|问的?|要)*(?P<words>.+?)(?:的)?(?P<that>那|这)?(?:一)?(?:个|条|项)(?:问题|选项)?(?:吧|呢|啊|呀|哦|的|谢谢)*$",
+        r"^(?:我|就|应该|大概|可能|好像|那|还是|选择?|想?要?问的?|说的?|指的?|的?是|关于|有关|就是|嗯|哦|对|好的?|看|问的?|要)*(?P<words>.+?)(?:的)?(?P<that>那|这)?(?:一)?(?:个|条|项)(?:问题|选项)?(?:吧|呢|啊|呀|哦|的|谢谢)*$",
     )
     .expect("a pattern")
 });

@@ -42,19 +42,21 @@ fn pattern(text: &str) -> Regex {
 /// What joins a message to what was said before.
 static JOINING: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:好的?|嗯+|哦|噢|知道了|明白了?|了解|这样啊?|谢谢|原来如此|可以)*(?:那么|那|可是|但是|但|然后|所以|要是|如果|假如|万一|还有|我说的是|我说|我是说|我问的是|我是问|是问|我指的是|我的是|我这是|是|就是)?(?:说)?",
+        r"^(?:好的|好吧|好滴|行吧|嗯+|哦|噢|知道了|明白了?|了解了|这样啊|谢谢|原来如此|原来是这样)*(?:可是|但是|但|然后|所以|要是|如果|假如|万一|我说的是|我是说|我问的是|我是问|我指的是|我的是|我这是|就是)?",
     )
 });
 
 /// Where the message is only pointed to.
 static POINTING: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:这个|这种|这样|这项|这笔|这单|这张|这|它|那个|那种|那样|该)(?:业务|东西|情况|的话)?(?:的)?")
+    pattern(
+        r"^(?:这个|这种|这样|这项|这笔|这单|这张|这|它|那个|那种|那样|那张|那笔|那单|该)(?:业务|东西|情况|的话)?(?:的)?",
+    )
 });
 
 /// Words that only say which side of a matter is asked: time, money, papers, places.
 static ASPECTS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"手续费|费用|收费|免费|花费|价格|价钱|贵不贵|贵|花|钱|费|多长|时间|时效|周期|期限|最快|最慢|最晚|最迟|大概|一般|大约|材料|资料|证件|手续|流程|步骤|条件|要求|限制|办得了|办理|申请|操作|手机上|网上|线上|线下|线上|app|小程序|电话|现场|柜台|本人|自己|亲自|需要|准备|提供|携带|带|去|来|处理|解决|生效|完成|到账|审核|通过|具体|怎么个|用|找|办|查|看|改|弄|走|交|收|算|必须|一定|原因|回事|理由",
+        r"手续费|费用|收费|免费|花费|花钱|价格|价钱|贵不贵|贵|钱|费|多长|时间|时效|周期|期限|最快|最慢|最晚|最迟|大概|一般|大约|材料|资料|证件|手续|流程|步骤|条件|要求|限制|办得了|办理|申请|操作|手机上|网上|线上|线下|线上|app|小程序|电话|现场|柜台|本人|自己|亲自|需要|准备|提供|携带|带|去|来|处理|解决|生效|完成|到账|审核|通过|具体|怎么个|用|找|办|查|看|改|弄|走|交|收|算|必须|一定|原因|回事|理由",
     )
 });
 
@@ -94,6 +96,11 @@ impl Fragment {
         let joined = JOINING.find(core).map_or(0, |found| found.end());
         // "是的" is no "的": what joins must leave something.
         let rest = if core.len() > joined { &core[joined..] } else { core };
+        let (rest, joined) = match rest.strip_prefix("那么").or_else(|| rest.strip_prefix("那")) {
+            // 那种 and 那张 point to something.
+            Some(after) if !after.is_empty() && !POINTING.is_match(rest) => (after, joined + 1),
+            _ => (rest, joined),
+        };
         let pointed = POINTING.find(rest).map_or(0, |found| found.end());
         let points = pointed > 0 && rest.len() > pointed;
         let rest = if points { &rest[pointed..] } else { rest };

@@ -11,6 +11,7 @@ mod corpora;
 mod crash;
 mod desk;
 mod desk_crash;
+mod dialogue;
 mod eval;
 mod events;
 mod goals;

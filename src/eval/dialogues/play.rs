@@ -107,7 +107,9 @@ impl Customer<'_> {
                 let at = self.engine.release().position(id);
                 at.map_or_else(String::new, |at| self.engine.release().entries()[at].question.clone())
             };
-            let listed = if context.asked_back { context.offered.as_slice() } else { &[] };
+            // A place may be named later too; that none is meant, only to a question.
+            let asked = context.asked_back || said.choose.is_some() || !said.pick.is_empty();
+            let listed = if asked { context.offered.as_slice() } else { &[] };
             let Some((text, expect)) = said.about(listed, question) else {
                 talk.left_out += 1;
                 continue;
