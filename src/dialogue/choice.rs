@@ -120,7 +120,8 @@ const SIGNS: [char; 12] = ['，', ',', '。', '.', '！', '!', '；', ';', '、'
 /// were written.
 pub(super) fn pointer(text: &str, written: &dyn Fn(&str) -> String) -> Option<Pointer> {
     let all = written(text);
-    if NONE.is_match(&all) {
+    // "没有了" is the end of the questions, and no word on the list.
+    if NONE.is_match(&all) && !all.starts_with("没有了") {
         return Some(Pointer::None(None));
     }
     if let Some(place) = place(&all) {

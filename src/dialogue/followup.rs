@@ -21,6 +21,8 @@ pub(super) struct Fragment {
     /// Its core without what joins it to the turn before.
     core: String,
     kind: Kind,
+    /// Whether it shows that it goes on from something: 那…, …呢.
+    goes_on: bool,
 }
 
 /// What a fragment has.
@@ -109,15 +111,15 @@ impl Fragment {
         }
         let asked = has_question_word(rest);
         let matter = says_something(&ASPECTS.replace_all(rest, ""));
-        let left_open = written.ends_with(['呢', '的']) || joined > 0 || points;
+        let goes_on = written.ends_with(['呢', '的']) || joined > 0 || points;
         let kind = match (matter, asked || !says_something(rest) || ASPECTS.is_match(rest) && !matter) {
             (false, _) => Kind::Ask,
             (true, true) if !is_open(rest, written) => Kind::Both,
-            (true, _) if left_open || rest.chars().count() <= 6 => Kind::Topic,
+            (true, _) if goes_on || rest.chars().count() <= 6 => Kind::Topic,
             (true, _) => return None,
         };
         let core = if kind == Kind::Topic { rest.trim_end_matches(['呢', '的']) } else { rest };
-        Some(Self { core: core.to_owned(), kind })
+        Some(Self { core: core.to_owned(), kind, goes_on })
     }
 
     /// What it has.
@@ -137,7 +139,8 @@ impl Fragment {
             }
             Kind::Topic => match exchanged(analyzer, before, &self.core) {
                 Some(question) => vec![question],
-                None if before.contains(&self.core) => Vec::new(),
+                // A bare word is a matter of its own.
+                None if before.contains(&self.core) || !self.goes_on => Vec::new(),
                 None => vec![format!("{}{before}", self.core), format!("{matter}{}", self.core)],
             },
         };

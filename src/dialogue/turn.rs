@@ -207,11 +207,18 @@ impl Reader<'_> {
                     continue;
                 }
                 Some(_) => Unclear::Several,
+                // "88" is a farewell.
+                None if self.is_small_talk() => return Ok(None),
                 None => Unclear::Outside,
             };
             return Ok(self.context.asked_back.then(|| self.unclear(why)));
         }
         Ok(Some(self.chosen(entries, Named::Place)))
+    }
+
+    fn is_small_talk(&self) -> bool {
+        let analyzer = self.engine.release().analyzer();
+        small_talk::topic(&analyzer.normalize(self.message.text).core).is_some()
     }
 
     /// "退货那个": the one of the list that has these words.
@@ -442,7 +449,8 @@ impl Reader<'_> {
             }
             (Reading::Unclear(_), _) => {
                 context.misses = context.misses.saturating_add(1);
-                (context.offered, context.asked_back) = (listed(0), true);
+                context.offered = listed(0);
+                context.asked_back = !context.offered.is_empty();
                 return context;
             }
             (Reading::NoneOfThese, _) => {
