@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::text::{Analyzer, exchanged, has_question_word, says_something};
+use crate::text::{Analyzer, alike, exchanged, has_question_word, says_something};
 
 /// A longer message says enough by itself.
 const LONGEST: usize = 16;
@@ -66,7 +66,11 @@ static ASPECTS: LazyLock<Regex> = LazyLock::new(|| {
 static SIDES: LazyLock<Vec<(Regex, Regex)>> = LazyLock::new(|| {
     [
         (
-            r"多久|多长|几天|几小时|几分钟|什么时候|何时|几时|时间|时效|多快|最快|几个?月|期限|几点|几号|哪天",
+            r"多久|多长|几天|几小时|几分钟|时效|多快|最快|几个?月|期限",
+            r"[0-9一二两三四五六七八九十半几] ?个?(?:~|-|–|到|至)? ?[0-9一二两三四五六七八九十]* ?个?(?:天|日内|小时|分钟|工作日|自然日|周|月|年|秒)|随时|立即|立刻|马上|实时|即时|当天|当日|次日|秒到",
+        ),
+        (
+            r"什么时候|何时|几时|时间|几点|几号|哪天",
             r"[0-9一二两三四五六七八九十半几]+(?:个)?(?:~|-|到|至)?[0-9一二两三四五六七八九十]*(?:个)?(?:天|日|小时|分钟|工作日|自然日|周|月|年|点|秒)|随时|立即|立刻|马上|实时|当天|当日|次日|即时|秒到|全天|[0-9]:[0-9]",
         ),
         (
@@ -153,14 +157,41 @@ impl Fragment {
         exchanged(analyzer, before, &self.core)
     }
 
+    /// Whether a message lacks what it is about, so that its own reading is a
+    /// guess.
+    pub(super) fn is_lacking(&self, analyzer: &Analyzer, before: &str) -> bool {
+        match self.kind {
+            Kind::Ask => true,
+            Kind::Topic => self.exchanged(analyzer, before).is_some(),
+            Kind::Both => false,
+        }
+    }
+
+    /// Whether another phrasing asks for the matter before with the very words
+    /// of the fragment; all are cores.
+    pub(super) fn is_asked_by(&self, analyzer: &Analyzer, before: &str, phrasing: &str) -> bool {
+        if !phrasing.contains(&self.core) {
+            return false;
+        }
+        let words = analyzer.segment(before);
+        let mut telling = words.iter().filter(|word| {
+            !word.stop && !ASKING.contains(&word.text.as_str()) && word.text.chars().nth(1).is_some()
+        });
+        telling.any(|word| phrasing.contains(&word.text))
+    }
+
     /// Whether an entry speaks of what the fragment is about: its own words
     /// stand there, and an answer to what it asks may.
     pub(super) fn is_spoken_of(&self, analyzer: &Analyzer, texts: &[&str], answer: &str) -> bool {
         let written: Vec<String> = texts.iter().chain(&[answer]).map(|text| analyzer.written(text)).collect();
         let lexicon = analyzer.lexicon();
         let stands = |word: &str| {
-            let group = lexicon.group(word);
-            let any = |text: &String| text.contains(word) || group.iter().any(|other| text.contains(other));
+            let (group, side) = (lexicon.group(word), alike(word));
+            let any = |text: &String| {
+                text.contains(word)
+                    || group.iter().any(|other| text.contains(other))
+                    || side.iter().any(|other| text.contains(other))
+            };
             written.iter().any(any)
         };
         let tokens = analyzer.segment(&self.core);

@@ -70,7 +70,9 @@ impl Reader<'_> {
         if self.context.offered.contains(&id) || self.context.beside.contains(&id) {
             return Ok(self.chosen(vec![id], Named::Id));
         }
-        if let Some(pointer) = choice::pointer(text, &|text| analyzer.written(text))
+        let pointer = choice::pointer(text, &|text| analyzer.written(text));
+        let points = pointer.is_some();
+        if let Some(pointer) = pointer
             && let Some(read) = self.pointed(pointer)?
         {
             return Ok(read);
@@ -83,13 +85,21 @@ impl Reader<'_> {
         if let Some(reading) = self.small_talk(&normal, &alone.outcome) {
             return Ok(self.talked(reading, alone));
         }
+        let part = self.part(&normal);
         if !alone.outcome.reason.is_scored() || alone.outcome.decision == Decision::Answer {
-            return Ok(self.own_words(&normal, alone));
+            let own = |read: &Read| read.outcome.best().map(|best| best.entry);
+            return Ok(match part {
+                // The list was asked about, and the answer stands in it.
+                Some(part) if own(&part) == own(&alone) => Read { trace: alone.trace, ..part },
+                _ => self.own_words(&normal, alone),
+            });
         }
-        if let Some(read) = self.part(&normal) {
-            return Ok(read);
+        match part {
+            Some(part) => Ok(part),
+            // "上一个" with nothing before it points to nothing.
+            None if points => Ok(alone),
+            None => self.in_light(&normal, alone),
         }
-        self.in_light(&normal, alone)
     }
 
     /// The message as the engine takes these words.
@@ -314,7 +324,8 @@ impl Reader<'_> {
         if let Some(at) = voice.phrases.iter().position(says) {
             return Some(Reading::Phrase(at));
         }
-        let topic = small_talk::topic(&normal.core)?;
+        // The core has lost the thanks at its end.
+        let topic = small_talk::topic(&normal.written).or_else(|| small_talk::topic(&normal.core))?;
         // The engine has looked whether the knowledge base has its own.
         let phrasings = self.engine.release().known().phrasings.iter();
         let own = alone.reason != Reason::NoQuestion
@@ -367,6 +378,7 @@ impl Reader<'_> {
         {
             questions = vec![question];
         }
+        let lacking = fragment.is_lacking(analyzer, &core(before));
         let mut best: Option<Read> = None;
         for text in questions {
             let reading =
@@ -390,6 +402,16 @@ impl Reader<'_> {
                     // It may stand for itself: the light only settles what it leaves open.
                     (Kind::Both, _) => within(&alone_offers),
                     (_, None) => offered.contains(&entry.id),
+                    // 临时的呢 after 固定额度: who has the word in the answer only, gives
+                    // way to who asks for it.
+                    (Kind::Topic, Some(answered)) if answered.entry == entry.id && !lacking => {
+                        let before = core(before);
+                        let mut others = release.known().phrasings.iter().filter(|phrasing| {
+                            phrasing.entry != found.entry
+                                && fragment.is_asked_by(analyzer, &before, &phrasing.normalized.core)
+                        });
+                        !others.any(|other| self.available(&release.entries()[other.entry].id).is_some())
+                    }
                     _ => true,
                 };
             if !trusted {
@@ -406,11 +428,12 @@ impl Reader<'_> {
                     };
                 }
             }
-            if best.as_ref().is_none_or(|best| is_better(judged(&read.outcome), judged(&best.outcome))) {
+            if best.as_ref().is_none_or(|best| is_better(judged(&read.outcome), judged(&best.outcome), false))
+            {
                 best = Some(read);
             }
         }
-        let better = best.filter(|best| is_better(judged(&best.outcome), judged(&alone.outcome)));
+        let better = best.filter(|best| is_better(judged(&best.outcome), judged(&alone.outcome), lacking));
         Ok(match better {
             Some(better) => {
                 let micros = alone.outcome.micros + better.outcome.micros;

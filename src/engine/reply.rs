@@ -21,7 +21,8 @@ pub struct Reply {
     /// would be answered alone, in the order of the message; empty else. Their
     /// questions share the probability of the list with the others. They
     /// are among the suggestions too, so that a client that does not read them
-    /// loses none of the questions.
+    /// loses none of the questions. With `chosen` where the customer chose
+    /// several: all of them, the one in `answer` first.
     pub answers: Vec<Answer>,
     /// Questions worth offering: with `clarify` those to choose from.
     pub suggestions: Vec<Suggestion>,

@@ -115,6 +115,11 @@ fn shipped_lines() -> impl Iterator<Item = (bool, Vec<Vec<&'static str>>)> {
     })
 }
 
+/// The words of every side that has a word.
+pub(super) fn alike_of(word: &str) -> Vec<&'static str> {
+    shipped_lines().flat_map(|(_, sides)| sides).filter(|side| side.contains(&word)).flatten().collect()
+}
+
 /// All of them.
 #[expect(clippy::expect_used, reason = "a few hundred words make no automaton that is too large")]
 pub(super) static ALL: LazyLock<Contrasts> = LazyLock::new(|| {

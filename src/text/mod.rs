@@ -30,7 +30,7 @@ pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact
 pub use number::Writings;
 pub use owners::another_account;
 pub use segment::{Analyzer, Query, Term, Token, grams};
-pub use slots::exchanged;
+pub use slots::{alike, exchanged};
 pub use sound::{Heard, Sounds, Usage};
 
 /// The longest question that is looked at, in characters. Longer ones are

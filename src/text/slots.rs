@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::codes::Codes;
-use super::details::{ALL, Contrasts};
+use super::details::{ALL, Contrasts, alike_of};
 use super::segment::Analyzer;
 use super::{number, spelling};
 
@@ -21,6 +21,12 @@ pub fn exchanged(analyzer: &Analyzer, question: &str, fragment: &str) -> Option<
         .or_else(|| amount(question, fragment))
         .or_else(|| only(question, &Codes::of(question).places(), fragment, &Codes::of(fragment).places()))
         .or_else(|| only(question, &analyzer.geography(question), fragment, &analyzer.geography(fragment)))
+}
+
+/// The words that stand on one side of a shipped contrast with a word, such as
+/// 借记卡 with 储蓄卡.
+pub fn alike(word: &str) -> Vec<&'static str> {
+    alike_of(word)
 }
 
 fn contrasted(contrasts: &Contrasts, question: &str, fragment: &str) -> Option<String> {

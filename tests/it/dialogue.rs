@@ -257,10 +257,10 @@ fn conversations_are_understood_as_well_as_they_were() {
 }
 
 /// Just below what was measured.
-const RIGHT: f64 = 0.3;
-const WRONG: f64 = 0.1;
-const READ: f64 = 0.5;
-const GAIN: f64 = 0.0;
+const RIGHT: f64 = 0.61;
+const WRONG: f64 = 0.022;
+const READ: f64 = 0.73;
+const GAIN: f64 = 0.10;
 
 #[test]
 fn the_set_of_conversations_is_large_and_has_its_traps() {
