@@ -88,10 +88,13 @@ impl Reader<'_> {
         let part = self.part(&normal);
         if !alone.outcome.reason.is_scored() || alone.outcome.decision == Decision::Answer {
             let own = |read: &Read| read.outcome.best().map(|best| best.entry);
+            let alone = self.own_words(&normal, alone);
             return Ok(match part {
                 // The list was asked about, and the answer stands in it.
-                Some(part) if own(&part) == own(&alone) => Read { trace: alone.trace, ..part },
-                _ => self.own_words(&normal, alone),
+                Some(part) if alone.reading == Reading::AsIs && own(&part) == own(&alone) => {
+                    Read { trace: alone.trace, ..part }
+                }
+                _ => alone,
             });
         }
         match part {
