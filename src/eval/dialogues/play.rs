@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::script::{Script, ScriptedTurn, Split};
 use crate::decide::Decision;
-use crate::dialogue::{Context, Message, Voice, take_turn};
+use crate::dialogue::{Context, Message, Reading, Voice, take_turn};
 use crate::engine::{Engine, Options, Outcome};
 use crate::error::{Error, Result};
 use crate::eval::dataset::Expect;
@@ -116,16 +116,23 @@ impl Customer<'_> {
             };
             let choice = said.press.then(|| expect.ids().first()).flatten().map(|id| id.0.as_str());
             let message = Message { text: &text, choice, options: self.options, voice: self.voice };
+            let all = said.pick.len() > 1;
+            // The encoder keeps what it has just read, so whoever asks second is
+            // spared it: alone first, and its time is added to a turn that needs it.
+            let without = self.alone(&text, choice.is_some(), &expect, all)?;
             let clock = std::time::Instant::now();
             let turn = take_turn(self.engine, &context, &message, false)?;
             let micros = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
             let asked = match &turn.reading {
-                crate::dialogue::Reading::InLight { text, .. } => Some(text.clone()),
+                Reading::InLight { text, .. } => Some(text.clone()),
                 _ => None,
             };
-            let all = said.pick.len() > 1;
+            let spared = match turn.reading {
+                Reading::AsIs | Reading::InLight { .. } => without.micros,
+                _ => 0,
+            };
+            let micros = micros.saturating_add(spared);
             let with = self.reply(&turn.outcome, turn.reading.name(), asked, &expect, all, micros);
-            let without = self.alone(&text, choice.is_some(), &expect, all)?;
             context = turn.context;
             if with.verdict != Verdict::Right
                 && expect.is_inside()
