@@ -117,8 +117,9 @@ impl Voice {
             (Reading::Phrase(at), _) => &self.phrases.get(*at)?.reply,
             (Reading::Ended, _) => &self.closing,
             (Reading::NoneOfThese, _) => &self.none_of_these,
-            (Reading::Unclear(Unclear::Several), _) | (_, Decision::Clarify) => &self.clarify,
+            (Reading::Unclear(Unclear::Several), _) => &self.clarify,
             (Reading::Unclear(_), _) => &self.choose_again,
+            (_, Decision::Clarify) => &self.clarify,
             (_, Decision::Handoff) => &self.no_answer,
             (_, Decision::Answer) => return None,
         };
@@ -213,5 +214,44 @@ impl Voice {
             Some((format!("quick_questions.entries[{at}]"), message))
         };
         (1..).zip(&self.quick_questions.entries).filter_map(fault).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reading_has_its_words() {
+        let voice = Voice::default();
+        let outside = voice.words(&Reading::Unclear(Unclear::Outside), Decision::Clarify);
+        assert_eq!(outside, Some(voice.choose_again.as_str()));
+        assert_eq!(voice.words(&Reading::AsIs, Decision::Clarify), Some(voice.clarify.as_str()));
+        assert_eq!(voice.words(&Reading::AsIs, Decision::Answer), None, "the answer speaks for itself");
+        assert_eq!(voice.words(&Reading::Ended, Decision::Answer), Some(voice.closing.as_str()));
+        for topic in Topic::ALL {
+            assert!(voice.words(&Reading::SmallTalk(topic), Decision::Answer).is_some(), "{}", topic.name());
+        }
+        assert_eq!(voice.faults(), [], "the shipped voice is sound");
+    }
+
+    #[test]
+    fn faults_name_the_field() {
+        let text = "closing = \"\"\n[small_talk]\nthanks = \"不谢\"\n[[phrases]]\nsays = [\"敲敲\", \"敲 敲\", \"！\"]\nreply = \" \"\n[quick_questions]\nmost_asked = 40\nentries = [\"a\", \"a\"]";
+        let voice: Voice = toml::from_str(text).unwrap();
+        assert_eq!(voice.small_talk(Topic::Thanks), Some("不谢"));
+        let fields: Vec<String> = voice.faults().into_iter().map(|(field, _)| field).collect();
+        let expected = [
+            "closing",
+            "quick_questions.most_asked",
+            "quick_questions.entries[2]",
+            "phrases[1].reply",
+            "phrases[1].says[2]",
+            "phrases[1].says[3]",
+        ];
+        assert_eq!(fields, expected);
+        assert_eq!(voice.faults_among(&[]).len(), 2);
+        assert!(toml::from_str::<Voice>("greetings = \"您好\"").is_err(), "an unknown field");
+        assert!(toml::from_str::<Voice>("[small_talk]\nthank = \"不谢\"").is_err(), "an unknown topic");
     }
 }
