@@ -181,8 +181,16 @@ impl Fragment {
     }
 
     /// Whether an entry speaks of what the fragment is about: its own words
-    /// stand there, and an answer to what it asks may.
-    pub(super) fn is_spoken_of(&self, analyzer: &Analyzer, texts: &[&str], answer: &str) -> bool {
+    /// stand there, and an answer to what it asks may. Where a word was `exchanged`
+    /// for one of the question, those on its side of the contrast do as well:
+    /// 借记卡 for 储蓄卡.
+    pub(super) fn is_spoken_of(
+        &self,
+        analyzer: &Analyzer,
+        texts: &[&str],
+        answer: &str,
+        exchanged: bool,
+    ) -> bool {
         let written: Vec<String> = texts.iter().chain(&[answer]).map(|text| analyzer.written(text)).collect();
         let lexicon = analyzer.lexicon();
         let stands = |word: &str| {
@@ -190,7 +198,7 @@ impl Fragment {
             let any = |text: &String| {
                 text.contains(word)
                     || group.iter().any(|other| text.contains(other))
-                    || side.iter().any(|other| text.contains(other))
+                    || exchanged && side.iter().any(|other| text.contains(other))
             };
             written.iter().any(any)
         };
@@ -330,7 +338,7 @@ mod tests {
         let fragment =
             |text: &str| Fragment::of(&analyzer.normalize(text).core, &analyzer.written(text)).unwrap();
         let answer = "退款原路退回，支付宝1到3个工作日，信用卡3到7个工作日。";
-        let spoken = |text: &str| fragment(text).is_spoken_of(&analyzer, &["退款多久到账"], answer);
+        let spoken = |text: &str| fragment(text).is_spoken_of(&analyzer, &["退款多久到账"], answer, false);
         assert!(spoken("那要多久呢"));
         assert!(spoken("那信用卡的呢"));
         assert!(!spoken("那花呗的呢"), "nobody speaks of it");

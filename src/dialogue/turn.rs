@@ -396,7 +396,7 @@ impl Reader<'_> {
             let Some(found) = read.outcome.best() else { continue };
             let entry = &release.entries()[found.entry];
             let texts: Vec<&str> = entry.phrasings().collect();
-            let spoken = fragment.is_spoken_of(analyzer, &texts, entry.answer_for(None));
+            let spoken = fragment.is_spoken_of(analyzer, &texts, entry.answer_for(None), lacking);
             let within = |list: &[usize]| list.contains(&found.entry);
             let alone_offers: Vec<usize> =
                 alone.outcome.candidates.iter().take(alone.outcome.offered).map(|it| it.entry).collect();
