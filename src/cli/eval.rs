@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Common, bench, detectors, eval_dialogues, lines, progress, thresholds};
+use super::{Common, bench, detectors, eval_dialogues, lines, progress, simulate, thresholds};
 use crate::decide::Generation;
 use crate::decide::policy::GOALS;
 use crate::disk::write_whole;
@@ -86,6 +86,8 @@ enum Command {
     Detectors(detectors::Args),
     /// Play labelled conversations, each message in its conversation and alone.
     Dialogues(eval_dialogues::Args),
+    /// Replay labelled questions in days, with an author who takes up suggestions: does the loop work?
+    Loop(simulate::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -94,6 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         (Some(Command::Thresholds(args)), ..) => thresholds::run(args),
         (Some(Command::Detectors(args)), ..) => detectors::run(args),
         (Some(Command::Dialogues(args)), ..) => eval_dialogues::run(args),
+        (Some(Command::Loop(args)), ..) => simulate::run(args),
         (None, Some(kb), Some(queries), Some(out)) => measure(args, kb, queries, out),
         _ => Err(Error::internal("eval", "a required argument is missing")),
     }

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use self::signed::Signed;
+pub(crate) use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, language, progress, read_beside};
 use crate::decide::policy::DEFAULT_MAX_WRONG;

@@ -2,11 +2,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
 
 use super::Common;
+use super::kb::Signed;
+use crate::decide::policy::DEFAULT_MAX_WRONG;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
+use crate::events::Day;
 use crate::learn::groups::measure;
+use crate::learn::suggest::verdicts::{self, Change};
+use crate::learn::suggest::{Findings, Limits};
+use crate::learn::{bursts, look};
+use crate::publish;
+use crate::store::Shelf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -16,9 +28,83 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Show the questions without a good answer, those that mean the same together.
+    Groups(Look),
+    /// Show what to do about them: what it would gain and what it would harm.
+    Suggestions(Look),
+    /// Take up suggestions: they go into the draft.
+    Accept(Accept),
+    /// Leave suggestions for now, or for ever.
+    Ignore(Ignore),
+    /// Show what is asked more than last week, and days with more unanswered questions than usual.
+    Bursts(Look),
     /// Group labelled questions and say how well that went, for people who study it.
     #[command(hide = true)]
     Bench(Bench),
+}
+
+#[derive(Debug, clap::Args)]
+struct Look {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+    /// How many days to look back.
+    #[arg(long, value_name = "N", default_value_t = look::DAYS)]
+    days: u16,
+    /// Show at most so many.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Accept {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+    #[command(flatten)]
+    signed: Signed,
+    /// The entry that is meant instead.
+    #[arg(long, value_name = "ENTRY")]
+    entry: Option<String>,
+    /// Another wording than the suggested one.
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// The answer of a new entry, or the better one of an outdated entry.
+    #[arg(long, value_name = "TEXT")]
+    answer: Option<String>,
+    /// Take the examples as phrasings too.
+    #[arg(long)]
+    examples: bool,
+    /// Customers get it at once, without a publication.
+    #[arg(long)]
+    live: bool,
+    /// The suggestions.
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Ignore {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base.
+    #[arg(long, value_name = "NAME")]
+    kb: String,
+    #[command(flatten)]
+    signed: Signed,
+    /// They never come back, in no other words either.
+    #[arg(long)]
+    never: bool,
+    /// The suggestions.
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -38,8 +124,155 @@ struct Bench {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
+        Command::Groups(args) => groups(args),
+        Command::Suggestions(args) => suggestions(args),
+        Command::Accept(args) => accept(args),
+        Command::Ignore(args) => ignore(args),
+        Command::Bursts(args) => burst(args),
         Command::Bench(args) => bench(args),
     }
+}
+
+fn print(value: &serde_json::Value) -> Result<ExitCode> {
+    say!("{}", serde_json::to_string_pretty(value).map_err(|e| Error::internal("learn", e))?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at the questions of a knowledge base with what is served.
+fn found(args: &Look) -> Result<(Shelf, Findings)> {
+    let shelf = args.common.store().shelf(&args.kb)?;
+    let release = args.common.releases()?.open_served(&shelf)?;
+    let engine = Engine::new(Arc::new(release), shelf.goal_or(DEFAULT_MAX_WRONG)?);
+    let labelled = publish::queries(&shelf)?;
+    let findings = look::look(&shelf, &engine, &labelled, args.days, Limits::default())?;
+    Ok((shelf, findings))
+}
+
+fn groups(args: &Look) -> Result<ExitCode> {
+    let (shelf, mut found) = found(args)?;
+    found.groups.truncate(args.limit);
+    if args.json {
+        return print(&json!({"kb": shelf.name(), "open": found.open, "items": found.groups}));
+    }
+    if found.groups.is_empty() {
+        eprintln!(
+            "{}",
+            either!("no open questions in the last {} days", "最近 {} 天没有待处理的问题", args.days)
+        );
+    }
+    for group in &found.groups {
+        let near = group.nearest.first();
+        let near = near.map_or_else(String::new, |near| format!("{} {:.2}", near.question, near.confidence));
+        say!(
+            "{}\t{}\t{}\t{}\t{}\t{near}",
+            group.id,
+            group.count,
+            group.questions,
+            group.title,
+            group.proposal
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn suggestions(args: &Look) -> Result<ExitCode> {
+    let (shelf, mut found) = found(args)?;
+    found.suggestions.truncate(args.limit);
+    if args.json {
+        return print(&json!({"kb": shelf.name(), "open": found.open, "items": found.suggestions}));
+    }
+    if found.suggestions.is_empty() {
+        eprintln!("{}", either!("nothing to suggest from the last {} days", "最近 {} 天没有建议", args.days));
+    }
+    for one in &found.suggestions {
+        let entry = one.entry.as_deref().unwrap_or("-");
+        let sure = if one.sure { "" } else { "?" };
+        say!(
+            "{}\t{}{sure}\t{entry}\t{}\t+{}\t-{}\t{}",
+            one.id,
+            one.kind.name(),
+            one.text,
+            one.gain,
+            one.harm,
+            one.why
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Decides on each of some suggestions; those that fail are told, and the others
+/// are decided all the same.
+fn each(ids: &[String], mut decide: impl FnMut(&str) -> Result<String>) -> Result<ExitCode> {
+    let mut failed = false;
+    for id in ids {
+        match decide(id) {
+            Ok(told) => say!("{id}\t{told}"),
+            Err(e) if ids.len() == 1 => return Err(e),
+            Err(e) => {
+                eprintln!("zhida: {id}: {}", super::language::error(&e));
+                failed = true;
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn accept(args: &Accept) -> Result<ExitCode> {
+    let shelf = args.common.store().shelf(&args.kb)?;
+    let signature = args.signed.signature()?;
+    if args.ids.len() > 1 && (args.text.is_some() || args.answer.is_some()) {
+        return Err(Error::Refused("--text and --answer are for one suggestion at a time".to_owned()));
+    }
+    let change = Change {
+        entry: args.entry.clone(),
+        text: args.text.clone(),
+        answer: args.answer.clone(),
+        examples: args.examples,
+        live: args.live,
+    };
+    each(&args.ids, |id| {
+        let done = verdicts::accept(&shelf, id, &signature, &change)?;
+        let entry = done.entry.unwrap_or_default();
+        Ok(format!("{}\t{entry}\t#{}", done.kind.name(), done.revision))
+    })
+}
+
+fn ignore(args: &Ignore) -> Result<ExitCode> {
+    let shelf = args.common.store().shelf(&args.kb)?;
+    let signature = args.signed.signature()?;
+    each(&args.ids, |id| {
+        verdicts::ignore(&shelf, id, &signature, args.never)?;
+        Ok(if args.never { "never" } else { "ignored" }.to_owned())
+    })
+}
+
+fn burst(args: &Look) -> Result<ExitCode> {
+    let shelf = args.common.store().shelf(&args.kb)?;
+    let questions = look::questions(&shelf, args.days)?;
+    let mut report = bursts::report(&questions, Day::today());
+    report.bursts.truncate(args.limit);
+    if args.json {
+        return print(&json!({"kb": shelf.name(), "bursts": report.bursts, "drift": report.drift}));
+    }
+    for burst in &report.bursts {
+        let entry = burst.entry.as_deref().unwrap_or("-");
+        say!("{}\t{}\t{entry}\t{}", burst.before, burst.count, burst.examples.join(" / "));
+    }
+    for drift in &report.drift {
+        eprintln!(
+            "{}",
+            either!(
+                "{}: {:.1} % of {} questions were not answered; usual are {:.1} to {:.1} %",
+                "{}：{:.1}% 的问题没有答案（共 {} 个）；平常是 {:.1}% 到 {:.1}%",
+                drift.day,
+                100.0 * drift.unanswered,
+                drift.questions,
+                100.0 * drift.band[0],
+                100.0 * drift.band[1]
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn bench(args: &Bench) -> Result<ExitCode> {
@@ -53,9 +286,10 @@ fn bench(args: &Bench) -> Result<ExitCode> {
         sets.push((base, queries));
     }
     if args.texts {
-        for (base, queries) in &sets {
+        for (number, (base, queries)) in sets.iter().enumerate() {
             for one in measure::questions(base, queries) {
-                say!("{}", serde_json::to_string(&one).map_err(|e| Error::internal("bench", e))?);
+                let label = format!("{number}:{}", one.label);
+                say!("{}", json!({"text": one.text, "label": label}));
             }
         }
         return Ok(ExitCode::SUCCESS);

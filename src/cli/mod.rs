@@ -30,6 +30,7 @@ mod reference;
 mod rules;
 mod serve;
 mod stats;
+mod simulate;
 mod thresholds;
 
 use std::path::{Path, PathBuf};

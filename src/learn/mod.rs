@@ -1,10 +1,20 @@
 //! What should be added?
 //!
-//! [`groups`] finds out which questions are one question in other words;
-//! [`anger`] trains the detector of anger; [`adapt`] teaches the encoder a company's own words; [`reference`] gathers what
-//! calibrations lean on.
+//! [`asked`] puts the questions of the last days together, [`groups`] finds out
+//! which of them are one question in other words, [`suggest`] says what an author
+//! should do about them and what that would change; [`look`] does all of it for a
+//! knowledge base. [`simulate`] proves the loop on labelled questions.
+//! [`bursts`] tells of what is asked more than before, [`labels`] of what use says
+//! is right. [`anger`] trains the detector of anger; [`adapt`] teaches the encoder a
+//! company's own words; [`reference`] gathers what calibrations lean on.
 
 pub mod adapt;
 pub mod anger;
+pub mod asked;
+pub mod bursts;
 pub mod groups;
+pub mod labels;
+pub mod look;
 pub mod reference;
+pub mod simulate;
+pub mod suggest;

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::database::schema::{
     claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions,
-    service_revisions, servings,
+    service_revisions, servings, suggestions,
 };
 use super::database::{Connection, Outcome};
 use super::signature::now;
@@ -72,6 +72,7 @@ impl Shelf {
             diesel::delete(service_revisions::table.filter(service_revisions::kb.eq(kb.id)))
                 .execute(connection)?;
             diesel::delete(queries::table.filter(queries::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(suggestions::table.filter(suggestions::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(servings::table.filter(servings::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(releases::table.filter(releases::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(kbs::table.find(kb.id)).execute(connection)?;

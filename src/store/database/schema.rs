@@ -115,5 +115,22 @@ diesel::table! {
         swept -> Bool,
     }
 }
+diesel::table! {
+    suggestions (kb, id) {
+        kb -> Integer,
+        id -> Text,
+        position -> BigInt,
+        body -> Text,
+        verdict -> Nullable<Text>,
+        kind -> Text,
+        entry -> Nullable<Text>,
+        text -> Text,
+        count -> BigInt,
+        revision -> Nullable<BigInt>,
+        at -> Nullable<Text>,
+        author -> Nullable<Text>,
+        reason -> Nullable<Text>,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
 diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);

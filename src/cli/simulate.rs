@@ -1,0 +1,90 @@
+//! `zhida eval loop`: does learning from questions work?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{Common, file_named, progress};
+use crate::disk::write_whole;
+use crate::error::{Error, Result};
+use crate::eval::dataset;
+use crate::learn::simulate::{self, Labels, Setup};
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+At most 500 of the questions, and at most 60 % of them, are asked day by day; \
+what is measured is asked of the others, which the loop never sees. A customer \
+who is asked back takes the right question 7 times in 10 when it is offered, and \
+says 3 times in 10 whether an answer helped. The author accepts what the label \
+says is right, chooses another entry of those shown, or leaves it for ever, and \
+errs as often as --author-error says.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The knowledge base: a name in the data directory, or a file.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    kb: String,
+    /// The labelled questions.
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    /// Days to replay.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    days: usize,
+    /// Suggestions that the author looks at in a day.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    budget: usize,
+    /// How often the author decides wrongly.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    author_error: f64,
+    /// Accept at most this share of wrong answers [default: the knowledge base's goal, or 0.05].
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    max_wrong: Option<f64>,
+    /// Let clicks and customers' words teach the calibration too.
+    #[arg(long)]
+    labels: bool,
+    /// The folder for loop.json.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if !(0.0..=1.0).contains(&args.author_error) || args.days == 0 {
+        return Err(Error::Refused(
+            "--author-error is a share from 0 to 1, and --days is at least 1".to_owned(),
+        ));
+    }
+    let base = match file_named(&args.kb) {
+        Some(path) => super::read_with_lexicon(path)?,
+        None => args.common.store().shelf(&args.kb)?.draft()?,
+    };
+    base.require_enabled(&args.kb, "ask")?;
+    let queries = dataset::read(&args.queries, base.entries())?;
+    let setup = Setup {
+        days: args.days,
+        budget: args.budget,
+        author_error: args.author_error,
+        max_wrong: args.common.goal(&args.kb, args.max_wrong)?,
+        labels: if args.labels { Labels::Use } else { Labels::None },
+    };
+    std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
+    let bars = progress::Bars::new();
+    let told = |stage: &'static str, done: usize, total: usize| bars.show(stage, done, total);
+    let report = simulate::run(&args.kb, base, args.common.encoder()?, &queries, setup, &told)?;
+    let bytes = serde_json::to_vec_pretty(&report).map_err(|e| Error::internal("loop", e))?;
+    write_whole(&args.out.join("loop.json"), &bytes)?;
+    let percent =
+        |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+    say!("day\tlogged\tseen\taccepted\tcoverage\tprecision\twrong");
+    for row in &report.days {
+        say!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            row.day,
+            row.logged,
+            row.seen,
+            row.accepted,
+            percent(row.coverage),
+            percent(row.precision),
+            percent(row.wrong_rate)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

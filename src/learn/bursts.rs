@@ -1,0 +1,227 @@
+//! What is asked more than last week, and has anything drifted?
+//!
+//! A burst is a question or an entry that was asked more in the last seven days
+//! than the seven days before explain by chance: counts are taken for Poisson's,
+//! so of two that are really alike the later one has its share of both by a
+//! coin, and a burst is what the coin would do once in a thousand times.
+//!
+//! Drift is a share of unanswered questions outside of the band that the days
+//! before it have drawn.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::asked::{Asked, Questions};
+use crate::events::{Day, Days};
+
+/// A burst is what chance does less often than this.
+const CHANCE: f64 = 0.001;
+
+/// Fewer questions than these are no burst.
+const LEAST: u64 = 5;
+
+/// Examples that are shown.
+const EXAMPLES: usize = 3;
+
+/// Days that draw the band.
+const BAND_DAYS: i64 = 14;
+
+/// The band is so many standard deviations wide to each side.
+const BAND: f64 = 3.0;
+
+/// Days with fewer questions are left out.
+const DAY_QUESTIONS: u64 = 20;
+
+/// Something that is asked more than the week before.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Burst {
+    /// The entry, or `null` for a question without an answer.
+    pub entry: Option<String>,
+    /// The wordings asked most.
+    pub examples: Vec<String>,
+    /// Asked in the last seven days.
+    pub count: u64,
+    /// Asked in the seven days before.
+    pub before: u64,
+    /// How likely chance alone would do that.
+    pub p_value: f64,
+}
+
+/// A day whose share of unanswered questions is out of the band.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Drift {
+    /// The day.
+    pub day: String,
+    /// Questions of that day.
+    pub questions: u64,
+    /// The share that was not answered, 0..=1.
+    pub unanswered: f64,
+    /// The band of the days before.
+    pub band: [f64; 2],
+}
+
+/// What changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Report {
+    /// What is asked more, the most surprising first.
+    pub bursts: Vec<Burst>,
+    /// Days out of the band, the last one first.
+    pub drift: Vec<Drift>,
+}
+
+/// Looks at the questions up to a day.
+pub fn report(questions: &Questions, today: Day) -> Report {
+    Report { bursts: bursts(questions, today), drift: drift(questions, today) }
+}
+
+fn bursts(questions: &Questions, today: Day) -> Vec<Burst> {
+    let week = |from: i64, to: i64| Days { from: today.plus(from), to: today.plus(to) };
+    let (now, then) = (week(-6, 0), week(-13, -7));
+    let total = |days: Days| questions.all.iter().map(|asked| asked.between(days)).sum::<u64>();
+    // More customers overall make no burst of every question.
+    let (all, all_before) = (total(now).max(1) as f64, total(then) as f64);
+    let share = all / (all + all_before);
+    let mut subjects: BTreeMap<(Option<&str>, &str), (u64, u64, Vec<&Asked>)> = BTreeMap::new();
+    for asked in &questions.all {
+        // Answered ones by entry; others stand for themselves.
+        let key = match &asked.answer {
+            Some(entry) => (Some(entry.as_str()), ""),
+            None => (None, asked.text.as_str()),
+        };
+        let (count, before, own) = subjects.entry(key).or_default();
+        *count += asked.between(now);
+        *before += asked.between(then);
+        own.push(asked);
+    }
+    let mut found: Vec<Burst> = subjects
+        .into_iter()
+        .filter(|(_, (count, ..))| *count >= LEAST && all_before > 0.0)
+        .map(|((entry, _), (count, before, mut own))| {
+            own.sort_by_key(|asked| std::cmp::Reverse(asked.between(now)));
+            Burst {
+                entry: entry.map(str::to_owned),
+                examples: own.iter().take(EXAMPLES).map(|asked| asked.text.clone()).collect(),
+                count,
+                before,
+                p_value: at_least(count, count + before, share),
+            }
+        })
+        .filter(|burst| burst.p_value < CHANCE)
+        .collect();
+    found.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.count.cmp(&a.count)));
+    found
+}
+
+/// The probability of at least so many of `n` by a coin that shows heads with
+/// the probability `p`.
+fn at_least(count: u64, n: u64, p: f64) -> f64 {
+    // Terms of the sum by their logarithms, each from the one before.
+    let (mut log_term, mut sum) = (n as f64 * (1.0 - p).max(1e-300).ln(), 0.0);
+    for k in 0..=n {
+        if k >= count {
+            sum += log_term.exp();
+        }
+        log_term += ((n - k) as f64 / (k + 1) as f64).ln() + (p / (1.0 - p).max(1e-300)).ln();
+    }
+    sum.min(1.0)
+}
+
+fn drift(questions: &Questions, today: Day) -> Vec<Drift> {
+    // Of a question in the same words the outcomes are only known over all days:
+    // its share of unanswered ones is laid on each day alike.
+    let mut days: BTreeMap<Day, (f64, u64)> = BTreeMap::new();
+    for asked in questions.all.iter().filter(|asked| asked.count > 0) {
+        let open = (asked.unanswered + asked.asked_back) as f64 / asked.count as f64;
+        for (&day, &count) in &asked.days {
+            let (unanswered, all) = days.entry(day).or_default();
+            *unanswered += open.min(1.0) * count as f64;
+            *all += count;
+        }
+    }
+    days.retain(|_, (_, all)| *all >= DAY_QUESTIONS);
+    let mut found = Vec::new();
+    for (&day, &(unanswered, all)) in days.range(today.plus(-6)..=today) {
+        let earlier: Vec<(f64, u64)> =
+            days.range(day.plus(-BAND_DAYS)..day).map(|(_, found)| *found).collect();
+        if earlier.len() < 3 {
+            continue;
+        }
+        let n: u64 = earlier.iter().map(|one| one.1).sum();
+        let mean = earlier.iter().map(|one| one.0).sum::<f64>() / n as f64;
+        let between = earlier.iter().map(|one| (one.0 / one.1 as f64 - mean).powi(2)).sum::<f64>()
+            / earlier.len() as f64;
+        // Days differ by chance and by themselves.
+        let spread = (mean * (1.0 - mean) / all as f64 + between).sqrt();
+        let band = [(mean - BAND * spread).max(0.0), (mean + BAND * spread).min(1.0)];
+        let share = unanswered / all as f64;
+        if share < band[0] || share > band[1] {
+            found.push(Drift { day: day.to_string(), questions: all, unanswered: share, band });
+        }
+    }
+    found.reverse();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        text.parse().expect("a day")
+    }
+
+    fn asked(text: &str, days: &[(Day, u64)], unanswered: u64) -> Asked {
+        let count = days.iter().map(|(_, count)| count).sum();
+        Asked {
+            text: text.to_owned(),
+            count,
+            unanswered,
+            days: days.iter().copied().collect(),
+            ..Asked::default()
+        }
+    }
+
+    #[test]
+    fn a_burst_is_more_than_all_questions_grew_by() {
+        let today = day("2026-11-27");
+        let (now, then) = (today.plus(-1), today.plus(-8));
+        let all = vec![
+            asked("快递停运了吗", &[(then, 2), (now, 40)], 0),
+            asked("怎么退货", &[(then, 50), (now, 100)], 0),
+            asked("怎么开票", &[(then, 60), (now, 95)], 0),
+        ];
+        let found = report(&Questions { all, wordless: 0 }, today).bursts;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].examples[0].as_str(), found[0].count, found[0].before), ("快递停运了吗", 40, 2));
+    }
+
+    #[test]
+    fn the_coin_is_fair() {
+        assert!((at_least(1, 2, 0.5) - 0.75).abs() < 1e-12);
+        assert!((at_least(0, 10, 0.3) - 1.0).abs() < 1e-9);
+        assert!(at_least(30, 30, 0.5) < 1e-8);
+    }
+
+    #[test]
+    fn a_day_out_of_the_band_is_told() {
+        let today = day("2026-11-27");
+        let mut all: Vec<Asked> = (1..10)
+            .flat_map(|back| {
+                let then = today.plus(-back);
+                [
+                    asked(&format!("好{back}"), &[(then, 180)], 0),
+                    asked(&format!("坏{back}"), &[(then, 20)], 20),
+                ]
+            })
+            .collect();
+        let quiet = Questions { all: all.clone(), wordless: 0 };
+        assert!(report(&quiet, today).drift.is_empty());
+        all.push(asked("新活动怎么参加", &[(today, 60)], 60));
+        all.push(asked("好", &[(today, 140)], 0));
+        let found = report(&Questions { all, wordless: 0 }, today).drift;
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].day.as_str(), found[0].questions), ("2026-11-27", 200));
+        assert!(found[0].unanswered > found[0].band[1]);
+    }
+}

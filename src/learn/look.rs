@@ -1,0 +1,64 @@
+//! What does a knowledge base's day look like?
+//!
+//! Reads the events of the last days, the labelled questions and what authors
+//! decided, and looks at all of it with the engine that answers now. The CLI and
+//! the server both come through here.
+
+use std::path::PathBuf;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::eval::dataset::LabelledQuery;
+use crate::events::{Day, Days, Log};
+use crate::learn::asked::Questions;
+use crate::learn::groups::Memory;
+use crate::learn::suggest::{Findings, Limits, Material, review, verdicts};
+use crate::store::Shelf;
+
+/// Days that are looked at when nobody says otherwise.
+pub const DAYS: u16 = 30;
+
+/// Where the names of groups and the vectors of open questions lie.
+fn folder(shelf: &Shelf) -> PathBuf {
+    shelf.store().root().join("learn").join(shelf.name())
+}
+
+/// The days up to today.
+pub fn last_days(days: u16) -> Days {
+    let today = Day::today();
+    let from = today.plus(1 - i64::from(days.max(1)));
+    Days { from, to: today }
+}
+
+/// The questions of a knowledge base in the last days.
+///
+/// # Errors
+/// When events cannot be read.
+pub fn questions(shelf: &Shelf, days: u16) -> Result<Questions> {
+    Questions::read(&Log::open(shelf.store().root()), shelf.name(), last_days(days))
+}
+
+/// Looks at the questions of the last days, and writes down what they suggest.
+/// In a data directory that cannot be written nothing is written down.
+///
+/// # Errors
+/// When events or records cannot be read, or the engine fails.
+pub fn look(
+    shelf: &Shelf,
+    engine: &Engine,
+    labelled: &[LabelledQuery],
+    days: u16,
+    limits: Limits,
+) -> Result<Findings> {
+    let questions = questions(shelf, days)?;
+    let settled = verdicts::settled(shelf)?;
+    let folder = folder(shelf);
+    let mut memory = Memory::read(&folder);
+    let material =
+        Material { engine, questions: &questions.all, labelled, settled: &settled, today: Day::today() };
+    let findings = review(&material, limits, &mut memory)?;
+    match verdicts::propose(shelf, &findings.suggestions).and_then(|()| memory.write(&folder)) {
+        Ok(()) | Err(Error::ReadOnly { .. }) => Ok(findings),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,325 @@
+//! Does the loop work: asked, suggested, accepted, published, answered?
+//!
+//! Labelled questions are asked day by day by customers who behave as the labels
+//! say. What they ask becomes events, the events become suggestions by the same
+//! code that runs in service, and an author with a budget takes them up, now and
+//! then wrongly. Every day is published, and what that gives is measured on
+//! questions that are never asked during it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::asked::{Asked, Gathering};
+use super::groups::Memory;
+use super::suggest::verdicts::{Settled, Verdict};
+use super::suggest::{Kind, Limits, Material, Suggestion, review};
+use crate::decide::{Decision, Generation};
+use crate::encoder::Encoder;
+use crate::engine::{Engine, Options};
+use crate::error::{Error, Result};
+use crate::eval::dataset::{Expect, LabelledQuery};
+use crate::eval::metrics::{Estimate, Metrics};
+use crate::eval::run::predict;
+use crate::events::{Candidate, Day, Event, Feedback, Kind as EventKind};
+use crate::kb::{EntryId, KnowledgeBase};
+use crate::release::{Build, Labelled, Progress, Release, Teachers};
+use crate::text::exact_key;
+
+/// Questions that are asked; the others are held out.
+const LOGGED: usize = 500;
+
+/// Of all questions, the largest share that is asked.
+const SHARE: f64 = 0.6;
+
+/// How often a customer who is asked back takes the right question when it is
+/// among those offered.
+const CLICKS: f64 = 0.7;
+
+/// How often a customer says of an answer whether it helped.
+const SAYS: f64 = 0.3;
+
+/// How the loop is run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setup {
+    /// Days.
+    pub days: usize,
+    /// Suggestions that the author looks at in a day.
+    pub budget: usize,
+    /// How often the author decides wrongly.
+    pub author_error: f64,
+    /// The goal.
+    pub max_wrong: f64,
+    /// Whether clicks and what customers said teach the calibration.
+    pub labels: Labels,
+}
+
+/// Which labels the calibration learns from, beside the knowledge base itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Labels {
+    /// None.
+    None,
+    /// Clicks, and what customers said of answers.
+    Use,
+}
+
+/// One day.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The day; 0 is before the first one.
+    pub day: usize,
+    /// Questions asked so far.
+    pub logged: usize,
+    /// Suggestions taken up so far.
+    pub accepted: usize,
+    /// Of those, the ones that were wrong.
+    pub accepted_wrong: usize,
+    /// Suggestions looked at so far.
+    pub seen: usize,
+    /// Of the held-out questions that the knowledge base can answer, the share answered right.
+    pub coverage: Option<f64>,
+    /// Its 95 % interval.
+    pub coverage_interval: Option<[f64; 2]>,
+    /// Of the answers, the share that is right.
+    pub precision: Option<f64>,
+    /// Of the answers, the share that is wrong.
+    pub wrong_rate: Option<f64>,
+    /// Its 95 % interval.
+    pub wrong_interval: Option<[f64; 2]>,
+    /// Held-out questions that were answered.
+    pub answered: usize,
+}
+
+/// What the loop came to; `loop.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The knowledge base.
+    pub kb: String,
+    /// The goal.
+    pub max_wrong: f64,
+    /// What the author looks at in a day.
+    pub budget: usize,
+    /// How often they decide wrongly.
+    pub author_error: f64,
+    /// What taught the calibration.
+    pub labels: Labels,
+    /// Questions that are never asked.
+    pub held_out: usize,
+    /// Of those, the ones inside.
+    pub held_out_inside: usize,
+    /// Day by day.
+    pub days: Vec<Row>,
+}
+
+/// A number between 0 and 1 that is always the same for a text.
+fn chance(salt: &str, text: &str) -> f64 {
+    let digest = Sha256::digest(format!("{salt}\0{text}").as_bytes());
+    digest.iter().take(6).fold(0.0, |sum, &byte| sum * 256.0 + f64::from(byte)) / 256f64.powi(6)
+}
+
+/// The loop as it goes.
+struct Loop<'a> {
+    setup: Setup,
+    kb: &'a str,
+    encoder: Option<Arc<Encoder>>,
+    base: KnowledgeBase,
+    truth: HashMap<String, &'a Expect>,
+    settled: Vec<Settled>,
+    accepted: usize,
+    wrong: usize,
+    seen: usize,
+}
+
+/// Runs the loop.
+///
+/// # Errors
+/// When there are too few questions, or a release cannot be made.
+pub fn run(
+    kb: &str,
+    base: KnowledgeBase,
+    encoder: Option<Arc<Encoder>>,
+    queries: &[LabelledQuery],
+    setup: Setup,
+    progress: Progress<'_>,
+) -> Result<Report> {
+    let mut order: Vec<&LabelledQuery> = queries.iter().collect();
+    order.sort_by(|a, b| chance("order", &a.text).total_cmp(&chance("order", &b.text)));
+    let logged = LOGGED.min((SHARE * order.len() as f64) as usize);
+    if logged < setup.days || logged == order.len() {
+        return Err(Error::Refused(format!(
+            "--queries: {} questions are too few for {} days; give more questions or fewer --days",
+            order.len(),
+            setup.days
+        )));
+    }
+    let (asked, held) = order.split_at(logged);
+    let held: Vec<LabelledQuery> = held.iter().map(|query| (*query).clone()).collect();
+    let truth = asked.iter().map(|query| (exact_key(&query.text), &query.expect)).collect();
+    let mut state =
+        Loop { setup, kb, encoder, base, truth, settled: Vec::new(), accepted: 0, wrong: 0, seen: 0 };
+    let mut gathering = Gathering::default();
+    let mut memory = Memory::default();
+    let mut engine = state.publish(None, &[])?;
+    let mut rows = vec![state.measure(&engine, &held, 0, 0)?];
+    let per_day = logged.div_ceil(setup.days);
+    let first = Day::today().plus(-i64::try_from(setup.days).unwrap_or(0));
+    let mut done = 0;
+    for (number, asked) in asked.chunks(per_day).enumerate() {
+        let day = first.plus(i64::try_from(number).unwrap_or(0));
+        for query in asked {
+            ask(&engine, query, day, &mut gathering)?;
+        }
+        done += asked.len();
+        let questions = gathering.found().all.clone();
+        let material = Material {
+            engine: &engine,
+            questions: &questions,
+            labelled: &[],
+            settled: &state.settled,
+            today: day,
+        };
+        // Words take a release each, and an author decides on them by other lights than labels.
+        let limits = Limits { suggestions: 2 * setup.budget, words: 0, ..Limits::default() };
+        let found = review(&material, limits, &mut memory)?;
+        for suggestion in found.suggestions.iter().take(setup.budget) {
+            state.decide(suggestion)?;
+        }
+        engine = state.publish(Some(engine.release()), &questions)?;
+        rows.push(state.measure(&engine, &held, number + 1, done)?);
+        progress("days", number + 1, setup.days);
+    }
+    Ok(Report {
+        kb: kb.to_owned(),
+        max_wrong: setup.max_wrong,
+        budget: setup.budget,
+        author_error: setup.author_error,
+        labels: setup.labels,
+        held_out: held.len(),
+        held_out_inside: held.iter().filter(|query| query.expect.is_inside()).count(),
+        days: rows,
+    })
+}
+
+/// A customer asks, and does with the reply what customers do.
+fn ask(engine: &Engine, query: &LabelledQuery, day: Day, gathering: &mut Gathering) -> Result<()> {
+    let outcome = match engine.answer(&query.text, Options::default()) {
+        Ok(outcome) => outcome,
+        Err(Error::Question(_)) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let id = |place: usize| engine.release().entries()[place].id.clone();
+    let candidates = outcome.candidates.iter().take(Event::CANDIDATES);
+    let event = Event {
+        at: day.start() + 1,
+        trace_id: Some(format!("{day}-{}", exact_key(&query.text))),
+        text: Some(query.text.clone()),
+        decision: Some(outcome.decision.name().to_owned()),
+        reason: Some(outcome.reason.name().to_owned()),
+        entry: outcome.best().map(|best| id(best.entry).0),
+        confidence: Some(outcome.confidence().value()),
+        candidates: candidates
+            .map(|one| Candidate { entry: id(one.entry).0, confidence: one.confidence.value() })
+            .collect(),
+        ..Event::now(EventKind::Decision, "loop")
+    };
+    gathering.decision(&event);
+    let feedback = match outcome.decision {
+        Decision::Clarify if chance("clicks", &query.text) < CLICKS => {
+            let offered = outcome.candidates.iter().take(outcome.offered).map(|one| id(one.entry));
+            let chosen = offered.into_iter().find(|entry| query.expect.accepts(entry));
+            chosen.map(|entry| Feedback { chosen: Some(entry.0), ..Feedback::default() })
+        }
+        Decision::Answer if chance("says", &query.text) < SAYS => {
+            let right = outcome.best().is_some_and(|best| query.expect.accepts(&id(best.entry)));
+            Some(Feedback { solved: Some(right), ..Feedback::default() })
+        }
+        _ => None,
+    };
+    if let Some(feedback) = feedback {
+        gathering.outcome(&Event::feedback(&event, feedback));
+    }
+    Ok(())
+}
+
+impl Loop<'_> {
+    /// The author looks at a suggestion.
+    fn decide(&mut self, suggestion: &Suggestion) -> Result<()> {
+        self.seen += 1;
+        let expect = self.truth.get(&exact_key(&suggestion.text)).copied().unwrap_or(&Expect::Outside);
+        let suggested = suggestion.entry.clone().map(EntryId);
+        let near = suggestion.nearest.iter().map(|near| EntryId(near.entry.clone()));
+        // The entry that is right, as far as the author is shown it.
+        let right = suggested.iter().cloned().chain(near).find(|entry| expect.accepts(entry));
+        let mistaken = chance("author", &suggestion.id) < self.setup.author_error;
+        let chosen = match (mistaken, right) {
+            (false, right) => right,
+            // A mistake is to take what is wrong, or to leave what is right.
+            (true, Some(right)) if suggested.as_ref() == Some(&right) => None,
+            (true, _) => suggested,
+        };
+        let verdict = match &chosen {
+            Some(entry) => {
+                self.accepted += 1;
+                self.wrong += usize::from(!expect.accepts(entry));
+                self.add(entry, suggestion);
+                Verdict::Accepted
+            }
+            None => Verdict::Never,
+        };
+        self.settled.push(Settled {
+            id: suggestion.id.clone(),
+            kind: suggestion.kind,
+            entry: chosen.map(|entry| entry.0).or_else(|| suggestion.entry.clone()),
+            text: suggestion.text.clone(),
+            verdict,
+            count: suggestion.count,
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, id: &EntryId, suggestion: &Suggestion) {
+        let mut entries = self.base.entries().to_vec();
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.id == *id) {
+            match suggestion.kind {
+                Kind::Keyword => entry.keywords.push(suggestion.text.clone()),
+                _ => entry.similar.push(suggestion.text.clone()),
+            }
+        }
+        self.base = KnowledgeBase::of_validated(entries).with_lexicon(self.base.lexicon().clone());
+    }
+
+    fn publish(&self, previous: Option<&Release>, questions: &[Asked]) -> Result<Engine> {
+        let labelled: Vec<Labelled> = match self.setup.labels {
+            Labels::None => Vec::new(),
+            Labels::Use => super::labels::of(questions),
+        };
+        let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
+        let build =
+            Build { encoder: self.encoder.clone(), previous, calibrate_by, ..Build::of(self.kb, &self.base) };
+        Ok(Engine::new(Arc::new(build.temporary()?), self.setup.max_wrong))
+    }
+
+    fn measure(&self, engine: &Engine, held: &[LabelledQuery], day: usize, logged: usize) -> Result<Row> {
+        let options = Options { generation: Generation::Two, ..Options::default() };
+        let predictions = predict(engine, held, options, &|_| ())?;
+        let metrics = Metrics::of(&predictions);
+        let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
+        let interval = |estimate: Option<Estimate>| estimate.map(|estimate| [estimate.low, estimate.high]);
+        Ok(Row {
+            day,
+            logged,
+            accepted: self.accepted,
+            accepted_wrong: self.wrong,
+            seen: self.seen,
+            coverage: value(metrics.coverage),
+            coverage_interval: interval(metrics.coverage),
+            precision: value(metrics.precision),
+            wrong_rate: value(metrics.wrong_rate),
+            wrong_interval: interval(metrics.wrong_rate),
+            answered: metrics.answered,
+        })
+    }
+}

@@ -1,0 +1,561 @@
+//! What do the questions of the last days suggest?
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
+
+use super::trial::{Bench, Probe};
+use super::verdicts::{Settled, Verdict};
+use super::words::words;
+use super::{Group, Kind, Near, Suggestion, Trial};
+use crate::decide::Decision;
+use crate::encoder::Embedding;
+use crate::engine::{Engine, Options};
+use crate::error::{Error, Result};
+use crate::eval::dataset::{Expect, LabelledQuery};
+use crate::events::{Day, Days};
+use crate::kb::{Entry, EntryId};
+use crate::learn::asked::{Asked, Votes};
+use crate::learn::groups::{Grouped, Key, Memory, Placed, SAME, Teacher, group};
+use crate::retrieve::exact::Match;
+use crate::text::exact_key;
+use crate::text::lexicon::What;
+
+/// From this mean probability on an entry is suggested as the right one; below,
+/// the author is asked.
+const CLEAR: f64 = 0.5;
+
+/// Below this nothing in the knowledge base comes near.
+const NOTHING: f64 = 0.1;
+
+/// Wordings of a group that the engine is asked about.
+const ASKED: usize = 5;
+
+/// Examples, and near entries, that are shown.
+const SHOWN: usize = 5;
+
+/// What is only a keyword has no more characters than these.
+const KEYWORD_CHARS: usize = 6;
+
+/// Answers that did not help before an entry is suspected to be outdated, and
+/// their share of all that was said.
+const OUTDATED: (u64, f64) = (3, 0.5);
+
+/// A phrasing this likely to mean the same as a settled one was settled with it.
+const SETTLED: f64 = 0.7;
+
+/// Half of the weight of a question is gone after so many days.
+const HALF_LIFE: f64 = 7.0;
+
+/// What is looked at.
+pub struct Material<'a> {
+    /// What answers now.
+    pub engine: &'a Engine,
+    /// What was asked.
+    pub questions: &'a [Asked],
+    /// The labelled questions of the knowledge base.
+    pub labelled: &'a [LabelledQuery],
+    /// What authors have decided.
+    pub settled: &'a [Settled],
+    /// The day on which it is looked at.
+    pub today: Day,
+}
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open questions that are grouped, those asked most and last first.
+    pub questions: usize,
+    /// Groups that the engine is asked about.
+    pub groups: usize,
+    /// Suggestions that are tried.
+    pub suggestions: usize,
+    /// Suggestions about words that are tried, which takes a release each.
+    pub words: usize,
+    /// Questions that a suggestion is tried on.
+    pub probes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { questions: 100_000, groups: 200, suggestions: 50, words: 3, probes: 2_000 }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Groups of open questions, the weightiest first.
+    pub groups: Vec<Group>,
+    /// What to do, most useful first.
+    pub suggestions: Vec<Suggestion>,
+    /// Open questions.
+    pub open: usize,
+}
+
+/// Looks at what was asked. `memory` is what the last look left behind.
+///
+/// # Errors
+/// When the engine or the encoder fails, which is a defect.
+pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> Result<Findings> {
+    let Material { engine, questions, settled, today, .. } = *material;
+    let release = engine.release();
+    let mut open: Vec<usize> = (0..questions.len()).filter(|&at| questions[at].is_open()).collect();
+    open.retain(|&at| !is_stored(engine, &questions[at]));
+    let weights: HashMap<usize, f64> = open.iter().map(|&at| (at, weight(&questions[at], today))).collect();
+    open.sort_by(|a, b| weights[b].total_cmp(&weights[a]).then(a.cmp(b)));
+    open.truncate(limits.questions);
+    let looked_at: Vec<&Asked> = open.iter().map(|&at| &questions[at]).collect();
+
+    let teacher = Teacher::of(release)?;
+    let placed = place(engine, memory, looked_at.iter().map(|asked| asked.text.as_str()))?;
+    let counts: Vec<u64> = looked_at.iter().map(|asked| asked.count).collect();
+    let keys: Vec<Key> = looked_at.iter().map(|asked| Key::of(&exact_key(&asked.text))).collect();
+    let mut grouped = group(&teacher, &placed, &counts, &keys, memory)?;
+    let heavy = |group: &Grouped| group.members.iter().map(|&at| weights[&open[at]]).sum::<f64>();
+    grouped.sort_by(|a, b| heavy(b).total_cmp(&heavy(a)).then_with(|| a.id.cmp(&b.id)));
+    grouped.truncate(limits.groups);
+
+    let looks: Vec<Look> =
+        grouped.par_iter().map(|group| Look::of(engine, group, &looked_at)).collect::<Result<_>>()?;
+    let groups =
+        grouped.iter().zip(&looks).map(|(group, look)| told(group, look, &looked_at, today)).collect();
+
+    // What to do about each group, and then about words and answers.
+    let mut wanted: Vec<(Suggestion, Vec<usize>)> = Vec::new();
+    for (group, look) in grouped.iter().zip(&looks) {
+        if let Some(suggestion) = of_group(engine, group, look, &looked_at) {
+            wanted.push((suggestion, group.members.clone()));
+        }
+    }
+    let mut others = outdated(engine, questions);
+    others.extend(words(engine, questions).into_iter().take(limits.words));
+    let waiting = Waiting::new(engine, &teacher, memory, settled, &wanted)?;
+    let mut place_of = 0..wanted.len();
+    wanted.retain(|(suggestion, _)| place_of.next().is_some_and(|at| !waiting.settles(at, suggestion)));
+    others.retain(|suggestion| !waiting.knows(suggestion));
+    wanted.truncate(limits.suggestions);
+
+    let probes = probes(material, &looked_at, &wanted, limits);
+    let own_places: HashMap<String, usize> =
+        probes.iter().enumerate().map(|(at, probe)| (exact_key(&probe.text), at)).collect();
+    let texts = probes.iter().map(|probe| probe.text.as_str());
+    let places = place(engine, memory, texts.chain(wanted.iter().map(|(one, _)| one.text.as_str())))?;
+    let mut bench = Bench::new(engine, &teacher, probes, &places);
+    let mut suggestions = Vec::new();
+    for (at, (mut suggestion, members)) in wanted.into_iter().enumerate() {
+        if let Some(entry) = with(engine, &suggestion) {
+            let own: Vec<usize> = members
+                .iter()
+                .filter_map(|&member| own_places.get(&exact_key(&looked_at[member].text)).copied())
+                .collect();
+            bench.entry(&entry, at, &own)?.note(&mut suggestion);
+        }
+        suggestions.push(suggestion);
+    }
+    for mut suggestion in others {
+        let what = suggestion.pair().map(|(a, b)| {
+            let both = vec![a.to_owned(), b.to_owned()];
+            match suggestion.kind {
+                Kind::Synonym => What::Synonyms { synonyms: both, canonical: None },
+                _ => What::Contrast { contrast: both },
+            }
+        });
+        match what.map(|what| bench.words(what)) {
+            None => suggestions.push(suggestion),
+            Some(Ok(trial)) => {
+                trial.note(&mut suggestion);
+                suggestions.push(suggestion);
+            }
+            // The lexicon says so already, or the opposite.
+            Some(Err(Error::Corpus(_))) => {}
+            Some(Err(e)) => return Err(e),
+        }
+    }
+    // What helps most and harms least first; order is kept among equals.
+    suggestions.sort_by_key(|one| {
+        let worth =
+            i64::try_from(one.gain).unwrap_or(i64::MAX) - 3 * i64::try_from(one.harm).unwrap_or(i64::MAX / 4);
+        (Reverse(one.sure && one.harm == 0), Reverse(worth), Reverse(one.count))
+    });
+    Ok(Findings { groups, suggestions, open: open.len() })
+}
+
+/// Whether a question is a stored phrasing by now.
+fn is_stored(engine: &Engine, asked: &Asked) -> bool {
+    let release = engine.release();
+    let hit = release.exact().find(&release.analyzer().normalize(&asked.text), |_| true);
+    let entry = hit.filter(|hit| hit.how == Match::Question).map(|hit| &release.entries()[hit.entry].id.0);
+    // A stored question whose answer does not help stays open.
+    entry.is_some_and(|id| asked.votes.get(id).is_none_or(|votes| votes.unsolved <= votes.solved))
+}
+
+/// How much a question asks to be looked at.
+fn weight(asked: &Asked, today: Day) -> f64 {
+    let votes: u64 = asked.votes.values().map(|votes| votes.clicked + votes.agents).sum();
+    let asked_for =
+        asked.unanswered as f64 + 0.7 * asked.asked_back as f64 + 1.5 * asked.disliked as f64 + votes as f64;
+    let days = (today.end() - asked.last) as f64 / 86_400_000.0;
+    asked_for * 0.5f64.powf(days.max(0.0) / HALF_LIFE)
+}
+
+/// Texts with their vectors.
+fn place<'a>(
+    engine: &Engine,
+    memory: &mut Memory,
+    texts: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Placed>> {
+    let release = engine.release();
+    let texts: Vec<&str> = texts.collect();
+    let mut vectors: Option<std::vec::IntoIter<Embedding>> = None;
+    if let Some(encoder) = release.encoder() {
+        let keys: Vec<Key> = texts.iter().map(|text| Key::of(&exact_key(text))).collect();
+        let made = memory.vectors(encoder.fingerprint(), &keys, |missing| {
+            let missing: Vec<&str> = missing.iter().map(|&at| texts[at]).collect();
+            encoder.embed_all(&missing, &|_| ())
+        })?;
+        vectors = Some(made.into_iter());
+    }
+    let mut next = || vectors.as_mut().and_then(Iterator::next);
+    let core = |text: &str| release.analyzer().normalize(text).core;
+    Ok(texts.into_iter().map(|text| Placed { core: core(text), vector: next() }).collect())
+}
+
+/// What the engine says of a group.
+struct Look {
+    nearest: Vec<Near>,
+    /// By member that was asked: the entry that it is answered with now.
+    answers: HashMap<usize, Option<String>>,
+    /// What was said for entries.
+    votes: BTreeMap<String, Votes>,
+}
+
+impl Look {
+    fn of(engine: &Engine, group: &Grouped, asked: &[&Asked]) -> Result<Self> {
+        let entries = engine.release().entries();
+        let mut sums: HashMap<usize, f64> = HashMap::new();
+        let mut answers = HashMap::new();
+        let mut total = 0.0;
+        for &at in group.members.iter().take(ASKED) {
+            let outcome = match engine.answer(&asked[at].text, Options::default()) {
+                Ok(outcome) => outcome,
+                Err(Error::Question(_)) => continue,
+                Err(e) => return Err(e),
+            };
+            let count = asked[at].count as f64;
+            total += count;
+            for scored in &outcome.candidates {
+                *sums.entry(scored.entry).or_default() += count * scored.confidence.value();
+            }
+            let answer = outcome.best().filter(|_| outcome.decision == Decision::Answer);
+            answers.insert(at, answer.map(|best| entries[best.entry].id.0.clone()));
+        }
+        let mut nearest: Vec<(usize, f64)> =
+            sums.into_iter().map(|(entry, sum)| (entry, sum / total)).collect();
+        nearest.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        nearest.truncate(SHOWN);
+        let nearest = nearest
+            .into_iter()
+            .map(|(entry, confidence)| Near {
+                entry: entries[entry].id.0.clone(),
+                question: entries[entry].question.clone(),
+                confidence,
+            })
+            .collect();
+        let mut votes: BTreeMap<String, Votes> = BTreeMap::new();
+        for (entry, own) in group.members.iter().flat_map(|&at| &asked[at].votes) {
+            let sum = votes.entry(entry.clone()).or_default();
+            sum.clicked += own.clicked;
+            sum.agents += own.agents;
+            sum.solved += own.solved;
+            sum.unsolved += own.unsolved;
+        }
+        Ok(Self { nearest, answers, votes })
+    }
+
+    /// Whether everything that was asked is answered now, and nobody complained.
+    fn is_answered(&self) -> bool {
+        let complained = self.votes.values().any(|votes| votes.unsolved > votes.solved);
+        !complained && !self.answers.is_empty() && self.answers.values().all(Option::is_some)
+    }
+
+    /// Whether customers said that an entry does not help.
+    fn is_refuted(&self, entry: &str) -> bool {
+        self.votes.get(entry).is_some_and(|votes| votes.weight() < 0.0)
+    }
+
+    fn proposal(&self) -> &'static str {
+        let best = self.nearest.first().map_or(0.0, |near| near.confidence);
+        match best {
+            _ if self.is_answered() => "answered",
+            best if best >= CLEAR => "similar",
+            best if best >= NOTHING => "ask",
+            _ => "entry",
+        }
+    }
+}
+
+/// A group for authors.
+fn told(group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -> Group {
+    let members = || group.members.iter().map(|&at| asked[at]);
+    let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
+    let between = |from: i64, to: i64| {
+        Days::new(today.plus(from), today.plus(to))
+            .map_or(0, |days| members().map(|asked| asked.between(days)).sum())
+    };
+    Group {
+        id: group.id.clone(),
+        title: members().next().map(|asked| asked.text.clone()).unwrap_or_default(),
+        count: sum(|asked| asked.count),
+        trend: [between(-6, 0), between(-13, -7)],
+        questions: group.members.len(),
+        unanswered: sum(|asked| asked.unanswered),
+        asked_back: sum(|asked| asked.asked_back),
+        disliked: sum(|asked| asked.disliked),
+        last: members().map(|asked| asked.last).max().unwrap_or_default(),
+        examples: members().take(SHOWN).map(|asked| asked.text.clone()).collect(),
+        nearest: look.nearest.clone(),
+        proposal: look.proposal(),
+    }
+}
+
+/// What to do about a group.
+fn of_group(engine: &Engine, group: &Grouped, look: &Look, asked: &[&Asked]) -> Option<Suggestion> {
+    let release = engine.release();
+    let all = Asked { votes: look.votes.clone(), ..Asked::default() };
+    let confirmed =
+        all.confirmed().filter(|(entry, _)| release.position(&EntryId((*entry).to_owned())).is_some());
+    if confirmed.is_none() && look.is_answered() {
+        return None;
+    }
+    let nearest = look.nearest.iter().find(|near| !look.is_refuted(&near.entry));
+    let target = match confirmed {
+        Some((entry, _)) => Some(entry.to_owned()),
+        None => nearest.filter(|near| near.confidence >= NOTHING).map(|near| near.entry.clone()),
+    };
+    // The wording that is not answered with it yet; one that was not asked about
+    // is taken to be none.
+    let missing = |at: &&usize| {
+        let answer = look.answers.get(*at).cloned().flatten();
+        answer.is_none() || answer != target
+    };
+    let place = *group.members.iter().find(missing)?;
+    let text = asked[place].text.clone();
+    let members = || group.members.iter().map(|&at| asked[at]);
+    let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
+    let count = sum(|asked| asked.count);
+    let mut why = format!("问了 {count} 次，{} 种问法", group.members.len());
+    for (number, what) in [
+        (sum(|asked| asked.unanswered), "次没有答案"),
+        (sum(|asked| asked.asked_back), "次反问后没有选"),
+        (sum(|asked| asked.disliked), "次回答后没有解决"),
+    ] {
+        if number > 0 {
+            why.push_str(&format!("；{number} {what}"));
+        }
+    }
+    if let Some((_, votes)) = confirmed {
+        for (number, what) in [(votes.clicked, "次客户选了它"), (votes.agents, "次坐席发了它")] {
+            if number > 0 {
+                why.push_str(&format!("；{number} {what}"));
+            }
+        }
+    }
+    let sure = confirmed.is_some() || nearest.is_some_and(|near| near.confidence >= CLEAR);
+    let core = release.analyzer().normalize(&text).core;
+    let words = release.analyzer().segment(&core).into_iter().filter(|token| !token.stop).count();
+    let kind = match &target {
+        None => Kind::Entry,
+        Some(_) if sure && words == 1 && core.chars().count() <= KEYWORD_CHARS => Kind::Keyword,
+        Some(_) => Kind::Similar,
+    };
+    let draft = (kind == Kind::Entry).then(|| draft(members())).flatten();
+    Some(Suggestion {
+        id: Suggestion::id_of(kind, target.as_deref(), &text),
+        kind,
+        entry: target,
+        examples: members()
+            .filter(|asked| asked.text != text)
+            .take(SHOWN)
+            .map(|asked| asked.text.clone())
+            .collect(),
+        text,
+        count,
+        gain: 0,
+        harm: 0,
+        sure,
+        why,
+        draft,
+        nearest: look.nearest.clone(),
+        group: Some(group.id.clone()),
+        trial: Trial::default(),
+    })
+}
+
+/// What agents answered: the reply that they gave most, then the longest.
+fn draft<'a>(asked: impl Iterator<Item = &'a Asked>) -> Option<String> {
+    let mut replies: BTreeMap<&str, usize> = BTreeMap::new();
+    asked.flat_map(|asked| &asked.replies).for_each(|reply| *replies.entry(reply).or_default() += 1);
+    let best = replies.into_iter().max_by_key(|(reply, count)| (*count, reply.chars().count()));
+    best.map(|(reply, _)| reply.to_owned())
+}
+
+/// Entries whose answers do not help, whatever words they are asked in.
+fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> {
+    let mut said: BTreeMap<&str, (Votes, Vec<&Asked>)> = BTreeMap::new();
+    for asked in questions {
+        // A question that belongs elsewhere says nothing against the answer.
+        let elsewhere = asked.confirmed().map(|(entry, _)| entry);
+        for (entry, votes) in &asked.votes {
+            if elsewhere.is_none_or(|right| right == entry) && asked.answer.as_ref() == Some(entry) {
+                let (sum, own) = said.entry(entry).or_default();
+                sum.solved += votes.solved;
+                sum.unsolved += votes.unsolved;
+                own.push(asked);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (id, (votes, own)) in said {
+        let share = votes.unsolved as f64 / (votes.unsolved + votes.solved).max(1) as f64;
+        let Some(entry) = engine.release().entry(&EntryId(id.to_owned())) else { continue };
+        if votes.unsolved < OUTDATED.0 || share <= OUTDATED.1 {
+            continue;
+        }
+        let text = entry.question.clone();
+        found.push(Suggestion {
+            id: Suggestion::id_of(Kind::Outdated, Some(id), &entry.answer),
+            kind: Kind::Outdated,
+            entry: Some(id.to_owned()),
+            text,
+            examples: own.iter().take(SHOWN).map(|asked| asked.text.clone()).collect(),
+            count: own.iter().map(|asked| asked.count).sum(),
+            gain: 0,
+            harm: 0,
+            sure: false,
+            why: format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved),
+            draft: draft(own.into_iter()),
+            nearest: Vec::new(),
+            group: None,
+            trial: Trial::default(),
+        });
+    }
+    found
+}
+
+/// The entry as it would be with a suggestion; `None` for what changes no entry.
+fn with(engine: &Engine, suggestion: &Suggestion) -> Option<Entry> {
+    let known =
+        suggestion.entry.as_ref().and_then(|id| engine.release().entry(&EntryId(id.clone()))).cloned();
+    match suggestion.kind {
+        Kind::Similar => known.map(|mut entry| {
+            entry.similar.push(suggestion.text.clone());
+            entry
+        }),
+        Kind::Keyword => known.map(|mut entry| {
+            entry.keywords.push(suggestion.text.clone());
+            entry
+        }),
+        Kind::Entry => {
+            let mut entry =
+                Entry::of(EntryId::derived(&suggestion.text), suggestion.text.clone(), String::new());
+            entry.similar.clone_from(&suggestion.examples);
+            Some(entry)
+        }
+        Kind::Synonym | Kind::Contrast | Kind::Outdated => None,
+    }
+}
+
+/// The questions that suggestions are tried on: labelled ones, those of the
+/// groups, and the last ones of all others.
+fn probes(
+    material: &Material<'_>,
+    looked_at: &[&Asked],
+    wanted: &[(Suggestion, Vec<usize>)],
+    limits: Limits,
+) -> Vec<Probe> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut probes = Vec::new();
+    for query in material.labelled.iter().take(limits.probes) {
+        if seen.insert(exact_key(&query.text)) {
+            let right = Some(query.expect.clone());
+            probes.push(Probe { text: query.text.clone(), count: 1, right, labelled: true });
+        }
+    }
+    let own = wanted.iter().flat_map(|(_, members)| members.iter().take(20)).map(|&at| looked_at[at]);
+    let mut last: Vec<&Asked> = material.questions.iter().collect();
+    last.sort_by_key(|asked| Reverse(asked.last));
+    for asked in own.chain(last.into_iter().take(limits.probes)) {
+        if seen.insert(exact_key(&asked.text)) {
+            let right = asked.confirmed().map(|(entry, _)| Expect::One(EntryId(entry.to_owned())));
+            probes.push(Probe { text: asked.text.clone(), count: asked.count, right, labelled: false });
+        }
+    }
+    probes
+}
+
+/// What authors have decided, and which suggestions that settles.
+struct Waiting<'a> {
+    by_id: HashMap<&'a str, &'a Settled>,
+    /// By suggestion: decided ones that mean the same.
+    same: Vec<Vec<&'a Settled>>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(
+        engine: &Engine,
+        teacher: &Teacher,
+        memory: &mut Memory,
+        settled: &'a [Settled],
+        wanted: &[(Suggestion, Vec<usize>)],
+    ) -> Result<Self> {
+        let by_id = settled.iter().map(|one| (one.id.as_str(), one)).collect();
+        let mut same = vec![Vec::new(); wanted.len()];
+        // What was accepted and published is stored and needs no comparison.
+        let release = engine.release();
+        let stored =
+            |text: &str| release.exact().find(&release.analyzer().normalize(text), |_| true).is_some();
+        let open: Vec<&Settled> = settled
+            .iter()
+            .filter(|one| match one.verdict {
+                Verdict::Never => true,
+                Verdict::Accepted => !stored(&one.text),
+                Verdict::Ignored => false,
+            })
+            .collect();
+        if !open.is_empty() && !wanted.is_empty() {
+            let texts = wanted.iter().map(|(one, _)| one.text.as_str());
+            let places = place(engine, memory, texts.chain(open.iter().map(|one| one.text.as_str())))?;
+            let likeness = teacher.likeness(&places)?;
+            let space = teacher.space(&places);
+            for (at, same) in same.iter_mut().enumerate() {
+                for (other, one) in open.iter().enumerate() {
+                    let score = f64::from(space.score(at, wanted.len() + other));
+                    if likeness.probability(score) >= SETTLED.max(f64::from(SAME)) {
+                        same.push(*one);
+                    }
+                }
+            }
+        }
+        Ok(Self { by_id, same })
+    }
+
+    /// Whether a suggestion itself was decided.
+    fn knows(&self, suggestion: &Suggestion) -> bool {
+        self.by_id.get(suggestion.id.as_str()).is_some_and(|one| match one.verdict {
+            Verdict::Accepted | Verdict::Never => true,
+            // Twice as many ask by now.
+            Verdict::Ignored => suggestion.count < 2 * one.count.max(1),
+        })
+    }
+
+    /// Whether it was decided, or something that means the same.
+    fn settles(&self, at: usize, suggestion: &Suggestion) -> bool {
+        self.knows(suggestion)
+            || self.same[at].iter().any(|one| match one.verdict {
+                Verdict::Never => one.entry == suggestion.entry && one.kind == suggestion.kind,
+                _ => one.entry == suggestion.entry,
+            })
+    }
+}

@@ -1,0 +1,278 @@
+//! What becomes of a suggestion?
+//!
+//! It is taken up, perhaps changed, or left; what was decided is remembered with
+//! its words, so that the same thing does not come back in other ones. What is
+//! taken up goes into the draft like any edit, under the author's name and with
+//! a reason that names the suggestion, so the history says where it came from.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Suggestion};
+use crate::error::{Error, Result};
+use crate::kb::{Entry, EntryId};
+use crate::store::{Decided, Edit, Expected, Shelf, Signature};
+use crate::text::lexicon::{Item, What};
+use crate::text::{AuthoredLexicon, exact_key};
+
+/// What an author decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = SuggestionVerdict)]
+pub enum Verdict {
+    /// It is in the draft.
+    Accepted,
+    /// Not now: it comes back when twice as many ask.
+    Ignored,
+    /// It never comes back.
+    Never,
+}
+
+impl Verdict {
+    /// The word in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ignored => "ignored",
+            Self::Never => "never",
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        match name {
+            "accepted" => Self::Accepted,
+            "ignored" => Self::Ignored,
+            _ => Self::Never,
+        }
+    }
+}
+
+/// A suggestion that was decided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settled {
+    /// Its name.
+    pub id: String,
+    /// What it was.
+    pub kind: Kind,
+    /// The entry that it was about.
+    pub entry: Option<String>,
+    /// Its text.
+    pub text: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// How often it had been asked then.
+    pub count: u64,
+}
+
+/// Everything that was decided for a knowledge base.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn settled(shelf: &Shelf) -> Result<Vec<Settled>> {
+    let rows = shelf.decided_suggestions()?;
+    let kind = |name: &str| serde_json::from_value(name.into()).ok();
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| {
+            Some(Settled {
+                kind: kind(&row.kind)?,
+                id: row.id,
+                entry: row.entry,
+                text: row.text,
+                verdict: Verdict::named(&row.verdict),
+                count: u64::try_from(row.count).unwrap_or_default(),
+            })
+        })
+        .collect())
+}
+
+/// Writes down what is open now, in the place of what was.
+///
+/// # Errors
+/// When the records cannot be written.
+pub fn propose(shelf: &Shelf, suggestions: &[Suggestion]) -> Result<()> {
+    let bodies = suggestions
+        .iter()
+        .map(|one| {
+            let body = serde_json::to_string(one).map_err(|e| Error::internal("suggestions", e))?;
+            Ok((one.id.clone(), body))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    shelf.propose_suggestions(&bodies)
+}
+
+/// What is open, in the order in which it was found.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn open(shelf: &Shelf) -> Result<Vec<Suggestion>> {
+    let read = |body: String| serde_json::from_str(&body).map_err(|e| Error::internal("suggestions", e));
+    shelf.open_suggestions()?.into_iter().map(read).collect()
+}
+
+/// What an author changes about a suggestion while taking it up.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = SuggestionAcceptance)]
+pub struct Change {
+    /// The entry that is meant instead; for a suggested new entry: it is a phrasing of this one.
+    pub entry: Option<String>,
+    /// Another text.
+    pub text: Option<String>,
+    /// The answer of the new entry, or the better one of an outdated entry;
+    /// without it, the draft from what agents wrote.
+    pub answer: Option<String>,
+    /// Take the examples as phrasings too.
+    pub examples: bool,
+    /// Customers get it at once, without a publication; words wait for one all the same.
+    pub live: bool,
+}
+
+/// What taking up a suggestion did.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Accepted {
+    /// The suggestion.
+    pub id: String,
+    /// What it was.
+    pub kind: Kind,
+    /// The entry that was changed or made; `null` for words.
+    pub entry: Option<String>,
+    /// The revision that holds it.
+    pub revision: i64,
+    /// Whether customers have it already.
+    pub live: bool,
+}
+
+/// The open suggestion of a name.
+///
+/// # Errors
+/// [`Error::Unknown`] when there is none.
+pub fn find(shelf: &Shelf, id: &str) -> Result<Suggestion> {
+    let known = open(shelf)?;
+    if let Some(found) = known.iter().find(|one| one.id == id) {
+        return Ok(found.clone());
+    }
+    let known = known.into_iter().take(20).map(|one| one.id).collect();
+    Err(Error::Unknown { what: "open suggestion", name: id.to_owned(), known })
+}
+
+/// Takes up a suggestion.
+///
+/// # Errors
+/// When there is no such open suggestion, an answer is missing, or the draft
+/// refuses the edit; then nothing is changed.
+pub fn accept(shelf: &Shelf, id: &str, author: &Signature, change: &Change) -> Result<Accepted> {
+    let suggestion = find(shelf, id)?;
+    let mut reason = format!("采纳建议 {id}（{}）：{}", suggestion.kind.chinese(), suggestion.why);
+    if let Some(own) = &author.reason {
+        reason = format!("{own}；{reason}");
+    }
+    let reason = reason.chars().take(Signature::REASON_CHARS).collect();
+    let signed = shelf.clone().signed(Signature { author: author.author.clone(), reason: Some(reason) });
+    let outcome = apply(&signed, &suggestion, change)?;
+    let decided = Decided {
+        id: suggestion.id.clone(),
+        kind: suggestion.kind.name().to_owned(),
+        entry: outcome.entry.clone(),
+        // Remembered as it was suggested: that is what would come back.
+        text: suggestion.text.clone(),
+        count: i64::try_from(suggestion.count).unwrap_or(i64::MAX),
+        verdict: Verdict::Accepted.name().to_owned(),
+        revision: Some(outcome.revision),
+    };
+    signed.decide_suggestion(&decided)?;
+    Ok(outcome)
+}
+
+/// Leaves a suggestion, for now or for ever.
+///
+/// # Errors
+/// When there is no such open suggestion.
+pub fn ignore(shelf: &Shelf, id: &str, author: &Signature, never: bool) -> Result<()> {
+    let suggestion = find(shelf, id)?;
+    let verdict = if never { Verdict::Never } else { Verdict::Ignored };
+    shelf.clone().signed(author.clone()).decide_suggestion(&Decided {
+        id: suggestion.id,
+        kind: suggestion.kind.name().to_owned(),
+        entry: suggestion.entry,
+        text: suggestion.text,
+        count: i64::try_from(suggestion.count).unwrap_or(i64::MAX),
+        verdict: verdict.name().to_owned(),
+        revision: None,
+    })
+}
+
+fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Accepted> {
+    let text = change.text.as_ref().unwrap_or(&suggestion.text).trim().to_owned();
+    let entry = change.entry.clone().or_else(|| suggestion.entry.clone());
+    let kind = suggestion.kind;
+    if let Some((a, b)) = suggestion.pair() {
+        let (a, b) = text.split_once('|').unwrap_or((a, b));
+        let both = vec![a.trim().to_owned(), b.trim().to_owned()];
+        let what = match kind {
+            Kind::Synonym => What::Synonyms { synonyms: both, canonical: None },
+            _ => What::Contrast { contrast: both },
+        };
+        let item = Item { what, note: Some(format!("建议 {}", suggestion.id)) };
+        let line = AuthoredLexicon::of_lines("suggestion", vec![(1, item)], Vec::new())?;
+        let (_, revision) = shelf
+            .change_lexicon(&Expected::Anything, |known| known.edited(&line, &AuthoredLexicon::default()))?;
+        return Ok(Accepted { id: suggestion.id.clone(), kind, entry: None, revision, live: false });
+    }
+    let answer = change.answer.clone().or_else(|| suggestion.draft.clone());
+    let missing = || {
+        Error::Refused(format!(
+            "suggestion {} needs an answer; give `answer` (on the command line `--answer`), or `entry` if the question belongs to an entry that is there",
+            suggestion.id
+        ))
+    };
+    let known = |id: &str| {
+        let found = shelf.entry(&EntryId(id.to_owned()))?;
+        found.ok_or_else(|| Error::NoEntry { kb: shelf.name().to_owned(), entry: id.to_owned() })
+    };
+    let more: &[String] = if change.examples { &suggestion.examples } else { &[] };
+    let (entry, expected) = match (kind, entry) {
+        (Kind::Entry, None) => {
+            let mut made = Entry::of(EntryId::derived(&text), text, answer.ok_or_else(missing)?);
+            add(&mut made, more);
+            (made, Expected::Absent)
+        }
+        (Kind::Outdated, Some(id)) => {
+            let mut stored = known(&id)?;
+            stored.entry.answer = answer.ok_or_else(missing)?;
+            (stored.entry, Expected::Revisions(vec![stored.revision]))
+        }
+        (Kind::Keyword, Some(id)) => {
+            let mut stored = known(&id)?;
+            if !stored.entry.keywords.contains(&text) {
+                stored.entry.keywords.push(text);
+            }
+            (stored.entry, Expected::Revisions(vec![stored.revision]))
+        }
+        (_, Some(id)) => {
+            let mut stored = known(&id)?;
+            add(&mut stored.entry, &[text]);
+            add(&mut stored.entry, more);
+            (stored.entry, Expected::Revisions(vec![stored.revision]))
+        }
+        (_, None) => return Err(missing()),
+    };
+    let id = entry.id.clone();
+    let edited = shelf.edit(&id, Edit::Put(entry), &expected, change.live)?;
+    Ok(Accepted {
+        id: suggestion.id.clone(),
+        kind,
+        entry: Some(id.0),
+        revision: edited.revision,
+        live: edited.live,
+    })
+}
+
+/// Adds phrasings that an entry does not have.
+fn add(entry: &mut Entry, texts: &[String]) {
+    for text in texts {
+        let key = exact_key(text);
+        if !entry.phrasings().any(|known| exact_key(known) == key) {
+            entry.similar.push(text.clone());
+        }
+    }
+}

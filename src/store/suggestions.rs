@@ -1,0 +1,131 @@
+//! What do customers' questions suggest, and what did authors make of it?
+//!
+//! What is open is written anew by every look at the questions. What was decided
+//! stays, with the words that it was decided on and nothing else of the customers.
+
+use diesel::prelude::*;
+use diesel::{ExpressionMethods, QueryDsl};
+
+use super::database::schema::suggestions;
+use super::signature::now;
+use super::{Shelf, draft};
+use crate::error::Result;
+
+/// A decision on a suggestion.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Decided {
+    /// The suggestion's name.
+    pub id: String,
+    /// What kind it was of.
+    pub kind: String,
+    /// The entry that it was about.
+    pub entry: Option<String>,
+    /// Its text.
+    pub text: String,
+    /// How often it had been asked.
+    pub count: i64,
+    /// `accepted`, `ignored` or `never`.
+    pub verdict: String,
+    /// The revision that holds what was accepted.
+    pub revision: Option<i64>,
+}
+
+impl Shelf {
+    /// Puts suggestions, each a name and a body, in the place of those that were
+    /// open. One that was left for now is open again.
+    ///
+    /// # Errors
+    /// When the knowledge base does not exist, or cannot be written.
+    pub fn propose_suggestions(&self, bodies: &[(String, String)]) -> Result<()> {
+        self.store.database.write(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            let open =
+                suggestions::table.filter(suggestions::kb.eq(kb.id)).filter(suggestions::verdict.is_null());
+            diesel::delete(open).execute(connection)?;
+            for (position, (id, body)) in (1i64..).zip(bodies) {
+                let place = (suggestions::position.eq(position), suggestions::body.eq(body));
+                let key = (suggestions::kb.eq(kb.id), suggestions::id.eq(id));
+                let nothing = (suggestions::kind.eq(""), suggestions::text.eq(""), suggestions::count.eq(0));
+                diesel::insert_into(suggestions::table)
+                    .values((key, place, nothing))
+                    .on_conflict((suggestions::kb, suggestions::id))
+                    .do_update()
+                    .set((place, suggestions::verdict.eq(None::<String>)))
+                    .execute(connection)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The bodies of what is open, in order.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn open_suggestions(&self) -> Result<Vec<String>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(suggestions::table
+                .filter(suggestions::kb.eq(kb.id))
+                .filter(suggestions::verdict.is_null())
+                .order(suggestions::position)
+                .select(suggestions::body)
+                .load::<String>(connection)?)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// What was decided.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn decided_suggestions(&self) -> Result<Vec<Decided>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(suggestions::table
+                .filter(suggestions::kb.eq(kb.id))
+                .filter(suggestions::verdict.is_not_null())
+                .order(suggestions::id)
+                .select((
+                    suggestions::id,
+                    suggestions::kind,
+                    suggestions::entry,
+                    suggestions::text,
+                    suggestions::count,
+                    suggestions::verdict.assume_not_null(),
+                    suggestions::revision,
+                ))
+                .load::<Decided>(connection)?)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Writes down what was decided on a suggestion, signed.
+    ///
+    /// # Errors
+    /// When the knowledge base does not exist, or cannot be written.
+    pub fn decide_suggestion(&self, decided: &Decided) -> Result<()> {
+        self.store.database.write(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            let told = (
+                suggestions::position.eq(0),
+                suggestions::body.eq(""),
+                suggestions::verdict.eq(Some(&decided.verdict)),
+                suggestions::kind.eq(&decided.kind),
+                suggestions::entry.eq(&decided.entry),
+                suggestions::text.eq(&decided.text),
+                suggestions::count.eq(decided.count),
+                suggestions::revision.eq(decided.revision),
+                suggestions::at.eq(Some(now())),
+                suggestions::author.eq(Some(&self.signature.author)),
+                suggestions::reason.eq(&self.signature.reason),
+            );
+            diesel::insert_into(suggestions::table)
+                .values((suggestions::kb.eq(kb.id), suggestions::id.eq(&decided.id), told.clone()))
+                .on_conflict((suggestions::kb, suggestions::id))
+                .do_update()
+                .set(told)
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+}
