@@ -36,6 +36,15 @@ enum Command {
     Accept(Accept),
     /// Leave suggestions for now, or for ever.
     Ignore(Ignore),
+    /// Take up the safest suggestions without an author, signed `auto`: phrasings that
+    /// customers or agents joined with the same entry often, and with no other one.
+    Auto {
+        #[command(flatten)]
+        look: Look,
+        /// How often at least.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        least: u64,
+    },
     /// Show what is asked more than last week, and days with more unanswered questions than usual.
     Bursts(Look),
     /// Group labelled questions and say how well that went, for people who study it.
@@ -128,6 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Suggestions(args) => suggestions(args),
         Command::Accept(args) => accept(args),
         Command::Ignore(args) => ignore(args),
+        Command::Auto { look, least } => auto(look, *least),
         Command::Bursts(args) => burst(args),
         Command::Bench(args) => bench(args),
     }
@@ -244,6 +254,18 @@ fn ignore(args: &Ignore) -> Result<ExitCode> {
         verdicts::ignore(&shelf, id, &signature, args.never)?;
         Ok(if args.never { "never" } else { "ignored" }.to_owned())
     })
+}
+
+fn auto(args: &Look, least: u64) -> Result<ExitCode> {
+    let (shelf, _) = found(args)?;
+    let done = verdicts::auto(&shelf, least.max(1))?;
+    if args.json {
+        return print(&json!({"kb": shelf.name(), "items": done}));
+    }
+    for one in done {
+        say!("{}\t{}\t{}\t#{}", one.id, one.kind.name(), one.entry.unwrap_or_default(), one.revision);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn burst(args: &Look) -> Result<ExitCode> {

@@ -38,6 +38,24 @@ pub fn questions(shelf: &Shelf, days: u16) -> Result<Questions> {
     Questions::read(&Log::open(shelf.store().root()), shelf.name(), last_days(days))
 }
 
+/// What tells whether anything was asked since: the files of the last two days
+/// with their lengths.
+pub fn state(shelf: &Shelf) -> String {
+    let log = Log::open(shelf.store().root());
+    let files =
+        last_days(2).each().filter_map(|day| std::fs::read_dir(log.folder().join(day.to_string())).ok());
+    let mut files: Vec<String> = files
+        .flatten()
+        .filter_map(|file| {
+            let file = file.ok()?;
+            let length = file.metadata().ok()?.len();
+            Some(format!("{}:{length}", file.file_name().to_string_lossy()))
+        })
+        .collect();
+    files.sort();
+    files.join(" ")
+}
+
 /// Looks at the questions of the last days, and writes down what they suggest.
 /// In a data directory that cannot be written nothing is written down.
 ///

@@ -20,7 +20,7 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, service, talk, tickets, undo, words,
+    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, learning, service, talk, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -58,6 +58,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(handoffs::routes())
         .merge(tickets::routes())
         .merge(hooks::routes())
+        .merge(learning::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();

@@ -21,6 +21,7 @@ mod figures;
 mod handoffs;
 mod hooks;
 mod jobs;
+mod learning;
 mod metrics;
 mod origins;
 mod packed;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::jobs::Jobs;
+use super::learning::Looks;
 use super::registry::Registry;
 use super::told::decision;
 use crate::access::{DEFAULT_TENANT, Scope};
@@ -25,6 +26,7 @@ pub(super) struct Tenant {
     jobs: Jobs,
     log: Log,
     desk: Desk,
+    looks: Looks,
 }
 
 impl Tenant {
@@ -48,7 +50,7 @@ impl Tenant {
             );
         };
         let desk = Desk::new(registry.store(), registry.talk(), find, listen);
-        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log, desk }
+        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log, desk, looks: Looks::default() }
     }
 
     /// Its conversations, and the people behind them.
@@ -69,6 +71,11 @@ impl Tenant {
     /// What happened in it.
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What its customers' questions suggested when they were looked at last.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// How monitoring names one of its knowledge bases: two tenants may use the

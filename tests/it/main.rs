@@ -18,6 +18,7 @@ mod goals;
 mod http;
 mod kb;
 mod laws;
+mod learning;
 mod lexicon;
 mod live;
 mod look_alikes;

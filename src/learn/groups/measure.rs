@@ -45,7 +45,9 @@ pub struct Report {
     pub even: f64,
     /// Near pairs.
     pub edges: usize,
-    /// Time for reading, placing and finding the near pairs.
+    /// Time for reading all texts with the encoder.
+    pub reading_seconds: f64,
+    /// Time for learning what means the same and finding the near pairs.
     pub seconds: f64,
     /// Each way.
     pub ways: Vec<Line>,
@@ -95,7 +97,6 @@ pub fn measure(
     encoder: Option<&Arc<Encoder>>,
 ) -> Result<Report> {
     let encoder = encoder.map(AsRef::as_ref);
-    let start = Instant::now();
     let (mut teaching, mut entries, mut asked) = (Vec::new(), Vec::new(), Vec::new());
     let mut count = 0;
     for (number, (base, queries)) in sets.iter().enumerate() {
@@ -107,7 +108,14 @@ pub fn measure(
         asked.extend(questions(base, queries).into_iter().map(|one| (one.text, (number, one.label))));
     }
     let Some((first, _)) = sets.first() else {
-        return Ok(Report { teachers: 0, even: 0.0, edges: 0, seconds: 0.0, ways: Vec::new() });
+        return Ok(Report {
+            teachers: 0,
+            even: 0.0,
+            edges: 0,
+            reading_seconds: 0.0,
+            seconds: 0.0,
+            ways: Vec::new(),
+        });
     };
     let analyzer = first.analyzer();
     let taught = vectors(encoder, &teaching)?;
@@ -121,11 +129,14 @@ pub fn measure(
             *numbers.entry(label).or_insert(next)
         })
         .collect();
+    let start = Instant::now();
     let asked = vectors(encoder, &texts)?;
+    reading_seconds += start.elapsed().as_secs_f64();
+    let start = Instant::now();
     let questions = placed(&analyzer, &texts, asked);
     let edges = teacher.edges(&questions)?;
-    let even = teacher.likeness(&questions)?.score(0.5);
     let seconds = start.elapsed().as_secs_f64();
+    let even = teacher.likeness(&questions)?.score(0.5);
     let ones = vec![1; questions.len()];
     let ways = Way::ALL
         .into_iter()
@@ -141,5 +152,5 @@ pub fn measure(
             Line { way, served, best_at, best, seconds }
         })
         .collect();
-    Ok(Report { teachers: teaching.len(), even, edges: edges.len(), seconds, ways })
+    Ok(Report { teachers: teaching.len(), even, edges: edges.len(), reading_seconds, seconds, ways })
 }

@@ -99,6 +99,10 @@ pub struct Suggestion {
     /// Whether somebody said which entry is right, or the probability speaks for
     /// it clearly; else the author has to say.
     pub sure: bool,
+    /// How often customers took the entry from a list, or agents sent it.
+    pub confirmed: u64,
+    /// How often another entry was taken, or this one did not help.
+    pub against: u64,
     /// Why, in words for the author.
     pub why: String,
     /// A draft of the answer, from what agents wrote.

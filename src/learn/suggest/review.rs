@@ -370,6 +370,15 @@ fn of_group(engine: &Engine, group: &Grouped, look: &Look, asked: &[&Asked]) -> 
         Some(_) if sure && words == 1 && core.chars().count() <= KEYWORD_CHARS => Kind::Keyword,
         Some(_) => Kind::Similar,
     };
+    let (mut for_it, mut against) = (0, 0);
+    for (entry, votes) in &look.votes {
+        if target.as_ref() == Some(entry) {
+            for_it += votes.clicked + votes.agents;
+            against += votes.unsolved;
+        } else {
+            against += votes.clicked + votes.agents;
+        }
+    }
     let draft = (kind == Kind::Entry).then(|| draft(members())).flatten();
     Some(Suggestion {
         id: Suggestion::id_of(kind, target.as_deref(), &text),
@@ -385,6 +394,8 @@ fn of_group(engine: &Engine, group: &Grouped, look: &Look, asked: &[&Asked]) -> 
         gain: 0,
         harm: 0,
         sure,
+        confirmed: for_it,
+        against,
         why,
         draft,
         nearest: look.nearest.clone(),
@@ -434,6 +445,8 @@ fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> {
             gain: 0,
             harm: 0,
             sure: false,
+            confirmed: 0,
+            against: votes.unsolved,
             why: format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved),
             draft: draft(own.into_iter()),
             nearest: Vec::new(),

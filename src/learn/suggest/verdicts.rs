@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Suggestion};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::kb::{Entry, EntryId};
 use crate::store::{Decided, Edit, Expected, Shelf, Signature};
 use crate::text::lexicon::{Item, What};
@@ -145,14 +145,10 @@ pub struct Accepted {
 /// The open suggestion of a name.
 ///
 /// # Errors
-/// [`Error::Unknown`] when there is none.
+/// [`Error::Absent`] when there is none.
 pub fn find(shelf: &Shelf, id: &str) -> Result<Suggestion> {
-    let known = open(shelf)?;
-    if let Some(found) = known.iter().find(|one| one.id == id) {
-        return Ok(found.clone());
-    }
-    let known = known.into_iter().take(20).map(|one| one.id).collect();
-    Err(Error::Unknown { what: "open suggestion", name: id.to_owned(), known })
+    let found = open(shelf)?.into_iter().find(|one| one.id == id);
+    found.ok_or_else(|| Error::Absent { what: "open suggestion", name: id.to_owned() })
 }
 
 /// Takes up a suggestion.
@@ -201,6 +197,32 @@ pub fn ignore(shelf: &Shelf, id: &str, author: &Signature, never: bool) -> Resul
     })
 }
 
+/// The name under which [`auto`] signs.
+const AUTO: &str = "auto";
+
+/// Takes up what is safest without an author: a phrasing that was joined with one
+/// entry at least so often by customers' clicks or agents, with no other and
+/// without a complaint, and that harms nothing. Every one of them stands in the
+/// history under the name `auto`. Nothing calls this but an operator who asks for it.
+///
+/// # Errors
+/// When the draft refuses an edit; what was taken up before stays.
+pub fn auto(shelf: &Shelf, least: u64) -> Result<Vec<Accepted>> {
+    let safe = |one: &Suggestion| {
+        one.kind == Kind::Similar
+            && one.confirmed >= least
+            && one.against == 0
+            && one.harm == 0
+            && one.trial.tried
+    };
+    let author = Signature {
+        author: AUTO.to_owned(),
+        reason: Some(format!("自动采纳：客户或坐席至少 {least} 次选了同一条目，没有相反的选择")),
+    };
+    let wanted: Vec<Suggestion> = open(shelf)?.into_iter().filter(safe).collect();
+    wanted.iter().map(|one| accept(shelf, &one.id, &author, &Change::default())).collect()
+}
+
 fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Accepted> {
     let text = change.text.as_ref().unwrap_or(&suggestion.text).trim().to_owned();
     let entry = change.entry.clone().or_else(|| suggestion.entry.clone());
@@ -220,10 +242,14 @@ fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Acce
     }
     let answer = change.answer.clone().or_else(|| suggestion.draft.clone());
     let missing = || {
-        Error::Refused(format!(
-            "suggestion {} needs an answer; give `answer` (on the command line `--answer`), or `entry` if the question belongs to an entry that is there",
-            suggestion.id
-        ))
+        let message = "这条建议需要答案：请填写 answer（命令行用 --answer）；如果问题属于已有的条目，请填写 entry（--entry）";
+        Error::Corpus(vec![Problem {
+            file: suggestion.id.clone(),
+            line: 0,
+            column: 0,
+            field: Some("answer".to_owned()),
+            message: message.to_owned(),
+        }])
     };
     let known = |id: &str| {
         let found = shelf.entry(&EntryId(id.to_owned()))?;

@@ -95,6 +95,8 @@ impl Pair {
             gain: 0,
             harm: 0,
             sure: false,
+            confirmed: 0,
+            against: 0,
             why,
             draft: None,
             nearest: Vec::new(),
