@@ -29,7 +29,8 @@ use crate::kb::diff::{Diff, TextChange};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
 use crate::release::{Build, Calibrations, Labelled, Progress, Release, base_of, look_alikes};
-use crate::store::{Approval, Models, Publication, Published, Shelf};
+use crate::store::{Approval, Decided, Models, Publication, Published, Shelf};
+use crate::text::exact_key;
 use crate::text::lexicon::LexiconChanges;
 
 /// When more phrasings than these belong to entries that differ from what is
@@ -195,10 +196,15 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
             findings: Some(json!({"errors": report.errors, "comparison": report.comparison})),
         })
     };
-    let labelled: Vec<Labelled> = queries
+    let mut labelled: Vec<Labelled> = queries
         .iter()
-        .map(|query| Labelled { text: query.text.clone(), right: query.expect.ids().to_vec() })
+        .map(|query| Labelled::by_hand(query.text.clone(), query.expect.ids().to_vec()))
         .collect();
+    // What authors said of suggestions; a label that is attached goes before it.
+    let attached: HashSet<String> = queries.iter().map(|query| exact_key(&query.text)).collect();
+    let decided = shelf.decided_suggestions()?;
+    let decided = decided.iter().filter_map(Decided::label);
+    labelled.extend(decided.filter(|one| !attached.contains(&exact_key(&one.text))));
     let outcome = shelf.publish_as(Publication {
         release,
         encoder: encoder.clone(),
@@ -386,9 +392,54 @@ pub struct Difference {
     pub lexicon: LexiconChanges,
     /// Its service document; `None` when it is the same.
     pub service: Option<TextChange>,
+    /// Why its entries were changed, where the authors said so, newest first.
+    pub reasons: Vec<Because>,
     /// What the attached questions say of two releases; `None` without any,
     /// or when a side is the draft, which has no index.
     pub queries: Option<Comparison>,
+}
+
+/// Why an entry was changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Because {
+    /// The entry.
+    pub entry: EntryId,
+    /// The revision.
+    pub revision: i64,
+    /// Who changed it.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Differing entries whose reasons are told at most.
+const TOLD: usize = 200;
+
+/// The revisions of an entry that are looked at for reasons.
+const REVISIONS: usize = 20;
+
+/// Why entries differ between two sides, from their revisions in between.
+fn reasons(shelf: &Shelf, (before, after): (Side, Side), diff: &Diff) -> Result<Vec<Because>> {
+    let records = shelf.records()?;
+    let last = |side: Side| match side.release() {
+        Some(number) => {
+            records.iter().find(|record| record.release == number).map_or(0, |record| record.revision)
+        }
+        None => i64::MAX,
+    };
+    let (from, to) = (last(before).min(last(after)), last(before).max(last(after)));
+    let ids = diff.added.iter().map(|one| &one.id).chain(diff.changed.iter().map(|one| &one.id));
+    let mut found = Vec::new();
+    for id in ids.chain(diff.removed.iter().map(|one| &one.id)).take(TOLD) {
+        let revisions = shelf.history(Some(id), None, REVISIONS)?;
+        let between = revisions.into_iter().filter(|one| one.number > from && one.number <= to);
+        found.extend(between.filter_map(|one| {
+            let reason = one.reason?;
+            Some(Because { entry: id.clone(), revision: one.number, author: one.author, reason })
+        }));
+    }
+    found.sort_by_key(|one| std::cmp::Reverse(one.revision));
+    Ok(found)
 }
 
 /// Compares two states of a knowledge base; questions are asked under its
@@ -412,10 +463,12 @@ pub fn difference(
         }
         _ => None,
     };
+    let entries = Diff::between(old.entries(), new.entries());
     Ok(Difference {
         from: before.to_string(),
         to: after.to_string(),
-        entries: Diff::between(old.entries(), new.entries()),
+        reasons: reasons(shelf, (before, after), &entries)?,
+        entries,
         lexicon: old.lexicon().changes(new.lexicon()),
         service: TextChange::of(old.service(), new.service()),
         queries: compared,

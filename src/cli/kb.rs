@@ -537,6 +537,9 @@ fn diff(shelf: &Shelf, before: Side, after: Side, as_json: bool) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     changes::print(&found.entries, usize::MAX);
+    for one in &found.reasons {
+        say!("  #{}\t[{}]\t{}（{}）", one.revision, one.entry, one.author, one.reason);
+    }
     lexicon::print_changes(&found.lexicon);
     if let Some(change) = &found.service {
         changes::print_service(change);

@@ -38,9 +38,12 @@ pub(crate) struct Args {
     /// Accept at most this share of wrong answers [default: the knowledge base's goal, or 0.05].
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     max_wrong: Option<f64>,
-    /// Let clicks and customers' words teach the calibration too.
-    #[arg(long)]
-    labels: bool,
+    /// What teaches the calibration: nothing, what the author decided, or clicks and customers' words too.
+    #[arg(long, value_parser = ["none", "decided", "use"], default_value = "decided")]
+    labels: String,
+    /// What a label counts, as a share of what it counts in service.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, hide = true)]
+    label_weight: f64,
     /// The folder for loop.json.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -63,7 +66,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         budget: args.budget,
         author_error: args.author_error,
         max_wrong: args.common.goal(&args.kb, args.max_wrong)?,
-        labels: if args.labels { Labels::Use } else { Labels::None },
+        labels: match args.labels.as_str() {
+            "none" => Labels::None,
+            "use" => Labels::Use,
+            _ => Labels::Decided,
+        },
+        label_weight: args.label_weight,
     };
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
     let bars = progress::Bars::new();
@@ -73,17 +81,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     write_whole(&args.out.join("loop.json"), &bytes)?;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    say!("day\tlogged\tseen\taccepted\tcoverage\tprecision\twrong");
+    say!("day\tlogged\tseen\taccepted\tcoverage\tprecision\twrong\tat 95 %\tbar");
     for row in &report.days {
         say!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
             row.day,
             row.logged,
             row.seen,
             row.accepted,
             percent(row.coverage),
             percent(row.precision),
-            percent(row.wrong_rate)
+            percent(row.wrong_rate),
+            percent(row.coverage_at_95),
+            row.bar
         );
     }
     Ok(ExitCode::SUCCESS)

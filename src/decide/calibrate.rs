@@ -384,7 +384,7 @@ impl Calibration {
         generation: Generation,
     ) -> Self {
         let share = OWN_SHARE * inside / (inside + HALF_SHARE_AT);
-        let customers = labelled.iter().flatten().count() as f64;
+        let customers: f64 = labelled.iter().flatten().map(|sample| sample.weight).sum();
         let heard = customers / (customers + HALF_LABELLED_AT);
         let (mut elsewhere, mut own, mut labelled) = (reference.samples(generation), own, labelled);
         rescale(&mut elsewhere, (1.0 - share) * (1.0 - heard));

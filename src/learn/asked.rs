@@ -226,7 +226,7 @@ impl Questions {
     /// When events cannot be read.
     pub fn read(log: &Log, kb: &str, days: Days) -> Result<Self> {
         let mut gathering = Gathering::default();
-        let wanted = |kinds| Wanted { days, kb: Some(kb), kinds, texts: true };
+        let wanted = |kinds| Wanted { days, kb: Some(kb), kinds, texts: true, candidates: false };
         log.read(&wanted(&[Kind::Decision]), |event| gathering.decision(&event))?;
         log.read(&wanted(&[Kind::Feedback, Kind::Agent]), |event| gathering.outcome(&event))?;
         Ok(gathering.finish())

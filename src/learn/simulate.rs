@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::asked::{Asked, Gathering};
 use super::groups::Memory;
+use super::labels;
 use super::suggest::verdicts::{Settled, Verdict};
 use super::suggest::{Kind, Limits, Material, Suggestion, review};
 use crate::decide::{Decision, Generation};
@@ -26,6 +27,7 @@ use crate::eval::run::predict;
 use crate::events::{Candidate, Day, Event, Feedback, Kind as EventKind};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Build, Labelled, Progress, Release, Teachers};
+use crate::store::Decided;
 use crate::text::exact_key;
 
 /// Questions that are asked; the others are held out.
@@ -52,17 +54,22 @@ pub struct Setup {
     pub author_error: f64,
     /// The goal.
     pub max_wrong: f64,
-    /// Whether clicks and what customers said teach the calibration.
+    /// What teaches the calibration.
     pub labels: Labels,
+    /// What a label counts, as a share of what it counts in service.
+    pub label_weight: f64,
 }
 
 /// Which labels the calibration learns from, beside the knowledge base itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Labels {
     /// None.
     None,
-    /// Clicks, and what customers said of answers.
+    /// What the author decided, as every publication does.
+    #[default]
+    Decided,
+    /// That, and clicks and what customers said of answers.
     Use,
 }
 
@@ -91,6 +98,11 @@ pub struct Row {
     pub wrong_interval: Option<[f64; 2]>,
     /// Held-out questions that were answered.
     pub answered: usize,
+    /// The coverage that a bar reaches which keeps 95 % right on these very
+    /// questions: what the goal would give if all were known.
+    pub coverage_at_95: Option<f64>,
+    /// The bar that was drawn.
+    pub bar: f64,
 }
 
 /// What the loop came to; `loop.json`.
@@ -292,14 +304,30 @@ impl Loop<'_> {
     }
 
     fn publish(&self, previous: Option<&Release>, questions: &[Asked]) -> Result<Engine> {
-        let labelled: Vec<Labelled> = match self.setup.labels {
+        let mut labelled: Vec<Labelled> = match self.setup.labels {
             Labels::None => Vec::new(),
-            Labels::Use => super::labels::of(questions),
+            Labels::Decided => labels::of(&self.decided(), &[]),
+            Labels::Use => labels::of(&self.decided(), questions),
         };
+        labelled.iter_mut().for_each(|one| one.weight *= self.setup.label_weight);
         let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
         let build =
             Build { encoder: self.encoder.clone(), previous, calibrate_by, ..Build::of(self.kb, &self.base) };
         Ok(Engine::new(Arc::new(build.temporary()?), self.setup.max_wrong))
+    }
+
+    /// What the author decided, as it is recorded in service.
+    fn decided(&self) -> Vec<Decided> {
+        let row = |one: &Settled| Decided {
+            id: one.id.clone(),
+            kind: one.kind.name().to_owned(),
+            entry: one.entry.clone(),
+            text: one.text.clone(),
+            count: 0,
+            verdict: one.verdict.name().to_owned(),
+            revision: None,
+        };
+        self.settled.iter().map(row).collect()
     }
 
     fn measure(&self, engine: &Engine, held: &[LabelledQuery], day: usize, logged: usize) -> Result<Row> {
@@ -320,6 +348,17 @@ impl Loop<'_> {
             wrong_rate: value(metrics.wrong_rate),
             wrong_interval: interval(metrics.wrong_rate),
             answered: metrics.answered,
+            coverage_at_95: value(
+                metrics
+                    .coverage_at_precision
+                    .iter()
+                    .find(|(key, _)| *key == "0.95")
+                    .and_then(|(_, found)| *found),
+            ),
+            bar: engine
+                .policy(if self.encoder.is_some() { Generation::Two } else { Generation::One })
+                .bar
+                .value(),
         })
     }
 }

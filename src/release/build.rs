@@ -70,12 +70,25 @@ pub struct Teachers<'a> {
 
 /// A question of a customer, with the entries that are right; none where the
 /// knowledge base cannot know an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Labelled {
     /// What the customer typed.
     pub text: String,
     /// What is right.
     pub right: Vec<EntryId>,
+    /// How much it counts beside one that somebody labelled by hand, 0..=1.
+    pub weight: f64,
+    /// Whether it may have become a phrasing because it was not answered. Then it
+    /// is asked without itself, and the phrasing is not asked once more: of all
+    /// that customers ask, such phrasings are the hard ones.
+    pub learned: bool,
+}
+
+impl Labelled {
+    /// A question that somebody labelled by hand.
+    pub fn by_hand(text: String, right: Vec<EntryId>) -> Self {
+        Self { text, right, weight: 1.0, learned: false }
+    }
 }
 
 /// What making a release took.
@@ -175,7 +188,9 @@ impl Build<'_> {
             let heard =
                 super::hear(&sounds, &writings, lexical.statistics(), &phrasings, &analyzer, &one.text);
             let text = heard.map_or_else(|| one.text.clone(), |heard| heard.text);
-            Labelled { text, right: one.right.clone() }
+            // As it was typed it may be a phrasing, which it must be known as.
+            let text = if one.learned { one.text.clone() } else { text };
+            Labelled { text, ..one.clone() }
         };
         let heard: Vec<Labelled> = self.calibrate_by.labelled.iter().map(hear).collect();
         let labelled: Vec<&str> = heard.iter().map(|one| one.text.as_str()).collect();
@@ -304,11 +319,16 @@ impl Build<'_> {
 
 /// Labelled questions with the places of what is right. What is not published
 /// is no answer: a question that only it would answer is outside now.
-fn labelled_places<'a>(labelled: &'a [Labelled], entries: &[Entry]) -> Vec<(&'a str, Vec<usize>)> {
+fn labelled_places<'a>(labelled: &'a [Labelled], entries: &[Entry]) -> Vec<self_ask::Heard<'a>> {
     let places: HashMap<&EntryId, usize> =
         entries.iter().enumerate().map(|(place, entry)| (&entry.id, place)).collect();
     labelled
         .iter()
-        .map(|one| (one.text.as_str(), one.right.iter().filter_map(|id| places.get(id).copied()).collect()))
+        .map(|one| self_ask::Heard {
+            text: &one.text,
+            right: one.right.iter().filter_map(|id| places.get(id).copied()).collect(),
+            weight: one.weight,
+            learned: one.learned,
+        })
         .collect()
 }

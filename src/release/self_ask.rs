@@ -1,6 +1,6 @@
 //! What does a knowledge base answer when it asks itself?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -35,13 +35,22 @@ pub(super) struct Subject<'a> {
     pub strangers: Option<&'a Matrix>,
     pub background: &'a [String],
     /// Questions of its customers with the entries that are right, …
-    pub labelled: &'a [(&'a str, Vec<usize>)],
+    pub labelled: &'a [Heard<'a>],
     /// … and their vectors.
     pub labelled_vectors: Option<&'a Matrix>,
     /// Labelled questions to other knowledge bases.
     pub reference: &'a Reference,
     /// What the model was trained on.
     pub seen: Option<&'a Seen>,
+}
+
+/// A question of a customer; see [`super::Labelled`].
+pub(super) struct Heard<'a> {
+    pub text: &'a str,
+    /// Places of the right entries.
+    pub right: Vec<usize>,
+    pub weight: f64,
+    pub learned: bool,
 }
 
 /// Questions of each kind that are asked at most, taken evenly from all:
@@ -189,9 +198,11 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     };
     let seen = |text: &str| subject.seen.is_some_and(|seen| seen.contains(text));
     let own_seen = |index: usize| seen(&subject.phrasings[index].text);
+    let learned = learned(subject);
+    let taught: HashSet<usize> = learned.values().copied().collect();
     // An entry with one phrasing has nothing left to be found by.
     let with_others: Vec<usize> = (0..subject.phrasings.len())
-        .filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1)
+        .filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1 && !taught.contains(&index))
         .collect();
     let mut inside: Vec<Question<'a>> = for_both(&with_others, own_seen)
         .map(|(index, asked)| {
@@ -246,27 +257,46 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
                 .for_each(|w| *w = weight);
         }
     }
-    inside.into_iter().chain(near).chain(far).chain(labelled(subject)).collect()
+    inside.into_iter().chain(near).chain(far).chain(labelled(subject, &learned)).collect()
 }
 
-/// The customers' questions that the exact matcher does not settle.
-fn labelled<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
-    let questions = subject.labelled.iter().enumerate().filter_map(|(row, (raw, right))| {
-        let text = subject.analyzer.normalize(raw);
-        if text.core.is_empty() || subject.exact.find(&text, |_| true).is_some() {
+/// By labelled question, the phrasing that it has become.
+fn learned(subject: &Subject<'_>) -> HashMap<usize, usize> {
+    let mut places: HashMap<(usize, &str), usize> = HashMap::new();
+    if subject.labelled.iter().any(|one| one.learned) {
+        let phrasings = subject.phrasings.iter().enumerate();
+        places.extend(phrasings.map(|(index, one)| ((one.entry, one.normalized.exact.as_str()), index)));
+    }
+    let found =
+        subject.labelled.iter().enumerate().filter(|(_, one)| one.learned).filter_map(|(row, one)| {
+            let text = subject.analyzer.normalize(one.text);
+            let index = one.right.iter().find_map(|&entry| places.get(&(entry, text.exact.as_str())))?;
+            Some((row, *index))
+        });
+    found.collect()
+}
+
+/// The customers' questions that the exact matcher does not settle, or did not
+/// before they became phrasings.
+fn labelled<'a>(subject: &Subject<'a>, learned: &HashMap<usize, usize>) -> Vec<Question<'a>> {
+    let questions = subject.labelled.iter().enumerate().filter_map(|(row, one)| {
+        let text = subject.analyzer.normalize(one.text);
+        let itself = learned.get(&row).copied();
+        let settled = || subject.exact.find(&text, |_| true).is_some();
+        if text.core.is_empty() || one.weight <= 0.0 || (itself.is_none() && settled()) {
             return None;
         }
         // What the model was trained on it understands too well.
-        let seen = subject.seen.is_some_and(|seen| seen.contains(raw));
+        let seen = subject.seen.is_some_and(|seen| seen.contains(one.text));
         Some(Question {
-            raw,
+            raw: one.text,
             text,
             vector: subject.labelled_vectors.map(|vectors| vectors.row(row)),
-            except: Except::Nothing,
+            except: itself.map_or(Except::Nothing, Except::Phrasing),
             of: None,
-            expect: right.clone(),
+            expect: one.right.clone(),
             kind: Kind::Labelled,
-            weights: [Some(1.0), (!seen).then_some(1.0)],
+            weights: [Some(one.weight), (!seen).then_some(one.weight)],
         })
     });
     questions.collect()

@@ -10,6 +10,8 @@ use super::database::schema::suggestions;
 use super::signature::now;
 use super::{Shelf, draft};
 use crate::error::Result;
+use crate::kb::EntryId;
+use crate::release::Labelled;
 
 /// A decision on a suggestion.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
@@ -28,6 +30,24 @@ pub struct Decided {
     pub verdict: String,
     /// The revision that holds what was accepted.
     pub revision: Option<i64>,
+}
+
+/// What a phrasing counts that an author said is not meant so: it may be meant
+/// otherwise.
+const NOT_SO: f64 = 0.5;
+
+impl Decided {
+    /// What the calibration learns from it: an author read a question and said
+    /// which entry is right, or that none is.
+    pub fn label(&self) -> Option<Labelled> {
+        let (right, weight) = match (self.kind.as_str(), self.verdict.as_str(), &self.entry) {
+            ("similar" | "keyword" | "entry", "accepted", Some(entry)) => (vec![EntryId(entry.clone())], 1.0),
+            ("entry", "never", _) => (Vec::new(), 1.0),
+            ("similar" | "keyword", "never", _) => (Vec::new(), NOT_SO),
+            _ => return None,
+        };
+        Some(Labelled { text: self.text.clone(), right, weight, learned: true })
+    }
 }
 
 impl Shelf {

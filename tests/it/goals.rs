@@ -72,7 +72,7 @@ fn labelled_questions_teach_the_calibration() {
     let (base, queries) = labelled_corpus("bank");
     let labelled = |right: &dyn Fn(&LabelledQuery) -> bool| -> Vec<Labelled> {
         let ids = |query: &LabelledQuery| if right(query) { query.expect.ids().to_vec() } else { Vec::new() };
-        queries.iter().map(|query| Labelled { text: query.text.clone(), right: ids(query) }).collect()
+        queries.iter().map(|query| Labelled::by_hand(query.text.clone(), ids(query))).collect()
     };
     let mean = |labelled: &[Labelled]| {
         let engine = Engine::new(release(&base, labelled), DEFAULT_MAX_WRONG);

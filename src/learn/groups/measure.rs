@@ -118,7 +118,9 @@ pub fn measure(
         });
     };
     let analyzer = first.analyzer();
+    let start = Instant::now();
     let taught = vectors(encoder, &teaching)?;
+    let mut reading_seconds = start.elapsed().as_secs_f64();
     let teacher = Teacher::of_phrasings(placed(&analyzer, &teaching, taught), entries, &analyzer, encoder)?;
     let (texts, labels): (Vec<String>, Vec<(usize, String)>) = asked.into_iter().unzip();
     let mut numbers: HashMap<&(usize, String), u32> = HashMap::new();
