@@ -29,8 +29,8 @@ mod progress;
 mod reference;
 mod rules;
 mod serve;
-mod stats;
 mod simulate;
+mod stats;
 mod thresholds;
 
 use std::path::{Path, PathBuf};
