@@ -38,12 +38,13 @@ pub(crate) struct Args {
     /// Accept at most this share of wrong answers [default: the knowledge base's goal, or 0.05].
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     max_wrong: Option<f64>,
-    /// What teaches the calibration: nothing, what the author decided, or clicks and customers' words too.
-    #[arg(long, value_parser = ["none", "decided", "use"], default_value = "decided")]
+    /// What teaches the calibration beside the knowledge base itself.
+    ///
+    /// `learned`, as in every publication: nothing, and phrasings that were learned
+    /// are not asked. `none`: nothing, and they are. `decided`: what the author
+    /// decided. `use`: clicks and customers' words too.
+    #[arg(long, value_parser = ["learned", "none", "decided", "use"], default_value = "learned")]
     labels: String,
-    /// What a label counts, as a share of what it counts in service.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, hide = true)]
-    label_weight: f64,
     /// The folder for loop.json.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -68,10 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         max_wrong: args.common.goal(&args.kb, args.max_wrong)?,
         labels: match args.labels.as_str() {
             "none" => Labels::None,
+            "decided" => Labels::Decided,
             "use" => Labels::Use,
-            _ => Labels::Decided,
+            _ => Labels::Learned,
         },
-        label_weight: args.label_weight,
     };
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
     let bars = progress::Bars::new();

@@ -56,18 +56,18 @@ pub struct Setup {
     pub max_wrong: f64,
     /// What teaches the calibration.
     pub labels: Labels,
-    /// What a label counts, as a share of what it counts in service.
-    pub label_weight: f64,
 }
 
 /// Which labels the calibration learns from, beside the knowledge base itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Labels {
-    /// None.
+    /// Nothing: what was learned is asked like any phrasing.
     None,
-    /// What the author decided, as every publication does.
+    /// Nothing, and what was learned is left out, as in every publication.
     #[default]
+    Learned,
+    /// What the author decided.
     Decided,
     /// That, and clicks and what customers said of answers.
     Use,
@@ -304,12 +304,12 @@ impl Loop<'_> {
     }
 
     fn publish(&self, previous: Option<&Release>, questions: &[Asked]) -> Result<Engine> {
-        let mut labelled: Vec<Labelled> = match self.setup.labels {
+        let labelled: Vec<Labelled> = match self.setup.labels {
             Labels::None => Vec::new(),
+            Labels::Learned => self.decided().iter().filter_map(Decided::learned).collect(),
             Labels::Decided => labels::of(&self.decided(), &[]),
             Labels::Use => labels::of(&self.decided(), questions),
         };
-        labelled.iter_mut().for_each(|one| one.weight *= self.setup.label_weight);
         let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
         let build =
             Build { encoder: self.encoder.clone(), previous, calibrate_by, ..Build::of(self.kb, &self.base) };

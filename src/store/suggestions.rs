@@ -32,21 +32,20 @@ pub struct Decided {
     pub revision: Option<i64>,
 }
 
-/// What a phrasing counts that an author said is not meant so: it may be meant
-/// otherwise.
-const NOT_SO: f64 = 0.5;
-
 impl Decided {
-    /// What the calibration learns from it: an author read a question and said
-    /// which entry is right, or that none is.
-    pub fn label(&self) -> Option<Labelled> {
-        let (right, weight) = match (self.kind.as_str(), self.verdict.as_str(), &self.entry) {
-            ("similar" | "keyword" | "entry", "accepted", Some(entry)) => (vec![EntryId(entry.clone())], 1.0),
-            ("entry", "never", _) => (Vec::new(), 1.0),
-            ("similar" | "keyword", "never", _) => (Vec::new(), NOT_SO),
-            _ => return None,
-        };
-        Some(Labelled { text: self.text.clone(), right, weight, learned: true })
+    /// What was accepted, for the calibration. A phrasing that was added because it
+    /// was not answered is one of the hard ones: asked as if it were any, it makes a
+    /// knowledge base trust itself less with every phrasing that it learns. So it
+    /// is left out, and counts nothing itself: as a label it costs coverage too
+    /// (`zhida eval loop --labels`, see `learn::labels`).
+    pub fn learned(&self) -> Option<Labelled> {
+        let entry = self.entry.as_ref().filter(|_| self.verdict == "accepted")?;
+        Some(Labelled {
+            text: self.text.clone(),
+            right: vec![EntryId(entry.clone())],
+            weight: 0.0,
+            learned: true,
+        })
     }
 }
 

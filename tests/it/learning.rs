@@ -263,5 +263,4 @@ fn a_question_that_agents_answered_with_an_entry_is_suggested_for_it_and_tried()
     let one = found.suggestions.first().expect("a suggestion");
     assert_eq!((one.kind, one.entry.as_ref(), one.sure), (What::Similar, Some(&entry.id.0), true));
     assert!(one.trial.tried && one.gain >= 1, "{one:?}");
-    let _ = data();
 }
