@@ -20,7 +20,8 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, learning, service, talk, tickets, undo, words,
+    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, learning, service, talk, tickets,
+    undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
