@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ));
     }
     let base = match file_named(&args.kb) {
-        Some(path) => super::read_with_lexicon(path)?,
+        Some(path) => super::read_beside(path)?,
         None => args.common.store().shelf(&args.kb)?.draft()?,
     };
     base.require_enabled(&args.kb, "ask")?;

@@ -19,7 +19,7 @@ use crate::eval::dataset::LabelledQuery;
 use crate::kb::KnowledgeBase;
 
 /// The thresholds at which the best one is looked for, beside the one that is served.
-const THRESHOLDS: [f32; 9] = [0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+const TRIED: [f32; 9] = [0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 /// What one way came to.
 #[derive(Debug, Clone, Serialize)]
@@ -146,7 +146,7 @@ pub fn measure(
             let start = Instant::now();
             let served = Grouping::of(&link(way, &ones, &edges, SAME), &labels);
             let seconds = start.elapsed().as_secs_f64();
-            let tried = THRESHOLDS.iter().filter(|&&least| least >= LEAST);
+            let tried = TRIED.iter().filter(|&&least| least >= LEAST);
             let (best_at, best) = tried
                 .map(|&least| (least, Grouping::of(&link(way, &ones, &edges, least), &labels)))
                 .max_by(|a, b| a.1.f1.total_cmp(&b.1.f1))
