@@ -21,7 +21,7 @@ fn app(data: &Path) -> Router {
 
 /// Asks over the router, and sees to it that the decision is among the events.
 async fn asked(app: &Router, data: &Path, conversation: &str, text: &str) -> Value {
-    let reply = ask(app, json!({"text": text, "kb": "demo"})).await.json();
+    let reply = ask(app, json!({"text": text, "kb": "demo", "session": conversation})).await.json();
     let log = Log::open(data);
     let trace = reply["trace_id"].as_str().expect("a trace id").to_owned();
     if log.find(&trace).expect("readable").is_none() {
@@ -148,7 +148,7 @@ async fn what_is_left_for_ever_does_not_come_back_and_what_is_left_for_now_does_
     let outcomes: Vec<bool> = items(&got).iter().map(|one| one["problem"].is_null()).collect();
     assert_eq!(outcomes, [true, false, true]);
     for text in ["隔壁奶茶店开门了没", "明天会下雪吗"] {
-        asked(&app, data, "again", text).await;
+        asked(&app, data, &format!("{text}又问"), text).await;
     }
     let texts = |got: Got| -> Vec<String> {
         items(&got).iter().map(|one| one["text"].as_str().unwrap_or_default().to_owned()).collect()
@@ -212,14 +212,7 @@ fn the_command_line_shows_and_takes_up_what_the_server_does() {
 fn wordings_of_one_question_are_one_group_and_its_neighbours_are_not() {
     let release = corpus("shop");
     let teacher = Teacher::of(&release).expect("a teacher");
-    let texts = [
-        "什么时候给我发货",
-        "怎么还没发货",
-        "啥时候发货啊",
-        "退款什么时候到账",
-        "退款多久能到",
-        "能开发票吗",
-    ];
+    let texts = ["退款什么时候到账", "请问退款什么时候能到账呢", "怎么开发票", "能修改收货地址吗"];
     let encoder = release.encoder().expect("a model");
     let vectors = encoder.embed_all(&texts, &|_| ()).expect("vectors");
     let placed: Vec<Placed> = texts
@@ -229,10 +222,9 @@ fn wordings_of_one_question_are_one_group_and_its_neighbours_are_not() {
         .collect();
     let keys: Vec<_> = texts.iter().map(|text| zhida::learn::groups::Key::of(&exact_key(text))).collect();
     let mut memory = Memory::default();
-    let groups = zhida::learn::groups::group(&teacher, &placed, &[1; 6], &keys, &mut memory).expect("groups");
+    let groups = zhida::learn::groups::group(&teacher, &placed, &[1; 4], &keys, &mut memory).expect("groups");
     let of = |at: usize| groups.iter().position(|group| group.members.contains(&at)).expect("in a group");
-    assert_eq!(of(3), of(4));
-    assert!(of(0) != of(3) && of(5) != of(3) && of(5) != of(0), "{groups:?}");
+    assert!(of(0) == of(1) && of(2) != of(0) && of(3) != of(0) && of(3) != of(2), "{groups:?}");
 }
 
 #[test]
