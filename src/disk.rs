@@ -23,6 +23,25 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder)
 }
 
+/// Puts a folder in the place of another one, which gets its place: at every
+/// moment one of them is there.
+pub fn swap_folders(new: &Path, old: &Path) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)
+            .map_err(|e| Error::io("put a folder in the place of", old, e.into()))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let aside = new.with_extension("swap");
+        let failed = |e| Error::io("put a folder in the place of", old, e);
+        fs::rename(old, &aside).map_err(failed)?;
+        fs::rename(new, old).map_err(failed)?;
+        fs::rename(&aside, new).map_err(failed)
+    }
+}
+
 /// Makes renames in a folder survive a power cut.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", folder, e))

@@ -132,6 +132,19 @@ pub enum Error {
     #[error("{0}")]
     Conflict(String),
 
+    /// The operator must grant more, or the caller use less.
+    #[error(
+        "the tenant may have {most} {what} and would have {would}; remove some, or ask the operator for more"
+    )]
+    Quota {
+        /// The kind of thing, in words: "entries".
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+        /// How many there would be.
+        would: u64,
+    },
+
     /// We must fix zhida.
     #[error("internal error in {stage}: {message}")]
     Internal {

@@ -15,13 +15,15 @@ mod rule_test;
 pub(super) mod signed;
 mod tokens;
 
+pub(crate) use self::confirm::asked;
+pub(crate) use self::signed::Signed;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::json;
 
-pub(crate) use self::signed::Signed;
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, language, progress, read_beside};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
@@ -171,6 +173,55 @@ enum Command {
     Restore(restore::Args),
     /// Remove a knowledge base: draft, history and releases.
     Delete(delete::Args),
+}
+
+/// What a command may change, and who says so.
+pub(crate) struct Subject<'a> {
+    /// The data directory.
+    pub(crate) data: &'a Path,
+    /// The knowledge base.
+    pub(crate) kb: &'a str,
+    /// What is done, as the API calls it.
+    pub(crate) action: &'static str,
+    /// Who and why, where the command takes that.
+    pub(crate) signed: Option<&'a Signed>,
+}
+
+impl Args {
+    /// What this command may change; `None` for one that only looks.
+    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
+        fn at<'a>(
+            (place, signed): (&'a Place, Option<&'a Signed>),
+            action: &'static str,
+        ) -> Option<Subject<'a>> {
+            Some(Subject { data: &place.data.data, kb: &place.kb, action, signed })
+        }
+        match &self.command {
+            Command::Import(args) => at(args.subject(), "import_kb"),
+            Command::Publish { common, kb, signed, .. } => {
+                Some(Subject { data: &common.data, kb, action: "publish_kb", signed: Some(signed) })
+            }
+            Command::Entry(args) => at(args.subject()?, "edit_entry"),
+            Command::Lexicon { place, action } => {
+                at((place, action.as_ref().and_then(lexicon::Action::signed)), "edit_lexicon")
+            }
+            Command::Goal { place, .. } => at((place, None), "set_goal"),
+            Command::Queries(args) => at(args.subject(), "put_queries"),
+            Command::Gc(args) => at(args.subject(), "collect_releases"),
+            Command::Rollback { place, signed, .. } => at((place, Some(signed)), "rollback_kb"),
+            Command::Restore(args) => at(args.subject(), "restore_kb"),
+            Command::Delete(args) => at(args.subject(), "delete_kb"),
+            Command::List(_)
+            | Command::Check { .. }
+            | Command::CheckCodes
+            | Command::RuleTest(_)
+            | Command::Export(_)
+            | Command::Tokens { .. }
+            | Command::Versions { .. }
+            | Command::Diff { .. }
+            | Command::History { .. } => None,
+        }
+    }
 }
 
 /// Warnings that a publication prints; `kb check` prints all.

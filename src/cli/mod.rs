@@ -15,6 +15,9 @@ mod language;
 
 mod adapt;
 mod ask;
+mod audit;
+mod audited;
+mod backup;
 mod bench;
 mod channel;
 mod detectors;
@@ -23,6 +26,7 @@ mod eval_dialogues;
 mod events;
 mod interrupt;
 mod kb;
+mod key;
 mod learn;
 mod model;
 mod progress;
@@ -31,6 +35,7 @@ mod rules;
 mod serve;
 mod simulate;
 mod stats;
+mod tenant;
 mod thresholds;
 
 use std::path::{Path, PathBuf};
@@ -88,6 +93,16 @@ enum Command {
     Forget(events::Forget),
     /// Answer on platforms: Chatwoot, and any other by a plain contract.
     Channel(channel::Args),
+    /// Make, list, replace and revoke keys: who may come in.
+    Key(key::Args),
+    /// Make, list, limit and remove tenants of this server.
+    Tenant(tenant::Args),
+    /// Show, verify and export who changed what.
+    Audit(audit::Args),
+    /// Write everything into one file, while servers serve and write.
+    Backup(backup::Args),
+    /// Bring back what a backup holds; it is checked before anything is touched.
+    Restore(backup::Restore),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
 }
@@ -103,6 +118,10 @@ pub fn main() -> ExitCode {
         }
     };
     language::choose(cli.lang);
+    let begun = match &cli.command {
+        Command::Kb(args) => args.subject().and_then(audited::begin),
+        _ => None,
+    };
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
@@ -118,7 +137,16 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Forget(args) => events::run_forget(&args),
         Command::Adapt(args) => adapt::run(&args),
+        Command::Key(args) => key::run(&args),
+        Command::Tenant(args) => tenant::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => backup::restore(&args),
     };
+    // Whether it ended well or not: what counts is what has changed.
+    if let Some(begun) = begun {
+        begun.end();
+    }
     match outcome {
         Ok(status) => status,
         Err(e) => {

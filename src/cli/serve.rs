@@ -1,6 +1,8 @@
 //! `zhida serve`: answers over HTTP.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use crate::desk;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
-use crate::server::{self, Admission, Origin, Registry, Server};
+use crate::server::{self, Admission, Certificate, Exposure, Openness, Origin, Registry, Server};
 use crate::store::{Signature, Store};
 
 /// The knowledge base of the first start.
@@ -45,6 +47,16 @@ pub(crate) struct Args {
     /// repeated, `*` for all [default: only zhida's own page].
     #[arg(long, value_name = "ORIGIN")]
     cors_origin: Vec<Origin>,
+    /// Listen on other addresses than this machine's own without any key: whoever
+    /// reaches the port may then ask, change and delete everything.
+    #[arg(long)]
+    insecure: bool,
+    /// Encrypt connections with this certificate chain (PEM); it is read anew when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "ZHIDA_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "ZHIDA_TLS_KEY")]
+    tls_key: Option<PathBuf>,
     /// Questions to work on at a time [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_in_flight: Option<u16>,
@@ -95,6 +107,12 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
     let store = if args.read_only { Store::read_only(&args.common.data) } else { args.common.store() };
+    refuse_open_doors(args, &store, address)?;
+    let certificate = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
+        _ => None,
+    };
+    let scheme = if certificate.is_some() { "https" } else { "http" };
     let models = args.common.releases()?;
     // Held until everything is open, so that the first start loads it once.
     let encoder = models.for_building()?;
@@ -105,7 +123,9 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         Duration::from_millis(args.queue_ms),
         Duration::from_millis(args.deadline_ms),
     );
-    let server = Server::open_to(Arc::new(registry), admission, args.cors_origin.clone());
+    let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Machine };
+    let openness = Openness { origins: args.cors_origin.clone(), exposure, certificate };
+    let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();
     let prepare = move |registry: &Registry| {
         let place = store.root().display();
@@ -131,7 +151,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
                 "zhida: nothing is published in {place} yet; run `zhida kb publish`, the server picks it up"
             );
         }
-        eprintln!("zhida: listening on http://{address}");
+        eprintln!("zhida: listening on {scheme}://{address}");
         Ok(())
     };
     server::run(listener, server, prepare, stop_signal()?).await
@@ -147,6 +167,30 @@ fn talk(args: &Args) -> desk::Settings {
         keep: (args.conversation_days > 0).then(|| i64::from(args.conversation_days) * 24 * 60 * MINUTE),
         ..desk::Settings::default()
     }
+}
+
+/// Refuses to let in everybody who reaches the port, unless that is meant. Without
+/// keys only the own machine is listened to, and that is said.
+fn refuse_open_doors(args: &Args, store: &Store, address: SocketAddr) -> Result<()> {
+    if !store.access().table().is_open() {
+        return Ok(());
+    }
+    let data = args.common.data.display();
+    if args.insecure {
+        eprintln!(
+            "zhida: without keys: whoever reaches {address} may ask, change and delete everything (--insecure)"
+        );
+        return Ok(());
+    }
+    if !address.ip().is_loopback() {
+        return Err(Error::Refused(format!(
+            "there is no key yet, and whoever reaches {address} could change and delete everything; make one with `zhida key create --data {data} --role admin`, or listen on 127.0.0.1, or say --insecure if that is meant"
+        )));
+    }
+    eprintln!(
+        "zhida: without keys: only programs of this machine are answered; `zhida key create --data {data} --role admin` makes the first key, and then everybody needs one"
+    );
+    Ok(())
 }
 
 /// Refuses a default knowledge base that is not there, which could only be a

@@ -20,8 +20,8 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, authoring, entries, feedback, figures, handoffs, hooks, jobs, learning, service, talk, tickets,
-    undo, words,
+    Server, audit, authoring, entries, feedback, figures, handoffs, hooks, jobs, keys, learning, service,
+    talk, tenancy, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -60,6 +60,9 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(tickets::routes())
         .merge(hooks::routes())
         .merge(learning::routes())
+        .merge(keys::routes())
+        .merge(tenancy::routes())
+        .merge(audit::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
@@ -283,6 +286,7 @@ async fn kbs(caller: Caller) -> Json<KnowledgeBases> {
     let default = caller.engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
     let items = view
         .engines()
+        .filter(|(name, _)| caller.knows(name))
         .map(|(name, engine)| {
             let manifest = engine.release().manifest();
             let (entries, phrasings) = engine.release().counts();
@@ -340,7 +344,7 @@ pub(super) struct Readiness {
     status: Status,
     /// Whether nothing can be changed here.
     read_only: bool,
-    /// The release of every knowledge base that answers.
+    /// The release of every knowledge base that answers; empty on a server with keys.
     kbs: BTreeMap<String, String>,
     /// What an operator should look at.
     warnings: Vec<Warning>,
@@ -405,13 +409,22 @@ async fn readyz(State(server): State<Server>) -> Response {
     // Answers go on without them, so the status stays.
     let events = server.tenants().health();
     warnings.extend(events.trouble().map(|message| Warning { kb: String::new(), message }));
-    let body = Readiness {
+    let mut body = Readiness {
         ready,
         status,
         read_only: server.registry().is_read_only(),
         kbs: view.engines().map(|(name, engine)| (name.to_owned(), engine.release().label())).collect(),
         warnings,
     };
+    // Whoever asks has no key: what is served where keys are asked for, and what
+    // is wrong with it, the log and the metrics tell the operator.
+    if !server.gate().access().table().is_open() {
+        body.kbs.clear();
+        if !body.warnings.is_empty() {
+            let message = "something needs the operator; the server's log says what".to_owned();
+            body.warnings = vec![Warning { kb: String::new(), message }];
+        }
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
 }

@@ -7,16 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request};
-use axum::http::{Method, request};
+use axum::extract::FromRequestParts;
+use axum::http::{HeaderName, HeaderValue, Method, request};
 
 use super::Server;
 use super::error::{Kind, Problem};
+use super::gate::Entry;
 use super::jobs::Jobs;
 use super::registry::Registry;
 use super::signed::signature;
 use super::tenants::Tenant;
-use crate::access::{Identity, Right, Role, Scope};
+use crate::access::{Identity, Right, Scope};
 use crate::desk::Desk;
 use crate::dialogue::Service;
 use crate::engine::{Engine, Reply};
@@ -38,37 +39,28 @@ pub(super) struct Admitted {
     server: Server,
     identity: Arc<Identity>,
     signature: Signature,
+    /// What is left of their limits, to be told in the response.
+    pub(super) told: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Finds out who sends a request, and whether they have a right.
-pub(super) fn admitted(right: Right, request: &Request) -> Result<Admitted, Problem> {
+pub(super) async fn admitted(right: Right, request: &request::Parts) -> Result<Admitted, Problem> {
     let lost = || Problem::from(Error::internal("guard", "a route is served without its server"));
-    let server = request.extensions().get::<Server>().cloned().ok_or_else(lost)?;
-    let identity = server.identify(request.headers())?;
-    if !identity.may(right) {
-        let roles: Vec<&str> = right.roles().map(Role::name).collect();
-        let detail = format!(
-            "this key is for `{}`; {} {} needs one for `{}`",
-            identity.role.name(),
-            request.method(),
-            request.uri().path(),
-            roles.join("` or `")
-        );
-        return Err(Problem::new(Kind::Forbidden, detail));
-    }
+    let server = request.extensions.get::<Server>().cloned().ok_or_else(lost)?;
+    let Entry { identity, told } = server.gate().enter(right, request).await?;
     // Who only reads signs nothing.
-    let signature = if request.method() == Method::GET {
+    let signature = if request.method == Method::GET {
         Signature::of(&identity.name)
     } else {
-        signature(request.headers(), &identity.name)?
+        signature(&request.headers, &identity.name)?
     };
-    Ok(Admitted { server, identity, signature })
+    Ok(Admitted { server, identity, signature, told })
 }
 
 impl Admitted {
     /// Opens the tenant, if nobody has been there yet.
     pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
-        let Self { server, identity, signature } = self;
+        let Self { server, identity, signature, .. } = self;
         let tenant = match server.tenants().known(&identity.tenant) {
             Some(tenant) => tenant,
             None => {
@@ -188,6 +180,7 @@ impl Caller {
 
     /// Counts and logs a reply; the log never has the customer's words.
     pub(super) fn record(&self, reply: &Reply, took: Duration) {
+        self.server.gate().asked(&self.identity);
         let kb = self.tenant.label(&reply.kb);
         self.server.metrics().answered(&kb, reply, took);
         tracing::info!(

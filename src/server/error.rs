@@ -5,7 +5,7 @@
 //! [`Error`] to a kind stands below it. Internal text goes to the log; the
 //! client gets a neutral body with a `trace_id` to quote.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -28,6 +28,18 @@ pub enum Kind {
     Unauthorized,
     /// The key is for something else.
     Forbidden,
+    /// A server without keys is asked under the name of somebody else.
+    ForeignHost,
+    /// A page of a site that may not ask.
+    ForeignOrigin,
+    /// A key stands in the address.
+    KeyInAddress,
+    /// More requests a second than the key or tenant may make.
+    RateLimited,
+    /// The questions of the month were asked.
+    QuotaUsedUp,
+    /// The tenant would have more than it may.
+    OverQuota,
     /// Nothing is served under the path.
     NotFound,
     /// No knowledge base has the name.
@@ -90,13 +102,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 41] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::BrokenAddress,
+        Self::KeyInAddress,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::ForeignHost,
+        Self::ForeignOrigin,
         Self::NotFound,
         Self::UnknownKnowledgeBase,
         Self::UnknownEntry,
@@ -110,6 +125,7 @@ impl Kind {
         Self::ReadOnly,
         Self::EntryExists,
         Self::QuestionTaken,
+        Self::OverQuota,
         Self::StaleEntry,
         Self::BodyTooLarge,
         Self::WrongContentType,
@@ -123,6 +139,8 @@ impl Kind {
         Self::InvalidEntry,
         Self::PreconditionRequired,
         Self::Overloaded,
+        Self::RateLimited,
+        Self::QuotaUsedUp,
         Self::Internal,
         Self::NotReady,
         Self::DeadlineExceeded,
@@ -185,6 +203,22 @@ impl Kind {
             }
             Self::Unauthorized => (S::UNAUTHORIZED, "/problems/unauthorized", "A key is needed"),
             Self::Forbidden => (S::FORBIDDEN, "/problems/forbidden", "The key is for something else"),
+            Self::ForeignHost => {
+                (S::FORBIDDEN, "/problems/foreign-host", "Without keys only the own machine is answered")
+            }
+            Self::ForeignOrigin => {
+                (S::FORBIDDEN, "/problems/foreign-origin", "Pages of this site may not ask")
+            }
+            Self::KeyInAddress => {
+                (S::BAD_REQUEST, "/problems/key-in-address", "A key does not belong into an address")
+            }
+            Self::RateLimited => {
+                (S::TOO_MANY_REQUESTS, "/problems/rate-limited", "Too many requests a second")
+            }
+            Self::QuotaUsedUp => {
+                (S::TOO_MANY_REQUESTS, "/problems/quota-used-up", "The questions of the month are used up")
+            }
+            Self::OverQuota => (S::CONFLICT, "/problems/over-quota", "The tenant may not have more"),
             Self::Overloaded => (S::TOO_MANY_REQUESTS, "/problems/overloaded", "The server is busy"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
             Self::NotReady => {
@@ -297,6 +331,13 @@ pub struct Problem {
     /// Names this problem in the logs, when they say more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+    /// The id of the request, as in `x-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What is left of a limit, told in headers.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) limited: Vec<(HeaderName, HeaderValue)>,
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) kind: Kind,
@@ -320,6 +361,8 @@ impl Problem {
             removed: None,
             problems: Vec::new(),
             trace_id: None,
+            request_id: None,
+            limited: Vec::new(),
             kind,
         }
     }
@@ -328,6 +371,13 @@ impl Problem {
     #[must_use]
     pub fn of_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The same problem with headers that say what is left of a limit.
+    #[must_use]
+    pub(super) fn limited(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.limited = headers;
         self
     }
 
@@ -383,6 +433,7 @@ impl From<Error> for Problem {
             }
             Error::Absent { .. } => Self::new(Kind::NotHere, error.to_string()),
             Error::Conflict(_) => Self::new(Kind::NotNow, error.to_string()),
+            Error::Quota { .. } => Self::new(Kind::OverQuota, error.to_string()),
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
             | Error::Model { .. }
@@ -422,9 +473,14 @@ pub(super) enum Problems {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.request_id = super::outer::current_id();
         let mut response = (self.kind.status(), axum::Json(&self)).into_response();
         let headers = response.headers_mut();
+        headers.extend(self.limited);
+        if self.kind == Kind::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"zhida\""));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.kind == Kind::WrongContentEncoding {
             headers.insert(header::ACCEPT_ENCODING, ACCEPTED);

@@ -11,53 +11,64 @@
 mod address;
 mod admission;
 mod api;
+mod audit;
 mod authoring;
 mod caller;
+mod changes;
 mod console;
 mod entries;
 pub mod error;
 mod feedback;
 mod figures;
+mod gate;
 mod handoffs;
 mod hooks;
 mod jobs;
+mod keys;
 mod learning;
 mod metrics;
 mod origins;
+mod outer;
 mod packed;
+mod peer;
 mod registry;
 mod request;
 mod routes;
 mod service;
 mod signed;
 mod talk;
+mod tenancy;
 mod tenants;
 mod tickets;
+mod tls;
 mod told;
 mod undo;
 mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
+pub use gate::Exposure;
 pub use origins::Origin;
 pub use registry::{Registry, View};
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
+pub use tls::Certificate;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 
 use self::error::{Kind, Problem};
+use self::gate::Gate;
 use self::metrics::Metrics;
+use self::peer::Peer;
 use self::tenants::Tenants;
-use crate::access::Identity;
 use crate::error::{Error, Result};
 
 /// How often the data directory is looked at.
@@ -102,8 +113,20 @@ struct Parts {
     /// Whose pages may ask.
     origins: Vec<Origin>,
     stopping: AtomicBool,
-    /// Who everybody is on a server without keys.
-    nobody: Arc<Identity>,
+    gate: Gate,
+    /// What connections are encrypted with.
+    certificate: Option<Arc<Certificate>>,
+}
+
+/// What a server is open to beside its own page and programs.
+#[derive(Debug, Default)]
+pub struct Openness {
+    /// Whose pages may ask.
+    pub origins: Vec<Origin>,
+    /// Who may reach it while it has no keys.
+    pub exposure: Exposure,
+    /// What connections are encrypted with; `None` for plain ones.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Server {
@@ -114,6 +137,13 @@ impl Server {
 
     /// The same, and pages of these origins may ask too.
     pub fn open_to(registry: Arc<Registry>, admission: Admission, origins: Vec<Origin>) -> Self {
+        Self::with(registry, admission, Openness { origins, ..Openness::default() })
+    }
+
+    /// A server over a registry, with all that can be said of whom it is open to.
+    pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
+        let Openness { origins, exposure, certificate } = openness;
+        let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
         let description = document.to_pretty_json().unwrap_or_default();
@@ -126,7 +156,8 @@ impl Server {
             description,
             origins,
             stopping: AtomicBool::new(false),
-            nobody: Arc::new(Identity::of_the_machine()),
+            gate,
+            certificate,
         }))
     }
 
@@ -140,9 +171,20 @@ impl Server {
         &self.0.tenants
     }
 
-    /// Who sends a request with these headers.
-    fn identify(&self, _headers: &HeaderMap) -> std::result::Result<Arc<Identity>, Problem> {
-        Ok(Arc::clone(&self.0.nobody))
+    /// Who is let in.
+    fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Whether connections are encrypted.
+    fn is_encrypted(&self) -> bool {
+        self.0.certificate.is_some()
+    }
+
+    /// Whether pages of an origin may ask.
+    fn allows_origin(&self, origin: &str) -> bool {
+        self.0.origins.iter().any(|known| known.allows(origin))
+            || self.gate().access().table().allows_origin(origin)
     }
 
     /// Who may work now.
@@ -185,8 +227,9 @@ pub fn router(server: Server) -> Router {
         .fallback(async |request: Request| {
             Problem::new(Kind::NotFound, format!("nothing is served under {}", request.uri().path()))
         });
-    origins::allowing(packed::unpacking(routes), &server.0.origins)
+    origins::allowing(packed::unpacking(routes), &server)
         .layer(middleware::from_fn_with_state(server.clone(), count_problems))
+        .layer(middleware::from_fn_with_state(server.clone(), outer::around))
         .layer(Extension(server.clone()))
         .with_state(server)
 }
@@ -233,19 +276,28 @@ pub async fn run(
     };
     let (stopped, mut told) = tokio::sync::watch::channel(false);
     let parts = Arc::clone(&server.0);
-    let serving = axum::serve(listener, router(server)).with_graceful_shutdown(async move {
+    let stopping = async move {
         stop.await;
         parts.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping; running requests may finish");
         let _ = stopped.send(true);
-    });
+    };
+    let certificate = server.0.certificate.clone();
+    let service = router(server).into_make_service_with_connect_info::<Peer>();
+    let serving: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> = match certificate {
+        None => Box::pin(axum::serve(listener, service).with_graceful_shutdown(stopping).into_future()),
+        Some(certificate) => {
+            let listener = tls::Encrypted::new(listener, certificate)?;
+            Box::pin(axum::serve(listener, service).with_graceful_shutdown(stopping).into_future())
+        }
+    };
     let late = async {
         // An error means that serving ended, and then nobody waits for this.
         let _ = told.wait_for(|told| *told).await;
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {
-        result = serving.into_future() => result.map_err(|e| Error::internal("server", e)),
+        result = serving => result.map_err(|e| Error::internal("server", e)),
         Ok(e) = watching => Err(e),
         () = late => {
             tracing::warn!("some requests did not finish in time");
@@ -266,10 +318,20 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             .iter()
             .filter(|tenant| !tenant.registry().is_read_only())
             .for_each(|tenant| tenant.desk().start());
+        let parts = Arc::clone(&server.0);
         // It fails when a refresh panics or the runtime ends; the next look
         // is a new attempt in the first case and does not happen in the second.
         let _ = tokio::task::spawn_blocking(move || {
-            tenants.iter().for_each(|tenant| tenant.registry().refresh());
+            if let Some(certificate) = &parts.certificate {
+                certificate.look();
+            }
+            parts.gate.look();
+            let table = parts.gate.access().table();
+            parts.tenants.retain(|name| table.has_tenant(name));
+            for tenant in tenants {
+                tenant.registry().refresh();
+                tenant.measure(&table.limits(tenant.name()));
+            }
         })
         .await;
     }

@@ -10,6 +10,8 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::Server;
+
 /// How long a browser remembers what it may do.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -45,16 +47,40 @@ impl FromStr for Origin {
     }
 }
 
-/// Lets the pages of some origins ask.
-pub(super) fn allowing<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &[Origin]) -> Router<S> {
-    if origins.is_empty() {
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Origin {
+    /// Whether pages of an origin are meant.
+    pub(super) fn allows(&self, origin: &str) -> bool {
+        self.0 == "*" || self.0.to_str().is_ok_and(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+    /// As browsers send it.
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Lets the pages of some origins ask: those that the server was told, and those
+/// that a key is for. Which of them may use which key, the gate decides.
+pub(super) fn allowing<S: Clone + Send + Sync + 'static>(router: Router<S>, server: &Server) -> Router<S> {
+    let origins = &server.0.origins;
+    // Nobody's pages may ask: then there is no preflight to answer either.
+    if origins.is_empty() && server.gate().access().table().is_open() {
         return router;
     }
     let anybody = origins.iter().any(|origin| origin.0 == "*");
     let allowed = if anybody {
         AllowOrigin::any()
     } else {
-        AllowOrigin::list(origins.iter().map(|origin| origin.0.clone()))
+        let server = server.clone();
+        AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+            origin.to_str().is_ok_and(|origin| server.allows_origin(origin))
+        })
     };
     let own = ["zhida-author", "zhida-reason"].map(HeaderName::from_static);
     let asked = [header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH];

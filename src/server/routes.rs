@@ -4,7 +4,10 @@
 //! is no other way into the API. The right stands in the API's description too
 //! (`x-zhida-right`), where a test compares it with what happens.
 
+use std::sync::Arc;
+
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
@@ -13,6 +16,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::Server;
 use super::caller::admitted;
+use super::changes::Change;
+use super::gate;
 use crate::access::Right;
 
 /// Some routes of the API, each with its right.
@@ -29,14 +34,19 @@ impl Routes {
         right: Right,
         (schemas, mut paths, handlers): UtoipaMethodRouter<Server>,
     ) -> Self {
-        for item in paths.paths.values_mut() {
-            for operation in operations(item) {
+        let mut route = Route { right, path: String::new(), operations: Vec::new() };
+        for (path, item) in &mut paths.paths {
+            route.path.clone_from(path);
+            for (method, operation) in operations(item) {
                 let told = Extensions::builder().add("x-zhida-right", right.name()).build();
                 operation.extensions.get_or_insert_default().merge(told);
+                route.operations.push((method, operation.operation_id.clone().unwrap_or_default()));
             }
         }
-        let guarded = handlers
-            .layer(middleware::from_fn(move |request: Request, next: Next| guard(right, request, next)));
+        let route = Arc::new(route);
+        let guarded = handlers.layer(middleware::from_fn(move |request: Request, next: Next| {
+            guard(Arc::clone(&route), request, next)
+        }));
         Self(self.0.routes((schemas, paths, guarded)))
     }
 
@@ -54,25 +64,70 @@ impl Routes {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().filter_map(Option::as_mut)
+/// A path with its handlers.
+pub(super) struct Route {
+    right: Right,
+    /// As in the API's description, such as `/v1/kbs/{kb}/entries`.
+    pub(super) path: String,
+    /// What each method does.
+    operations: Vec<(Method, String)>,
 }
 
-/// Lets in who has the right, and says who it is.
-async fn guard(right: Right, mut request: Request, next: Next) -> Response {
-    if right == Right::Public {
+impl Route {
+    /// What a method does, as the API's description calls it.
+    pub(super) fn operation(&self, method: &Method) -> &str {
+        self.operations.iter().find(|(known, _)| known == method).map_or("", |(_, name)| name)
+    }
+
+    /// Whether a method may change something that is recorded: what customers ask
+    /// is no change.
+    fn changes(&self, method: &Method) -> bool {
+        !matches!(*method, Method::GET | Method::HEAD) && !matches!(self.right, Right::Public | Right::Ask)
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Lets in who has the right, says who it is, and records what they changed.
+async fn guard(route: Arc<Route>, request: Request, next: Next) -> Response {
+    if route.right == Right::Public {
         return next.run(request).await;
     }
-    let admitted = match admitted(right, &request) {
+    let (mut parts, body) = request.into_parts();
+    let mut admitted = match admitted(route.right, &parts).await {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
-    match admitted.into_caller().await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+    let told = std::mem::take(&mut admitted.told);
+    let caller = match admitted.into_caller().await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let change = if route.changes(&parts.method) {
+        match Change::begin(&route, &caller, &parts).await {
+            Ok(change) => Some(change),
+            Err(problem) => return problem.into_response(),
         }
-        Err(problem) => problem.into_response(),
+    } else {
+        None
+    };
+    parts.extensions.insert(caller);
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(change) = change {
+        let done = change.done(&response);
+        done.record().await;
     }
+    gate::tell(&mut response, told);
+    response
 }

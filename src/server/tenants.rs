@@ -6,13 +6,16 @@
 //! list, count or number in which another one could show.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use super::gate::MEASURE;
 use super::jobs::Jobs;
 use super::learning::Looks;
 use super::registry::Registry;
 use super::told::decision;
-use crate::access::{DEFAULT_TENANT, Scope};
+use crate::access::{DEFAULT_TENANT, Limits, Scope};
 use crate::desk::Desk;
 use crate::desk::reception::{Asked, Turned};
 use crate::engine::Engine;
@@ -27,6 +30,8 @@ pub(super) struct Tenant {
     log: Log,
     desk: Desk,
     looks: Looks,
+    /// How many bytes its data take, and when that was measured.
+    room: Mutex<(u64, Option<Instant>)>,
 }
 
 impl Tenant {
@@ -50,12 +55,46 @@ impl Tenant {
             );
         };
         let desk = Desk::new(registry.store(), registry.talk(), find, listen);
-        Self { name: name.to_owned(), registry, jobs: Jobs::default(), log, desk, looks: Looks::default() }
+        Self {
+            name: name.to_owned(),
+            registry,
+            jobs: Jobs::default(),
+            log,
+            desk,
+            looks: Looks::default(),
+            room: Mutex::default(),
+        }
     }
 
     /// Its conversations, and the people behind them.
     pub(super) fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Measures how much room it takes, now and then, if that is limited. Other
+    /// tenants' data are not its own.
+    pub(super) fn measure(&self, limits: &Limits) {
+        if limits.storage.is_none() {
+            return;
+        }
+        let is_due = {
+            let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+            room.1.is_none_or(|measured| measured.elapsed() >= MEASURE)
+        };
+        if is_due {
+            let bytes = size_of(self.registry.store().root());
+            *self.room.lock().unwrap_or_else(PoisonError::into_inner) = (bytes, Some(Instant::now()));
+        }
+    }
+
+    /// How many bytes its data took when they were measured last.
+    pub(super) fn room(&self) -> u64 {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Which release answers for which of its knowledge bases.
@@ -140,9 +179,36 @@ impl Tenants {
         whole
     }
 
+    /// Closes tenants that are gone.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.retain(|name, _| is_there(name));
+    }
+
     /// Every tenant that is open.
     pub(super) fn all(&self) -> Vec<Arc<Tenant>> {
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::once(&self.first).chain(others.values()).cloned().collect()
     }
+}
+
+/// The bytes of the files in a data directory, without those of other tenants in it.
+fn size_of(root: &Path) -> u64 {
+    let mut open = vec![root.to_path_buf()];
+    let mut bytes = 0_u64;
+    while let Some(folder) = open.pop() {
+        // What goes meanwhile takes no room.
+        for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match item.file_type() {
+                Ok(kind) if kind.is_dir() => {
+                    if item.path() != root.join("tenants") {
+                        open.push(item.path());
+                    }
+                }
+                Ok(kind) if kind.is_file() => bytes += item.metadata().map_or(0, |found| found.len()),
+                _ => {}
+            }
+        }
+    }
+    bytes
 }

@@ -55,9 +55,12 @@ const IDLE: usize = 4;
 const SETTINGS: &str = "PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; \
                         PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;";
 
+pub(in crate::store) mod copy;
+pub(in crate::store) mod door;
 pub(in crate::store) mod schema;
 mod snapshot;
 pub(in crate::store) mod talk;
+pub(in crate::store) mod watch;
 
 /// A file of records in a data directory.
 pub(super) struct Database {
@@ -69,6 +72,36 @@ pub(super) struct Database {
     prepared: Mutex<bool>,
     /// Whether nothing is written, whatever the file system allows.
     read_only: bool,
+    /// How much may be in it.
+    ceiling: Mutex<Option<Ceiling>>,
+}
+
+/// How much of something may be in a file: no change may add to what is more.
+#[derive(Clone, Copy)]
+pub(super) struct Ceiling {
+    /// What is counted, in words.
+    pub(super) what: &'static str,
+    /// How much there may be.
+    pub(super) most: u64,
+    /// How much there is.
+    pub(super) count: fn(&mut Connection) -> Outcome<u64>,
+}
+
+impl Ceiling {
+    /// Does something that may not end above it, unless it takes away.
+    fn watch<T>(
+        self,
+        connection: &mut Connection,
+        work: impl FnOnce(&mut Connection) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let before = (self.count)(connection)?;
+        let outcome = work(connection)?;
+        let would = (self.count)(connection)?;
+        if would > before && would > self.most {
+            return Err(Error::Quota { what: self.what, most: self.most, would }.into());
+        }
+        Ok(outcome)
+    }
 }
 
 impl fmt::Debug for Database {
@@ -107,6 +140,7 @@ impl Database {
             idle: Mutex::default(),
             prepared: Mutex::default(),
             read_only: false,
+            ceiling: Mutex::default(),
         }
     }
 
@@ -147,6 +181,11 @@ impl Database {
         work: impl FnOnce(&mut Connection) -> Outcome<T>,
     ) -> Result<T> {
         self.writable()?;
+        let ceiling = *self.ceiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = move |connection: &mut Connection| match ceiling {
+            None => work(connection),
+            Some(ceiling) => ceiling.watch(connection, work),
+        };
         // Who reads first and writes later could find that somebody else has
         // written meanwhile; who begins by writing waits instead.
         self.with(|connection| {
@@ -160,6 +199,16 @@ impl Database {
             connection.batch_execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")?;
             outcome
         })
+    }
+
+    /// Says how much may be in it.
+    pub(super) fn limit(&self, ceiling: Option<Ceiling>) {
+        *self.ceiling.lock().unwrap_or_else(PoisonError::into_inner) = ceiling;
+    }
+
+    /// Where the file is, or would be.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the file is there.

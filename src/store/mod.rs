@@ -1,6 +1,7 @@
 //! What must survive?
 //!
 //! ```text
+//! data/access.db               tenants, keys, who changed what
 //! data/conversations.db        conversations, handoffs, tickets, webhooks, what is to be delivered
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
@@ -13,6 +14,9 @@
 //! state or the new one. Several processes may work on one directory at once. A
 //! directory that cannot be written (a read-only mount) is read all the same.
 
+mod access;
+mod audit;
+mod backup;
 mod channels;
 mod collect;
 mod conversations;
@@ -22,6 +26,7 @@ mod draft;
 mod edit;
 mod forget;
 mod handoffs;
+mod keys;
 mod known;
 mod legacy;
 mod models;
@@ -30,15 +35,20 @@ mod proposals;
 mod queries;
 mod releases;
 mod restore;
+mod revive;
 mod served;
 mod service;
 mod signature;
 mod stream;
 mod suggestions;
+mod tenants;
 mod tickets;
 mod webhooks;
 mod words;
 
+pub use access::{Access, Counted, Grant, Table};
+pub use audit::{Verdict, WantedAudit};
+pub use backup::{Backup, Manifest as BackupManifest};
 pub use channels::Channel;
 pub use collect::Collected;
 pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
@@ -46,15 +56,18 @@ pub use deletions::Deleted;
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use handoffs::{Act, NewHandoff, Wanted};
+pub use keys::{KeyRecord, NewKey};
 pub use models::Models;
 pub use outbox::{Job, Settled, Taken};
 pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};
 pub use restore::Restored;
+pub use revive::{Checked, check as check_backup};
 pub use service::{ServiceEdit, ServiceText};
 pub use signature::Signature;
 pub use stream::News;
 pub use suggestions::Decided;
+pub use tenants::TenantRecord;
 pub use tickets::{NewTicket, Note, Ticket, TicketChange, WantedTickets};
 pub use webhooks::{MOST as MOST_WEBHOOKS, Webhook};
 pub use words::Words;
@@ -65,14 +78,15 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use self::database::schema::kbs;
-use self::database::{Connection, Database, Kind, Outcome};
+use self::database::schema::{entries, kbs};
+use self::database::{Ceiling, Connection, Database, Kind, Outcome};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Built, Release};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
+const DOOR_MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations_access");
 const TALK_MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations_conversations");
 
 /// Drafts with their words and history, records of releases, what is served.
@@ -87,6 +101,10 @@ const TALK: Kind = Kind {
     prepare: |_, _| Ok(()),
     waits: |_| false,
 };
+
+/// Who may come in, and who has changed what.
+const DOOR: Kind =
+    Kind { file: "access.db", migrations: || DOOR_MIGRATIONS, prepare: |_, _| Ok(()), waits: |_| false };
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
@@ -159,6 +177,15 @@ impl Store {
         }
         let root = self.root.join("tenants").join(name);
         Ok(if self.database.is_read_only() { Self::read_only(root) } else { Self::at(root) })
+    }
+
+    /// Says how many entries may be in all drafts together; `None` for any number.
+    pub fn limit_entries(&self, most: Option<u64>) {
+        let count = |connection: &mut Connection| -> Outcome<u64> {
+            let count: i64 = entries::table.count().get_result(connection)?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        };
+        self.database.limit(most.map(|most| Ceiling { what: "entries", most, count }));
     }
 
     /// Where fetched and adapted models lie.
@@ -291,6 +318,16 @@ impl Shelf {
     /// The goal; `None` for the default.
     pub fn goal(&self) -> Result<Option<f64>> {
         Ok(self.head()?.and_then(|head| head.max_wrong))
+    }
+
+    /// Names the state of the draft and of what is served, for the audit; `None`
+    /// when the knowledge base does not exist. The history says what it means.
+    pub fn state(&self) -> Result<Option<String>> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        let served =
+            head.current.map_or_else(|| "no release".to_owned(), |number| format!("release {number}"));
+        let goal = head.max_wrong.map_or_else(String::new, |share| format!(", goal {share}"));
+        Ok(Some(format!("revision {}, {served}{goal}", head.revision)))
     }
 
     /// What is served; `None` when the knowledge base does not exist.

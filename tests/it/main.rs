@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing unwrap is a failing test")]
 
+mod access;
 mod adapt;
 mod authoring;
+mod backup;
 mod bodies;
 mod checkup;
 mod codes;

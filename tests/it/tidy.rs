@@ -59,6 +59,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("standardwebhooks", &["desk"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
+    ("governor", &["access"]),
+    ("subtle", &["access"]),
+    ("getrandom", &["access"]),
+    ("tokio_rustls", &["server"]),
+    ("rustix", &["disk"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// When the question cannot be asked.
-pub(super) fn asked(question: &str) -> Result<bool> {
+pub(crate) fn asked(question: &str) -> Result<bool> {
     let input = std::io::stdin();
     let mut told = std::io::stderr();
     if !(input.is_terminal() && told.is_terminal()) {

@@ -18,6 +18,13 @@ pub(crate) struct Args {
     yes: bool,
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so.
+    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
+        (&self.place, Some(&self.signed))
+    }
+}
+
 /// Removes a knowledge base with everything that belongs to it.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = args.place.shelf()?.signed(args.signed.signature()?);

@@ -59,6 +59,19 @@ enum Command {
     },
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so; `None` for `get`.
+    pub(super) fn subject(&self) -> Option<(&Place, Option<&Signed>)> {
+        match &self.command {
+            Command::Get { .. } => None,
+            Command::Put { how, .. }
+            | Command::Disable { how, .. }
+            | Command::Enable { how, .. }
+            | Command::Delete { how, .. } => Some((&how.place, Some(&how.signed))),
+        }
+    }
+}
+
 /// How an edit is made.
 #[derive(Debug, clap::Args)]
 struct How {

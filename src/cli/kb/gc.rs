@@ -20,6 +20,13 @@ pub(crate) struct Args {
     always: bool,
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so.
+    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
+        (&self.place, None)
+    }
+}
+
 /// Removes old releases.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = args.place.shelf()?;

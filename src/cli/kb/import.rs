@@ -71,6 +71,13 @@ pub(super) struct Args {
     file: PathBuf,
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so.
+    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
+        (&self.place, Some(&self.signed))
+    }
+}
+
 /// What becomes of the draft.
 #[derive(Default)]
 struct Outcome {

@@ -50,6 +50,18 @@ pub(super) enum Action {
     },
 }
 
+impl Action {
+    /// Who changes something, and why; `None` for one that only looks.
+    pub(super) fn signed(&self) -> Option<&super::Signed> {
+        match self {
+            Self::Put { signed, .. } | Self::Remove { signed, .. } | Self::Import { signed, .. } => {
+                Some(signed)
+            }
+            _ => None,
+        }
+    }
+}
+
 pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
     let given = |name: &str, lines: &[String]| AuthoredLexicon::read(name, lines.join("\n").as_bytes());
     match action {

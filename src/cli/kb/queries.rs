@@ -22,6 +22,13 @@ pub(crate) struct Args {
     file: Option<PathBuf>,
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so.
+    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
+        (&self.place, None)
+    }
+}
+
 /// Attaches, removes or prints labelled questions.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = args.place.shelf()?;

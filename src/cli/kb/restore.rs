@@ -21,6 +21,13 @@ pub(crate) struct Args {
     release: u32,
 }
 
+impl Args {
+    /// Which knowledge base this may change, and who says so.
+    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
+        (&self.place, Some(&self.signed))
+    }
+}
+
 /// Makes the draft what a release holds.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = args.place.shelf()?.signed(args.signed.signature()?);

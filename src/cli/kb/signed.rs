@@ -15,6 +15,11 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
+    /// Whoever runs a command that does not ask.
+    pub(crate) fn nobody() -> Self {
+        Self { author: std::env::var("ZHIDA_AUTHOR").ok(), reason: None }
+    }
+
     /// What is recorded.
     ///
     /// # Errors

@@ -1,0 +1,116 @@
+//! `zhida backup` and `zhida restore`: how does everything survive the machine?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::kb::{Signed, asked};
+use super::{audited, progress};
+use crate::access::DEFAULT_TENANT;
+use crate::error::{Error, Result};
+use crate::store::{self, Store};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+    /// Where the backup is written; it appears there whole or not at all.
+    file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The data directory that the backup becomes.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+    /// The same, elsewhere.
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    signed: Signed,
+    /// It is meant, even if there is something already, which is kept beside it;
+    /// without this a terminal is asked.
+    #[arg(long)]
+    yes: bool,
+    /// The backup.
+    file: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let bars = progress::Bars::new();
+    let backup =
+        Store::at(&args.data).backup(&args.file, &|stage, done, total| bars.show(stage, done, total))?;
+    drop(bars);
+    let (files, bytes, packed) = (backup.files, backup.bytes, backup.packed);
+    eprintln!(
+        "{}",
+        either!(
+            "{}: {files} files, {bytes} bytes in {packed}",
+            "{}：{files} 个文件，{bytes} 字节，压缩为 {packed} 字节",
+            args.file.display()
+        )
+    );
+    if backup.holds_secrets {
+        eprintln!(
+            "{}",
+            either!(
+                "it holds customers' conversations, and the secrets that sign webhooks and open channels: keep it as carefully as the data directory. Keys are in it only as hashes",
+                "备份里有顾客的会话，以及 Webhook 签名和渠道的密钥：请像数据目录一样小心保管。访问密钥只以散列值保存"
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
+    let target = args.into.as_ref().unwrap_or(&args.data);
+    let bars = progress::Bars::new();
+    let checked =
+        store::check_backup(&args.file, target, &|stage, done, total| bars.show(stage, done, total))?;
+    drop(bars);
+    let created = checked.manifest.created.clone();
+    if checked.replaces()? {
+        let what = either!(
+            "{} holds data already; the backup of {created} would take its place.",
+            "{} 已有数据；{created} 的备份会取代它。",
+            target.display()
+        );
+        if !args.yes && !asked(&what)? {
+            return Err(Error::Refused(either!(
+                "{what} The backup is sound, and nothing was changed; say --yes if that is meant, or give another folder with --into",
+                "{what}备份完好，没有做任何改动；确实要这样，请加 --yes，或用 --into 指定另一个目录"
+            )));
+        }
+    }
+    let files = checked.manifest.files.len();
+    let version = checked.manifest.zhida.clone();
+    let kept = checked.put()?;
+    let after = format!("backup of {created} by zhida {version}, {files} files");
+    audited::record(
+        &Store::at(target).access(),
+        DEFAULT_TENANT,
+        &args.signed,
+        "restore_backup",
+        "data directory".to_owned(),
+        Some(after),
+    )?;
+    eprintln!(
+        "{}",
+        either!(
+            "{}: restored, {files} files of {created}",
+            "{}：已恢复，{files} 个文件，备份时间 {created}",
+            target.display()
+        )
+    );
+    if let Some(kept) = kept {
+        eprintln!(
+            "{}",
+            either!(
+                "what was there is now {}; remove it when you no longer need it",
+                "原来的数据现在在 {}；不再需要时请删除",
+                kept.display()
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,257 @@
+//! `zhida key`: who may come in?
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::audited;
+use super::kb::Signed;
+use crate::access::{DEFAULT_TENANT, Key, Limits, Role, moment};
+use crate::error::{Error, Result};
+use crate::server::Origin;
+use crate::store::{Access, KeyRecord, NewKey, Store};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a key and print it, this once.
+    Create(Create),
+    /// List the keys, without what opens the door.
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key: every server refuses it from its next request on.
+    Revoke {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        signed: Signed,
+        /// The key's id.
+        id: String,
+    },
+    /// Make a key in the place of another one, which stays valid for a while.
+    Rotate {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        signed: Signed,
+        /// How long the old key stays valid: 24h, 30m, 0s.
+        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span)]
+        overlap: i64,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The id of the old key.
+        id: String,
+    },
+    /// Set what a key may use, all of it anew; what is not given is not limited.
+    Limit {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        signed: Signed,
+        #[command(flatten)]
+        pace: Pace,
+        /// The key's id.
+        id: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    signed: Signed,
+    /// What it is for: `ask` for a bot or page, `agent` for people who take over
+    /// conversations, `author` for those who keep a knowledge base, `admin` for all.
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: Role,
+    /// Only for this knowledge base; may be given several times [default: all].
+    #[arg(long, value_name = "NAME")]
+    kb: Vec<String>,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    name: String,
+    /// From when on it is refused: 2027-12-31 (+08:00), or RFC 3339.
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    expires: Option<i64>,
+    #[command(flatten)]
+    pace: Pace,
+    /// Only pages of this origin may use it, such as https://shop.example; may be
+    /// given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<Origin>,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much a key may use.
+#[derive(Debug, clap::Args)]
+struct Pace {
+    /// Requests a second, on the average.
+    #[arg(long, value_name = "N")]
+    per_second: Option<NonZeroU32>,
+    /// Questions a month (+08:00).
+    #[arg(long, value_name = "N")]
+    per_month: Option<u64>,
+}
+
+impl Pace {
+    fn limits(&self) -> Limits {
+        Limits { per_second: self.per_second, per_month: self.per_month, ..Limits::default() }
+    }
+}
+
+/// Whose keys are meant.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+    /// The tenant whose data the key opens.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TENANT)]
+    tenant: String,
+}
+
+impl Place {
+    fn access(&self) -> Access {
+        Store::at(&self.data).access()
+    }
+}
+
+fn role(text: &str) -> std::result::Result<Role, String> {
+    Role::named(text).ok_or_else(|| "a role is ask, agent, author or admin".to_owned())
+}
+
+fn date(text: &str) -> std::result::Result<i64, String> {
+    moment::read(text).ok_or_else(|| "a date is a day such as 2027-12-31, or RFC 3339".to_owned())
+}
+
+fn span(text: &str) -> std::result::Result<i64, String> {
+    moment::span(text).ok_or_else(|| "a span is a number with a unit: 90s, 30m, 24h, 7d".to_owned())
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Create(args) => create(args)?,
+        Command::List { place, json } => list(place, *json)?,
+        Command::Revoke { place, signed, id } => {
+            let access = place.access();
+            access.revoke_key(&place.tenant, id)?;
+            let object = format!("key {id}");
+            audited::record(&access, &place.tenant, signed, "revoke_key", object, Some("revoked".into()))?;
+            eprintln!(
+                "{}",
+                either!(
+                    "key {id} is revoked; servers refuse it from now on",
+                    "密钥 {id} 已吊销，服务从现在起拒绝它"
+                )
+            );
+        }
+        Command::Rotate { place, signed, overlap, json, id } => {
+            let access = place.access();
+            let (key, record) = access.rotate_key(&place.tenant, id, *overlap)?;
+            let after = format!("key {} in the place of key {id}", record.id);
+            audited::record(&access, &place.tenant, signed, "rotate_key", format!("key {id}"), Some(after))?;
+            show(&key, &record, *json);
+        }
+        Command::Limit { place, signed, pace, id } => {
+            let access = place.access();
+            let limits = pace.limits();
+            access.limit_key(&place.tenant, id, Some(&limits), None)?;
+            let after = serde_json::to_string(&limits).ok();
+            audited::record(&access, &place.tenant, signed, "change_key", format!("key {id}"), after)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(args: &Create) -> Result<()> {
+    let access = args.place.access();
+    let is_first = access.table().is_open();
+    let origins: Vec<String> = args.origin.iter().map(ToString::to_string).collect();
+    if origins.iter().any(|origin| origin == "*") {
+        return Err(Error::Refused(either!(
+            "--origin: a key that every page may use is no secret; name the origins",
+            "--origin：任何网页都能用的密钥就不是秘密了；请写明来源"
+        )));
+    }
+    let (key, record) = access.create_key(NewKey {
+        tenant: args.place.tenant.clone(),
+        role: args.role,
+        kbs: (!args.kb.is_empty()).then(|| args.kb.clone()),
+        name: args.name.clone(),
+        expires_at: args.expires,
+        limits: args.pace.limits(),
+        origins,
+    })?;
+    let kbs = record.kbs.as_ref().map_or_else(|| "all".to_owned(), |kbs| kbs.join(", "));
+    let after = format!("key {} for {} of {kbs} in {}", record.id, record.role.name(), args.place.tenant);
+    let object = format!("key {}", record.id);
+    audited::record(&access, &args.place.tenant, &args.signed, "create_key", object, Some(after))?;
+    show(&key, &record, args.json);
+    if is_first {
+        eprintln!(
+            "{}",
+            either!(
+                "this was the first key: servers on this data directory ask everybody for one from now on",
+                "这是第一个密钥：使用这个数据目录的服务从现在起要求所有人出示密钥"
+            )
+        );
+    }
+    Ok(())
+}
+
+/// Prints a key to stdout, and what to know of it to stderr.
+fn show(key: &Key, record: &KeyRecord, as_json: bool) {
+    if as_json {
+        say!("{}", json!({"id": record.id, "key": key.reveal(), "record": record}));
+    } else {
+        say!("{}", key.reveal());
+    }
+    eprintln!(
+        "{}",
+        either!(
+            "keep it: nobody can show it again. Its id is {}; send it as `Authorization: Bearer …`",
+            "请保存好，它不会再次显示。编号是 {}；请求时放在 Authorization: Bearer 之后",
+            record.id
+        )
+    );
+}
+
+fn list(place: &Place, as_json: bool) -> Result<()> {
+    let keys = place.access().keys(&place.tenant)?;
+    if as_json {
+        let text = serde_json::to_string_pretty(&keys).map_err(|e| Error::internal("keys", e))?;
+        say!("{text}");
+        return Ok(());
+    }
+    let now = moment::now();
+    for key in keys {
+        let state = match (&key.replaced_by, key.revoked_at, key.is_valid(now)) {
+            (_, Some(_), _) => either!("revoked", "已吊销"),
+            (_, None, false) => either!("expired", "已过期"),
+            (Some(other), None, true) => either!("replaced by {other}", "已由 {other} 替换"),
+            (None, None, true) => either!("valid", "有效"),
+        };
+        let kbs = key.kbs.as_ref().map_or_else(|| "*".to_owned(), |kbs| kbs.join(","));
+        let used = key.used_at.map_or_else(|| "-".to_owned(), moment::told);
+        let end = key.expires_at.map_or_else(|| "-".to_owned(), moment::told);
+        let (id, role, name) = (&key.id, key.role.name(), &key.name);
+        say!("{id}\t{role}\t{kbs}\t{state}\t{end}\t{used}\t{name}");
+    }
+    Ok(())
+}

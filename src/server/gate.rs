@@ -1,0 +1,421 @@
+//! Who is let in, and how often?
+//!
+//! Everything that stands between a request and its handler: the key, the
+//! origin of the page that sends it, the pace, the month's questions, the room
+//! that a tenant has left. What was asked and which keys were used is gathered
+//! in memory and written by [`Gate::look`] on a timer.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::response::Response;
+
+use super::error::{Kind, Problem};
+use super::peer::Peer;
+use crate::access::{Identity, Key, Left, Limits, Rates, Right, Role, Throttle, moment};
+use crate::store::{Access, Counted, Grant, Table};
+
+/// How often what was counted is written.
+const WRITE: Duration = Duration::from_secs(1);
+/// How often the last use of a key is written.
+const USED: Duration = Duration::from_secs(60);
+/// How often the room that a tenant takes is measured.
+pub(super) const MEASURE: Duration = Duration::from_secs(60);
+
+/// Who may reach a server that has no keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// Programs of its own machine; not web pages of other sites in its browsers.
+    #[default]
+    Machine,
+    /// Whoever reaches the port, as the operator has said (`--insecure`).
+    Anybody,
+}
+
+/// The door of a server.
+pub(super) struct Gate {
+    access: Access,
+    exposure: Exposure,
+    rates: Rates,
+    throttle: Throttle,
+    /// Who everybody is on a server without keys.
+    nobody: Arc<Identity>,
+    counts: Mutex<Counts>,
+}
+
+/// What was gathered since it was last written.
+struct Counts {
+    month: String,
+    /// Of the month, by all processes, as of the last writing.
+    known: Counted,
+    /// Not written yet.
+    fresh: Counted,
+    used: HashMap<String, i64>,
+    written: Instant,
+    used_written: Instant,
+}
+
+/// Somebody who was let in.
+pub(super) struct Entry {
+    pub(super) identity: Arc<Identity>,
+    /// What is left of their limits, to be told in the response.
+    pub(super) told: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Gate {
+    pub(super) fn new(access: Access, exposure: Exposure) -> Self {
+        // A long time ago: the first look reads.
+        let now = Instant::now();
+        Self {
+            access,
+            exposure,
+            rates: Rates::default(),
+            throttle: Throttle::default(),
+            nobody: Arc::new(Identity::of_the_machine()),
+            counts: Mutex::new(Counts {
+                month: String::new(),
+                known: Counted::new(),
+                fresh: Counted::new(),
+                used: HashMap::new(),
+                written: now,
+                used_written: now,
+            }),
+        }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Lets somebody in who may use a route, or says why not.
+    pub(super) async fn enter(&self, right: Right, request: &Parts) -> Result<Entry, Problem> {
+        let table = self.access.table();
+        if table.is_open() {
+            return Ok(Entry { identity: Arc::clone(&self.nobody), told: Vec::new() });
+        }
+        let grant = match grant(&table, &request.headers) {
+            Ok(grant) => grant,
+            Err(Refused { problem, is_attempt: false }) => return Err(problem),
+            Err(Refused { problem, is_attempt: true }) => {
+                // Nobody else at the same address waits for this.
+                let wait = self.throttle.failed(address(&request.extensions), Instant::now());
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                return Err(problem);
+            }
+        };
+        let identity = grant.identity;
+        if let Some(id) = &identity.id {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.used.insert(id.clone(), moment::now());
+        }
+        from_page(&grant.origins, &request.headers)?;
+        if !identity.may(right) {
+            let roles: Vec<&str> = right.roles().map(Role::name).collect();
+            let detail = format!(
+                "this key is for `{}`; {} {} needs one for `{}`",
+                identity.role.name(),
+                request.method,
+                request.uri.path(),
+                roles.join("` or `")
+            );
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
+        let of_tenant = table.limits(&identity.tenant);
+        let told = self.take(&identity, &grant.limits, &of_tenant)?;
+        if right == Right::Ask && request.method == Method::POST {
+            self.month(&identity, &grant.limits, &of_tenant)?;
+        }
+        Ok(Entry { identity, told })
+    }
+
+    /// Takes a request of the pace of the key and of the tenant.
+    fn take(
+        &self,
+        identity: &Identity,
+        key: &Limits,
+        tenant: &Limits,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
+        let id = identity.id.as_deref().unwrap_or_default();
+        // No id of a key has a stroke.
+        let paces = [
+            ("key", id.to_owned(), key.per_second),
+            ("tenant", format!("tenant/{}", identity.tenant), tenant.per_second),
+        ];
+        let mut tightest: Option<(&str, Left)> = None;
+        for (whose, name, pace) in paces {
+            let Some(pace) = pace else { continue };
+            let left = self.rates.take(&name, pace).map_err(|left| {
+                let detail = format!(
+                    "this {whose} may make {} requests a second on the average; come back after {} s",
+                    left.limit, left.seconds
+                );
+                Problem::new(Kind::RateLimited, detail).limited(headers(whose, left, 1))
+            })?;
+            if tightest.is_none_or(|(_, known)| left.left < known.left) {
+                tightest = Some((whose, left));
+            }
+        }
+        Ok(tightest.map(|(whose, left)| headers(whose, left, 1)).unwrap_or_default())
+    }
+
+    /// Whether there are questions left in this month.
+    fn month(&self, identity: &Identity, key: &Limits, tenant: &Limits) -> Result<(), Problem> {
+        let id = identity.id.as_deref().unwrap_or_default();
+        for (whose, name, most) in [("key", id, key.per_month), ("tenant", "", tenant.per_month)] {
+            let Some(limit) = most else { continue };
+            let now = moment::now();
+            let asked = {
+                let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let of = (identity.tenant.clone(), name.to_owned());
+                let known = counts.known.get(&of).filter(|_| counts.month == moment::month(now));
+                known.unwrap_or(&0) + counts.fresh.get(&of).unwrap_or(&0)
+            };
+            if asked >= limit {
+                let seconds = moment::until_next_month(now);
+                let detail = format!(
+                    "the {limit} questions of this {whose} for this month were asked; the next month begins in {seconds} s, or ask whoever gave you the key for more"
+                );
+                let left = Left { limit, left: 0, seconds };
+                return Err(Problem::new(Kind::QuotaUsedUp, detail).limited(headers(
+                    whose,
+                    left,
+                    30 * 86_400,
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a question of somebody.
+    pub(super) fn asked(&self, identity: &Identity) {
+        let Some(id) = &identity.id else { return };
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in [id.as_str(), ""] {
+            *counts.fresh.entry((identity.tenant.clone(), key.to_owned())).or_default() += 1;
+        }
+    }
+
+    /// Writes what was gathered, reads what others have counted, and forgets the
+    /// pace of keys that are gone. Called on a timer, on a blocking thread.
+    pub(super) fn look(&self) {
+        let table = self.access.table();
+        if table.is_open() {
+            return;
+        }
+        let month = moment::month(moment::now());
+        let (fresh, used) = {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            if counts.written.elapsed() < WRITE && counts.month == month {
+                return;
+            }
+            counts.written = Instant::now();
+            let used = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
+                counts.used_written = Instant::now();
+                std::mem::take(&mut counts.used)
+            } else {
+                HashMap::new()
+            };
+            (std::mem::take(&mut counts.fresh), used)
+        };
+        match self.access.count(&month, &fresh) {
+            Ok(known) => {
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                (counts.month, counts.known) = (month, known);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "questions cannot be counted now; they are kept for the next time");
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                for (of, number) in fresh {
+                    *counts.fresh.entry(of).or_default() += number;
+                }
+                counts.month = month;
+            }
+        }
+        if !used.is_empty() {
+            let used: Vec<(String, i64)> = used.into_iter().collect();
+            if let Err(error) = self.access.used(&used) {
+                tracing::debug!(%error, "the last use of keys cannot be noted");
+            }
+        }
+        self.rates.retain(|whose| match whose.strip_prefix("tenant/") {
+            Some(tenant) => table.has_tenant(tenant),
+            None => table.has_key(whose),
+        });
+    }
+
+    /// Refuses what a browser sends for a page of another site to a server that
+    /// asks nobody for a key: its own machine's browsers reach it too.
+    pub(super) fn refuse_foreign(
+        &self,
+        request: &Request,
+        allowed: impl Fn(&str) -> bool,
+    ) -> Result<(), Problem> {
+        if self.exposure == Exposure::Anybody || !self.access.table().is_open() {
+            return Ok(());
+        }
+        let headers = request.headers();
+        let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+        let host = host.or_else(|| text(headers, &header::HOST).map(str::to_owned));
+        // A name of somebody else that leads here was made to lead here.
+        if let Some(host) = &host
+            && !is_of_the_machine(host)
+        {
+            let detail = format!(
+                "this server has no keys and answers its own machine only, as localhost or 127.0.0.1; {host:?} is another name. Make a key with `zhida key create --role admin`, and it answers under every name"
+            );
+            return Err(Problem::new(Kind::ForeignHost, detail));
+        }
+        if let Some(origin) = text(headers, &header::ORIGIN)
+            && !is_own(origin, host.as_deref())
+            && !allowed(origin)
+        {
+            let detail = format!(
+                "a page of {origin} may not ask this server; name it with `--cors-origin {origin}` if it may"
+            );
+            return Err(Problem::new(Kind::ForeignOrigin, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Why somebody is not let in.
+struct Refused {
+    problem: Problem,
+    /// Whether they presented something that could have been a key.
+    is_attempt: bool,
+}
+
+/// Who presents a key that is valid.
+fn grant(table: &Table, headers: &HeaderMap) -> Result<Grant, Refused> {
+    let refused = |detail: String| {
+        let problem = Problem::new(Kind::Unauthorized, detail);
+        Err(Refused { problem, is_attempt: false })
+    };
+    let Some(presented) = text(headers, &header::AUTHORIZATION) else {
+        return refused("send a key: `Authorization: Bearer zk_…`; `zhida key create` makes one".to_owned());
+    };
+    let key = match presented.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
+        _ => return refused("keys are sent as `Authorization: Bearer zk_…`".to_owned()),
+    };
+    let key = match Key::parse(key) {
+        Ok(key) => key,
+        Err(misread) => return refused(misread.to_string()),
+    };
+    // Unknown, revoked, expired: whoever has none need not know which.
+    table.identify(&key, moment::now()).ok_or_else(|| {
+        let detail = "this key is not valid: it is unknown, was revoked or has expired";
+        Refused { problem: Problem::new(Kind::Unauthorized, detail), is_attempt: true }
+    })
+}
+
+/// Refuses pages that the key is not for.
+fn from_page(origins: &[String], headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = text(headers, &header::ORIGIN) else { return Ok(()) };
+    let host = text(headers, &header::HOST);
+    if origins.is_empty() || is_own(origin, host) || origins.iter().any(|allowed| allowed == origin) {
+        return Ok(());
+    }
+    let detail = format!("this key is not for pages of {origin}");
+    Err(Problem::new(Kind::ForeignOrigin, detail))
+}
+
+/// Whether a page comes from this very server.
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let bare = origin.split_once("://").map(|(_, bare)| bare);
+    bare.is_some() && bare == host
+}
+
+/// Whether a name with or without a port means the machine itself, whoever is
+/// asked for its address.
+fn is_of_the_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// From where a request comes.
+pub(super) fn address(extensions: &Extensions) -> IpAddr {
+    extensions
+        .get::<ConnectInfo<Peer>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Peer(address))| address.ip().to_canonical())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("not visible"))
+}
+
+/// What is left, as draft-ietf-httpapi-ratelimit-headers has it.
+fn headers(whose: &str, left: Left, window: u64) -> Vec<(HeaderName, HeaderValue)> {
+    let Left { limit, left, seconds } = left;
+    let said = [
+        ("ratelimit-policy", format!("\"{whose}\";q={limit};w={window}")),
+        ("ratelimit", format!("\"{whose}\";r={left};t={seconds}")),
+    ];
+    let mut headers: Vec<(HeaderName, HeaderValue)> = said
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+        })
+        .collect();
+    if left == 0 {
+        headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+    }
+    headers
+}
+
+/// Tells what is left.
+pub(super) fn tell(response: &mut Response, told: Vec<(HeaderName, HeaderValue)>) {
+    for (name, value) in told {
+        // Who was let in does not wait.
+        if name != header::RETRY_AFTER {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_has_many_names_and_others_none() {
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:8080",
+            "[::1]",
+            "a.localhost",
+            "localhost.",
+        ] {
+            assert!(is_of_the_machine(own), "{own}");
+        }
+        for other in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1:8080",
+            "0.0.0.0",
+            "",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(!is_of_the_machine(other), "{other}");
+        }
+        assert!(is_own("http://localhost:8080", Some("localhost:8080")));
+        assert!(!is_own("http://localhost:3000", Some("localhost:8080")) && !is_own("null", None));
+    }
+}
