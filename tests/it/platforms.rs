@@ -105,6 +105,17 @@ impl Chatwoot {
         assert_eq!((got.status, &got.json()["duplicate"]), (StatusCode::OK, &json!(false)), "{}", got.text());
     }
 
+    /// Waits until everything that was taken is worked on and said.
+    async fn settled(&self) {
+        loop {
+            let due = crate::http::get(&self.app, "/v1/dead-letters?state=due").await.json();
+            if due["items"].as_array().is_some_and(Vec::is_empty) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until so many messages were written, and gives back all calls.
     fn messages(&self, count: usize) -> Vec<Call> {
         let written = |call: &&Call| call.path.ends_with("/messages");
@@ -174,12 +185,14 @@ async fn the_robot_of_chatwoot_answers_hands_over_is_silent_and_comes_back() {
     assert_eq!(note["private"], true);
     assert!(note["content"].as_str().is_some_and(|text| text.contains("主动要求人工服务")), "{note}");
 
+    chatwoot.settled().await;
     // Silent as long as it is open, even if an event says that it is pending yet.
     chatwoot.says("在吗", "open").await;
     chatwoot.says("怎么开电子发票", "pending").await;
     // Resolved: the next message is the robot's again.
     let resolved =
         json!({"event": "conversation_resolved", "id": 12, "status": "resolved", "account": {"id": 3}});
+    chatwoot.settled().await;
     assert_eq!(chatwoot.send("r-1", &resolved).await.status, StatusCode::OK);
     chatwoot.set("pending");
     chatwoot.says("支持货到付款吗", "pending").await;
@@ -205,6 +218,7 @@ async fn people_of_chatwoot_give_a_conversation_back() {
     let chatwoot = Chatwoot::new();
     chatwoot.says("转人工", "pending").await;
     chatwoot.receiver.wait_for(|calls| calls.iter().any(|call| call.path.ends_with("/toggle_status")));
+    chatwoot.settled().await;
     chatwoot.set("pending");
     chatwoot.says("怎么开电子发票", "pending").await;
     let calls = chatwoot.messages(3);
