@@ -142,7 +142,15 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
             }
             Err(e) => return Err(e),
         }
-        registry.open_all()?;
+        // A data directory that cannot be read is for the operator to mend; a release
+        // that does not open is put right while the server looks on.
+        store.heads()?;
+        if let Err(error) = registry.open_all() {
+            tracing::error!(%error, "no knowledge base answers");
+            eprintln!(
+                "zhida: no knowledge base answers: {error}; the server goes on, is not ready (/readyz says why), and looks again by itself"
+            );
+        }
         for (kb, message) in registry.view().warnings() {
             eprintln!("zhida: {kb}: {message}");
         }

@@ -36,6 +36,7 @@ use time::UtcOffset;
 use self::claims::Claims;
 use self::fields::{FIELDS, Field, Kind, known_fields};
 
+use self::headings::plain;
 use super::merge::Mode;
 use super::{Entry, EntryId, KnowledgeBase};
 use crate::error::{Error, Problem, Result};
@@ -50,6 +51,8 @@ pub struct Reading<'a> {
     pub ignore: &'a [String],
     /// Whether every column that nobody knows is such a one.
     pub ignore_unknown: bool,
+    /// Headings that an earlier import passed over.
+    pub remembered: &'a [String],
     /// Whether what is hidden or struck out in a spreadsheet is read too.
     pub hidden: bool,
     /// Hears which stage it is, how much is done and how much there is.
@@ -58,7 +61,14 @@ pub struct Reading<'a> {
 
 impl Default for Reading<'_> {
     fn default() -> Self {
-        Self { zone: BEIJING, ignore: &[], ignore_unknown: false, hidden: false, progress: &|_, _, _| () }
+        Self {
+            zone: BEIJING,
+            ignore: &[],
+            ignore_unknown: false,
+            remembered: &[],
+            hidden: false,
+            progress: &|_, _, _| (),
+        }
     }
 }
 
@@ -68,8 +78,59 @@ struct Found {
     problems: Vec<Problem>,
     /// What the author should know although it is no fault.
     notes: Vec<Problem>,
-    /// Headings of columns that nobody knows.
-    unknown: Vec<String>,
+    passed: Passed,
+}
+
+/// What was said of a column that nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// Nothing: it is a fault.
+    Nothing,
+    /// It was named.
+    Named,
+    /// All of its kind are passed over.
+    All,
+}
+
+/// Headings of columns that are passed over because somebody said so.
+#[derive(Default, Clone)]
+struct Passed {
+    /// In this import, …
+    now: Vec<String>,
+    /// … or in an earlier one.
+    before: Vec<String>,
+}
+
+impl Passed {
+    /// Whether a column that nobody knows is passed over.
+    fn takes(&mut self, heading: &str, reading: &Reading<'_>) -> Said {
+        let named = |list: &[String]| list.iter().any(|said| plain(said) == plain(heading));
+        let (list, said) = if named(reading.ignore) {
+            (&mut self.now, Said::Named)
+        } else if named(reading.remembered) {
+            (&mut self.before, Said::Named)
+        } else if reading.ignore_unknown {
+            (&mut self.now, Said::All)
+        } else {
+            return Said::Nothing;
+        };
+        if !list.iter().any(|known| known == heading) {
+            list.push(heading.to_owned());
+        }
+        said
+    }
+
+    /// The one note about what an earlier import said.
+    fn note(&self, file: &FileName) -> Option<Problem> {
+        let names: Vec<String> = self.before.iter().map(|heading| format!("“{heading}”")).collect();
+        (!names.is_empty()).then(|| {
+            let message = format!(
+                "{}没有导入：以前导入时说过不需要；要重新检查这些列，请加上 --forget-columns",
+                names.join("、")
+            );
+            whole(file, message)
+        })
+    }
 }
 
 /// Where a file, or one sheet of it, is being read.
@@ -127,7 +188,7 @@ pub struct Incoming {
     located: Vec<Located>,
     problems: Vec<Problem>,
     notes: Vec<Problem>,
-    unknown: Vec<String>,
+    passed: Vec<String>,
 }
 
 impl Incoming {
@@ -158,11 +219,10 @@ impl Incoming {
             Format::Jsonl => jsonl::read(&name, bytes, reading, &mut found),
         };
         trim(&mut located);
-        let Found { problems, mut notes, mut unknown } = found;
+        let Found { problems, mut notes, passed } = found;
         notes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        let mut seen = std::collections::HashSet::new();
-        unknown.retain(|heading| seen.insert(heading.clone()));
-        Self { located, problems, notes, unknown }
+        notes.extend(passed.note(&name));
+        Self { located, problems, notes, passed: passed.now }
     }
 
     /// What the author should know although it is no fault: what was left out
@@ -171,9 +231,10 @@ impl Incoming {
         &self.notes
     }
 
-    /// Headings of columns that nobody knows, each once.
-    pub fn unknown_columns(&self) -> &[String] {
-        &self.unknown
+    /// Headings of columns that this import was told to pass over and that the
+    /// file has, each once.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed
     }
 
     /// How many entries it brings, those with faults included.

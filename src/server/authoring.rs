@@ -27,7 +27,7 @@ use crate::kb::formats::{self, Format, Headings, Incoming, Reading, RejectedShee
 use crate::kb::merge::{Mode, removes_much};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::publish::{self, Difference, Outcome, Side};
-use crate::store::{Collected, Record, Revision, Served};
+use crate::store::{Collected, IgnoredColumns, Record, Revision, Served};
 
 /// The largest file to import, in bytes.
 const IMPORT_BYTES: usize = 64 << 20;
@@ -76,10 +76,16 @@ struct ImportQuery {
     /// UTC such as `+08:00`, which it is without this.
     time_zone: Option<String>,
     /// Headings of columns that hold nothing of the knowledge base, one a line.
+    /// Later imports pass over them too.
     ignore_columns: Option<String>,
-    /// Pass over every column that zhida does not know.
+    /// Pass over every column that zhida does not know; later imports pass over
+    /// those of this file too.
     #[serde(default)]
     ignore_unknown: bool,
+    /// Look at every column again: what earlier imports were told to pass over no
+    /// longer counts.
+    #[serde(default)]
+    forget_columns: bool,
     /// Also take what is hidden or struck out; else `notes` names it.
     #[serde(default)]
     hidden: bool,
@@ -142,7 +148,7 @@ async fn import(
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
     let ImportQuery { format, mode, dry_run, good_rows, yes, .. } = query;
-    let ImportQuery { time_zone, ignore_columns, ignore_unknown, hidden, .. } = query;
+    let ImportQuery { time_zone, ignore_columns, ignore_unknown, forget_columns, hidden, .. } = query;
     let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
         formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
     })?;
@@ -152,13 +158,22 @@ async fn import(
     caller
         .author(move |caller| {
             let shelf = caller.shelf_to_create(&kb)?;
-            let reading = Reading { zone, ignore: &ignored, ignore_unknown, hidden, ..Reading::default() };
+            let remembered = if forget_columns { Vec::new() } else { shelf.ignored_columns()? };
+            let reading = Reading {
+                zone,
+                ignore: &ignored,
+                ignore_unknown,
+                remembered: &remembered,
+                hidden,
+                ..Reading::default()
+            };
             let format = format_named(&format)?;
             let file = Incoming::of_bytes("import", format, &bytes, &reading);
             if file.is_empty() {
                 return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
             }
             let notes = file.notes().iter().map(Fault::of).collect();
+            let passed = file.passed_over().to_vec();
             let (mut diff, mut rejects) = (Diff::default(), None);
             let change = |draft: KnowledgeBase| {
                 let merged = if good_rows {
@@ -181,7 +196,7 @@ async fn import(
             if dry_run {
                 change(shelf.draft()?)?;
             } else {
-                shelf.change_draft(change)?;
+                shelf.change_draft(IgnoredColumns { forget: forget_columns, add: &passed }, change)?;
             }
             let rejected = rejects.map(|rejects: Rejects| Rejected {
                 entries: rejects.entries,

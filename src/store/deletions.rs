@@ -18,7 +18,7 @@ use super::database::schema::{
 };
 use super::database::{Connection, Outcome};
 use super::signature::now;
-use super::{Shelf, Store, draft, kb_folder};
+use super::{Shelf, Store, columns, draft, kb_folder};
 use crate::error::{Error, Result};
 
 /// The beginning of the names of folders that only wait to be removed.
@@ -63,6 +63,7 @@ impl Shelf {
         let deleted = self.store.database.write(|connection| {
             let holdings = self.holdings(connection)?;
             let kb = draft::known(connection, &self.name)?;
+            columns::forget(connection, kb.id)?;
             diesel::delete(claims::table.filter(claims::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(entries::table.filter(entries::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(revisions::table.filter(revisions::kb.eq(kb.id))).execute(connection)?;

@@ -19,6 +19,7 @@ mod audit;
 mod backup;
 mod channels;
 mod collect;
+mod columns;
 mod conversations;
 mod database;
 mod deletions;
@@ -51,6 +52,7 @@ pub use audit::{Verdict, WantedAudit};
 pub use backup::{Backup, Manifest as BackupManifest};
 pub use channels::Channel;
 pub use collect::Collected;
+pub use columns::IgnoredColumns;
 pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
 pub use deletions::Deleted;
 pub use draft::{Action, Revision};
@@ -346,11 +348,16 @@ impl Shelf {
     }
 
     /// Changes the draft as a whole: `change` gets what is there, and nobody
-    /// else writes until its outcome is recorded.
+    /// else writes until its outcome is recorded. What was said of columns is
+    /// recorded with it.
     ///
     /// # Errors
     /// What `change` says; then nothing is changed.
-    pub fn change_draft(&self, change: impl FnOnce(KnowledgeBase) -> Result<KnowledgeBase>) -> Result<()> {
+    pub fn change_draft(
+        &self,
+        columns: IgnoredColumns<'_>,
+        change: impl FnOnce(KnowledgeBase) -> Result<KnowledgeBase>,
+    ) -> Result<()> {
         self.store.database.write(|connection| {
             let known = match draft::find(connection, &self.name)? {
                 Some(kb) => draft::load(connection, kb.id)?,
@@ -358,7 +365,9 @@ impl Shelf {
             };
             let base = change(KnowledgeBase::of_validated(known))?;
             deletions::bury(connection, &self.store.root, Some(&self.name))?;
-            draft::replace(connection, &self.name, &base, &self.signature)
+            draft::replace(connection, &self.name, &base, &self.signature)?;
+            let kb = draft::known(connection, &self.name)?;
+            columns::remember(connection, kb.id, columns)
         })
     }
 

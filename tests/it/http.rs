@@ -771,6 +771,18 @@ impl Running {
         (status, serde_json::from_str(body).expect("JSON"))
     }
 
+    /// The status of the reply to a GET, and its body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        let address = &self.address;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("sent");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, body.to_owned())
+    }
+
     /// Ends it at once, whatever it does.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");

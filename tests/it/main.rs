@@ -9,6 +9,7 @@ mod backup;
 mod bodies;
 mod checkup;
 mod codes;
+mod columns;
 mod corpora;
 mod crash;
 mod desk;

@@ -209,7 +209,7 @@ fn a_messy_workbook_names_all_its_faults_and_the_good_rows_come_in() {
     assert!(told.contains(":6:5 [answer] （E 列）这一格是 Excel 的错误值 #REF!"), "{told}");
     let reading = Reading { ignore_unknown: true, ..Reading::default() };
     let incoming = Incoming::read(&path, &reading).unwrap();
-    assert_eq!(incoming.unknown_columns(), ["负责人", "更新日期", "备注"]);
+    assert_eq!(incoming.passed_over(), ["负责人", "更新日期", "备注"]);
     let (base, _) = incoming.good_into_base(&KnowledgeBase::default(), Mode::Replace).unwrap();
     let answer = |question: &str| {
         let entry = base.entries().iter().find(|entry| entry.question.starts_with(question));

@@ -140,6 +140,35 @@ fn the_start_names_what_does_not_answer_and_serves_the_rest() {
     assert!(!log.contains("nothing is published"), "{log}");
 }
 
+/// Whether the server says that it is ready, and what it says.
+fn readiness(server: &Running) -> (u16, String) {
+    server.get("/readyz")
+}
+
+#[test]
+fn a_server_without_any_answer_goes_on_and_is_mended_while_it_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    publish(folder.path(), "demo", SMALL_KB, None);
+    for number in [1, 2] {
+        damage(folder.path(), "demo", number);
+    }
+    let server = Running::start(folder.path());
+    let (status, body) = readiness(&server);
+    assert!(status == 503 && body.contains("release 2 cannot be opened"), "{status} {body}");
+    // Somebody puts a good one there.
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let patience = Instant::now();
+    while readiness(&server).0 != 200 {
+        assert!(patience.elapsed() < Duration::from_secs(20), "it does not look again");
+        std::thread::yield_now();
+    }
+    assert_eq!(server.ask("怎么开电子发票")["release"], "3");
+    let (status, log) = server.stop();
+    assert_eq!(status, Some(0));
+    assert!(log.contains("no knowledge base answers"), "{log}");
+}
+
 #[test]
 fn a_default_knowledge_base_must_be_there() {
     for (names, known) in [(vec!["demo", "second"], "known: demo, second"), (vec![], "there is none yet")] {

@@ -14,7 +14,7 @@ use crate::kb::KnowledgeBase;
 use crate::kb::diff::Diff;
 use crate::kb::formats::{self, Format, Incoming, Reading, Rejects};
 use crate::kb::merge::{Mode, removes_much};
-use crate::store::{Shelf, Store};
+use crate::store::{IgnoredColumns, Shelf, Store};
 
 /// Entries of each kind that are printed; `--json` has all of them.
 const PRINTED: usize = 50;
@@ -55,12 +55,18 @@ pub(super) struct Args {
     /// The zone of dates and times that come without one, as an offset from UTC.
     #[arg(long, value_name = "OFFSET", value_parser = formats::zone, default_value = "+08:00", allow_hyphen_values = true)]
     time_zone: time::UtcOffset,
-    /// A column that holds nothing of the knowledge base; may be given several times.
+    /// A column that holds nothing of the knowledge base; may be given several
+    /// times. Later imports pass over it too.
     #[arg(long, value_name = "HEADING")]
     ignore_column: Vec<String>,
     /// All columns that zhida does not know hold nothing of the knowledge base.
+    /// Later imports pass over those of this file too.
     #[arg(long)]
     ignore_columns: bool,
+    /// Look at every column again: what earlier imports were told to pass over
+    /// no longer counts.
+    #[arg(long)]
+    forget_columns: bool,
     /// Read what is hidden or struck out in a spreadsheet too.
     #[arg(long)]
     hidden: bool,
@@ -102,10 +108,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let shelf = store.shelf_to_create(&args.place.kb)?.signed(args.signed.signature()?);
     let format = Format::of_source(&args.file)?;
     let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
+    let remembered = if args.forget_columns { Vec::new() } else { shelf.ignored_columns()? };
     let reading = Reading {
         zone: args.time_zone,
         ignore: &args.ignore_column,
         ignore_unknown: args.ignore_columns,
+        remembered: &remembered,
         hidden: args.hidden,
         ..Reading::default()
     };
@@ -148,7 +156,8 @@ impl Import<'_> {
             confirmed = usize::MAX;
         }
         let (mut outcome, mut written) = (Outcome::default(), None);
-        shelf.change_draft(|before| {
+        let columns = IgnoredColumns { forget: self.args.forget_columns, add: self.incoming.passed_over() };
+        shelf.change_draft(columns, |before| {
             let (base, brought) = self.merged(&before)?;
             let removed = brought.diff.removed.len();
             // Somebody has written since the question was asked.

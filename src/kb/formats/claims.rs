@@ -10,6 +10,9 @@ use crate::error::Problem;
 use crate::kb::EntryId;
 use crate::text::exact_key;
 
+/// What is wrong with an id that another row has.
+pub(super) const DOUBLED: &str = "每个编号只能用一次";
+
 /// What the entries so far have.
 #[derive(Default)]
 pub(super) struct Claims<'a> {
@@ -65,7 +68,7 @@ impl<'a> Claims<'a> {
                 one.problem(
                     "id",
                     format!(
-                        "编号“{}”在{place}已经用过（问题是“{}”），每个编号只能用一次",
+                        "编号“{}”在{place}已经用过（问题是“{}”），{DOUBLED}",
                         entry.id, first.entry.question
                     ),
                 )

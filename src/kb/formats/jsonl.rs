@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 
-use super::headings::{field_named, is_empty_column, plain};
+use super::headings::{field_named, is_empty_column};
 use super::instant::{self, instant};
 use super::phrasings::{phrasings, words};
 use super::ruined::lost_characters;
-use super::{FIELDS, FileName, Found, Kind, Located, Reading, known_fields, whole};
+use super::{FIELDS, FileName, Found, Kind, Located, Passed, Reading, Said, known_fields, whole};
 use crate::error::{Error, Problem};
 use crate::kb::{Entry, EntryId, KnowledgeBase, Rule};
 
@@ -28,7 +28,7 @@ pub(super) fn read(name: &FileName, bytes: &[u8], reading: &Reading<'_>, found: 
     if let Some(elements) = std::str::from_utf8(bytes).ok().and_then(elements) {
         for (line, text) in elements {
             // Columns are those of a line, and an element has several.
-            let read = entry(text, reading).map(|(entry, _)| (entry, Vec::new()));
+            let read = entry(text, reading, &mut found.passed).map(|(entry, _)| (entry, Vec::new()));
             let read = read.map_err(|mut faults| {
                 faults.iter_mut().for_each(|fault| fault.column = 0);
                 faults
@@ -48,7 +48,8 @@ pub(super) fn read(name: &FileName, bytes: &[u8], reading: &Reading<'_>, found: 
             Ok(text) if text.trim().is_empty() => {}
             Ok(text) => {
                 let text = text.trim_end_matches('\r');
-                take(name, line, text, entry(text, reading), found, &mut located);
+                let read = entry(text, reading, &mut found.passed);
+                take(name, line, text, read, found, &mut located);
             }
             Err(e) => {
                 let column = String::from_utf8_lossy(&raw[..e.valid_up_to()]).chars().count() + 1;
@@ -87,7 +88,7 @@ fn take(
 
 /// The objects of a file that is one list, or whose objects take several
 /// lines, with the lines where they begin; `None` for an object a line.
-fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
+pub(super) fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
     let inner = text.trim_start();
     let first = inner.lines().next().unwrap_or_default();
     // A list of anything else is told of as the line that it is.
@@ -167,7 +168,7 @@ struct Fault {
 /// Every field's column: where its value begins.
 type Columns = Vec<(String, usize)>;
 
-fn entry(text: &str, reading: &Reading<'_>) -> Result<(Entry, Columns), Vec<Fault>> {
+fn entry(text: &str, reading: &Reading<'_>, passed: &mut Passed) -> Result<(Entry, Columns), Vec<Fault>> {
     let zone = reading.zone;
     let value: Value = serde_json::from_str(text).map_err(|e| {
         // The parser's "at line 1" would contradict the line in the file.
@@ -210,8 +211,7 @@ fn entry(text: &str, reading: &Reading<'_>) -> Result<(Entry, Columns), Vec<Faul
             fault(place.name_column, &place.name, format!("字段 {} 在这一行写了两次", place.name));
         }
         let Some(field) = known else {
-            let ignored = reading.ignore.iter().any(|ignored| plain(ignored) == plain(&place.name));
-            if ignored || reading.ignore_unknown || is_empty_column(&place.name) {
+            if is_empty_column(&place.name) || passed.takes(&place.name, reading) != Said::Nothing {
                 object.remove(&place.name);
             } else {
                 let message = format!("没有 {} 这个字段；可用的字段：{}", place.name, known_fields());

@@ -3,16 +3,18 @@
 //! As a table with the columns of the file and one more that says what is
 //! wrong. Mended, it is imported like any other; that column is not read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::cells::{guarded, listed};
+use super::claims::DOUBLED;
 use super::good::Rejects;
-use super::headings::{heads, is_list};
+use super::headings::{field_named, heads, is_list};
 use super::table::{Row, TITLES, Table};
-use super::{FIELDS, FileName, Format, Kind, Reading, csv, xlsx};
+use super::{FIELDS, FileName, Format, Kind, Reading, csv, jsonl, xlsx};
 use crate::error::{Error, Problem, Result};
 
 /// The heading of the column that says what is wrong.
@@ -237,20 +239,37 @@ impl Table for Raw<'_> {
 /// Lines of JSON as the rows of a table.
 fn lines(name: &FileName, bytes: &[u8], reasons: &Reasons) -> RejectedSheet {
     let mut headings: Vec<String> = Vec::new();
-    let mut rows: Vec<(usize, HashMap<String, String>)> = Vec::new();
-    for (line, raw) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
-        if reasons.at(name, line).is_none() {
-            continue;
-        }
-        let text = String::from_utf8_lossy(raw);
-        let fields = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+    let mut rows: Vec<(usize, String, HashMap<String, String>)> = Vec::new();
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    // The elements of a list stand where they like, a line of its own is as good as one.
+    let texts: Vec<(usize, Cow<'_, str>)> = match std::str::from_utf8(bytes).ok().and_then(jsonl::elements) {
+        Some(elements) => elements.into_iter().map(|(line, text)| (line, Cow::Borrowed(text))).collect(),
+        None => (1..).zip(bytes.split(|&byte| byte == b'\n').map(String::from_utf8_lossy)).collect(),
+    };
+    for (line, text) in texts {
+        let Some(reason) = reasons.at(name, line) else { continue };
+        let mut fields = match serde_json::from_str(&text) {
             Ok(Value::Object(fields)) => fields,
             _ => Map::from_iter([(RAW.to_owned(), Value::String(text.trim().to_owned()))]),
         };
+        // Left as it is, the id would put this entry in the place of the other one.
+        let doubled = reason.contains(DOUBLED);
+        if doubled {
+            fields.retain(|name, _| field_named(name) != Some("id"));
+        }
         for name in fields.keys().filter(|name| !headings.contains(name)).cloned().collect::<Vec<_>>() {
             headings.push(name);
         }
-        rows.push((line, fields.iter().map(|(name, value)| (name.clone(), cell(name, value))).collect()));
+        let reason = if doubled {
+            format!("{reason}；这里已清空编号，导入时会另编一个")
+        } else {
+            reason.clone()
+        };
+        rows.push((
+            line,
+            reason,
+            fields.iter().map(|(name, value)| (name.clone(), cell(name, value))).collect(),
+        ));
     }
     // Whoever mends a line needs these.
     for wanted in ["answer", "question"] {
@@ -258,10 +277,10 @@ fn lines(name: &FileName, bytes: &[u8], reasons: &Reasons) -> RejectedSheet {
             headings.insert(0, wanted.to_owned());
         }
     }
-    let rows = rows.into_iter().map(|(line, cells)| RejectedRow {
+    let rows = rows.into_iter().map(|(line, reason, cells)| RejectedRow {
         line,
         cells: headings.iter().map(|name| cells.get(name).cloned().unwrap_or_default()).collect(),
-        reason: reasons.at(name, line).cloned().unwrap_or_default(),
+        reason,
     });
     let rows = rows.collect();
     RejectedSheet { sheet: None, headings, rows }

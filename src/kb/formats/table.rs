@@ -11,11 +11,10 @@ use std::sync::Arc;
 use super::cells::shortened;
 use super::group::{Group, apart_again, said};
 use super::headings::{
-    field_named, has_segments, heads, is_empty_column, is_list, known_columns, plain, segment_field,
-    without_header,
+    field_named, has_segments, heads, is_empty_column, is_list, known_columns, segment_field, without_header,
 };
 use super::rejected::is_remark;
-use super::{FileName, Found, Located, Reading, whole};
+use super::{FileName, Found, Located, Passed, Reading, Said, whole};
 use crate::error::Problem;
 
 /// A row with its number in the file or sheet.
@@ -141,8 +140,7 @@ pub(super) struct Sheet<'a> {
     opening: Vec<String>,
     /// Hidden columns, in stretches.
     hidden: Vec<(usize, usize)>,
-    /// Headings of columns that nobody knows and that are not read.
-    unknown: Vec<String>,
+    passed: Passed,
     /// Whether the table is made of segments with their questions.
     segments: bool,
     /// The last row that may explain how to fill in the table.
@@ -165,7 +163,7 @@ impl<'a> Sheet<'a> {
             notes: Vec::new(),
             opening: Vec::new(),
             hidden: Vec::new(),
-            unknown: Vec::new(),
+            passed: Passed::default(),
             segments: false,
             explains_until: 0,
         }
@@ -251,8 +249,8 @@ impl Sheet<'_> {
                 }
                 Some(name) => Column::Field(name),
                 None => {
-                    let ignored = self.reading.ignore.iter().any(|ignored| plain(ignored) == plain(heading));
-                    if !ignored && !is_hidden && !is_remark(heading) && !is_empty_column(heading) {
+                    let is_read = !is_hidden && !is_remark(heading) && !is_empty_column(heading);
+                    if is_read && self.passed.takes(heading, self.reading) != Said::Named {
                         strange.push((*number, heading));
                     }
                     Column::Ignored
@@ -286,7 +284,6 @@ impl Sheet<'_> {
         }
         let Some((first, heading)) = strange.first() else { return };
         let headings: Vec<&str> = strange.iter().map(|(_, heading)| *heading).collect();
-        self.unknown = headings.iter().map(|&heading| heading.to_owned()).collect();
         if self.reading.ignore_unknown {
             let message = format!("{}没有导入：知识库里没有这些列", listed(&headings));
             self.note(of_cell(&self.file, line, 0, None, &message));
@@ -456,7 +453,8 @@ impl Sheet<'_> {
         }
         found.problems.append(&mut self.problems);
         found.notes.append(&mut self.notes);
-        found.unknown.append(&mut self.unknown);
+        found.passed.now.append(&mut self.passed.now);
+        found.passed.before.append(&mut self.passed.before);
         located
     }
 }

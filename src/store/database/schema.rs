@@ -132,5 +132,11 @@ diesel::table! {
         reason -> Nullable<Text>,
     }
 }
+diesel::table! {
+    ignored_columns (kb, heading) {
+        kb -> Integer,
+        heading -> Text,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
 diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
