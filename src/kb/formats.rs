@@ -81,6 +81,13 @@ struct Found {
     passed: Passed,
 }
 
+/// Adds a heading that is not there yet.
+fn add(list: &mut Vec<String>, heading: String) {
+    if !list.contains(&heading) {
+        list.push(heading);
+    }
+}
+
 /// What was said of a column that nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
@@ -114,10 +121,14 @@ impl Passed {
         } else {
             return Said::Nothing;
         };
-        if !list.iter().any(|known| known == heading) {
-            list.push(heading.to_owned());
-        }
+        add(list, heading.to_owned());
         said
+    }
+
+    /// Takes what was passed over in another part of the file.
+    fn append(&mut self, other: &mut Self) {
+        other.now.drain(..).for_each(|heading| add(&mut self.now, heading));
+        other.before.drain(..).for_each(|heading| add(&mut self.before, heading));
     }
 
     /// The one note about what an earlier import said.

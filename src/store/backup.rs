@@ -246,7 +246,14 @@ fn names(folder: &Path, is_wanted: impl Fn(fs::FileType) -> bool) -> Result<Vec<
         let name = item.file_name().into_string().map_err(|name| {
             Error::Refused(format!("{} holds {}, whose name is not UTF-8", folder.display(), name.display()))
         })?;
-        if !name.starts_with('.') && is_wanted(item.file_type().map_err(failed)?) {
+        let kind = item.file_type().map_err(failed)?;
+        // What is not finished has such a name; files of an index may begin with a dot too.
+        let is_unfinished = if kind.is_dir() {
+            name.starts_with('.')
+        } else {
+            name.starts_with(".tmp") || name.starts_with(".zhida-")
+        };
+        if !is_unfinished && is_wanted(kind) {
             names.push(name);
         }
     }

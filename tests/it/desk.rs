@@ -292,8 +292,10 @@ async fn many_at_once_lose_nothing_and_are_one_after_the_other() {
     let lines = get(&app, "/v1/conversations/u/messages?limit=500").await.json();
     let roles: Vec<&str> =
         lines["items"].as_array().expect("lines").iter().filter_map(|line| line["role"].as_str()).collect();
-    assert_eq!(roles.len(), 80);
-    assert!(roles.chunks(2).all(|pair| pair == ["customer", "bot"]), "{roles:?}");
+    // Whoever asks the same so often is also told that a person will come.
+    assert_eq!(roles.iter().filter(|role| **role == "customer").count(), 40);
+    let answered = roles.windows(2).filter(|pair| *pair == ["customer", "bot"]).count();
+    assert_eq!(answered, 40, "{roles:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -99,11 +99,7 @@ pub async fn send(app: &Router, request: Request<Body>) -> Got {
     let (parts, body) = response.into_parts();
     // A stream of events has no end.
     let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
-    let body = if is_stream {
-        Vec::new()
-    } else {
-        body.collect().await.expect("a body").to_bytes().to_vec()
-    };
+    let body = if is_stream { Vec::new() } else { body.collect().await.expect("a body").to_bytes().to_vec() };
     Got { status: parts.status, headers: parts.headers, body }
 }
 

@@ -90,7 +90,7 @@ impl Receiver {
 
     /// Waits until something was called that is looked for.
     pub fn wait_for(&self, wanted: impl Fn(&[Call]) -> bool) -> Vec<Call> {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut heard = locked(&self.heard.0);
         while !wanted(&heard.calls) {
             let left = until.saturating_duration_since(Instant::now());

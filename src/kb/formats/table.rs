@@ -453,8 +453,7 @@ impl Sheet<'_> {
         }
         found.problems.append(&mut self.problems);
         found.notes.append(&mut self.notes);
-        found.passed.now.append(&mut self.passed.now);
-        found.passed.before.append(&mut self.passed.before);
+        found.passed.append(&mut self.passed);
         located
     }
 }

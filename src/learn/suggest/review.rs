@@ -26,8 +26,8 @@ use crate::text::lexicon::What;
 /// the author is asked.
 const CLEAR: f64 = 0.5;
 
-/// Below this nothing in the knowledge base comes near.
-const NOTHING: f64 = 0.1;
+/// Below this it is likelier that nothing in the knowledge base is meant.
+const NOTHING: f64 = 0.3;
 
 /// Wordings of a group that the engine is asked about.
 const ASKED: usize = 5;
