@@ -25,7 +25,7 @@ const RECEIVERS: usize = 32;
 
 /// A job is taken for so much longer than a call may last, in milliseconds: an
 /// attempt at Chatwoot can be three calls.
-const LEASE: i64 = 60_000;
+const LEASE: i64 = 5_000;
 
 /// After the first attempts a job rests for so long, in seconds; then nobody tries
 /// it any more. Together a bit more than a day.

@@ -55,11 +55,11 @@ pub(in crate::store) fn check(database: &Path) -> Result<()> {
     }
 }
 
-/// Whether anybody has a database open. Nobody who has may keep it in the mode in
-/// which readers and writers share it.
+/// Whether anybody has a database open: then nobody else can have it alone. Changes
+/// nothing in it.
 pub(in crate::store) fn is_in_use(database: &Path) -> bool {
     let Some(Ok(mut connection)) = database.to_str().map(Connection::establish) else { return false };
-    let asked = "PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE;";
+    let asked = "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; ROLLBACK;";
     match connection.batch_execute(asked) {
         Ok(()) => false,
         // What is no database is nobody's.
