@@ -138,7 +138,10 @@ impl Checked {
         }
         let name =
             target.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
-        let kept = parent.join(format!("{name}.before-restore-{}", moment::now() / 1_000));
+        // Two restorations may fall into one second.
+        let mut moments =
+            (moment::now() / 1_000..).map(|at| parent.join(format!("{name}.before-restore-{at}")));
+        let kept = moments.find(|place| !place.exists()).unwrap_or_else(|| parent.clone());
         fs::rename(&old, &kept).map_err(|e| Error::io("rename", &old, e))?;
         sync_folder(&parent)?;
         Ok(Some(kept))

@@ -60,8 +60,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("governor", &["access"]),
-    ("subtle", &["access"]),
-    ("getrandom", &["access"]),
+    ("subtle", &["access", "desk"]),
+    ("getrandom", &["access", "desk"]),
     ("tokio_rustls", &["server"]),
     ("rustix", &["disk"]),
 ];
