@@ -3,6 +3,8 @@
 //! usage: `cargo bench --bench events [-- N]`; N events over thirty days, 1,000,000 unless told.
 //! Prints times, sizes and the largest resident memory of the process so far.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
+
 use std::path::Path;
 use std::time::Instant;
 

@@ -159,7 +159,8 @@ impl Request {
 /// Removes a customer's words from an event; says whether there were any.
 fn forget_texts(event: &mut Event) -> bool {
     let Event { text, normalized, comment, .. } = event;
-    [text, normalized, comment].into_iter().fold(false, |any, text| text.take().is_some() || any)
+    // All of them, not only up to the first.
+    [text, normalized, comment].map(|text| text.take().is_some()).contains(&true)
 }
 
 #[cfg(test)]

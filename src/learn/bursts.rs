@@ -82,7 +82,8 @@ fn bursts(questions: &Questions, today: Day) -> Vec<Burst> {
     // More customers overall make no burst of every question.
     let (all, all_before) = (total(now).max(1) as f64, total(then) as f64);
     let share = all / (all + all_before);
-    let mut subjects: BTreeMap<(Option<&str>, &str), (u64, u64, Vec<&Asked>)> = BTreeMap::new();
+    type Counts<'a> = (u64, u64, Vec<&'a Asked>);
+    let mut subjects: BTreeMap<(Option<&str>, &str), Counts<'_>> = BTreeMap::new();
     for asked in &questions.all {
         // Answered ones by entry; others stand for themselves.
         let key = match &asked.answer {

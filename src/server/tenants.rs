@@ -200,11 +200,8 @@ fn size_of(root: &Path) -> u64 {
         // What goes meanwhile takes no room.
         for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match item.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    if item.path() != root.join("tenants") {
-                        open.push(item.path());
-                    }
-                }
+                Ok(kind) if kind.is_dir() && item.path() == root.join("tenants") => {}
+                Ok(kind) if kind.is_dir() => open.push(item.path()),
                 Ok(kind) if kind.is_file() => bytes += item.metadata().map_or(0, |found| found.len()),
                 _ => {}
             }

@@ -313,11 +313,7 @@ fn a_revoked_key_is_refused_by_the_next_request_of_another_process() {
     assert_eq!(status, 401, "{body}");
     assert!(desk.sound(&["key", "list"]).contains("revoked"));
     // Once there were keys, the door stays shut, whatever becomes of the file.
-    desk.sound(&[
-        "key",
-        "revoke",
-        &desk.json(&["key", "list", "--json"])[1]["id"].as_str().expect("an id").to_owned(),
-    ]);
+    desk.sound(&["key", "revoke", desk.json(&["key", "list", "--json"])[1]["id"].as_str().expect("an id")]);
     assert_eq!(with_key(&server.address, None, "GET", "/v1/kbs", "").0, 401);
     std::fs::rename(desk.data().join("access.db"), desk.data().join("away.db")).expect("moved");
     assert_eq!(with_key(&server.address, None, "GET", "/v1/kbs", "").0, 401);

@@ -305,8 +305,8 @@ impl Tally {
         }
         let (missed, names) = (self.missed, &self.names);
         let mut unanswered: Vec<Unanswered> = missed
-            .into_iter()
-            .map(|(_, missed)| Unanswered {
+            .into_values()
+            .map(|missed| Unanswered {
                 text: missed.example,
                 count: missed.count,
                 reason: missed.reason,
