@@ -6,7 +6,7 @@
 //! knowledge base. [`simulate`] proves the loop on labelled questions.
 //! [`bursts`] tells of what is asked more than before, [`labels`] of what use says
 //! is right. [`anger`] trains the detector of anger; [`adapt`] teaches the encoder a
-//! company's own words; [`reference`] gathers what calibrations lean on.
+//! company's own words; [`mod@reference`] gathers what calibrations lean on.
 
 pub mod adapt;
 pub mod anger;
