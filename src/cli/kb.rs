@@ -229,24 +229,24 @@ const WARNED: usize = 20;
 
 /// Where the data is.
 #[derive(Debug, clap::Args)]
-struct Data {
+pub(super) struct Data {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
-    data: PathBuf,
+    pub(super) data: PathBuf,
 }
 
 /// Which knowledge base is meant.
 #[derive(Debug, clap::Args)]
-struct Place {
+pub(super) struct Place {
     #[command(flatten)]
-    data: Data,
+    pub(super) data: Data,
     /// The knowledge base.
     #[arg(long, value_name = "NAME")]
-    kb: String,
+    pub(super) kb: String,
 }
 
 impl Place {
-    fn shelf(&self) -> Result<Shelf> {
+    pub(super) fn shelf(&self) -> Result<Shelf> {
         Store::at(&self.data.data).shelf(&self.kb)
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::kb::signed::Signed;
+use super::kb::{Data, Place, Signed};
 use super::{file_named, language, read_beside};
 use crate::dialogue::service::{self, SHIPPED};
 use crate::dialogue::{Service, TestOutcome, TestReport};
@@ -57,30 +57,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// Where the data is.
-#[derive(Debug, clap::Args)]
-struct Data {
-    /// The data directory.
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
-    data: PathBuf,
-}
-
-/// Which knowledge base is meant.
-#[derive(Debug, clap::Args)]
-struct Place {
-    #[command(flatten)]
-    data: Data,
-    /// The knowledge base.
-    #[arg(long, value_name = "NAME")]
-    kb: String,
-}
-
-impl Place {
-    fn shelf(&self) -> Result<Shelf> {
-        Store::at(&self.data.data).shelf(&self.kb)
-    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

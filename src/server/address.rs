@@ -3,6 +3,8 @@
 //! axum's own extractors refuse in plain text; these refuse with problem
 //! documents, and take no address that is not UTF-8.
 
+use std::fmt::Display;
+
 use axum::extract::{FromRequestParts, Path as Parts, Query as Asked};
 use axum::http::request;
 use percent_encoding::percent_decode_str;
@@ -44,6 +46,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         })?;
         Ok(Self(asked))
     }
+}
+
+/// How many items a page may have: `asked`, which is 1 to `most`.
+pub(super) fn page_size<N: PartialOrd + Display + From<u8>>(asked: N, most: N) -> Result<N, Problem> {
+    if asked >= N::from(1) && asked <= most {
+        return Ok(asked);
+    }
+    let detail = format!("`limit` is 1 to {most}, got {asked}");
+    Err(Problem::new(Kind::InvalidField, detail).of_field("limit"))
 }
 
 /// Refuses percent-encoded bytes that are no text: read with replacements, they

@@ -128,6 +128,20 @@ impl Caller {
         self.identity.scope.covers(kb)
     }
 
+    /// The knowledge bases that a list is about: the one that is asked for, or all
+    /// that they may know of; `None` for all of the tenant.
+    ///
+    /// # Errors
+    /// When they may not know of the one that is asked for.
+    pub(super) fn within(&self, kb: Option<String>) -> Result<Option<Vec<String>>, Problem> {
+        match (kb, &self.identity.scope) {
+            (Some(kb), _) if !self.knows(&kb) => Err(self.unknown(&kb)?.into()),
+            (Some(kb), _) => Ok(Some(vec![kb])),
+            (None, Scope::All) => Ok(None),
+            (None, Scope::Named(names)) => Ok(Some(names.clone())),
+        }
+    }
+
     /// The engine for a knowledge base; without a name the default one's, or the
     /// only one's.
     pub(super) fn engine(&self, kb: Option<&str>) -> Result<Arc<Engine>, Problem> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::json;
@@ -115,11 +115,7 @@ async fn list(
     Path(kb): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<EntryPage>, Problem> {
-    let limit = query.limit.unwrap_or(50);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
-        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
-    }
+    let limit = page_size(query.limit.unwrap_or(50), PAGE)?;
     for (field, text) in [("q", &query.q), ("topic", &query.topic)] {
         let chars = text.as_ref().map_or(0, |text| text.chars().count());
         if chars > SOUGHT {

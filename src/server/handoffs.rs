@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{fields, json};
 use super::routes::Routes;
 use super::talk::{begin, stream};
-use crate::access::{Right, Scope};
+use crate::access::Right;
 use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
 use crate::dialogue::handoff::{Handoff, LEASE, State, Step, estimated_wait};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff, moment};
@@ -91,18 +91,6 @@ struct Action {
     client_id: Option<String>,
 }
 
-fn kbs(caller: &Caller, kb: Option<String>) -> Result<Option<Vec<String>>, Problem> {
-    match (kb, &caller.identity().scope) {
-        (Some(kb), _) if !caller.knows(&kb) => Err(caller
-            .shelf(&kb)
-            .err()
-            .unwrap_or_else(|| Problem::new(Kind::UnknownKnowledgeBase, "there is no such knowledge base"))),
-        (Some(kb), _) => Ok(Some(vec![kb])),
-        (None, Scope::All) => Ok(None),
-        (None, Scope::Named(names)) => Ok(Some(names.clone())),
-    }
-}
-
 /// A handoff with what belongs to it at this moment.
 fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
     let desk = caller.desk();
@@ -132,14 +120,10 @@ fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
     responses((status = 200, description = "The handoffs.", body = Told), Problems)
 )]
 async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>, Problem> {
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
-        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
-    }
+    let limit = page_size(wanted.limit.unwrap_or(50), PAGE)?;
     caller
         .at_desk(move |caller| {
-            let kbs = kbs(caller, wanted.kb)?;
+            let kbs = caller.within(wanted.kb)?;
             let open = [State::Waiting, State::Claimed, State::Answered];
             let states = wanted.state.map_or_else(|| open.to_vec(), |state| vec![state]);
             let after = wanted.after.unwrap_or(0);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{bytes, fields, json};
@@ -344,11 +344,7 @@ struct Letters {
     responses((status = 200, description = "The letters.", body = Letters), Problems)
 )]
 async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>, Problem> {
-    let limit = page.limit.unwrap_or(50);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
-        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
-    }
+    let limit = page_size(page.limit.unwrap_or(50), PAGE)?;
     caller
         .at_desk(move |caller| {
             let talk = caller.desk().talk();

@@ -18,7 +18,7 @@ use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{ANSWER_BYTES, AnswerRequest, json};
@@ -191,11 +191,7 @@ async fn messages(
     Path(id): Path<String>,
     Query(wanted): Query<Lines>,
 ) -> Result<Json<ToldLines>, Problem> {
-    let limit = wanted.limit.unwrap_or(100);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
-        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
-    }
+    let limit = page_size(wanted.limit.unwrap_or(100), PAGE)?;
     caller
         .at_desk(move |caller| {
             let known = found(caller, &id, wanted.kb.as_deref())?;

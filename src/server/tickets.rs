@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Fault, Kind, Problem, Problems};
 use super::request::{File, fields, format_named, json};
 use super::routes::Routes;
-use crate::access::{Right, Scope};
+use crate::access::Right;
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::ticket::{NOTE_CHARS, TicketState};
 use crate::error::Error;
@@ -216,15 +216,12 @@ struct Tickets {
     next: Option<i64>,
 }
 
-fn kbs(caller: &Caller, kb: Option<&String>) -> Result<Option<Vec<String>>, Problem> {
-    match (kb, &caller.identity().scope) {
-        (Some(kb), _) => {
-            caller.shelf(kb)?;
-            Ok(Some(vec![kb.clone()]))
-        }
-        (None, Scope::All) => Ok(None),
-        (None, Scope::Named(names)) => Ok(Some(names.clone())),
+/// The knowledge bases whose tickets are meant; one that is named must be there.
+fn kbs(caller: &Caller, kb: Option<String>) -> Result<Option<Vec<String>>, Problem> {
+    if let Some(kb) = &kb {
+        caller.shelf(kb)?;
     }
+    caller.within(kb)
 }
 
 /// List tickets, the latest first.
@@ -236,14 +233,10 @@ fn kbs(caller: &Caller, kb: Option<&String>) -> Result<Option<Vec<String>>, Prob
     responses((status = 200, description = "The tickets.", body = Tickets), Problems)
 )]
 async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Tickets>, Problem> {
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("`limit` is 1 to {PAGE}, got {limit}");
-        return Err(Problem::new(Kind::InvalidField, detail).of_field("limit"));
-    }
+    let limit = page_size(wanted.limit.unwrap_or(50), PAGE)?;
     caller
         .at_desk(move |caller| {
-            let kbs = kbs(caller, wanted.kb.as_ref())?;
+            let kbs = kbs(caller, wanted.kb)?;
             let tickets = caller.desk().talk().tickets(&WantedTickets {
                 state: wanted.state,
                 assignee: wanted.assignee.as_deref(),
@@ -273,7 +266,7 @@ async fn export(caller: Caller, Query(wanted): Query<Exported>) -> Result<Respon
     let format = wanted.format.as_deref().map_or(Ok(Format::Csv), format_named)?;
     caller
         .at_desk(move |caller| {
-            let kbs = kbs(caller, wanted.kb.as_ref())?;
+            let kbs = kbs(caller, wanted.kb)?;
             let tickets = caller.desk().talk().tickets(&WantedTickets {
                 state: wanted.state,
                 kbs: kbs.as_deref(),
