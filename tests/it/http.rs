@@ -897,7 +897,7 @@ fn somebodys_own_draft_named_demo_is_left_alone() {
 }
 
 #[test]
-fn a_release_of_another_model_stops_the_start_and_names_the_command() {
+fn a_release_of_another_model_is_not_served_and_the_start_names_the_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let number = publish(folder.path(), "demo", SMALL_KB, None);
     // What another version of zhida would have written.
@@ -906,9 +906,14 @@ fn a_release_of_another_model_stops_the_start_and_names_the_command() {
         serde_json::from_slice(&std::fs::read(&path).expect("a manifest")).expect("JSON");
     manifest["text"] = json!("0-other");
     std::fs::write(&path, manifest.to_string()).expect("written");
-    let output = run(&mut serve(folder.path(), "127.0.0.1:0"));
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("zhida kb publish --kb demo"), "{}", stderr(&output));
+    // The server goes on, so that the command can be run beside it.
+    let server = Running::start(folder.path());
+    let (status, body) = server.get("/readyz");
+    assert!(status == 503 && body.contains("zhida kb publish --kb demo"), "{status} {body}");
+    assert_eq!(server.reply("怎么开电子发票").0, 503);
+    let (status, log) = server.stop();
+    assert_eq!(status, Some(0));
+    assert!(log.contains("zhida kb publish --kb demo"), "{log}");
 }
 
 #[test]
