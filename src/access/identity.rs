@@ -30,7 +30,7 @@ impl Scope {
 pub struct Identity {
     /// The tenant whose data they may see.
     pub tenant: String,
-    /// The id of the key or person; `None` on a server without keys.
+    /// The id of the key or person; `None` on a server without keys and people.
     pub id: Option<String>,
     /// How they are named in histories.
     pub name: String,
@@ -38,10 +38,12 @@ pub struct Identity {
     pub role: Role,
     /// Which knowledge bases they may know of.
     pub scope: Scope,
+    /// The id of the session that a person came with; `None` for keys.
+    pub session: Option<String>,
 }
 
 impl Identity {
-    /// Whoever reaches a server that has no keys: it listens to its own machine
+    /// Whoever reaches a server without keys and people: it listens to its own machine
     /// only, and who sits there may do everything.
     pub fn of_the_machine() -> Self {
         Self {
@@ -50,7 +52,13 @@ impl Identity {
             name: "http".to_owned(),
             role: Role::Admin,
             scope: Scope::All,
+            session: None,
         }
+    }
+
+    /// Whether it is a person, who is who they are whatever a request says.
+    pub fn is_person(&self) -> bool {
+        self.session.is_some()
     }
 
     /// Whether they have a right.

@@ -4,15 +4,22 @@
 //! the rows, `server` has the doors, and both speak in these types.
 
 pub mod chain;
+mod common;
 mod identity;
 pub mod key;
 mod limits;
+mod lockout;
 pub mod moment;
+pub mod password;
 mod rights;
 mod throttle;
+mod token;
 
 pub use identity::{DEFAULT_TENANT, Identity, Scope};
 pub use key::{Digest, Key};
 pub use limits::{Left, Limits, Rates};
+pub use lockout::{FORGOTTEN, Whose};
+pub use password::Password;
 pub use rights::{Right, Role};
 pub use throttle::Throttle;
+pub use token::{Opens, Token};

@@ -23,6 +23,8 @@ pub enum Role {
 pub enum Right {
     /// Nothing: probes, the description of the interface, the pages themselves.
     Public,
+    /// To be somebody: who one is, one's own password and sessions.
+    Own,
     /// To ask, and to go on with one's own conversation.
     Ask,
     /// To see what customers said and to answer them.
@@ -39,10 +41,10 @@ pub enum Right {
 /// The table: which rights a role has. `Public` needs no role, and `Operator`
 /// needs an admin of the right tenant, which [`super::Identity::may`] looks at.
 const TABLE: [(Role, &[Right]); 4] = [
-    (Role::Ask, &[Right::Ask]),
-    (Role::Agent, &[Right::Ask, Right::Agent]),
-    (Role::Author, &[Right::Ask, Right::Author]),
-    (Role::Admin, &[Right::Ask, Right::Agent, Right::Author, Right::Admin, Right::Operator]),
+    (Role::Ask, &[Right::Own, Right::Ask]),
+    (Role::Agent, &[Right::Own, Right::Ask, Right::Agent]),
+    (Role::Author, &[Right::Own, Right::Ask, Right::Author]),
+    (Role::Admin, &[Right::Own, Right::Ask, Right::Agent, Right::Author, Right::Admin, Right::Operator]),
 ];
 
 impl Role {
@@ -64,6 +66,16 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
+    /// The largest body that it may send, in bytes, whatever a route takes: only who
+    /// keeps knowledge bases has files.
+    pub const fn largest_body(self) -> u64 {
+        match self {
+            Self::Ask => 1 << 20,
+            Self::Agent => 4 << 20,
+            Self::Author | Self::Admin => 64 << 20,
+        }
+    }
+
     /// Whether it has a right.
     pub fn may(self, right: Right) -> bool {
         right == Right::Public || TABLE.iter().any(|(role, rights)| *role == self && rights.contains(&right))
@@ -72,13 +84,14 @@ impl Role {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 6] =
-        [Self::Public, Self::Ask, Self::Agent, Self::Author, Self::Admin, Self::Operator];
+    pub const ALL: [Self; 7] =
+        [Self::Public, Self::Own, Self::Ask, Self::Agent, Self::Author, Self::Admin, Self::Operator];
 
     /// Its name in the API's description (`x-zhida-right`).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Public => "public",
+            Self::Own => "own",
             Self::Ask => "ask",
             Self::Agent => "agent",
             Self::Author => "author",
@@ -102,7 +115,7 @@ mod tests {
         for role in Role::ALL {
             assert_eq!(TABLE.iter().filter(|(known, _)| *known == role).count(), 1, "{}", role.name());
             assert_eq!(Role::named(role.name()), Some(role));
-            assert!(role.may(Right::Public) && role.may(Right::Ask));
+            assert!(role.may(Right::Public) && role.may(Right::Own) && role.may(Right::Ask));
         }
         assert_eq!(Role::named("root"), None);
         assert!(!Role::Ask.may(Right::Agent) && !Role::Agent.may(Right::Author));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::audited::{Deed, Subject};
 use super::{Common, progress};
 use crate::encoder::hub;
 use crate::error::{Error, Result};
@@ -69,6 +70,14 @@ fn held_out(text: &str) -> std::result::Result<f64, String> {
     match super::share(text) {
         Ok(value) if (0.05..=0.5).contains(&value) => Ok(value),
         _ => Err("the share held out is a number from 0.05 to 0.5, such as 0.2".to_owned()),
+    }
+}
+
+impl Args {
+    /// What this command is to the audit; a model that is not kept changes nothing.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        let done = "a model was trained on its draft and kept";
+        Subject::kb(&self.common.data, &self.kb, "adapt", None).done(done).into()
     }
 }
 

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::audited::Deed as Audited;
 use super::kb::Signed;
+use super::place::{Place, date};
 use crate::access::chain::{Deed, Head, Link};
-use crate::access::{DEFAULT_TENANT, moment};
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::store::{Access, Store, WantedAudit};
+use crate::store::WantedAudit;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -76,26 +77,6 @@ enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The data directory.
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
-    data: PathBuf,
-    /// The tenant whose audit is meant.
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_TENANT)]
-    tenant: String,
-}
-
-impl Place {
-    fn access(&self) -> Access {
-        Store::at(&self.data).access()
-    }
-}
-
-fn date(text: &str) -> std::result::Result<i64, String> {
-    moment::read(text).ok_or_else(|| "a date is a day such as 2026-11-27, or RFC 3339".to_owned())
-}
-
 fn head(text: &str) -> std::result::Result<Head, String> {
     let read = || {
         let (seq, hash) = text.split_once(':')?;
@@ -103,6 +84,16 @@ fn head(text: &str) -> std::result::Result<Head, String> {
         is_hash.then_some(Head { seq: seq.parse().ok()?, hash: hash.to_ascii_lowercase() })
     };
     read().ok_or_else(|| "a head is a number, a colon and 64 hexadecimal digits".to_owned())
+}
+
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Audited<'_> {
+        match &self.command {
+            Command::Show { .. } | Command::Verify { .. } | Command::Export { .. } => Audited::Looks,
+            Command::Prune { .. } => Audited::Tells,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

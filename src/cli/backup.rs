@@ -1,13 +1,13 @@
 //! `zhida backup` and `zhida restore`: how does everything survive the machine?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::kb::{Signed, asked};
 use super::{audited, progress};
 use crate::access::DEFAULT_TENANT;
 use crate::error::{Error, Result};
-use crate::store::{self, Store};
+use crate::store::{self, LeftOut, Store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -50,12 +50,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             args.file.display()
         )
     );
-    if backup.holds_secrets {
+    if backup.holds_conversations {
         eprintln!(
             "{}",
             either!(
-                "it holds customers' conversations, and the secrets that sign webhooks and open channels: keep it as carefully as the data directory. Keys are in it only as hashes",
-                "备份里有顾客的会话，以及 Webhook 签名和渠道的密钥：请像数据目录一样小心保管。访问密钥只以散列值保存"
+                "it holds customers' conversations: keep it as carefully as the data directory. Keys and passwords are in it only as hashes; secrets of webhooks and channels are not in it, and `zhida restore` says which to set again",
+                "备份里有顾客的会话：请像数据目录一样小心保管。访问密钥和密码只以散列值保存；Webhook 和渠道的密钥不在备份里，恢复时会列出需要重新设置的"
             )
         );
     }
@@ -102,6 +102,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
             target.display()
         )
     );
+    set_again(target)?;
     if let Some(kept) = kept {
         eprintln!(
             "{}",
@@ -113,4 +114,36 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says whose secrets the backup did not hold.
+fn set_again(target: &Path) -> Result<()> {
+    let root = Store::at(target);
+    let mut all = vec![(root.clone(), String::new())];
+    for tenant in root.access().tenants()?.into_iter().filter(|tenant| tenant.name != DEFAULT_TENANT) {
+        all.push((root.tenant(&tenant.name)?, tenant.name));
+    }
+    for (store, tenant) in all {
+        let of = if tenant.is_empty() {
+            String::new()
+        } else {
+            either!(" of tenant {tenant}", "（租户 {tenant}）")
+        };
+        for lacking in store.left_out()? {
+            eprintln!(
+                "{}",
+                match lacking {
+                    LeftOut::Webhook(id) => either!(
+                        "webhook {id}{of} has no secret any more: `POST /v1/webhooks/{id}/rotate` makes one, for its receiver",
+                        "Webhook {id}{of} 的密钥不在备份里：请用 POST /v1/webhooks/{id}/rotate 生成新的并交给接收方"
+                    ),
+                    LeftOut::Channel(id) => either!(
+                        "channel {id}{of} has no secrets any more: remove it and add it again with those of the platform",
+                        "渠道 {id}{of} 的密钥不在备份里：请删除后用平台上的密钥重新添加"
+                    ),
+                }
+            );
+        }
+    }
+    Ok(())
 }

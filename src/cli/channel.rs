@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::Common;
+use super::audited::{Deed, Subject};
 use crate::desk::platforms::{KINDS, settings_fault};
 use crate::desk::webhooks::new_secret;
 use crate::desk::{Desk, Settings};
@@ -76,6 +77,24 @@ struct Named {
     common: Common,
     /// The channel's name.
     name: String,
+}
+
+impl Args {
+    /// What this command is to the audit; secrets are not.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.action {
+            Action::Add(args) => {
+                let done = format!("a {} channel of {}", args.kind, args.kb);
+                let object = format!("channel {}", args.name);
+                Subject::other(&args.common.data, object, "add_channel", &done).into()
+            }
+            Action::Remove(args) => {
+                let object = format!("channel {}", args.name);
+                Subject::other(&args.common.data, object, "remove_channel", "removed").into()
+            }
+            Action::List(_) | Action::Test(_) => Deed::Looks,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::Common;
+use super::audited::{Deed, Subject};
 use crate::error::{Error, Result};
 use crate::events::compact::{Maintained, forget, maintain};
 use crate::events::{Day, Settings, Text, Whose, columns};
@@ -71,6 +72,35 @@ pub(crate) struct Forget {
     text_before: Option<Day>,
 }
 
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::Compact(place) => {
+                Subject::other(&place.common.data, "events", "compact_events", "compacted").into()
+            }
+            Command::Keep(keep) => match keep.wanted() {
+                Some(wanted) => Subject::other(&keep.common.data, "events", "keep_events", &wanted).into(),
+                None => Deed::Looks,
+            },
+            Command::Schema => Deed::Looks,
+        }
+    }
+}
+
+impl Forget {
+    /// What this command is to the audit. Whose it was is forgotten there too.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        let object = match (&self.conversation, &self.customer, &self.text_before) {
+            (Some(_), _, _) => "a conversation".to_owned(),
+            (_, Some(_), _) => "the conversations of a customer".to_owned(),
+            (_, _, Some(day)) => format!("texts before {day}"),
+            (None, None, None) => "nothing".to_owned(),
+        };
+        Subject::other(&self.common.data, object, "forget", "forgotten").into()
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
@@ -97,15 +127,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 impl Keep {
+    /// What is to be kept from now on; `None` when that is only asked.
+    fn wanted(&self) -> Option<String> {
+        let said = [
+            self.text.as_ref().map(|text| format!("text = {text}")),
+            self.mask_orders.map(|orders| format!("orders = {orders}")),
+            self.text_days.map(|days| format!("text_days = {days}")),
+            self.event_days.map(|days| format!("event_days = {days}")),
+        ];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
+    }
+
     fn run(&self) -> Result<ExitCode> {
         let store = self.common.store();
         let events = store.root().join("events");
         let mut settings = Settings::read(&events)?;
-        let changes = self.text.is_some()
-            || self.mask_orders.is_some()
-            || self.text_days.is_some()
-            || self.event_days.is_some();
-        if changes {
+        if self.wanted().is_some() {
             store.writable()?;
             let text = self.text.as_deref();
             settings.text = match text {

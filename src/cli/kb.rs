@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::audited::{Deed, Subject};
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, language, progress, read_beside};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
@@ -175,42 +176,35 @@ enum Command {
     Delete(delete::Args),
 }
 
-/// What a command may change, and who says so.
-pub(crate) struct Subject<'a> {
-    /// The data directory.
-    pub(crate) data: &'a Path,
-    /// The knowledge base.
-    pub(crate) kb: &'a str,
-    /// What is done, as the API calls it.
-    pub(crate) action: &'static str,
-    /// Who and why, where the command takes that.
-    pub(crate) signed: Option<&'a Signed>,
-}
-
 impl Args {
-    /// What this command may change; `None` for one that only looks.
-    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
-        fn at<'a>(
-            (place, signed): (&'a Place, Option<&'a Signed>),
-            action: &'static str,
-        ) -> Option<Subject<'a>> {
-            Some(Subject { data: &place.data.data, kb: &place.kb, action, signed })
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        fn at<'a>((place, signed): (&'a Place, Option<&'a Signed>), action: &'static str) -> Subject<'a> {
+            Subject::kb(&place.data.data, &place.kb, action, signed)
         }
         match &self.command {
-            Command::Import(args) => at(args.subject(), "import_kb"),
+            Command::Import(args) => at(args.subject(), "import_kb").into(),
             Command::Publish { common, kb, signed, .. } => {
-                Some(Subject { data: &common.data, kb, action: "publish_kb", signed: Some(signed) })
+                Subject::kb(&common.data, kb, "publish_kb", Some(signed)).into()
             }
-            Command::Entry(args) => at(args.subject()?, "edit_entry"),
-            Command::Lexicon { place, action } => {
-                at((place, action.as_ref().and_then(lexicon::Action::signed)), "edit_lexicon")
+            Command::Entry(args) => {
+                args.subject().map_or(Deed::Looks, |place| at(place, "edit_entry").into())
             }
-            Command::Goal { place, .. } => at((place, None), "set_goal"),
-            Command::Queries(args) => at(args.subject(), "put_queries"),
-            Command::Gc(args) => at(args.subject(), "collect_releases"),
-            Command::Rollback { place, signed, .. } => at((place, Some(signed)), "rollback_kb"),
-            Command::Restore(args) => at(args.subject(), "restore_kb"),
-            Command::Delete(args) => at(args.subject(), "delete_kb"),
+            Command::Lexicon { place, action } => match action.as_ref().and_then(lexicon::Action::signed) {
+                Some(signed) => at((place, Some(signed)), "edit_lexicon").into(),
+                None => Deed::Looks,
+            },
+            Command::Goal { max_wrong: None, default: false, .. } => Deed::Looks,
+            Command::Goal { place, .. } => at((place, None), "set_goal").into(),
+            Command::Queries(args) => args
+                .subject()
+                .map_or(Deed::Looks, |(place, done)| at((place, None), "put_queries").done(done).into()),
+            Command::Gc(args) => args
+                .subject()
+                .map_or(Deed::Looks, |(place, done)| at((place, None), "collect_releases").done(done).into()),
+            Command::Rollback { place, signed, .. } => at((place, Some(signed)), "rollback_kb").into(),
+            Command::Restore(args) => at(args.subject(), "restore_kb").into(),
+            Command::Delete(args) => at(args.subject(), "delete_kb").into(),
             Command::List(_)
             | Command::Check { .. }
             | Command::CheckCodes
@@ -219,7 +213,7 @@ impl Args {
             | Command::Tokens { .. }
             | Command::Versions { .. }
             | Command::Diff { .. }
-            | Command::History { .. } => None,
+            | Command::History { .. } => Deed::Looks,
         }
     }
 }

@@ -1,17 +1,17 @@
 //! `zhida key`: who may come in?
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::audited;
+use super::audited::{self, Deed};
 use super::kb::Signed;
-use crate::access::{DEFAULT_TENANT, Key, Limits, Role, moment};
+use super::place::{Place, date, role, span};
+use crate::access::{Key, Limits, Role, moment};
 use crate::error::{Error, Result};
 use crate::server::Origin;
-use crate::store::{Access, KeyRecord, NewKey, Store};
+use crate::store::{KeyRecord, NewKey};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -115,33 +115,16 @@ impl Pace {
     }
 }
 
-/// Whose keys are meant.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The data directory.
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
-    data: PathBuf,
-    /// The tenant whose data the key opens.
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_TENANT)]
-    tenant: String,
-}
-
-impl Place {
-    fn access(&self) -> Access {
-        Store::at(&self.data).access()
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::List { .. } => Deed::Looks,
+            Command::Create(_) | Command::Revoke { .. } | Command::Rotate { .. } | Command::Limit { .. } => {
+                Deed::Tells
+            }
+        }
     }
-}
-
-fn role(text: &str) -> std::result::Result<Role, String> {
-    Role::named(text).ok_or_else(|| "a role is ask, agent, author or admin".to_owned())
-}
-
-fn date(text: &str) -> std::result::Result<i64, String> {
-    moment::read(text).ok_or_else(|| "a date is a day such as 2027-12-31, or RFC 3339".to_owned())
-}
-
-fn span(text: &str) -> std::result::Result<i64, String> {
-    moment::span(text).ok_or_else(|| "a span is a number with a unit: 90s, 30m, 24h, 7d".to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

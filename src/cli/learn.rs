@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Common;
+use super::audited::{self, Deed, Subject};
 use super::kb::Signed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::Engine;
@@ -131,6 +132,25 @@ struct Bench {
     texts: bool,
 }
 
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::Accept(args) => {
+                Subject::kb(&args.common.data, &args.kb, "accept_suggestion", Some(&args.signed)).into()
+            }
+            // Each one that was ignored is recorded, also when others are not there.
+            Command::Ignore(_) => Deed::Tells,
+            Command::Auto { look, .. } => {
+                Subject::kb(&look.common.data, &look.kb, "decide_suggestions", None).into()
+            }
+            Command::Groups(_) | Command::Suggestions(_) | Command::Bursts(_) | Command::Bench(_) => {
+                Deed::Looks
+            }
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Groups(args) => groups(args),
@@ -252,6 +272,9 @@ fn ignore(args: &Ignore) -> Result<ExitCode> {
     let signature = args.signed.signature()?;
     each(&args.ids, |id| {
         verdicts::ignore(&shelf, id, &signature, args.never)?;
+        let how = if args.never { "never again" } else { "ignored" };
+        let object = format!("/v1/kbs/{}/suggestions/{id}", shelf.name());
+        audited::record_in(shelf.store(), &args.signed, "ignore_suggestion", object, Some(how.to_owned()))?;
         Ok(if args.never { "never" } else { "ignored" }.to_owned())
     })
 }

@@ -27,9 +27,14 @@ mod events;
 mod interrupt;
 mod kb;
 mod key;
+#[cfg(test)]
+mod known;
 mod learn;
 mod model;
+mod person;
+mod place;
 mod progress;
+mod provider;
 mod reference;
 mod rules;
 mod serve;
@@ -43,6 +48,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+
+use self::audited::Deed;
 
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::dialogue::Service;
@@ -95,6 +102,8 @@ enum Command {
     Channel(channel::Args),
     /// Make, list, replace and revoke keys: who may come in.
     Key(key::Args),
+    /// Invite, list, change and turn out the people who sign in.
+    Person(person::Args),
     /// Make, list, limit and remove tenants of this server.
     Tenant(tenant::Args),
     /// Show, verify and export who changed what.
@@ -105,6 +114,36 @@ enum Command {
     Restore(backup::Restore),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
+}
+
+impl Command {
+    /// What the command is to the audit: one that changes something and does not say
+    /// so does not compile.
+    fn deed(&self) -> Deed<'_> {
+        match self {
+            Self::Kb(args) => args.deed(),
+            Self::Rules(args) => args.deed(),
+            Self::Model(args) => args.deed(),
+            Self::Learn(args) => args.deed(),
+            Self::Events(args) => args.deed(),
+            Self::Forget(args) => args.deed(),
+            Self::Channel(args) => args.deed(),
+            Self::Key(args) => args.deed(),
+            Self::Person(args) => args.deed(),
+            Self::Tenant(args) => args.deed(),
+            Self::Audit(args) => args.deed(),
+            Self::Adapt(args) => args.deed(),
+            Self::Restore(_) => Deed::Tells,
+            // What is changed over HTTP the server records.
+            Self::Serve(_) => Deed::Tells,
+            Self::Ask(_)
+            | Self::Eval(_)
+            | Self::Reference(_)
+            | Self::Stats(_)
+            | Self::Usage(_)
+            | Self::Backup(_) => Deed::Looks,
+        }
+    }
 }
 
 /// Runs the program.
@@ -118,10 +157,7 @@ pub fn main() -> ExitCode {
         }
     };
     language::choose(cli.lang);
-    let begun = match &cli.command {
-        Command::Kb(args) => args.subject().and_then(audited::begin),
-        _ => None,
-    };
+    let begun = audited::begin(cli.command.deed());
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
@@ -138,14 +174,14 @@ pub fn main() -> ExitCode {
         Command::Forget(args) => events::run_forget(&args),
         Command::Adapt(args) => adapt::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Person(args) => person::run(&args),
         Command::Tenant(args) => tenant::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => backup::restore(&args),
     };
-    // Whether it ended well or not: what counts is what has changed.
     if let Some(begun) = begun {
-        begun.end();
+        begun.end(&outcome);
     }
     match outcome {
         Ok(status) => status,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::audited::{Deed, Subject};
 use super::{Common, progress};
 use crate::encoder::hub::{self, Hub, ModelName};
 use crate::encoder::{Encoder, FileDigest, Files, Pooling, Precision, pairs};
@@ -102,6 +103,21 @@ struct Pull {
     /// The model's name on the hub, such as BAAI/bge-small-zh-v1.5.
     #[arg(value_name = "ORG/NAME")]
     name: String,
+}
+
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::Pull(args) => {
+                let object = format!("model {}", args.name);
+                Subject::other(&args.common.data, object, "pull_model", "fetched").into()
+            }
+            Command::List { .. } | Command::Info { .. } | Command::Embed { .. } | Command::Eval { .. } => {
+                Deed::Looks
+            }
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

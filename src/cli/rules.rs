@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::audited::{Deed, Subject};
 use super::kb::{Data, Place, Signed};
 use super::{file_named, language, read_beside};
 use crate::dialogue::service::{self, SHIPPED};
@@ -57,6 +58,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::Set { place, signed, .. } => {
+                Subject::kb(&place.data.data, &place.kb, "put_service", Some(signed)).into()
+            }
+            Command::Default { kb: Some(kb), data, signed, .. } => {
+                Subject::kb(&data.data, kb, "put_service", Some(signed)).into()
+            }
+            Command::Show(_) | Command::Default { kb: None, .. } | Command::Test { .. } => Deed::Looks,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

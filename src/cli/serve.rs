@@ -7,17 +7,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, progress};
+use super::{Common, progress, provider};
+use crate::access::DEFAULT_TENANT;
+use crate::access::chain::Deed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::desk;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
-use crate::server::{self, Admission, Certificate, Exposure, Openness, Origin, Registry, Server};
-use crate::store::{Signature, Store};
+use crate::server::{
+    self, Admission, Certificate, Exposure, Openness, Origin, Proxies, ProxyHeader, Registry, Server,
+};
+use crate::store::{Lasting, Signature, Store};
 
 /// The knowledge base of the first start.
 const DEMO: &str = "demo";
@@ -51,6 +56,24 @@ pub(crate) struct Args {
     /// reaches the port may then ask, change and delete everything.
     #[arg(long)]
     insecure: bool,
+    /// Print a link that makes the first admin, once; the first start does so by itself.
+    #[arg(long)]
+    setup_link: bool,
+    /// After so many minutes without a request somebody who signed in has to do so again.
+    #[arg(long, value_name = "MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u32).range(5..))]
+    session_minutes: u32,
+    /// After so many hours somebody who signed in has to do so again in any case.
+    #[arg(long, value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=8760))]
+    session_hours: u32,
+    #[command(flatten)]
+    provider: provider::Args,
+    /// Believe proxies of this network, such as 10.0.0.0/8, when they say for whom they
+    /// ask; may be repeated [default: none].
+    #[arg(long, value_name = "CIDR")]
+    trust_proxy: Vec<IpNet>,
+    /// The header in which they say so.
+    #[arg(long, value_name = "HEADER", default_value = "x-forwarded-for", value_parser = ["x-forwarded-for", "forwarded"], requires = "trust_proxy")]
+    proxy_header: String,
     /// Encrypt connections with this certificate chain (PEM); it is read anew when it changes.
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "ZHIDA_TLS_CERT")]
     tls_cert: Option<PathBuf>,
@@ -92,7 +115,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit and two for looking after releases.
-        .max_blocking_threads(in_flight + server::AUTHORS + server::DESKS + 2)
+        .max_blocking_threads(
+            in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 2,
+        )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
     let result = runtime.block_on(serve(args, in_flight));
@@ -124,9 +149,23 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         Duration::from_millis(args.deadline_ms),
     );
     let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Machine };
-    let openness = Openness { origins: args.cors_origin.clone(), exposure, certificate };
+    let header =
+        if args.proxy_header == "forwarded" { ProxyHeader::Forwarded } else { ProxyHeader::default() };
+    let lasting = Lasting {
+        idle: i64::from(args.session_minutes) * 60_000,
+        longest: i64::from(args.session_hours) * 3_600_000,
+    };
+    let openness = Openness {
+        origins: args.cors_origin.clone(),
+        exposure,
+        certificate,
+        proxies: Proxies { networks: args.trust_proxy.clone(), header },
+        lasting,
+        provider: args.provider.settings()?,
+    };
     let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();
+    let asked_for_link = args.setup_link;
     let prepare = move |registry: &Registry| {
         let place = store.root().display();
         match store.writable() {
@@ -159,6 +198,9 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
                 "zhida: nothing is published in {place} yet; run `zhida kb publish`, the server picks it up"
             );
         }
+        if let Err(error) = invite_first_admin(&store, asked_for_link, &format!("{scheme}://{address}")) {
+            eprintln!("zhida: no link for the first admin: {error}");
+        }
         eprintln!("zhida: listening on {scheme}://{address}");
         Ok(())
     };
@@ -177,6 +219,33 @@ fn talk(args: &Args) -> desk::Settings {
     }
 }
 
+/// How long the first admin's link works, in milliseconds.
+const FIRST_ADMIN: i64 = 24 * 3_600_000;
+
+/// Prints a link that makes the first admin: by itself at the first start, later
+/// when it is asked for, and never where somebody is known already.
+fn invite_first_admin(store: &Store, is_wanted: bool, server: &str) -> Result<()> {
+    let access = store.access();
+    if store.writable().is_err() || !is_wanted && (!access.table().is_open() || access.was_set_up()?) {
+        return Ok(());
+    }
+    let (token, _) = access.create_link(None, FIRST_ADMIN)?;
+    let deed = Deed {
+        name: "zhida".to_owned(),
+        from: "cli".to_owned(),
+        action: "create_link".to_owned(),
+        object: "the first admin".to_owned(),
+        after: Some(format!("link {}", token.id())),
+        ..Deed::default()
+    };
+    access.record(DEFAULT_TENANT, deed)?;
+    eprintln!(
+        "zhida: open {server}{} to become the first admin; it works once, for a day. From then on everybody needs a key or a name",
+        server::link_behind(token.reveal())
+    );
+    Ok(())
+}
+
 /// Refuses to let in everybody who reaches the port, unless that is meant. Without
 /// keys only the own machine is listened to, and that is said.
 fn refuse_open_doors(args: &Args, store: &Store, address: SocketAddr) -> Result<()> {
@@ -192,7 +261,7 @@ fn refuse_open_doors(args: &Args, store: &Store, address: SocketAddr) -> Result<
     }
     if !address.ip().is_loopback() {
         return Err(Error::Refused(format!(
-            "there is no key yet, and whoever reaches {address} could change and delete everything; make one with `zhida key create --data {data} --role admin`, or listen on 127.0.0.1, or say --insecure if that is meant"
+            "there is no key yet, and whoever reaches {address} could change and delete everything; make one with `zhida key create --data {data} --role admin`, or a person with `zhida person create --data {data} --role admin NAME`, or listen on 127.0.0.1, or say --insecure if that is meant"
         )));
     }
     eprintln!(

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::audited;
+use super::audited::{self, Deed};
 use super::kb::{Signed, asked};
 use crate::access::{DEFAULT_TENANT, Limits};
 use crate::error::{Error, Result};
@@ -99,6 +99,16 @@ impl May {
             per_month: self.per_month,
             entries: self.entries,
             storage: self.storage,
+        }
+    }
+}
+
+impl Args {
+    /// What this command is to the audit.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.command {
+            Command::List { .. } => Deed::Looks,
+            Command::Create { .. } | Command::Limit { .. } | Command::Delete { .. } => Deed::Tells,
         }
     }
 }

@@ -287,13 +287,18 @@ async fn check(caller: Caller, Path(kb): Path<String>, request: Request) -> Resu
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
             let registry = std::sync::Arc::clone(caller.registry());
-            caller.jobs().start("check", &kb, move |progress| {
-                let encoder = registry.models().for_building()?;
-                let findings =
-                    publish::examine(&shelf, encoder, registry.default_goal(), expiry_days, progress)?;
-                let findings = crate::kb::check::told(&findings, &shelf.draft()?);
-                Ok(json!({"findings": findings}))
-            })
+            caller.jobs().start(
+                "check",
+                &kb,
+                |_| (),
+                move |progress| {
+                    let encoder = registry.models().for_building()?;
+                    let findings =
+                        publish::examine(&shelf, encoder, registry.default_goal(), expiry_days, progress)?;
+                    let findings = crate::kb::check::told(&findings, &shelf.draft()?);
+                    Ok(json!({"findings": findings}))
+                },
+            )
         })
         .await
 }
@@ -366,7 +371,8 @@ async fn publish_draft(
             let shelf = caller.shelf(&kb)?;
             let registry = std::sync::Arc::clone(caller.registry());
             registry.store().writable()?;
-            caller.jobs().start("publish", &kb, move |progress| {
+            let tell = caller.tells("publish_kb", format!("/v1/kbs/{kb}"));
+            caller.jobs().start("publish", &kb, tell, move |progress| {
                 let request = publish::Request {
                     release,
                     models: registry.models(),

@@ -4,6 +4,7 @@
 //! its right, and a signature. Knowledge bases are reached through it only, so
 //! no handler can forget to look at what the identity may know of.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,12 @@ use super::Server;
 use super::error::{Kind, Problem};
 use super::gate::Entry;
 use super::jobs::Jobs;
+use super::outer::RequestId;
+use super::peer::Client;
 use super::registry::Registry;
 use super::signed::signature;
 use super::tenants::Tenant;
-use crate::access::{Identity, Right, Scope};
+use crate::access::{Identity, Right, Role, Scope};
 use crate::desk::Desk;
 use crate::dialogue::Service;
 use crate::engine::{Engine, Reply};
@@ -32,6 +35,8 @@ pub(super) struct Caller {
     tenant: Arc<Tenant>,
     identity: Arc<Identity>,
     signature: Arc<Signature>,
+    from: IpAddr,
+    request: Option<String>,
 }
 
 /// Somebody who has the right, before their tenant is open.
@@ -39,6 +44,8 @@ pub(super) struct Admitted {
     server: Server,
     identity: Arc<Identity>,
     signature: Signature,
+    from: IpAddr,
+    request: Option<String>,
     /// What is left of their limits, to be told in the response.
     pub(super) told: Vec<(HeaderName, HeaderValue)>,
 }
@@ -49,18 +56,29 @@ pub(super) async fn admitted(right: Right, request: &request::Parts) -> Result<A
     let server = request.extensions.get::<Server>().cloned().ok_or_else(lost)?;
     let Entry { identity, told } = server.gate().enter(right, request).await?;
     // Who only reads signs nothing.
-    let signature = if request.method == Method::GET {
+    let mut signature = if request.method == Method::GET {
         Signature::of(&identity.name)
     } else {
         signature(&request.headers, &identity.name)?
     };
-    Ok(Admitted { server, identity, signature, told })
+    // A program may say for whom it works; a person is who they are.
+    if identity.is_person() {
+        signature.author.clone_from(&identity.name);
+    }
+    let from = Client::of(&request.extensions).address;
+    let request = request.extensions.get::<RequestId>().map(|id| id.0.clone());
+    Ok(Admitted { server, identity, signature, from, request, told })
 }
 
 impl Admitted {
+    /// What they are for.
+    pub(super) fn role(&self) -> Role {
+        self.identity.role
+    }
+
     /// Opens the tenant, if nobody has been there yet.
     pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
-        let Self { server, identity, signature, .. } = self;
+        let Self { server, identity, signature, from, request, .. } = self;
         let tenant = match server.tenants().known(&identity.tenant) {
             Some(tenant) => tenant,
             None => {
@@ -69,7 +87,7 @@ impl Admitted {
                 opened.map_err(|e| Error::internal("tenant", e))??
             }
         };
-        Ok(Caller { server, tenant, identity, signature: Arc::new(signature) })
+        Ok(Caller { server, tenant, identity, signature: Arc::new(signature), from, request })
     }
 }
 
@@ -100,6 +118,16 @@ impl Caller {
     /// Under which name changes are recorded, and why they are made.
     pub(super) fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// From which address they call.
+    pub(super) fn from(&self) -> IpAddr {
+        self.from
+    }
+
+    /// The id of the request.
+    pub(super) fn request(&self) -> Option<&str> {
+        self.request.as_deref()
     }
 
     /// Which release answers for which of the tenant's knowledge bases. Whoever

@@ -15,14 +15,15 @@ use percent_encoding::percent_decode_str;
 
 use super::caller::Caller;
 use super::error::{Kind, Problem};
-use super::gate::address;
 use super::outer::RequestId;
+use super::peer::Client;
 use super::routes::Route;
+use crate::access::Right;
 use crate::access::chain::Deed;
 use crate::error::Error;
 
 /// Operations that are sent as if they changed something, and only look.
-const LOOKING: [&str; 3] = ["check_kb", "read_tokens", "test_rules"];
+const LOOKING: [&str; 4] = ["check_kb", "read_tokens", "test_rules", "test_service"];
 
 /// What a handler says of its change, if the address does not tell.
 #[derive(Debug, Clone, Default)]
@@ -68,13 +69,16 @@ impl Change {
         if LOOKING.contains(&operation) || is_trial {
             return Ok(Self(None));
         }
-        limit(caller, &request.method)?;
+        // Whoever keeps to their own things takes no room.
+        if route.right != Right::Own {
+            limit(caller, &request.method)?;
+        }
         let path = percent_decode_str(request.uri.path()).decode_utf8_lossy().into_owned();
         let kb = part(&route.path, request.uri.path(), "{kb}");
         let mut begun = Begun {
             caller: caller.clone(),
             before: None,
-            from: address(&request.extensions),
+            from: Client::of(&request.extensions).address,
             request: request.extensions.get::<RequestId>().map(|id| id.0.clone()),
             action: operation.to_owned(),
             object: path,
@@ -90,10 +94,38 @@ impl Change {
         if !response.status().is_success() {
             return Ended(None);
         }
-        // A job has begun; what comes of it stands in the history.
+        // A job has begun; it records itself what comes of it ([`Caller::tells`]).
         let place = response.headers().get(header::LOCATION).and_then(|place| place.to_str().ok());
         let job = place.filter(|_| response.status() == StatusCode::ACCEPTED).map(str::to_owned);
         Ended(Some((begun, response.extensions().get::<Done>().cloned(), job)))
+    }
+}
+
+impl Caller {
+    /// What records the outcome of something that goes on after the reply.
+    pub(super) fn tells(
+        &self,
+        action: &'static str,
+        object: String,
+    ) -> impl FnOnce(String) + Send + 'static + use<> {
+        let caller = self.clone();
+        move |outcome| {
+            let deed = Deed {
+                who: caller.identity().id.clone(),
+                name: caller.signature().author.clone(),
+                from: caller.from().to_string(),
+                request: caller.request().map(str::to_owned),
+                action: action.to_owned(),
+                object,
+                after: Some(outcome),
+                reason: caller.signature().reason.clone(),
+                ..Deed::default()
+            };
+            let tenant = &caller.identity().tenant;
+            if let Err(error) = caller.server().gate().access().record(tenant, deed) {
+                tracing::error!(%error, "what came of a job could not be recorded in the audit");
+            }
+        }
     }
 }
 

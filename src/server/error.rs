@@ -26,6 +26,16 @@ pub enum Kind {
     BrokenAddress,
     /// Nobody knows the key, or there is none.
     Unauthorized,
+    /// Name or password is wrong.
+    WrongLogin,
+    /// Too many attempts to sign in failed.
+    LockedOut,
+    /// A request with a cookie does not prove that it comes from our own page.
+    Forgery,
+    /// The password is too easy to guess.
+    WeakPassword,
+    /// The sign-in provider did not say who it is.
+    NotSignedIn,
     /// The key is for something else.
     Forbidden,
     /// A server without keys is asked under the name of somebody else.
@@ -102,14 +112,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 46] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
         Self::BrokenAddress,
         Self::KeyInAddress,
         Self::Unauthorized,
+        Self::WrongLogin,
+        Self::NotSignedIn,
         Self::Forbidden,
+        Self::Forgery,
         Self::ForeignHost,
         Self::ForeignOrigin,
         Self::NotFound,
@@ -137,9 +150,11 @@ impl Kind {
         Self::InvalidField,
         Self::BatchTooLarge,
         Self::InvalidEntry,
+        Self::WeakPassword,
         Self::PreconditionRequired,
         Self::Overloaded,
         Self::RateLimited,
+        Self::LockedOut,
         Self::QuotaUsedUp,
         Self::Internal,
         Self::NotReady,
@@ -201,11 +216,28 @@ impl Kind {
             Self::PreconditionRequired => {
                 (S::PRECONDITION_REQUIRED, "/problems/precondition-required", "If-Match is missing")
             }
-            Self::Unauthorized => (S::UNAUTHORIZED, "/problems/unauthorized", "A key is needed"),
-            Self::Forbidden => (S::FORBIDDEN, "/problems/forbidden", "The key is for something else"),
-            Self::ForeignHost => {
-                (S::FORBIDDEN, "/problems/foreign-host", "Without keys only the own machine is answered")
+            Self::Unauthorized => (S::UNAUTHORIZED, "/problems/unauthorized", "A key or a session is needed"),
+            Self::WrongLogin => (S::UNAUTHORIZED, "/problems/wrong-login", "Name or password is wrong"),
+            Self::NotSignedIn => {
+                (S::UNAUTHORIZED, "/problems/not-signed-in", "The provider did not say who it is")
             }
+            Self::LockedOut => {
+                (S::TOO_MANY_REQUESTS, "/problems/locked-out", "Too many attempts to sign in failed")
+            }
+            Self::Forgery => {
+                (S::FORBIDDEN, "/problems/csrf", "The request may come from a page of somebody else")
+            }
+            Self::WeakPassword => {
+                (S::UNPROCESSABLE_ENTITY, "/problems/weak-password", "The password is too easy to guess")
+            }
+            Self::Forbidden => {
+                (S::FORBIDDEN, "/problems/forbidden", "The key or person is for something else")
+            }
+            Self::ForeignHost => (
+                S::FORBIDDEN,
+                "/problems/foreign-host",
+                "Without keys and people only the own machine is answered",
+            ),
             Self::ForeignOrigin => {
                 (S::FORBIDDEN, "/problems/foreign-origin", "Pages of this site may not ask")
             }
@@ -478,7 +510,7 @@ impl IntoResponse for Problem {
         let mut response = (self.kind.status(), axum::Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.extend(self.limited);
-        if self.kind == Kind::Unauthorized {
+        if self.kind.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"zhida\""));
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

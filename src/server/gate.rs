@@ -6,19 +6,20 @@
 //! in memory and written by [`Gate::look`] on a timer.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 
 use super::error::{Kind, Problem};
-use super::peer::Peer;
-use crate::access::{Identity, Key, Left, Limits, Rates, Right, Role, Throttle, moment};
-use crate::store::{Access, Counted, Grant, Table};
+use super::peer::Client;
+use super::shown::{Refused, grant, is_own, text};
+use crate::access::{Identity, Left, Limits, Rates, Right, Role, Throttle, moment};
+use crate::store::{Access, Counted};
 
 /// How often what was counted is written.
 const WRITE: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ const USED: Duration = Duration::from_secs(60);
 /// How often the room that a tenant takes is measured.
 pub(super) const MEASURE: Duration = Duration::from_secs(60);
 
-/// Who may reach a server that has no keys.
+/// Who may reach a server that has no keys and no people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Exposure {
     /// Programs of its own machine; not web pages of other sites in its browsers.
@@ -56,6 +57,8 @@ struct Counts {
     /// Not written yet.
     fresh: Counted,
     used: HashMap<String, i64>,
+    /// When sessions were used last.
+    seen: HashMap<String, i64>,
     written: Instant,
     used_written: Instant,
 }
@@ -82,6 +85,7 @@ impl Gate {
                 known: Counted::new(),
                 fresh: Counted::new(),
                 used: HashMap::new(),
+                seen: HashMap::new(),
                 written: now,
                 used_written: now,
             }),
@@ -98,12 +102,12 @@ impl Gate {
         if table.is_open() {
             return Ok(Entry { identity: Arc::clone(&self.nobody), told: Vec::new() });
         }
-        let grant = match grant(&table, &request.headers) {
+        let grant = match grant(&table, request) {
             Ok(grant) => grant,
             Err(Refused { problem, is_attempt: false }) => return Err(problem),
             Err(Refused { problem, is_attempt: true }) => {
                 // Nobody else at the same address waits for this.
-                let wait = self.throttle.failed(address(&request.extensions), Instant::now());
+                let wait = self.throttle.failed(Client::of(&request.extensions).address, Instant::now());
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
                 }
@@ -111,15 +115,21 @@ impl Gate {
             }
         };
         let identity = grant.identity;
-        if let Some(id) = &identity.id {
+        {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.used.insert(id.clone(), moment::now());
+            match (&identity.session, &identity.id) {
+                (Some(session), _) => counts.seen.insert(session.clone(), moment::now()),
+                (None, Some(id)) => counts.used.insert(id.clone(), moment::now()),
+                (None, None) => None,
+            };
         }
         from_page(&grant.origins, &request.headers)?;
         if !identity.may(right) {
             let roles: Vec<&str> = right.roles().map(Role::name).collect();
+            let (whose, one) =
+                if identity.is_person() { ("you are", "somebody") } else { ("this key is", "one") };
             let detail = format!(
-                "this key is for `{}`; {} {} needs one for `{}`",
+                "{whose} for `{}`; {} {} needs {one} for `{}`",
                 identity.role.name(),
                 request.method,
                 request.uri.path(),
@@ -210,19 +220,19 @@ impl Gate {
             return;
         }
         let month = moment::month(moment::now());
-        let (fresh, used) = {
+        let (fresh, used, seen) = {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             if counts.written.elapsed() < WRITE && counts.month == month {
                 return;
             }
             counts.written = Instant::now();
-            let used = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
+            let (used, seen) = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
                 counts.used_written = Instant::now();
-                std::mem::take(&mut counts.used)
+                (std::mem::take(&mut counts.used), std::mem::take(&mut counts.seen))
             } else {
-                HashMap::new()
+                Default::default()
             };
-            (std::mem::take(&mut counts.fresh), used)
+            (std::mem::take(&mut counts.fresh), used, seen)
         };
         match self.access.count(&month, &fresh) {
             Ok(known) => {
@@ -242,6 +252,12 @@ impl Gate {
             let used: Vec<(String, i64)> = used.into_iter().collect();
             if let Err(error) = self.access.used(&used) {
                 tracing::debug!(%error, "the last use of keys cannot be noted");
+            }
+        }
+        if !seen.is_empty() {
+            let seen: Vec<(String, i64)> = seen.into_iter().collect();
+            if let Err(error) = self.access.seen(&seen) {
+                tracing::debug!(%error, "the last use of sessions cannot be noted");
             }
         }
         self.rates.retain(|whose| match whose.strip_prefix("tenant/") {
@@ -268,7 +284,7 @@ impl Gate {
             && !is_of_the_machine(host)
         {
             let detail = format!(
-                "this server has no keys and answers its own machine only, as localhost or 127.0.0.1; {host:?} is another name. Make a key with `zhida key create --role admin`, and it answers under every name"
+                "this server has no keys and no people, and answers its own machine only, as localhost or 127.0.0.1; {host:?} is another name. Make a key with `zhida key create --role admin`, and it answers under every name"
             );
             return Err(Problem::new(Kind::ForeignHost, detail));
         }
@@ -285,37 +301,6 @@ impl Gate {
     }
 }
 
-/// Why somebody is not let in.
-struct Refused {
-    problem: Problem,
-    /// Whether they presented something that could have been a key.
-    is_attempt: bool,
-}
-
-/// Who presents a key that is valid.
-fn grant(table: &Table, headers: &HeaderMap) -> Result<Grant, Refused> {
-    let refused = |detail: String| {
-        let problem = Problem::new(Kind::Unauthorized, detail);
-        Err(Refused { problem, is_attempt: false })
-    };
-    let Some(presented) = text(headers, &header::AUTHORIZATION) else {
-        return refused("send a key: `Authorization: Bearer zk_…`; `zhida key create` makes one".to_owned());
-    };
-    let key = match presented.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
-        _ => return refused("keys are sent as `Authorization: Bearer zk_…`".to_owned()),
-    };
-    let key = match Key::parse(key) {
-        Ok(key) => key,
-        Err(misread) => return refused(misread.to_string()),
-    };
-    // Unknown, revoked, expired: whoever has none need not know which.
-    table.identify(&key, moment::now()).ok_or_else(|| {
-        let detail = "this key is not valid: it is unknown, was revoked or has expired";
-        Refused { problem: Problem::new(Kind::Unauthorized, detail), is_attempt: true }
-    })
-}
-
 /// Refuses pages that the key is not for.
 fn from_page(origins: &[String], headers: &HeaderMap) -> Result<(), Problem> {
     let Some(origin) = text(headers, &header::ORIGIN) else { return Ok(()) };
@@ -325,12 +310,6 @@ fn from_page(origins: &[String], headers: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = format!("this key is not for pages of {origin}");
     Err(Problem::new(Kind::ForeignOrigin, detail))
-}
-
-/// Whether a page comes from this very server.
-fn is_own(origin: &str, host: Option<&str>) -> bool {
-    let bare = origin.split_once("://").map(|(_, bare)| bare);
-    bare.is_some() && bare == host
 }
 
 /// Whether a name with or without a port means the machine itself, whoever is
@@ -345,17 +324,6 @@ fn is_of_the_machine(host: &str) -> bool {
     name == "localhost"
         || name.ends_with(".localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-/// From where a request comes.
-pub(super) fn address(extensions: &Extensions) -> IpAddr {
-    extensions
-        .get::<ConnectInfo<Peer>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Peer(address))| address.ip().to_canonical())
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("not visible"))
 }
 
 /// What is left, as draft-ietf-httpapi-ratelimit-headers has it.
@@ -415,7 +383,5 @@ mod tests {
         ] {
             assert!(!is_of_the_machine(other), "{other}");
         }
-        assert!(is_own("http://localhost:8080", Some("localhost:8080")));
-        assert!(!is_own("http://localhost:3000", Some("localhost:8080")) && !is_own("null", None));
     }
 }

@@ -71,6 +71,21 @@ enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// For the audit.
+    fn in_words(&self, job: &str) -> String {
+        match self {
+            Self::Done(value) => match (&value["published"], &value["release"]) {
+                (Value::Bool(false), _) => format!("job {job}: refused"),
+                (_, Value::Number(number)) => format!("job {job}: release {number}"),
+                _ => format!("job {job}: done"),
+            },
+            Self::Failed(problem) => format!("job {job}: failed, {}", problem.kind().slug()),
+            Self::Cancelled => format!("job {job}: cancelled"),
+        }
+    }
+}
+
 /// A job as a client sees it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Job {
@@ -153,11 +168,13 @@ impl Work {
 }
 
 impl Jobs {
-    /// Starts a job on a thread of its own. One at a time for a knowledge base.
+    /// Starts a job on a thread of its own, which tells in the end what came of it.
+    /// One at a time for a knowledge base.
     pub(super) fn start(
         &self,
         kind: &'static str,
         kb: &str,
+        tell: impl FnOnce(String) + Send + 'static,
         work: impl FnOnce(crate::release::Progress<'_>) -> Result<Value, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +207,7 @@ impl Jobs {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 publish::stoppable(|| Ok(work(&progress)))
             }));
-            job.end(match outcome {
+            let outcome = match outcome {
                 Ok(Ok(Some(Ok(value)))) => Outcome::Done(value),
                 Ok(Ok(Some(Err(problem)))) => Outcome::Failed(Box::new(problem)),
                 Ok(Ok(None)) => Outcome::Cancelled,
@@ -199,7 +216,10 @@ impl Jobs {
                     let detail = "the job ended with a defect of the server; its log says more";
                     Outcome::Failed(Box::new(Problem::new(Kind::Internal, detail)))
                 }
-            });
+            };
+            // Before anybody hears that it is done.
+            tell(outcome.in_words(&job.id));
+            job.end(outcome);
         });
         let mut response = (StatusCode::ACCEPTED, Json(told)).into_response();
         if let Ok(place) = HeaderValue::from_str(&place) {

@@ -27,14 +27,20 @@ mod jobs;
 mod keys;
 mod learning;
 mod metrics;
+mod oidc;
 mod origins;
 mod outer;
+mod own;
 mod packed;
 mod peer;
+mod people;
+mod provider;
 mod registry;
 mod request;
 mod routes;
 mod service;
+mod shown;
+mod sign_in;
 mod signed;
 mod talk;
 mod tenancy;
@@ -48,6 +54,9 @@ mod words;
 pub use admission::{Abandoned, Admission, Permit};
 pub use gate::Exposure;
 pub use origins::Origin;
+pub use peer::{Proxies, ProxyHeader};
+pub use people::{INVITED, state as state_of, told as link_behind};
+pub use provider::ProviderSettings;
 pub use registry::{Registry, View};
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
 pub use tls::Certificate;
@@ -68,8 +77,10 @@ use self::error::{Kind, Problem};
 use self::gate::Gate;
 use self::metrics::Metrics;
 use self::peer::Peer;
+use self::provider::Provider;
 use self::tenants::Tenants;
 use crate::error::{Error, Result};
+use crate::store::Lasting;
 
 /// How often the data directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -93,6 +104,21 @@ const DESKS_QUEUE: Duration = Duration::from_secs(5);
 /// How long such a request may take.
 const DESKS_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Passwords that are looked at at a time: each takes 19 MiB and a core for a moment.
+pub const PASSWORDS: usize = 2;
+
+/// How long a password may wait for its turn.
+const PASSWORDS_QUEUE: Duration = Duration::from_secs(5);
+
+/// How long looking at a password may take.
+const PASSWORDS_PATIENCE: Duration = Duration::from_secs(15);
+
+/// People whom the sign-in provider is asked about at a time.
+pub const PROVIDERS: usize = 2;
+
+/// How long asking the provider may take: it has two questions to answer.
+const PROVIDERS_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long requests may take to finish after the signal to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -107,6 +133,11 @@ struct Parts {
     authoring: Admission,
     /// For desks, whose work must not wait for an import.
     desks: Admission,
+    /// For whoever signs in, who must not take anybody's turn.
+    passwords: Admission,
+    /// For whoever comes from the provider, who may be slow.
+    providers: Admission,
+    provider: Option<Arc<Provider>>,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
@@ -116,6 +147,8 @@ struct Parts {
     gate: Gate,
     /// What connections are encrypted with.
     certificate: Option<Arc<Certificate>>,
+    proxies: Proxies,
+    lasting: Lasting,
 }
 
 /// What a server is open to beside its own page and programs.
@@ -123,10 +156,16 @@ struct Parts {
 pub struct Openness {
     /// Whose pages may ask.
     pub origins: Vec<Origin>,
-    /// Who may reach it while it has no keys.
+    /// Who may reach it while it has no keys and no people.
     pub exposure: Exposure,
     /// What connections are encrypted with; `None` for plain ones.
     pub certificate: Option<Arc<Certificate>>,
+    /// Which proxies are believed.
+    pub proxies: Proxies,
+    /// How long sessions last.
+    pub lasting: Lasting,
+    /// Where people may sign in.
+    pub provider: Option<ProviderSettings>,
 }
 
 impl Server {
@@ -142,7 +181,7 @@ impl Server {
 
     /// A server over a registry, with all that can be said of whom it is open to.
     pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
-        let Openness { origins, exposure, certificate } = openness;
+        let Openness { origins, exposure, certificate, proxies, lasting, provider } = openness;
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
@@ -152,12 +191,17 @@ impl Server {
             admission,
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
             desks: Admission::new(DESKS, DESKS_QUEUE, DESKS_PATIENCE).patient(),
+            passwords: Admission::new(PASSWORDS, PASSWORDS_QUEUE, PASSWORDS_PATIENCE).patient(),
+            providers: Admission::new(PROVIDERS, PASSWORDS_QUEUE, PROVIDERS_PATIENCE).patient(),
+            provider: provider.map(|settings| Arc::new(Provider::new(settings))),
             metrics: Metrics::new(),
             description,
             origins,
             stopping: AtomicBool::new(false),
             gate,
             certificate,
+            proxies,
+            lasting,
         }))
     }
 
@@ -200,6 +244,31 @@ impl Server {
     /// Who may work for a desk now.
     fn desks(&self) -> &Admission {
         &self.0.desks
+    }
+
+    /// Whose password may be looked at now.
+    fn passwords(&self) -> &Admission {
+        &self.0.passwords
+    }
+
+    /// Whom the provider may be asked about now.
+    fn providers(&self) -> &Admission {
+        &self.0.providers
+    }
+
+    /// Where people may sign in.
+    fn provider(&self) -> Option<&Arc<Provider>> {
+        self.0.provider.as_ref()
+    }
+
+    /// Which proxies are believed.
+    fn proxies(&self) -> &Proxies {
+        &self.0.proxies
+    }
+
+    /// How long sessions last.
+    fn lasting(&self) -> Lasting {
+        self.0.lasting
     }
 
     fn metrics(&self) -> &Metrics {

@@ -35,6 +35,8 @@ pub(super) fn current_id() -> Option<String> {
 pub(super) async fn around(State(server): State<Server>, mut request: Request, next: Next) -> Response {
     let id = told(&request).unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let client = server.proxies().client(request.extensions(), request.headers(), server.is_encrypted());
+    request.extensions_mut().insert(client);
     let is_api = request.uri().path().starts_with("/v1/");
     let span = tracing::info_span!("request", id);
     let answered = async {
@@ -61,7 +63,7 @@ pub(super) async fn around(State(server): State<Server>, mut request: Request, n
         // Nothing of the API is a page.
         set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     }
-    if server.is_encrypted() {
+    if client.is_encrypted {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     response

@@ -1,9 +1,16 @@
-//! From which address does a connection come?
+//! Who is at the other end, and is the way there encrypted?
+//!
+//! The other end of the connection, unless that is a proxy that the operator
+//! trusts: then what it says of its own other end, and so on, from the right to
+//! the left. What a stranger writes into the same header is never believed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use axum::extract::ConnectInfo;
 use axum::extract::connect_info::Connected;
+use axum::http::{Extensions, HeaderMap};
 use axum::serve::IncomingStream;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 use super::tls::Encrypted;
@@ -21,5 +28,156 @@ impl Connected<IncomingStream<'_, TcpListener>> for Peer {
 impl Connected<IncomingStream<'_, Encrypted>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
         Self(*stream.remote_addr())
+    }
+}
+
+/// In which header proxies say for whom they speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded`, RFC 7239.
+    Forwarded,
+}
+
+/// Which proxies are believed.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// Their networks.
+    pub networks: Vec<IpNet>,
+    /// Where they write. One only: a proxy that writes the other one leaves this
+    /// one as the stranger sent it.
+    pub header: ProxyHeader,
+}
+
+/// Whoever sends a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client {
+    /// From where.
+    pub(super) address: IpAddr,
+    /// Whether what is sent back is encrypted all the way that we know of.
+    pub(super) is_encrypted: bool,
+}
+
+impl Client {
+    /// Who sends a request that has come through the door.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let nobody = Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false };
+        extensions.get::<Self>().copied().unwrap_or(nobody)
+    }
+}
+
+impl Proxies {
+    /// Who sends a request over a connection.
+    pub(super) fn client(&self, extensions: &Extensions, headers: &HeaderMap, is_encrypted: bool) -> Client {
+        let peer = extensions
+            .get::<ConnectInfo<Peer>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Peer(peer))| peer.ip().to_canonical());
+        self.behind(peer, headers, is_encrypted)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    fn behind(&self, peer: IpAddr, headers: &HeaderMap, is_encrypted: bool) -> Client {
+        let mut client = Client { address: peer, is_encrypted };
+        if !self.trusts(peer) {
+            return client;
+        }
+        let hops = match self.header {
+            ProxyHeader::XForwardedFor => {
+                // The last one is what our proxy said.
+                let proto = values(headers, "x-forwarded-proto").pop();
+                client.is_encrypted |= proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+                values(headers, "x-forwarded-for").iter().map(|hop| address(hop)).collect()
+            }
+            ProxyHeader::Forwarded => {
+                let elements = values(headers, "forwarded");
+                let proto = elements.last().and_then(|element| part(element, "proto"));
+                client.is_encrypted |= proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+                elements.iter().map(|element| address(&part(element, "for")?)).collect::<Vec<_>>()
+            }
+        };
+        for hop in hops.into_iter().rev() {
+            // `unknown` and names made up by proxies: whoever said so is the last known one.
+            let Some(address) = hop else { break };
+            client.address = address;
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// The elements of a header that may come in several lines, in order.
+fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("unreadable"));
+    lines.flat_map(|line| line.split(',')).map(|value| value.trim().to_owned()).collect()
+}
+
+/// A part of an element of `Forwarded`, such as `for=192.0.2.1;proto=https`.
+fn part(element: &str, wanted: &str) -> Option<String> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+/// An address with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let whole = text.parse::<IpAddr>().ok();
+    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    whole.or_else(bare).or_else(with_port).map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(header: ProxyHeader, peer: &str, lines: &[(&'static str, &str)]) -> (String, bool) {
+        let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network")).to_vec();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().expect("a value"));
+        }
+        let peer = peer.parse().expect("an address");
+        let client = Proxies { networks, header }.behind(peer, &headers, false);
+        (client.address.to_string(), client.is_encrypted)
+    }
+
+    #[test]
+    fn only_what_trusted_proxies_say_is_believed() {
+        let told = |peer: &str, lines: &[(&'static str, &str)]| seen(ProxyHeader::XForwardedFor, peer, lines);
+        let plain = |text: &str| (text.to_owned(), false);
+        // A stranger says what they like.
+        assert_eq!(told("203.0.113.9", &[("x-forwarded-for", "1.1.1.1")]), plain("203.0.113.9"));
+        assert_eq!(told("10.0.0.1", &[]), plain("10.0.0.1"));
+        assert_eq!(told("10.0.0.1", &[("x-forwarded-for", "203.0.113.9")]), plain("203.0.113.9"));
+        // What stands left of the first stranger is the stranger's.
+        let chain = [("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.0.0.7")];
+        assert_eq!(told("10.0.0.1", &chain), plain("203.0.113.9"));
+        let lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "203.0.113.9:4711")];
+        assert_eq!(told("10.0.0.1", &lines), plain("203.0.113.9"));
+        assert_eq!(told("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, unknown")]), plain("10.0.0.1"));
+        assert_eq!(told("10.0.0.1", &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")]), plain("10.0.0.3"));
+        // The other header is not looked at.
+        assert_eq!(told("10.0.0.1", &[("forwarded", "for=6.6.6.6;proto=https")]), plain("10.0.0.1"));
+        let proto = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "http, https")];
+        assert_eq!(told("10.0.0.1", &proto), ("203.0.113.9".to_owned(), true));
+        assert_eq!(told("203.0.113.9", &proto), plain("203.0.113.9"));
+    }
+
+    #[test]
+    fn forwarded_is_read_as_the_standard_has_it() {
+        let told = |value: &str| seen(ProxyHeader::Forwarded, "fd00::1", &[("forwarded", value)]);
+        assert_eq!(told("for=203.0.113.9;proto=https"), ("203.0.113.9".to_owned(), true));
+        assert_eq!(told("For=\"[2001:db8::9]:4711\""), ("2001:db8::9".to_owned(), false));
+        assert_eq!(told("for=6.6.6.6, for=203.0.113.9, for=10.0.0.9"), ("203.0.113.9".to_owned(), false));
+        assert_eq!(told("for=203.0.113.9, for=_hidden"), ("fd00::1".to_owned(), false));
+        assert_eq!(told("by=10.0.0.9"), ("fd00::1".to_owned(), false));
     }
 }

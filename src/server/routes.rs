@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::Method;
+use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
@@ -17,8 +18,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::Server;
 use super::caller::admitted;
 use super::changes::Change;
+use super::error::{Kind, Problem};
 use super::gate;
-use crate::access::Right;
+use crate::access::{Right, Role};
 
 /// Some routes of the API, each with its right.
 pub(super) struct Routes(OpenApiRouter<Server>);
@@ -66,7 +68,7 @@ impl Routes {
 
 /// A path with its handlers.
 pub(super) struct Route {
-    right: Right,
+    pub(super) right: Right,
     /// As in the API's description, such as `/v1/kbs/{kb}/entries`.
     pub(super) path: String,
     /// What each method does.
@@ -99,6 +101,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
+/// Refuses a body that is larger than somebody may send, before any of it is read.
+fn fits(role: Role, request: &Parts) -> Result<(), Problem> {
+    let declared = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let bytes: u64 = declared.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if bytes <= role.largest_body() {
+        return Ok(());
+    }
+    let most = role.largest_body();
+    let detail = format!("with the role `{}` a body may have at most {most} bytes", role.name());
+    Err(Problem::new(Kind::BodyTooLarge, detail))
+}
+
 /// Lets in who has the right, says who it is, and records what they changed.
 async fn guard(route: Arc<Route>, request: Request, next: Next) -> Response {
     if route.right == Right::Public {
@@ -109,6 +123,9 @@ async fn guard(route: Arc<Route>, request: Request, next: Next) -> Response {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
+    if let Err(problem) = fits(admitted.role(), &parts) {
+        return problem.into_response();
+    }
     let told = std::mem::take(&mut admitted.told);
     let caller = match admitted.into_caller().await {
         Ok(caller) => caller,

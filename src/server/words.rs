@@ -295,15 +295,20 @@ async fn rule_test(
                 let engine = registry.engine(Some(&kb))?;
                 return Ok(Json(test(&engine)?).into_response());
             }
-            caller.jobs().start("rule-test", &kb, move |progress| {
-                let engine = publish::engine_of_draft(
-                    &shelf,
-                    registry.models().for_building()?,
-                    registry.default_goal(),
-                    progress,
-                )?;
-                serde_json::to_value(test(&engine)?).map_err(|e| Error::internal("rule-test", e).into())
-            })
+            caller.jobs().start(
+                "rule-test",
+                &kb,
+                |_| (),
+                move |progress| {
+                    let engine = publish::engine_of_draft(
+                        &shelf,
+                        registry.models().for_building()?,
+                        registry.default_goal(),
+                        progress,
+                    )?;
+                    serde_json::to_value(test(&engine)?).map_err(|e| Error::internal("rule-test", e).into())
+                },
+            )
         })
         .await
 }

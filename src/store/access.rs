@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 
-use super::database::door::{keys, questions, tenants};
+use super::database::door::{keys, people as persons, questions, sessions as open, tenants};
 use super::database::watch::Watch;
 use super::database::{Connection, Database, Durability, Outcome};
-use super::{DOOR, KeyRecord, Store, TenantRecord, keys as rows};
-use crate::access::{DEFAULT_TENANT, Digest, Identity, Key, Limits, Scope, moment};
+use super::{
+    DOOR, KeyRecord, PersonRecord, SessionRecord, Store, TenantRecord, keys as rows, people, sessions,
+};
+use crate::access::{DEFAULT_TENANT, Digest, Identity, Key, Limits, Scope, Token, moment};
 use crate::error::{Error, Result};
 
 /// How old the table may be where the data directory cannot be written.
@@ -46,12 +48,24 @@ impl std::fmt::Debug for Cached {
 #[derive(Debug, Default)]
 pub struct Table {
     keys: HashMap<String, Known>,
+    /// By id.
+    people: HashMap<String, PersonRecord>,
+    /// Whether there has ever been somebody, also one who went.
+    has_people: bool,
+    /// By id.
+    sessions: HashMap<String, Session>,
     tenants: BTreeMap<String, TenantRecord>,
 }
 
 #[derive(Debug)]
 struct Known {
     record: KeyRecord,
+    digest: Digest,
+}
+
+#[derive(Debug)]
+struct Session {
+    record: SessionRecord,
     digest: Digest,
 }
 
@@ -131,12 +145,27 @@ impl Access {
                 let Some(record) = row.told() else { continue };
                 known.insert(record.id.clone(), Known { record, digest });
             }
+            let has_people = persons::table.count().get_result::<i64>(connection)? > 0;
+            let found: Vec<people::Row> = persons::table
+                .filter(persons::deleted_at.is_null())
+                .select(people::Row::as_select())
+                .load(connection)?;
+            let people =
+                found.into_iter().filter_map(people::Row::told).map(|one| (one.id.clone(), one)).collect();
+            let found: Vec<sessions::Row> =
+                open::table.select(sessions::Row::as_select()).load(connection)?;
+            let mut sessions = HashMap::with_capacity(found.len());
+            for row in found {
+                let Some(digest) = Digest::stored(&row.digest) else { continue };
+                let record = row.told();
+                sessions.insert(record.id.clone(), Session { record, digest });
+            }
             let tenants: Vec<(String, i64, String, Option<i64>)> = tenants::table
                 .select((tenants::name, tenants::created_at, tenants::limits, tenants::deleted_at))
                 .load(connection)?;
             let tenants =
                 tenants.into_iter().map(TenantRecord::of).map(|one| (one.name.clone(), one)).collect();
-            Ok(Table { keys: known, tenants })
+            Ok(Table { keys: known, people, has_people, sessions, tenants })
         })?;
         Ok(read.unwrap_or_default())
     }
@@ -190,9 +219,42 @@ fn counted(connection: &mut Connection, month: &str) -> Outcome<Counted> {
 }
 
 impl Table {
-    /// Whether there has ever been a key: then nobody comes in without.
+    /// Whether there has never been a key or a person: else nobody comes in without
+    /// being one.
     pub fn is_open(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && !self.has_people
+    }
+
+    /// Who comes with a session; `None` when it has ended.
+    pub fn in_session(&self, token: &Token, now: i64) -> Option<Grant> {
+        let known = self.sessions.get(token.id())?;
+        let person = self.people.get(&known.record.person)?;
+        if !known.digest.matches(&token.digest())
+            || !known.record.lasts(now)
+            || person.disabled_at.is_some()
+            || !self.has_tenant(&person.tenant)
+        {
+            return None;
+        }
+        let identity = Identity {
+            tenant: person.tenant.clone(),
+            id: Some(person.id.clone()),
+            name: person.name.clone(),
+            role: person.role,
+            scope: person.kbs.clone().map_or(Scope::All, Scope::Named),
+            session: Some(known.record.id.clone()),
+        };
+        Some(Grant { identity: Arc::new(identity), limits: Limits::default(), origins: Vec::new() })
+    }
+
+    /// A person by id.
+    pub fn person(&self, id: &str) -> Option<&PersonRecord> {
+        self.people.get(id)
+    }
+
+    /// A session by id.
+    pub fn session(&self, id: &str) -> Option<&SessionRecord> {
+        self.sessions.get(id).map(|session| &session.record)
     }
 
     /// Who presents a key; `None` when nobody may come in with it.
@@ -209,6 +271,7 @@ impl Table {
             name: name.clone(),
             role: *role,
             scope,
+            session: None,
         };
         Some(Grant {
             identity: Arc::new(identity),

@@ -6,9 +6,8 @@
 //! renamed, so that half a backup never has its name. Databases come first:
 //! what they name is then in the folders.
 //!
-//! It holds what the data directory holds: hashes of keys, not keys; secrets of
-//! webhooks and channels as they are, because they sign and cannot be hashed.
-//! The file is its owner's alone.
+//! It holds what the data directory holds: hashes of keys and passwords; but not
+//! what opens something as it is (`left_out.rs`). The file is its owner's alone.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -19,8 +18,8 @@ use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::Store;
 use super::database::copy;
+use super::{Store, left_out};
 use crate::access::moment;
 use crate::disk::sync_folder;
 use crate::error::{Error, Result};
@@ -42,8 +41,8 @@ pub struct Backup {
     pub bytes: u64,
     /// Bytes of the backup.
     pub packed: u64,
-    /// Whether it holds secrets that sign webhooks or open channels.
-    pub holds_secrets: bool,
+    /// Whether it holds what customers said.
+    pub holds_conversations: bool,
 }
 
 /// What a backup says of itself.
@@ -128,6 +127,7 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
             progress("databases", index, 3);
             let place = copies.path().join(format!("{number}.{name}"));
             copy::copy(&home.join(&name), &place)?;
+            left_out::leave_out(&name, &place)?;
             sources.push(Source { path: format!("{prefix}{name}"), place });
             is_empty = false;
         }
@@ -149,7 +149,7 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
     if is_empty {
         return Err(Error::Refused(format!("{} holds nothing to back up", root.display())));
     }
-    let holds_secrets = sources.iter().any(|source| source.path.ends_with("conversations.db"));
+    let holds_conversations = sources.iter().any(|source| source.path.ends_with("conversations.db"));
     let mut archive =
         tempfile::Builder::new().prefix(".zhida-backup-").tempfile_in(folder).map_err(failed)?;
     let filed = pack(archive.as_file_mut(), file, &sources, progress)?;
@@ -158,7 +158,7 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
     archive.persist(file).map_err(|e| failed(e.error))?;
     sync_folder(folder)?;
     let bytes = filed.iter().map(|one| one.bytes).sum();
-    Ok(Backup { files: filed.len(), bytes, packed, holds_secrets })
+    Ok(Backup { files: filed.len(), bytes, packed, holds_conversations })
 }
 
 /// Writes files into an archive, and what they are.

@@ -49,11 +49,11 @@ pub struct KeyRecord {
     pub origins: Vec<String>,
 }
 
-fn told<S: serde::Serializer>(at: &i64, to: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn told<S: serde::Serializer>(at: &i64, to: S) -> std::result::Result<S::Ok, S::Error> {
     to.serialize_str(&moment::told(*at))
 }
 
-fn told_if<S: serde::Serializer>(at: &Option<i64>, to: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn told_if<S: serde::Serializer>(at: &Option<i64>, to: S) -> std::result::Result<S::Ok, S::Error> {
     at.map(moment::told).serialize(to)
 }
 

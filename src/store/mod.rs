@@ -1,7 +1,7 @@
 //! What must survive?
 //!
 //! ```text
-//! data/access.db               tenants, keys, who changed what
+//! data/access.db               tenants, keys, people, who changed what
 //! data/conversations.db        conversations, handoffs, tickets, webhooks, what is to be delivered
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
@@ -29,9 +29,11 @@ mod forget;
 mod handoffs;
 mod keys;
 mod known;
+mod left_out;
 mod legacy;
 mod models;
 mod outbox;
+mod people;
 mod proposals;
 mod queries;
 mod releases;
@@ -39,6 +41,7 @@ mod restore;
 mod revive;
 mod served;
 mod service;
+mod sessions;
 mod signature;
 mod stream;
 mod suggestions;
@@ -59,13 +62,16 @@ pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use handoffs::{Act, NewHandoff, Wanted};
 pub use keys::{KeyRecord, NewKey};
+pub use left_out::LeftOut;
 pub use models::Models;
 pub use outbox::{Job, Settled, Taken};
+pub use people::{NewPerson, PersonChange, PersonRecord, SignIn, folded};
 pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};
 pub use restore::Restored;
 pub use revive::{Checked, check as check_backup};
 pub use service::{ServiceEdit, ServiceText};
+pub use sessions::{Counted as CountedAttempt, Departure, Errand, Lasting, SessionRecord, Wait};
 pub use signature::Signature;
 pub use stream::News;
 pub use suggestions::Decided;

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::access::Access;
-use super::database::door::{keys, tenants};
+use super::database::door::{keys, people, sessions, tenants};
 use super::database::{Connection, Outcome};
 use super::{SOUND, is_sound};
 use crate::access::{DEFAULT_TENANT, Limits, moment};
@@ -123,7 +123,7 @@ impl Access {
         })
     }
 
-    /// Removes a tenant with its keys and all that it owns. Its audit stays.
+    /// Removes a tenant with its keys, people and all that it owns. Its audit stays.
     ///
     /// # Errors
     /// [`Error::Absent`] when there is none of this name; [`Error::Conflict`] for
@@ -142,6 +142,10 @@ impl Access {
             diesel::update(keys::table.filter(keys::tenant.eq(name)).filter(keys::revoked_at.is_null()))
                 .set(keys::revoked_at.eq(now))
                 .execute(connection)?;
+            let theirs = people::table.filter(people::tenant.eq(name)).filter(people::deleted_at.is_null());
+            let ids: Vec<String> = theirs.select(people::id).load(connection)?;
+            diesel::delete(sessions::table.filter(sessions::person.eq_any(ids))).execute(connection)?;
+            diesel::update(theirs).set(people::deleted_at.eq(now)).execute(connection)?;
             Ok(())
         })?;
         let folder = self.root.join("tenants").join(name);

@@ -20,6 +20,7 @@ use zhida::server::{Admission, Exposure, Openness, Registry, Server, router};
 use zhida::store::{NewKey, Store};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, get, publish, send, serve};
+use crate::people::{Browser, person};
 use crate::store::Desk;
 use crate::support::{SMALL_KB, repository, run, stderr, stdout};
 
@@ -102,13 +103,15 @@ async fn every_route_lets_in_exactly_whom_the_table_names() {
     Store::at(folder.path()).access().create_tenant("acme", &Limits::default()).expect("a tenant");
     let keys = Role::ALL.map(|role| (role, key(folder.path(), "default", role, |_| ()).0));
     let (guest, _) = key(folder.path(), "acme", Role::Admin, |_| ());
+    let people = Role::ALL.map(|role| (role, person(folder.path(), "default", role.name(), role)));
     let app = over(folder.path());
     for (method, path, name, right) in operations(&app).await {
         let place = filled(&path, "nope");
         let got = with(&app, None, &method, &place, None).await;
         if right == Right::Public {
             // What anybody may do changes nothing, but for what platforms sign themselves.
-            assert!(method == "get" || path.starts_with("/channels/"), "{name}");
+            let lets_in = ["/v1/login", "/v1/setup", "/v1/setup/look"].contains(&path.as_str());
+            assert!(method == "get" || path.starts_with("/channels/") || lets_in, "{name}");
             assert_ne!(got.status, StatusCode::UNAUTHORIZED, "{name}");
             continue;
         }
@@ -120,6 +123,24 @@ async fn every_route_lets_in_exactly_whom_the_table_names() {
             assert_eq!(is_refused, !role.may(right), "{name} with {}: {}", role.name(), got.text());
             assert_ne!(got.status, StatusCode::UNAUTHORIZED, "{name}");
             assert!(!got.status.is_server_error(), "{name} with {}: {}", role.name(), got.text());
+        }
+        // Somebody who signed in has the rights of a key, neither more nor fewer.
+        for (role, person) in &people {
+            let browser = Browser::of(folder.path(), person);
+            let got = browser.send(&app, &method, &place, None).await;
+            let is_refused = got.status == StatusCode::FORBIDDEN;
+            assert_eq!(is_refused, !role.may(right), "{name} as {}: {}", role.name(), got.text());
+            assert_ne!(got.status, StatusCode::UNAUTHORIZED, "{name}");
+            assert!(!got.status.is_server_error(), "{name} as {}: {}", role.name(), got.text());
+            if method != "get" {
+                let forged = Browser { csrf: String::new(), ..browser };
+                let got = forged.send(&app, &method, &place, None).await;
+                assert!(
+                    matches!(got.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED),
+                    "{name}: {}",
+                    got.text()
+                );
+            }
         }
         if right == Right::Operator {
             with(&app, Some(&guest), &method, &place, None).await.problem(403, "forbidden");

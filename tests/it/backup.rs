@@ -12,10 +12,12 @@ use diesel::migration::MigrationSource;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::json;
 use tempfile::TempDir;
+use zhida::access::{Opens, Role, Token};
 use zhida::kb::{EntryId, formats};
 use zhida::store::{Edit, Expected, Store};
 
 use crate::http::{Running, publish};
+use crate::people::{Browser, person};
 use crate::store::Desk;
 use crate::support::{SMALL_KB, repository, run, stderr, zhida};
 
@@ -117,6 +119,49 @@ fn a_backup_is_one_state_while_a_server_serves_and_an_author_writes() {
     let output = run(zhida().args(["audit", "show", "--data"]).arg(&into));
     assert!(String::from_utf8_lossy(&output.stdout).contains("restore_backup"));
     assert!(run(zhida().args(["audit", "verify", "--data"]).arg(&into)).status.success());
+}
+
+#[test]
+fn a_backup_opens_nothing_and_a_restore_says_what_to_set_again() {
+    let desk = Desk::new();
+    publish(&desk.data(), "demo", SMALL_KB, None);
+    let anna = person(&desk.data(), "default", "anna", Role::Admin);
+    let browser = Browser::of(&desk.data(), &anna);
+    let link = desk.sound(&["person", "link", "anna"]);
+    let link = link.trim().strip_prefix("/setup#").expect("a link").to_owned();
+    let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let add = ["channel", "add", "--kind", "generic", "--kb", "demo", "--url", "https://desk.example/hook"];
+    desk.sound(&[add.as_slice(), &["--secret", secret, "shop"]].concat());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, into) = (folder.path().join("it.zip"), folder.path().join("back"));
+    let output = backup(&desk.data(), &file);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&file).expect("open")).expect("a ZIP");
+    for number in 0..archive.len() {
+        let mut bytes = Vec::new();
+        archive.by_index(number).expect("a file").read_to_end(&mut bytes).expect("whole");
+        for needle in [secret, crate::people::PASSWORD] {
+            let stands = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+            assert!(!stands, "{needle} stands in file {number}");
+        }
+    }
+    let output = restore(&file, &into, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("channel shop has no secrets any more"), "{}", stderr(&output));
+    let store = Store::at(&into);
+    let channel = store.conversations().channel("shop").expect("read").expect("there");
+    assert!(channel.settings.contains("https://desk.example/hook") && !channel.settings.contains(secret));
+    // People are there; their sessions and links are not.
+    let access = store.access();
+    assert_eq!(access.people("default").expect("people").len(), 1);
+    assert_eq!(access.sessions(&anna.id).expect("sessions"), []);
+    assert!(access.errand(&Token::parse(Opens::Link, &link).expect("a link")).is_err());
+    // In the data directory itself nothing was taken away.
+    let store = desk.store();
+    let channel = store.conversations().channel("shop").expect("read").expect("there");
+    assert!(channel.settings.contains(secret));
+    assert_eq!(store.access().sessions(&anna.id).expect("sessions").len(), 1);
+    assert!(browser.cookie.contains("zs_"));
 }
 
 #[test]

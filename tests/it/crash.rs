@@ -324,7 +324,8 @@ fn a_killed_restoration_or_deletion_leaves_nothing_half_made() {
     };
     const KILLS: u32 = 12;
     // The last one may take as long as it likes: how long a command takes says little of the next on a busy machine.
-    let moment = |whole: Duration, part: u32| if part == KILLS { Duration::MAX } else { whole * part / (KILLS - 1) };
+    let moment =
+        |whole: Duration, part: u32| if part == KILLS { Duration::MAX } else { whole * part / (KILLS - 1) };
     let mut ended = [0, 0];
     run(&["kb", "import", &two]);
     let whole = timed(&["kb", "restore", "--release", "1"]);

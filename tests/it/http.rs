@@ -667,8 +667,14 @@ async fn metrics_count_decisions_and_rejections() {
 #[tokio::test]
 async fn the_page_needs_nothing_from_outside() {
     let app = router(server());
-    for (path, kind) in [("/", "text/html"), ("/console.css", "text/css"), ("/console.js", "text/javascript")]
-    {
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/login", "text/html"),
+        ("/setup", "text/html"),
+        ("/console.css", "text/css"),
+        ("/console.js", "text/javascript"),
+        ("/door.js", "text/javascript"),
+    ] {
         let got = get(&app, path).await;
         assert_eq!(got.status, StatusCode::OK);
         assert!(got.header(header::CONTENT_TYPE).starts_with(kind));

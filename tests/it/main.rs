@@ -4,6 +4,7 @@
 
 mod access;
 mod adapt;
+mod audited;
 mod authoring;
 mod backup;
 mod bodies;
@@ -28,7 +29,9 @@ mod look_alikes;
 mod masking;
 mod mend;
 mod model;
+mod oidc;
 mod openapi;
+mod people;
 mod platforms;
 mod receiver;
 mod release;

@@ -21,9 +21,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Which knowledge base this may change, and who says so.
-    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
-        (&self.place, None)
+    /// Which knowledge base this changes, and how; `None` for a dry run.
+    pub(super) fn subject(&self) -> Option<(&Place, String)> {
+        let always = if self.always { ", after every publication" } else { "" };
+        (!self.dry_run).then(|| (&self.place, format!("the newest {} releases kept{always}", self.keep)))
     }
 }
 

@@ -23,9 +23,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Which knowledge base this may change, and who says so.
-    pub(super) fn subject(&self) -> (&Place, Option<&super::Signed>) {
-        (&self.place, None)
+    /// Which knowledge base this changes, and how; `None` when it prints.
+    pub(super) fn subject(&self) -> Option<(&Place, &'static str)> {
+        match (&self.file, self.remove) {
+            (Some(_), _) => Some((&self.place, "labelled questions attached")),
+            (None, true) => Some((&self.place, "no labelled questions any more")),
+            (None, false) => None,
+        }
     }
 }
 

@@ -82,8 +82,12 @@ function badge(decision, small) {
   return make("span", { class: "badge " + (DECISIONS[decision] ? decision : "") + (small ? " small" : "") }, say(DECISIONS, decision));
 }
 
+// Of somebody who signed in; it proves that a request comes from this page.
+let csrf = null;
+
 async function load(path, options) {
   let response;
+  if (csrf && options && options.headers) options.headers["X-CSRF-Token"] = csrf;
   try {
     response = await fetch(path, options);
   } catch {
@@ -105,6 +109,7 @@ function showProblem(problem) {
   const more = [problem.status && "HTTP " + problem.status, problem.type, problem.detail, problem.trace_id];
   const line = more.filter(Boolean).join(" · ");
   if (line) box.append(make("small", {}, line));
+  if (problem.status === 401) box.append(make("a", { href: "login" }, "登录"));
   box.hidden = false;
 }
 
@@ -290,6 +295,7 @@ async function start() {
   if (address.get("generation") === "1") byId("generation").value = "1";
   if (address.get("channel")) byId("channel").value = address.get("channel");
   try {
+    csrf = (await load("v1/me")).csrf_token;
     await loadKnowledgeBases(address.get("kb"));
   } catch (problem) {
     showProblem(problem);

@@ -60,3 +60,62 @@ diesel::table! {
         hash -> Text,
     }
 }
+diesel::table! {
+    people (id) {
+        id -> Text,
+        tenant -> Text,
+        name -> Text,
+        display_name -> Text,
+        role -> Text,
+        kbs -> Nullable<Text>,
+        sign_in -> Text,
+        password -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        created_at -> BigInt,
+        password_at -> Nullable<BigInt>,
+        signed_in_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        person -> Text,
+        digest -> Binary,
+        created_at -> BigInt,
+        seen_at -> BigInt,
+        expires_at -> BigInt,
+        idle -> BigInt,
+        source -> Text,
+        agent -> Text,
+    }
+}
+diesel::table! {
+    links (id) {
+        id -> Text,
+        digest -> Binary,
+        person -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    attempts (whose) {
+        whose -> Text,
+        failures -> BigInt,
+        last_at -> BigInt,
+    }
+}
+diesel::table! {
+    departures (state) {
+        state -> Binary,
+        browser -> Binary,
+        nonce -> Text,
+        verifier -> Text,
+        back -> Text,
+        expires_at -> BigInt,
+    }
+}
+diesel::allow_tables_to_appear_in_same_query!(people, sessions, links);

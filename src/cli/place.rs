@@ -1,0 +1,38 @@
+//! Whose keys, people or audit are meant?
+
+use std::path::PathBuf;
+
+use crate::access::{DEFAULT_TENANT, Role, moment};
+use crate::store::{Access, Store};
+
+/// A tenant of a data directory.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "ZHIDA_DATA")]
+    data: PathBuf,
+    /// The tenant that is meant.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TENANT)]
+    pub(super) tenant: String,
+}
+
+impl Place {
+    pub(super) fn access(&self) -> Access {
+        Store::at(&self.data).access()
+    }
+}
+
+/// Parses a role.
+pub(super) fn role(text: &str) -> Result<Role, String> {
+    Role::named(text).ok_or_else(|| "a role is ask, agent, author or admin".to_owned())
+}
+
+/// Parses a day or a moment.
+pub(super) fn date(text: &str) -> Result<i64, String> {
+    moment::read(text).ok_or_else(|| "a date is a day such as 2027-12-31, or RFC 3339".to_owned())
+}
+
+/// Parses a span of time, in milliseconds.
+pub(super) fn span(text: &str) -> Result<i64, String> {
+    moment::span(text).ok_or_else(|| "a span is a number with a unit: 90s, 30m, 24h, 7d".to_owned())
+}
