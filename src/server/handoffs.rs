@@ -166,7 +166,13 @@ async fn step(
             let known = found(caller, &id)?;
             let signed = &caller.signature().author;
             let agent = doing.agent.as_deref().unwrap_or(signed);
-            let named = doing.agent.is_some() || *signed != caller.identity().name;
+            let is_person = caller.identity().is_person();
+            // A desk with one key says who works there; a person is who they are.
+            if is_person && agent != signed {
+                let detail = format!("you are {signed}, and cannot act as {agent}");
+                return Err(Problem::new(Kind::InvalidField, detail).of_field("agent"));
+            }
+            let named = is_person || doing.agent.is_some() || *signed != caller.identity().name;
             let act = Act {
                 step,
                 agent,

@@ -31,6 +31,7 @@ pub(super) fn routes() -> Routes {
 /// What sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = MeKind)]
 enum What {
     /// Somebody who signed in.
     Person,
