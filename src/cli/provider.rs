@@ -18,8 +18,9 @@ pub(super) struct Args {
     /// The file with the secret that proves it; a public client has none.
     #[arg(long, value_name = "FILE", requires = "oidc_issuer", env = "ZHIDA_OIDC_CLIENT_SECRET_FILE")]
     oidc_client_secret_file: Option<PathBuf>,
-    /// This server's own address as browsers see it; the provider sends them back to
-    /// its /v1/oidc/callback.
+    /// This server's own address as browsers see it, such as https://faq.example, when
+    /// a proxy calls it by another one; an OpenID provider sends people back to its
+    /// /v1/oidc/callback.
     #[arg(long, value_name = "URL", env = "ZHIDA_PUBLIC_URL")]
     public_url: Option<String>,
     /// Ask the provider for this scope beside openid, profile and email; may be repeated.
@@ -46,6 +47,11 @@ fn mapping(text: &str) -> std::result::Result<(Role, String), String> {
 }
 
 impl Args {
+    /// This server's own address as browsers see it.
+    pub(super) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
     /// What the flags say together; `None` without a provider.
     pub(super) fn settings(&self) -> Result<Option<ProviderSettings>> {
         let (Some(issuer), Some(client_id), Some(public_url)) =

@@ -159,7 +159,11 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         origins: args.cors_origin.clone(),
         exposure,
         certificate,
-        proxies: Proxies { networks: args.trust_proxy.clone(), header },
+        proxies: Proxies {
+            networks: args.trust_proxy.clone(),
+            header,
+            public_url: args.provider.public_url().map(str::to_owned),
+        },
         lasting,
         provider: args.provider.settings()?,
     };

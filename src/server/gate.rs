@@ -16,8 +16,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 
 use super::error::{Kind, Problem};
-use super::peer::Client;
-use super::shown::{Refused, grant, is_own, text};
+use super::origins::is_own;
+use super::peer::{Client, text};
+use super::shown::{Refused, grant};
 use crate::access::{Identity, Left, Limits, Rates, Right, Role, Throttle, moment};
 use crate::store::{Access, Counted};
 

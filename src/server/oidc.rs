@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::Server;
 use super::address::Query;
 use super::error::{Kind, Problem, Problems};
-use super::peer::Client;
+use super::peer::{Client, text};
 use super::provider::{Provider, Vouched};
 use super::routes::Routes;
 use super::shown;
@@ -105,8 +105,7 @@ async fn callback(
 ) -> Result<Response, Problem> {
     let visitor = Visitor::of_return(&request);
     let browser = shown::cookie(request.headers(), COOKIE).unwrap_or_default().to_owned();
-    let wants_page =
-        shown::text(request.headers(), &header::ACCEPT).is_some_and(|kind| kind.contains("text/html"));
+    let wants_page = text(request.headers(), &header::ACCEPT).is_some_and(|kind| kind.contains("text/html"));
     let provider = provider(&server)?;
     let answering = server.clone();
     let arrived = server

@@ -65,6 +65,12 @@ impl Origin {
     }
 }
 
+/// Whether a page comes from this very server.
+pub(super) fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let bare = origin.split_once("://").map(|(_, bare)| bare);
+    bare.is_some() && bare == host
+}
+
 /// Lets the pages of some origins ask: those that the server was told, and those
 /// that a key is for. Which of them may use which key, the gate decides.
 pub(super) fn allowing<S: Clone + Send + Sync + 'static>(router: Router<S>, server: &Server) -> Router<S> {
@@ -102,6 +108,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_browsers_send() {
+        assert!(is_own("http://localhost:8080", Some("localhost:8080")));
+        assert!(!is_own("http://localhost:3000", Some("localhost:8080")) && !is_own("null", None));
         for sound in ["https://shop.example", "http://localhost:3000", "*", "HTTPS://Shop.Example"] {
             assert!(sound.parse::<Origin>().is_ok(), "{sound}");
         }

@@ -1,4 +1,4 @@
-//! Who is at the other end, and is the way there encrypted?
+//! Who is at the other end, is the way there encrypted, and is it our own page?
 //!
 //! The other end of the connection, unless that is a proxy that the operator
 //! trusts: then what it says of its own other end, and so on, from the right to
@@ -8,11 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::extract::connect_info::Connected;
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::serve::IncomingStream;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 
+use super::origins::is_own;
 use super::tls::Encrypted;
 
 /// The other end of a connection.
@@ -49,6 +50,8 @@ pub struct Proxies {
     /// Where they write. One only: a proxy that writes the other one leaves this
     /// one as the stranger sent it.
     pub header: ProxyHeader,
+    /// Our own address as browsers see it, when a proxy calls us by another one.
+    pub public_url: Option<String>,
 }
 
 /// Whoever sends a request.
@@ -58,12 +61,15 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// Whether what is sent back is encrypted all the way that we know of.
     pub(super) is_encrypted: bool,
+    /// Whether no page of another site has a browser send it.
+    pub(super) is_own_page: bool,
 }
 
 impl Client {
     /// Who sends a request that has come through the door.
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let nobody = Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false };
+        let nobody =
+            Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false, is_own_page: false };
         extensions.get::<Self>().copied().unwrap_or(nobody)
     }
 }
@@ -77,12 +83,22 @@ impl Proxies {
         self.behind(peer, headers, is_encrypted)
     }
 
+    /// Whether a request comes from a page of ours, or from no page at all.
+    fn is_own_page(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let Some(origin) = text(headers, &header::ORIGIN) else { return true };
+        let forwarded = values(headers, "x-forwarded-host").pop().filter(|_| self.trusts(peer));
+        let public = self.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        is_own(origin, text(headers, &header::HOST))
+            || is_own(origin, forwarded.as_deref())
+            || public.is_some_and(|public| public.eq_ignore_ascii_case(origin))
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
     fn behind(&self, peer: IpAddr, headers: &HeaderMap, is_encrypted: bool) -> Client {
-        let mut client = Client { address: peer, is_encrypted };
+        let mut client = Client { address: peer, is_encrypted, is_own_page: self.is_own_page(peer, headers) };
         if !self.trusts(peer) {
             return client;
         }
@@ -110,6 +126,11 @@ impl Proxies {
         }
         client
     }
+}
+
+/// A header as text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("not visible"))
 }
 
 /// The elements of a header that may come in several lines, in order.
@@ -145,7 +166,7 @@ mod tests {
             headers.append(*name, value.parse().expect("a value"));
         }
         let peer = peer.parse().expect("an address");
-        let client = Proxies { networks, header }.behind(peer, &headers, false);
+        let client = Proxies { networks, header, public_url: None }.behind(peer, &headers, false);
         (client.address.to_string(), client.is_encrypted)
     }
 
@@ -169,6 +190,29 @@ mod tests {
         let proto = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "http, https")];
         assert_eq!(told("10.0.0.1", &proto), ("203.0.113.9".to_owned(), true));
         assert_eq!(told("203.0.113.9", &proto), plain("203.0.113.9"));
+    }
+
+    #[test]
+    fn our_own_page_is_known_under_every_name_that_we_have() {
+        let own = |peer: [u8; 4], lines: &[(&'static str, &'static str)]| {
+            let networks = vec!["10.0.0.0/8".parse().expect("a network")];
+            let public_url = Some("https://faq.example/".to_owned());
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.insert(*name, value.parse().expect("a value"));
+            }
+            let proxies = Proxies { networks, public_url, ..Proxies::default() };
+            proxies.behind(peer.into(), &headers, false).is_own_page
+        };
+        let (proxy, stranger) = ([10, 0, 0, 1], [203, 0, 113, 9]);
+        assert!(own(stranger, &[]) && own(stranger, &[("origin", "https://faq.example")]));
+        assert!(own(stranger, &[("origin", "http://a.example:1"), ("host", "a.example:1")]));
+        assert!(!own(stranger, &[("origin", "https://evil.example"), ("host", "faq.example")]));
+        assert!(!own(stranger, &[("origin", "null"), ("host", "null")]));
+        // A proxy that calls us by another name says by which one it was called.
+        let lines =
+            [("origin", "https://b.example"), ("host", "inside:8080"), ("x-forwarded-host", "b.example")];
+        assert!(own(proxy, &lines) && !own(stranger, &lines));
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! our own page and carry what only that one knows.
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::error::{Kind, Problem};
-use super::peer::Client;
+use super::peer::{Client, text};
 use crate::access::{Key, Opens, Token, moment};
 use crate::store::{Grant, Table};
 
@@ -63,7 +63,7 @@ fn own_page(token: &Token, request: &Parts) -> Result<(), Problem> {
     if matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    from_own_page(&request.headers, &request.uri)?;
+    from_own_page(&request.headers, Client::of(&request.extensions))?;
     if text(&request.headers, &CSRF).is_some_and(|told| token.is_csrf(told)) {
         return Ok(());
     }
@@ -72,20 +72,15 @@ fn own_page(token: &Token, request: &Parts) -> Result<(), Problem> {
 }
 
 /// Refuses what a browser sends for a page of another site.
-pub(super) fn from_own_page(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-    let Some(origin) = text(headers, &header::ORIGIN) else { return Ok(()) };
-    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(headers, &header::HOST));
-    if is_own(origin, host) {
+pub(super) fn from_own_page(headers: &HeaderMap, client: Client) -> Result<(), Problem> {
+    if client.is_own_page {
         return Ok(());
     }
-    let detail = format!("a page of {origin} may not sign in here, nor use what somebody else signed in for");
+    let origin = text(headers, &header::ORIGIN).unwrap_or_default();
+    let detail = format!(
+        "a page of {origin} may not sign in here, nor use what somebody signed in for; if that is this server's own address, say so with `--public-url {origin}`"
+    );
     Err(Problem::new(Kind::ForeignOrigin, detail))
-}
-
-/// Whether a page comes from this very server.
-pub(super) fn is_own(origin: &str, host: Option<&str>) -> bool {
-    let bare = origin.split_once("://").map(|(_, bare)| bare);
-    bare.is_some() && bare == host
 }
 
 /// The session that a browser comes with.
@@ -125,11 +120,6 @@ pub(super) fn set(name: &str, value: &str, seconds: i64, path: &str, client: Cli
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// A header as text.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("not visible"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,14 +131,13 @@ mod tests {
         headers.append(header::COOKIE, "c=3".parse().expect("a value"));
         assert_eq!((cookie(&headers, COOKIE), cookie(&headers, "c")), (Some("x"), Some("3")));
         assert_eq!((cookie(&headers, SECURE_COOKIE), cookie(&headers, "session")), (None, None));
-        assert!(is_own("http://localhost:8080", Some("localhost:8080")));
-        assert!(!is_own("http://localhost:3000", Some("localhost:8080")) && !is_own("null", None));
     }
 
     #[test]
     fn cookies_are_careful() {
         let token = Token::generate(Opens::Session).expect("a token");
-        let client = |is_encrypted| Client { address: [127, 0, 0, 1].into(), is_encrypted };
+        let client =
+            |is_encrypted| Client { address: [127, 0, 0, 1].into(), is_encrypted, is_own_page: true };
         let plain = keep(&token, 60, client(false));
         let plain = plain.to_str().expect("visible");
         assert!(

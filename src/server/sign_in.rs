@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::changes::Done;
 use super::error::{Kind, Problem, Problems};
 use super::outer::RequestId;
-use super::peer::Client;
+use super::peer::{Client, text};
 use super::request::{self, fields};
 use super::routes::Routes;
 use super::shown;
@@ -51,13 +51,13 @@ impl Visitor {
     /// # Errors
     /// When a page of another site has a browser send it.
     pub(super) fn of(request: &Request) -> Result<Self, Problem> {
-        shown::from_own_page(request.headers(), request.uri())?;
+        shown::from_own_page(request.headers(), Client::of(request.extensions()))?;
         Ok(Self::of_return(request))
     }
 
     /// Who comes back from the provider: another site sends them, and that is meant.
     pub(super) fn of_return(request: &Request) -> Self {
-        let agent = shown::text(request.headers(), &header::USER_AGENT).unwrap_or_default();
+        let agent = text(request.headers(), &header::USER_AGENT).unwrap_or_default();
         Self {
             client: Client::of(request.extensions()),
             request: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
