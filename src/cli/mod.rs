@@ -34,7 +34,6 @@ mod model;
 mod person;
 mod place;
 mod progress;
-mod provider;
 mod reference;
 mod rules;
 mod serve;

@@ -20,8 +20,8 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, audit, authoring, entries, feedback, figures, handoffs, hooks, jobs, keys, learning, oidc, own,
-    people, service, sign_in, talk, tenancy, tickets, undo, words,
+    Server, audit, authoring, entries, feedback, figures, handoffs, hooks, jobs, keys, learning, own, people,
+    service, sign_in, talk, tenancy, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -64,7 +64,6 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(people::routes())
         .merge(sign_in::routes())
         .merge(own::routes())
-        .merge(oidc::routes())
         .merge(tenancy::routes())
         .merge(audit::routes())
         .merge(rest);
