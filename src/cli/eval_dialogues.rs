@@ -10,8 +10,9 @@ use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
 use crate::eval::dialogues::figures::Summary;
-use crate::eval::dialogues::play::{Talk, play};
+use crate::eval::dialogues::play::{Played, Talk, play};
 use crate::eval::dialogues::script;
+use crate::learn::light::{Lesson, train, written};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -37,6 +38,13 @@ pub(crate) struct Args {
     /// Calibrate without this set of the shipped reference; may be given several times. Needs `--kb FILE`.
     #[arg(long, value_name = "SET")]
     leave_out: Vec<String>,
+    /// Only the conversations of this part.
+    #[arg(long, value_parser = ["dev", "test", "late"])]
+    split: Option<String>,
+    /// Train what follow-ups lean on with the part `dev` and write the weights
+    /// (`src/decide/data/light.tsv` in the source), instead of measuring.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "json", "out"])]
+    train: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -46,7 +54,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let scripts = script::read(&args.dialogues)?;
+    let mut scripts = script::read(&args.dialogues)?;
+    let wanted = args.split.as_deref().or(args.train.as_ref().map(|_| "dev"));
+    if let Some(wanted) = wanted {
+        scripts.retain(|script| script.split.name() == wanted);
+    }
     let file = args.dialogues.display().to_string();
     let mut talks: Vec<Talk> = Vec::new();
     for kb in &args.kb {
@@ -62,6 +74,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let engine = Engine::new(Arc::new(release), args.common.goal(kb, args.max_wrong)?);
         let generation = if args.generation == 1 { Generation::One } else { Generation::Two };
         talks.extend(play(&engine, &name, &scripts, Options { generation, ..Options::default() })?);
+    }
+    if let Some(out) = &args.train {
+        let lessons: Vec<Lesson> = talks.iter().flat_map(|talk| &talk.turns).filter_map(lesson).collect();
+        write_whole(out, written(&train(&lessons)).as_bytes())?;
+        eprintln!("{} messages in the light of a turn before", lessons.len());
+        return Ok(ExitCode::SUCCESS);
     }
     let summary = Summary::of(&talks);
     let json = || serde_json::to_vec_pretty(&summary).map_err(|e| Error::internal("eval", e));
@@ -87,4 +105,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         say!("{told}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a message teaches that was read in the light of a turn before.
+fn lesson(played: &Played) -> Option<Lesson> {
+    let light = played.light.as_ref()?;
+    let places = light.entries.iter().enumerate();
+    let right = places.filter(|(_, id)| played.expect.accepts(id)).map(|(at, _)| at).collect();
+    Some(Lesson { field: light.field.clone(), right })
 }

@@ -13,7 +13,8 @@ use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
-use crate::events::Day;
+use crate::events::habits::Habits;
+use crate::events::{Day, Log};
 use crate::learn::groups::measure;
 use crate::learn::suggest::verdicts::{self, Change};
 use crate::learn::suggest::{Findings, Limits};
@@ -48,6 +49,8 @@ enum Command {
     },
     /// Show what is asked more than last week, and days with more unanswered questions than usual.
     Bursts(Look),
+    /// Show which entries are asked for most, and which one after which.
+    Habits(Look),
     /// Group labelled questions and say how well that went, for people who study it.
     #[command(hide = true)]
     Bench(Bench),
@@ -159,6 +162,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Ignore(args) => ignore(args),
         Command::Auto { look, least } => auto(look, *least),
         Command::Bursts(args) => burst(args),
+        Command::Habits(args) => habits(args),
         Command::Bench(args) => bench(args),
     }
 }
@@ -226,6 +230,34 @@ fn suggestions(args: &Look) -> Result<ExitCode> {
             one.harm,
             one.why
         );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked most, and what after it.
+fn habits(args: &Look) -> Result<ExitCode> {
+    let shelf = args.common.store().shelf(&args.kb)?;
+    let log = Log::open(shelf.store().root());
+    let mut found = Habits::read(&log, shelf.name(), look::last_days(args.days))?;
+    found.most.truncate(args.limit);
+    if args.json {
+        let Habits { conversations, most, next } = &found;
+        return print(
+            &json!({"kb": shelf.name(), "conversations": conversations, "most": most, "next": next}),
+        );
+    }
+    if found.most.is_empty() {
+        let days = args.days;
+        eprintln!(
+            "{}",
+            either!("nothing was answered in the last {} days", "最近 {} 天没有回答过问题", days)
+        );
+    }
+    for often in &found.most {
+        let next = found.next.get(&often.entry).into_iter().flatten();
+        let next: Vec<String> =
+            next.map(|next| format!("{} ({}, x{:.1})", next.entry, next.together, next.lift)).collect();
+        say!("{}\t{}\t{}", often.conversations, often.entry, next.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use super::Reason;
 use super::claims::Claims;
-use crate::text::clauses;
 use crate::text::lexicon::items;
+use crate::text::{self, clauses};
 
 const RULES: &str = include_str!("data/handoff.txt");
 
@@ -22,9 +22,43 @@ static CLAIMS: LazyLock<Option<Claims>> = LazyLock::new(|| Claims::compile(RULES
 pub const KEYWORDS: [&str; 10] =
     ["人工", "真人", "活人", "坐席", "客服", "不要机器人", "human", "agent", "representative", "operator"];
 
+/// Whole messages that are a request however they are written, as long as they
+/// sound like this: 专人工 and "zhuan ren gong" for 转人工.
+const SOUNDS: [&str; 18] = [
+    "人工",
+    "人工客服",
+    "人工服务",
+    "客服人工",
+    "真人客服",
+    "转人工",
+    "转人工客服",
+    "转人工服务",
+    "转接人工",
+    "转接人工客服",
+    "接人工",
+    "找人工",
+    "找人工客服",
+    "找真人",
+    "要人工",
+    "我要人工",
+    "我要转人工",
+    "我要人工客服",
+];
+
+static SPOKEN: LazyLock<HashSet<String>> =
+    LazyLock::new(|| SOUNDS.iter().filter_map(|said| text::letters(said)).collect());
+
+/// No request that is heard by its sound is longer, in bytes.
+const LONGEST_SOUND: usize = 30;
+
+/// Whether a normalised text sounds like a request that is one in any spelling.
+fn is_spoken(core: &str) -> bool {
+    core.len() <= LONGEST_SOUND && text::letters(core).is_some_and(|letters| SPOKEN.contains(&letters))
+}
+
 /// What every request for a person speaks of, in some spelling.
 static MENTIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"人|坐席|座席|客服|接线员|仁工|认工|任工|机器|机械|经理|领导|主管|负责|老板|店长|上级|管事|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|自杀|去死|活不下去|轻生|割腕|跳楼")
+    Regex::new(r"人|坐席|座席|客服|接线员|话务员|仁工|认工|任工|机器|机械|智能|自动回复|ai|bot|machine|售后|售前|专员|同事|员工|顾问|经理|领导|主管|负责|老板|店长|组长|上级|管理|管事|做主|明白|[找来换叫派]个|投诉|财务|理赔|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|自杀|去死|活不下去|轻生|割腕|跳楼")
     .ok()
 });
 
@@ -54,6 +88,9 @@ pub fn in_clause(core: &str) -> Option<Reason> {
 }
 
 fn reason(core: &str, counts: impl Fn(&str) -> bool) -> Option<Reason> {
+    if is_spoken(core) {
+        return Some(Reason::Requested);
+    }
     if !may_request(core) {
         return None;
     }
@@ -207,6 +244,13 @@ mod tests {
             "有没有人工客服",
             "转人公",
             "揾真人",
+            "专人工",
+            "zhuan rengong",
+            "转售后人工",
+            "想找个活人说句话",
+            "别让机器人回我",
+            "让你们负责人给我打电话",
+            "need human support",
             "talk to a real person",
         ] {
             assert_eq!(before_search(text), Some(Reason::Requested), "{text}");
@@ -224,6 +268,10 @@ mod tests {
             "不用转人工",
             "怎么转人工",
             "找人工维修",
+            "换人办理可以吗",
+            "人工客服昨天让我等",
+            "机器人可以转人工吗",
+            "转让",
             "安装需要联系客服吗",
         ] {
             assert_eq!(before_search(text), None, "{text}");

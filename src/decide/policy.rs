@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apart::{Apart, Cost, LookAlikes};
 use super::calibrate::{LISTED, Outcome};
-use super::{Confidence, Decision, Generation, Reason};
+use super::{Confidence, Decision, Generation, Reason, light};
 use crate::kb::EntryId;
 
 /// The goal of an operator and the bar that keeps it.
@@ -154,6 +154,13 @@ impl Policy {
             (own.bar, own.expected) = (bar, expected);
         }
         Self { bar: common.bar, ..own }
+    }
+
+    /// The policy under the same goal for messages in the light of a turn before,
+    /// whose confidences are of another kind.
+    #[must_use]
+    pub fn in_light(&self) -> Self {
+        Self { bar: light::bar(self.max_wrong), ..*self }
     }
 
     /// Decides by the candidates' confidences, best first, and the probability

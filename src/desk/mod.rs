@@ -3,7 +3,7 @@
 //! A [`Desk`] belongs to a data directory. [`reception`] takes a customer's
 //! message: it loads the conversation, has the robot take its turn under the
 //! knowledge base's rules, records what was said, and gives the conversation to
-//! people when that is what comes of it. [`assist`] proposes answers to whoever
+//! people (`handover`) when that is what comes of it. [`assist`] proposes answers to whoever
 //! took it. What webhooks and platforms are to be told was recorded with it, and
 //! [`delivery`] tells them from threads of its own, so no answer waits for any of
 //! them. [`chatwoot`] and [`generic`] speak to desks elsewhere.
@@ -14,6 +14,7 @@ pub mod chatwoot;
 mod client;
 pub mod delivery;
 pub mod generic;
+mod handover;
 pub mod platforms;
 pub mod reception;
 mod upkeep;
@@ -26,11 +27,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::dialogue::Service;
 use crate::engine::Engine;
+use crate::events::habits::Habits;
 use crate::store::{Conversations, Store};
 use client::Client;
 use reception::{Asked, Turned};
@@ -69,6 +71,9 @@ type Finder = dyn Fn(&str) -> Option<(Arc<Engine>, Arc<Service>)> + Send + Sync;
 /// Hears of every turn of the robot on a platform.
 type Listener = dyn Fn(&Engine, &Turned, &Asked<'_>) + Send + Sync;
 
+/// Tells what customers of a knowledge base ask for, as far as that is known.
+type Counter = dyn Fn(&str) -> Option<Arc<Habits>> + Send + Sync;
+
 /// Tells the time, in milliseconds since 1970 (UTC).
 type Clock = dyn Fn() -> i64 + Send + Sync;
 
@@ -80,6 +85,7 @@ struct Parts {
     talk: Conversations,
     find: Box<Finder>,
     listen: Box<Listener>,
+    habits: OnceLock<Box<Counter>>,
     settings: Settings,
     client: Client,
     clock: Box<Clock>,
@@ -135,6 +141,7 @@ impl Desk {
             talk: store.conversations(),
             find: Box::new(find),
             listen: Box::new(listen),
+            habits: OnceLock::new(),
             settings,
             client: Client::new(settings.calls),
             clock: Box::new(clock),
@@ -144,6 +151,18 @@ impl Desk {
             started: AtomicBool::new(false),
             worker: new_id(),
         }))
+    }
+
+    /// Says who knows what customers ask for; the first who does counts.
+    #[must_use]
+    pub fn with_habits(self, habits: impl Fn(&str) -> Option<Arc<Habits>> + Send + Sync + 'static) -> Self {
+        self.0.habits.get_or_init(|| Box::new(habits));
+        self
+    }
+
+    /// What customers of a knowledge base ask for, if anybody knows.
+    fn habits(&self, kb: &str) -> Option<Arc<Habits>> {
+        self.0.habits.get().and_then(|habits| habits(kb))
     }
 
     /// What is recorded.

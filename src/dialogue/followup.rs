@@ -131,6 +131,11 @@ impl Fragment {
         self.kind
     }
 
+    /// Its words.
+    pub(super) fn core(&self) -> &str {
+        &self.core
+    }
+
     /// The questions that it may mean after one with this core, the likelier
     /// first; at most two.
     pub(super) fn completed(&self, analyzer: &Analyzer, before: &str) -> Vec<String> {
@@ -165,19 +170,6 @@ impl Fragment {
             Kind::Topic => self.exchanged(analyzer, before).is_some(),
             Kind::Both => false,
         }
-    }
-
-    /// Whether another phrasing asks for the matter before with the very words
-    /// of the fragment; all are cores.
-    pub(super) fn is_asked_by(&self, analyzer: &Analyzer, before: &str, phrasing: &str) -> bool {
-        if !phrasing.contains(&self.core) {
-            return false;
-        }
-        let words = analyzer.segment(before);
-        let mut telling = words.iter().filter(|word| {
-            !word.stop && !ASKING.contains(&word.text.as_str()) && word.text.chars().nth(1).is_some()
-        });
-        telling.any(|word| phrasing.contains(&word.text))
     }
 
     /// Whether an entry speaks of what the fragment is about: its own words
@@ -268,7 +260,7 @@ const ASKING: [&str; 46] = [
 ];
 
 /// Of what a question asks: its words but for those that ask.
-fn matter(analyzer: &Analyzer, core: &str) -> String {
+pub(super) fn matter(analyzer: &Analyzer, core: &str) -> String {
     let asks = |text: &str| ASKING.contains(&text);
     let tokens = analyzer.segment(core);
     let kept = tokens.iter().filter(|token| !asks(&token.text) && (!token.stop || token.text == "我"));

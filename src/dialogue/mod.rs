@@ -24,6 +24,7 @@ mod facts;
 mod followup;
 pub mod handoff;
 pub mod hours;
+mod light;
 mod reading;
 mod rule_test;
 pub mod rules;
@@ -39,6 +40,7 @@ pub mod voice;
 
 pub use context::{Answered, Context};
 pub use facts::{Facts, Standing};
+pub use light::Light;
 pub use reading::{Named, Reading, Unclear};
 pub use rule_test::{TestOutcome, TestReport};
 pub use service::Service;
@@ -47,6 +49,7 @@ pub use voice::Voice;
 
 use crate::engine::{Engine, Options, Outcome, Trace};
 use crate::error::Result;
+use crate::events::habits::Habits;
 
 /// What a customer sends.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,8 @@ pub struct Message<'a> {
     /// How the knowledge base speaks: what small talk it has, what it shows
     /// at the beginning.
     pub voice: &'a Voice,
+    /// What customers ask for, where somebody counts it.
+    pub habits: Option<&'a Habits>,
 }
 
 /// What came of a message.
@@ -74,6 +79,8 @@ pub struct Turn {
     /// Entries worth showing below the answer, by their position: those that
     /// its author names as related and that may be given now.
     pub related: Vec<usize>,
+    /// What was looked at in the light of the turn before, if anything was.
+    pub light: Option<Light>,
     /// What the conversation knows afterwards.
     pub context: Context,
 }

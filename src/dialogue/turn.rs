@@ -7,10 +7,9 @@
 
 use super::choice::{self, Place, Pointer};
 use super::context::{Answered, kept};
-use super::followup::{Fragment, Kind};
 use super::small_talk::{self, Topic};
-use super::{Context, Message, Named, Reading, Turn, Unclear};
-use crate::decide::light::{self, is_better};
+use super::voice::Related;
+use super::{Context, Light, Message, Named, Reading, Turn, Unclear};
 use crate::decide::{Confidence, Decision, Reason};
 use crate::engine::{Engine, Outcome, Scored, Trace};
 use crate::error::{QuestionError, Result};
@@ -29,12 +28,14 @@ pub(super) struct Reader<'a> {
 }
 
 /// What one way to read the message gives.
-struct Read {
-    reading: Reading,
-    outcome: Outcome,
-    trace: Option<Trace>,
+pub(super) struct Read {
+    pub(super) reading: Reading,
+    pub(super) outcome: Outcome,
+    pub(super) trace: Option<Trace>,
     /// The question that it is, when it is one.
-    question: Option<String>,
+    pub(super) question: Option<String>,
+    /// What was looked at in the light of the turn before.
+    pub(super) light: Option<Light>,
 }
 
 impl Reader<'_> {
@@ -55,7 +56,14 @@ impl Reader<'_> {
         }
         let related = self.related(&read.outcome);
         let context = self.after(&read, &related);
-        Ok(Turn { outcome: read.outcome, trace: read.trace, reading: read.reading, related, context })
+        Ok(Turn {
+            outcome: read.outcome,
+            trace: read.trace,
+            reading: read.reading,
+            related,
+            light: read.light,
+            context,
+        })
     }
 
     fn read(&self) -> Result<Read> {
@@ -89,13 +97,14 @@ impl Reader<'_> {
         if !alone.outcome.reason.is_scored() || alone.outcome.decision == Decision::Answer {
             let own = |read: &Read| read.outcome.best().map(|best| best.entry);
             let alone = self.own_words(&normal, alone);
-            return Ok(match part {
+            return match part {
                 // The list was asked about, and the answer stands in it.
                 Some(part) if alone.reading == Reading::AsIs && own(&part) == own(&alone) => {
-                    Read { trace: alone.trace, ..part }
+                    Ok(Read { trace: alone.trace, ..part })
                 }
-                _ => alone,
-            });
+                None if alone.outcome.reason.is_scored() => self.in_light(&normal, alone),
+                _ => Ok(alone),
+            };
         }
         match part {
             Some(part) => Ok(part),
@@ -106,18 +115,18 @@ impl Reader<'_> {
     }
 
     /// The message as the engine takes these words.
-    fn asked(&self, text: &str, reading: Reading) -> Result<Read> {
+    pub(super) fn asked(&self, text: &str, reading: Reading) -> Result<Read> {
         let (outcome, trace) = if self.explain {
             let (outcome, trace) = self.engine.explain(text, self.message.options)?;
             (outcome, Some(trace))
         } else {
             (self.engine.answer(text, self.message.options)?, None)
         };
-        Ok(Read { reading, outcome, trace, question: Some(kept(text)) })
+        Ok(Read { reading, outcome, trace, question: Some(kept(text)), light: None })
     }
 
     /// The entry of an id, if it may be given now.
-    fn available(&self, id: &EntryId) -> Option<usize> {
+    pub(super) fn available(&self, id: &EntryId) -> Option<usize> {
         self.engine.available(id, self.message.options)
     }
 
@@ -125,7 +134,11 @@ impl Reader<'_> {
         let id = EntryId(choice.to_owned());
         let Context { offered, beside, shown, .. } = self.context;
         let quick = &self.message.voice.quick_questions.entries;
-        if offered.contains(&id) || beside.contains(&id) || shown.contains(&id) || quick.contains(&id) {
+        // What is asked most was shown to some and changes all the time.
+        let habits = self.message.habits.filter(|_| quick.is_empty());
+        let often = habits.is_some_and(|habits| habits.most.iter().any(|often| often.entry == choice));
+        let known = [offered, beside, quick].into_iter().any(|list| list.contains(&id));
+        if known || shown.contains(&id) || often {
             return Ok(self.chosen(vec![id], Named::Id));
         }
         Err(QuestionError::NotOffered { choice: choice.chars().take(100).collect() }.into())
@@ -145,7 +158,13 @@ impl Reader<'_> {
             ..Outcome::bare(Decision::Answer, Reason::Chosen)
         };
         let question = self.engine.release().entries()[first].question.clone();
-        Read { reading: Reading::Chosen { entries, by }, outcome, trace: None, question: Some(question) }
+        Read {
+            reading: Reading::Chosen { entries, by },
+            outcome,
+            trace: None,
+            question: Some(question),
+            light: None,
+        }
     }
 
     /// The same list once more.
@@ -160,7 +179,7 @@ impl Reader<'_> {
             candidates,
             ..Outcome::bare(decision, Reason::UnclearChoice)
         };
-        Read { reading: Reading::Unclear(why), outcome, trace: None, question: None }
+        Read { reading: Reading::Unclear(why), outcome, trace: None, question: None, light: None }
     }
 
     /// The list that places speak of.
@@ -181,6 +200,7 @@ impl Reader<'_> {
                     outcome: Outcome::bare(Decision::Handoff, Reason::NoneOfThese),
                     trace: None,
                     question: None,
+                    light: None,
                 },
             }),
             Pointer::Before => match before {
@@ -355,105 +375,27 @@ impl Reader<'_> {
             _ => Reason::SmallTalk,
         };
         let outcome = Outcome { micros: alone.outcome.micros, ..Outcome::bare(Decision::Answer, reason) };
-        Read { reading, outcome, trace: alone.trace, question: None }
+        Read { reading, outcome, trace: alone.trace, question: None, light: None }
     }
 
-    /// The message in the light of the turn before, where that is better.
-    fn in_light(&self, normal: &Normalized, alone: Read) -> Result<Read> {
-        let release = self.engine.release();
-        let analyzer = release.analyzer();
-        let Context { answered, asked, asked_back, offered, .. } = self.context;
-        let (of, before) = match (answered, asked) {
-            (Some(answered), _) => {
-                let Some(at) = self.available(&answered.entry) else { return Ok(alone) };
-                (Some(answered), release.entries()[at].question.as_str())
-            }
-            (None, Some(asked)) if *asked_back => (None, asked.as_str()),
-            _ => return Ok(alone),
-        };
-        let Some(fragment) = Fragment::of(&normal.core, &normal.written) else { return Ok(alone) };
-        let core = |text: &str| analyzer.normalize(text).core;
-        let mut questions = fragment.completed(analyzer, &core(before));
-        // What the customer said may have what the entry's question has not.
-        if let (Kind::Topic, Some(answered)) = (fragment.kind(), of)
-            && let Some(question) = fragment.exchanged(analyzer, &core(&answered.text))
-            && fragment.exchanged(analyzer, &core(before)).is_none()
-        {
-            questions = vec![question];
-        }
-        let lacking = fragment.is_lacking(analyzer, &core(before));
-        let mut best: Option<Read> = None;
-        for text in questions {
-            let reading =
-                Reading::InLight { of: of.map(|answered| answered.entry.clone()), text: text.clone() };
-            let mut read = match self.asked(&text, reading) {
-                Ok(read) if read.outcome.reason.is_scored() || read.outcome.decision == Decision::Answer => {
-                    read
-                }
-                Ok(_) => continue,
-                Err(e) => return Err(e),
-            };
-            let Some(found) = read.outcome.best() else { continue };
-            let entry = &release.entries()[found.entry];
-            let texts: Vec<&str> = entry.phrasings().collect();
-            let spoken = fragment.is_spoken_of(analyzer, &texts, entry.answer_for(None), lacking);
-            let within = |list: &[usize]| list.contains(&found.entry);
-            let alone_offers: Vec<usize> =
-                alone.outcome.candidates.iter().take(alone.outcome.offered).map(|it| it.entry).collect();
-            let trusted = spoken
-                && match (fragment.kind(), of) {
-                    // It may stand for itself: the light only settles what it leaves open.
-                    (Kind::Both, _) => within(&alone_offers),
-                    (_, None) => offered.contains(&entry.id),
-                    // 临时的呢 after 固定额度: who has the word in the answer only, gives
-                    // way to who asks for it.
-                    (Kind::Topic, Some(answered)) if answered.entry == entry.id && !lacking => {
-                        let before = core(before);
-                        let mut others = release.known().phrasings.iter().filter(|phrasing| {
-                            phrasing.entry != found.entry
-                                && fragment.is_asked_by(analyzer, &before, &phrasing.normalized.core)
-                        });
-                        !others.any(|other| self.available(&release.entries()[other.entry].id).is_some())
-                    }
-                    _ => true,
-                };
-            if !trusted {
-                if fragment.kind() == Kind::Both || alone.outcome.decision != Decision::Handoff {
-                    continue;
-                }
-                if read.outcome.decision == Decision::Answer {
-                    let offered = read.outcome.offered.max(2).min(read.outcome.candidates.len());
-                    read.outcome = Outcome {
-                        decision: Decision::Clarify,
-                        reason: Reason::LowConfidence,
-                        offered,
-                        ..read.outcome
-                    };
-                }
-            }
-            if best.as_ref().is_none_or(|best| is_better(judged(&read.outcome), judged(&best.outcome), false))
-            {
-                best = Some(read);
-            }
-        }
-        let better = best.filter(|best| is_better(judged(&best.outcome), judged(&alone.outcome), lacking));
-        Ok(match better {
-            Some(better) => {
-                let micros = alone.outcome.micros + better.outcome.micros;
-                Read { outcome: Outcome { micros, ..better.outcome }, ..better }
-            }
-            None => alone,
-        })
-    }
-
-    /// Entries that the answer's author names as worth reading next.
+    /// Entries that are worth reading next: those that the answer's author names,
+    /// then, if the knowledge base wants it, what customers ask after it.
     fn related(&self, outcome: &Outcome) -> Vec<usize> {
         let Some(best) = outcome.best().filter(|_| outcome.decision == Decision::Answer) else {
             return Vec::new();
         };
         let entry = &self.engine.release().entries()[best.entry];
-        let told = |at: &usize| !outcome.sure.contains(at) && *at != best.entry;
-        entry.related.iter().filter_map(|id| self.available(id)).filter(told).take(RELATED).collect()
+        let asked = self.message.habits.filter(|_| self.message.voice.related == Related::Asked);
+        let asked = asked.and_then(|habits| habits.next.get(&entry.id.0)).into_iter().flatten();
+        let ids = entry.related.iter().cloned().chain(asked.map(|next| EntryId(next.entry.clone())));
+        let mut related: Vec<usize> = Vec::new();
+        for at in ids.filter_map(|id| self.available(&id)) {
+            if at != best.entry && !outcome.sure.contains(&at) && !related.contains(&at) {
+                related.push(at);
+            }
+        }
+        related.truncate(RELATED);
+        related
     }
 
     /// What the conversation knows after the message.
@@ -541,8 +483,4 @@ impl Reader<'_> {
         // In the light of an answer something else is asked of it.
         same_words || same_answer && !matches!(read.reading, Reading::InLight { .. })
     }
-}
-
-fn judged(outcome: &Outcome) -> light::Reading {
-    light::Reading { decision: outcome.decision, confidence: outcome.confidence() }
 }

@@ -31,6 +31,8 @@ pub struct Voice {
     pub greeting: String,
     /// The questions below the greeting.
     pub quick_questions: QuickQuestions,
+    /// What is shown below an answer as worth reading next.
+    pub related: Related,
     /// Before the questions to choose from.
     pub clarify: String,
     /// When a choice was not understood, before the same questions.
@@ -64,6 +66,17 @@ pub struct QuickQuestions {
     pub entries: Vec<EntryId>,
 }
 
+/// What is shown below an answer as worth reading next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Related {
+    /// What the answer's author names.
+    #[default]
+    Authored,
+    /// That, and while there is room what customers ask after it.
+    Asked,
+}
+
 fn some() -> usize {
     5
 }
@@ -89,6 +102,7 @@ impl Default for Voice {
         Self {
             greeting: "您好，请问有什么可以帮您？直接输入问题就可以，也可以点下面的常见问题。".to_owned(),
             quick_questions: QuickQuestions::default(),
+            related: Related::default(),
             clarify: "请问您想问的是下面哪一个？回复序号或直接点选都可以。".to_owned(),
             choose_again: "没有找到您选的这一项，请从下面的问题里再选一次；都不是的话，回复“都不是”就可以。"
                 .to_owned(),

@@ -19,6 +19,7 @@ pub mod compact;
 mod day;
 mod folder;
 mod forget;
+pub mod habits;
 mod log;
 pub mod mask;
 mod parquet;

@@ -5,7 +5,7 @@
 //! should do about them and what that would change; [`look`] does all of it for a
 //! knowledge base. [`simulate`] proves the loop on labelled questions.
 //! [`bursts`] tells of what is asked more than before, [`labels`] of what use says
-//! is right. [`anger`] trains the detector of anger; [`adapt`] teaches the encoder a
+//! is right. [`anger`] trains the detector of anger, [`light`] what follow-ups lean on; [`adapt`] teaches the encoder a
 //! company's own words; [`mod@reference`] gathers what calibrations lean on.
 
 pub mod adapt;
@@ -14,6 +14,7 @@ pub mod asked;
 pub mod bursts;
 pub mod groups;
 pub mod labels;
+pub mod light;
 pub mod look;
 pub mod reference;
 pub mod simulate;

@@ -26,6 +26,7 @@ use crate::dialogue::Service;
 use crate::engine::{Engine, Reply};
 use crate::error::Error;
 use crate::events::Log;
+use crate::events::habits::Habits;
 use crate::store::{Shelf, Signature, Store};
 
 /// Somebody who was let in.
@@ -236,6 +237,11 @@ impl Caller {
             trace_id = reply.trace_id,
             "answered"
         );
+    }
+
+    /// What customers of a knowledge base ask for.
+    pub(super) fn habits(&self, kb: &str) -> Arc<Habits> {
+        self.tenant.habits(kb)
     }
 
     /// The tenant's conversations, and the people behind them.

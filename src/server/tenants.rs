@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::gate::MEASURE;
+use super::greeting::Counted;
 use super::jobs::Jobs;
 use super::learning::Looks;
 use super::registry::Registry;
@@ -20,6 +21,7 @@ use crate::desk::Desk;
 use crate::desk::reception::{Asked, Turned};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::habits::Habits;
 use crate::events::{Health, Log};
 
 /// Everything of one tenant.
@@ -29,6 +31,7 @@ pub(super) struct Tenant {
     jobs: Jobs,
     log: Log,
     desk: Desk,
+    habits: Arc<Counted>,
     looks: Looks,
     /// How many bytes its data take, and when that was measured.
     room: Mutex<(u64, Option<Instant>)>,
@@ -54,13 +57,17 @@ impl Tenant {
                 "answered"
             );
         };
-        let desk = Desk::new(registry.store(), registry.talk(), find, listen);
+        let habits = Arc::new(Counted::default());
+        let (counted, counting) = (Arc::clone(&habits), log.clone());
+        let desk = Desk::new(registry.store(), registry.talk(), find, listen)
+            .with_habits(move |kb| counted.known(&counting, kb));
         Self {
             name: name.to_owned(),
             registry,
             jobs: Jobs::default(),
             log,
             desk,
+            habits,
             looks: Looks::default(),
             room: Mutex::default(),
         }
@@ -110,6 +117,11 @@ impl Tenant {
     /// What happened in it.
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What customers of one of its knowledge bases ask for.
+    pub(super) fn habits(&self, kb: &str) -> Arc<Habits> {
+        self.habits.read(&self.log, kb)
     }
 
     /// What its customers' questions suggested when they were looked at last.
@@ -163,6 +175,27 @@ impl Tenants {
         let tenant =
             others.entry(name.to_owned()).or_insert_with(|| Arc::new(Tenant::new(name, Arc::new(registry))));
         Ok(Arc::clone(tenant))
+    }
+
+    /// Opens those of some tenants that have something to tend though nobody has
+    /// called: what a process before this one has left to deliver, customers who
+    /// wait, claims that may run out.
+    pub(super) fn resume(&self, names: impl IntoIterator<Item = String>) {
+        let store = self.first.registry.store();
+        if self.first.registry.is_read_only() {
+            return;
+        }
+        for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
+            let backlog = store.tenant(&name).and_then(|store| store.conversations().backlog());
+            let opened = match backlog {
+                Ok(backlog) if backlog.is_work() => self.open(&name).map(|_| ()),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = opened {
+                tracing::error!(%error, tenant = name, "cannot go on with what it has left");
+            }
+        }
     }
 
     /// How well the events of all tenants are kept: losses of all, and one's trouble.

@@ -16,6 +16,7 @@
 
 mod access;
 mod audit;
+mod backlog;
 mod backup;
 mod channels;
 mod collect;
@@ -39,6 +40,7 @@ mod queries;
 mod releases;
 mod restore;
 mod revive;
+mod room;
 mod served;
 mod service;
 mod sessions;
@@ -52,6 +54,7 @@ mod words;
 
 pub use access::{Access, Counted, Grant, Table};
 pub use audit::{Verdict, WantedAudit};
+pub use backlog::Backlog;
 pub use backup::{Backup, Manifest as BackupManifest};
 pub use channels::Channel;
 pub use collect::Collected;

@@ -31,7 +31,7 @@ pub use number::Writings;
 pub use owners::another_account;
 pub use segment::{Analyzer, Query, Term, Token, grams};
 pub use slots::{alike, exchanged};
-pub use sound::{Heard, Sounds, Usage};
+pub use sound::{Heard, Sounds, Usage, letters};
 
 /// The longest question that is looked at, in characters. Longer ones are
 /// refused: a chat message is never that long, and cutting one silently would

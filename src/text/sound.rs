@@ -558,6 +558,20 @@ fn readings(c: char) -> impl Iterator<Item = String> {
     readings.take(usual).map(|reading| reading.plain().replace('ü', "v"))
 }
 
+/// The letters in which a text sounds, without tones and blanks: 转人工, 专人工 and
+/// "zhuan rengong" are all `zhuanrengong`. `None` where it holds anything but
+/// Latin letters and characters that are read.
+pub fn letters(text: &str) -> Option<String> {
+    let mut letters = String::new();
+    for c in text.chars().filter(|c| *c != ' ') {
+        match c.is_ascii_alphabetic() {
+            true => letters.push(c.to_ascii_lowercase()),
+            false => letters.push_str(&readings(c).next()?),
+        }
+    }
+    Some(letters)
+}
+
 fn add(chars: &mut Vec<char>, c: char) {
     if !chars.contains(&c) {
         chars.push(c);

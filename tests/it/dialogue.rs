@@ -48,7 +48,7 @@ fn asked_back(list: &[&str]) -> Context {
 }
 
 fn say_in(engine: &Engine, context: &Context, text: &str, voice: &Voice) -> Turn {
-    let message = Message { text, choice: None, options: Options::default(), voice };
+    let message = Message { text, choice: None, options: Options::default(), voice, habits: None };
     let turn = take_turn(engine, context, &message, false).unwrap();
     let explained = take_turn(engine, context, &message, true).unwrap();
     assert_eq!(explained.reading, turn.reading, "{text}: explain reads as answer does");
@@ -76,7 +76,7 @@ fn a_question_without_a_conversation_is_answered_as_ever() {
     let voice = Voice::default();
     for query in queries.iter().step_by(6) {
         let options = Options::default();
-        let message = Message { text: &query.text, choice: None, options, voice: &voice };
+        let message = Message { text: &query.text, choice: None, options, voice: &voice, habits: None };
         let turn = take_turn(&engine, &Context::default(), &message, false).unwrap();
         if matches!(turn.reading, Reading::SmallTalk(_) | Reading::Ended) {
             continue;
@@ -148,7 +148,7 @@ fn what_cannot_be_chosen_is_asked_about_again() {
     let filter = Filter { topic: Some(vec!["退款".to_owned()]), tags: None };
     let voice = Voice::default();
     let options = Options { filter: Some(&filter), ..Options::default() };
-    let message = Message { text: "", choice: Some("cancel"), options, voice: &voice };
+    let message = Message { text: "", choice: Some("cancel"), options, voice: &voice, habits: None };
     let hidden = take_turn(&engine, &context, &message, false).unwrap();
     assert_eq!(hidden.reading, Reading::Unclear(Unclear::Gone));
     let message = Message { choice: Some("menu"), ..message };
@@ -157,7 +157,8 @@ fn what_cannot_be_chosen_is_asked_about_again() {
     // Quick questions below the greeting were shown by the voice.
     let mut quick = Voice::default();
     quick.quick_questions.entries = ids(&["menu"]);
-    let message = Message { choice: Some("menu"), options: Options::default(), voice: &quick, text: "" };
+    let message =
+        Message { choice: Some("menu"), options: Options::default(), voice: &quick, text: "", habits: None };
     let pressed = take_turn(&engine, &Context::default(), &message, false).unwrap();
     assert_eq!(told(&engine, &pressed).as_deref(), Some("menu"));
 }
@@ -257,10 +258,10 @@ fn conversations_are_understood_as_well_as_they_were() {
 }
 
 /// Just below what was measured.
-const RIGHT: f64 = 0.61;
+const RIGHT: f64 = 0.72;
 const WRONG: f64 = 0.022;
-const READ: f64 = 0.73;
-const GAIN: f64 = 0.10;
+const READ: f64 = 0.70;
+const GAIN: f64 = 0.15;
 
 #[test]
 fn the_set_of_conversations_is_large_and_has_its_traps() {
@@ -269,9 +270,10 @@ fn the_set_of_conversations_is_large_and_has_its_traps() {
     assert!(scripts.len() >= 150 && turns.len() >= 600, "{} {}", scripts.len(), turns.len());
     let trapped =
         |script: &&script::Script| script.turns.iter().any(|turn| turn.tags.iter().any(|tag| tag == "trap"));
-    let traps = scripts.iter().filter(trapped).count();
-    assert!(traps * 3 >= scripts.len(), "{traps} of {}", scripts.len());
-    let held_back = scripts.iter().filter(|script| script.split == script::Split::Test).count();
+    let first = || scripts.iter().filter(|script| script.split != script::Split::Late);
+    let traps = first().filter(trapped).count();
+    assert!(traps * 3 >= first().count(), "{traps} of {}", first().count());
+    let held_back = scripts.iter().filter(|script| script.split != script::Split::Dev).count();
     assert!(held_back * 3 >= scripts.len(), "{held_back} of {}", scripts.len());
     assert!(KNOWLEDGE_BASES.iter().all(|kb| scripts.iter().any(|script| script.kb == *kb)));
 }

@@ -44,5 +44,6 @@ mod sheets;
 mod sound;
 mod store;
 mod support;
+mod talk;
 mod tidy;
 mod views;

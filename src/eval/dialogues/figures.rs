@@ -51,6 +51,8 @@ pub struct Summary {
     pub all: Both,
     /// Those that were held back.
     pub test: Both,
+    /// Those that were written late.
+    pub late: Both,
     /// By knowledge base, by how they are meant, by tag.
     pub by: BTreeMap<String, Both>,
 }
@@ -110,6 +112,7 @@ impl Summary {
             left_out: talks.iter().map(|talk| talk.left_out).sum(),
             all: Both::of(turns()),
             test: Both::of(turns().filter(|turn| turn.split == Split::Test)),
+            late: Both::of(turns().filter(|turn| turn.split == Split::Late)),
             by: by.collect(),
         }
     }
@@ -124,6 +127,7 @@ impl Summary {
             "right or offered",
             "wrong alone",
             "wrong",
+            "wrong of answered",
             "read as meant",
         ];
         let share = |estimate: Option<Estimate>| {
@@ -140,10 +144,11 @@ impl Summary {
                 share(both.with.served),
                 share(both.without.wrong),
                 share(both.with.wrong),
+                share(both.with.wrong_rate),
                 share(both.with.reading),
             ]
         };
-        let mut rows = vec![row("all", &self.all), row("held back", &self.test)];
+        let mut rows = vec![row("all", &self.all), row("held back", &self.test), row("late", &self.late)];
         rows.extend(self.by.iter().map(|(name, both)| row(name, both)));
         Table { head: head.map(str::to_owned).to_vec(), rows }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::script::{Script, ScriptedTurn, Split};
 use crate::decide::Decision;
-use crate::dialogue::{Context, Message, Reading, Voice, take_turn};
+use crate::dialogue::{Context, Light, Message, Reading, Voice, take_turn};
 use crate::engine::{Engine, Options, Outcome};
 use crate::error::{Error, Result};
 use crate::eval::dataset::Expect;
@@ -44,6 +44,9 @@ pub struct Played {
     pub meant: String,
     /// The groups of the turn.
     pub tags: Vec<String>,
+    /// What was looked at in the light of the turn before.
+    #[serde(skip)]
+    pub light: Option<Light>,
     /// In the conversation.
     pub with: Reply,
     /// Alone.
@@ -115,7 +118,8 @@ impl Customer<'_> {
                 continue;
             };
             let choice = said.press.then(|| expect.ids().first()).flatten().map(|id| id.0.as_str());
-            let message = Message { text: &text, choice, options: self.options, voice: self.voice };
+            let message =
+                Message { text: &text, choice, options: self.options, voice: self.voice, habits: None };
             let all = said.pick.len() > 1;
             // The encoder keeps what it has just read, so whoever asks second is
             // spared it: alone first, and its time is added to a turn that needs it.
@@ -150,6 +154,7 @@ impl Customer<'_> {
                 expect,
                 meant: said.reading.clone(),
                 tags: tags(said),
+                light: turn.light,
                 with,
                 without,
             });
@@ -166,7 +171,8 @@ impl Customer<'_> {
         };
         let entry = &self.engine.release().entries()[at];
         let choice = offered.map(|id| id.0.as_str());
-        let message = Message { text: &entry.question, choice, options: self.options, voice: self.voice };
+        let message =
+            Message { text: &entry.question, choice, options: self.options, voice: self.voice, habits: None };
         Ok(take_turn(self.engine, context, &message, false)?.context)
     }
 

@@ -13,7 +13,8 @@
 //! `expect` is what is right: an entry id, a list of ids that are all right, or
 //! `null` where no entry may be answered. `reading` is how the message is meant:
 //! one of the names of [`crate::dialogue::Reading`]. `split` is `test` for the
-//! third that was held back when the readings were made.
+//! third that was held back when the readings were made, and `late` for what was
+//! written before any of it was played, when they were finished.
 //!
 //! What is offered is the engine's business and changes with its model, so a
 //! script never says at which place a question stands. A turn about a list says
@@ -46,7 +47,7 @@ use crate::kb::{Entry, EntryId};
 pub struct Script {
     /// The knowledge base that it is about.
     pub kb: String,
-    /// `dev`, or `test` when it was held back.
+    /// `dev`, `test` when it was held back, or `late`.
     #[serde(default)]
     pub split: Split,
     /// What the customer says.
@@ -62,6 +63,19 @@ pub enum Split {
     Dev,
     /// It was held back.
     Test,
+    /// It was written when the readings were finished, in other words on purpose.
+    Late,
+}
+
+impl Split {
+    /// The word in scripts and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Test => "test",
+            Self::Late => "late",
+        }
+    }
 }
 
 /// One message of the customer.

@@ -1,0 +1,153 @@
+//! What does a customer see before the first question?
+//!
+//! The greeting, and questions to press: those that the knowledge base's author
+//! chose, or the ones that were asked most in the last seven days. They are shown in
+//! the words of their entries; no customer's words reach another one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use serde::Serialize;
+use utoipa_axum::routes;
+
+use super::address::Path;
+use super::caller::Caller;
+use super::error::{Problem, Problems};
+use super::routes::Routes;
+use crate::access::Right;
+use crate::engine::Options;
+use crate::events::habits::Habits;
+use crate::events::{Day, Days, Log};
+use crate::kb::EntryId;
+
+/// Days that are looked at, today included.
+const WEEK: i64 = 7;
+
+/// How long what was counted is good for.
+const FRESH: Duration = Duration::from_secs(600);
+
+pub(super) fn routes() -> Routes {
+    Routes::new().may(Right::Ask, routes!(greeting))
+}
+
+/// What a conversation begins with.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Greeting {
+    /// The knowledge base.
+    kb: String,
+    /// What is said.
+    greeting: String,
+    /// Questions to press: send one as `{"choice":"ENTRY"}` with the conversation's `session`.
+    quick_questions: Vec<QuickQuestion>,
+    /// Where they come from.
+    chosen_by: ChosenBy,
+}
+
+/// A question to press.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct QuickQuestion {
+    /// The entry's id.
+    entry: String,
+    /// Its question.
+    question: String,
+}
+
+/// Who chose the questions.
+#[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ChosenBy {
+    /// The knowledge base's author.
+    Author,
+    /// What was asked most in the last seven days.
+    Asked,
+}
+
+/// Show what a conversation begins with: the greeting, and questions to press.
+///
+/// The questions are those that the service document names, or those that were
+/// answered in most conversations of the last seven days, counted anew every ten
+/// minutes.
+#[utoipa::path(
+    get,
+    operation_id = "get_greeting",
+    path = "/v1/kbs/{kb}/greeting",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses((status = 200, description = "What to show.", body = Greeting), Problems)
+)]
+async fn greeting(caller: Caller, Path(kb): Path<String>) -> Result<Json<Greeting>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let (engine, service) = caller.served(Some(&kb))?;
+            let quick = &service.voice.quick_questions;
+            let question = |id: &EntryId| {
+                let at = engine.available(id, Options::default())?;
+                let question = engine.release().entries()[at].question.clone();
+                Some(QuickQuestion { entry: id.to_string(), question })
+            };
+            let (quick_questions, chosen_by) = if quick.entries.is_empty() {
+                let habits = caller.habits(&kb);
+                let most = habits.most.iter().map(|often| EntryId(often.entry.clone()));
+                let shown = most.filter_map(|id| question(&id)).take(quick.most_asked);
+                (shown.collect(), ChosenBy::Asked)
+            } else {
+                (quick.entries.iter().filter_map(question).collect(), ChosenBy::Author)
+            };
+            Ok(Json(Greeting { kb, greeting: service.voice.greeting.clone(), quick_questions, chosen_by }))
+        })
+        .await
+}
+
+/// What was counted of each knowledge base, and when; `None` while somebody counts
+/// for the first time.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<HashMap<String, (Instant, Arc<Habits>)>>);
+
+impl Counted {
+    /// What customers of a knowledge base ask for; counts if that is long ago,
+    /// which takes its time.
+    pub(super) fn read(&self, log: &Log, kb: &str) -> Arc<Habits> {
+        // Whoever comes meanwhile waits here instead of counting too.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((counted, habits)) = known.get(kb)
+            && counted.elapsed() < FRESH
+        {
+            return Arc::clone(habits);
+        }
+        let habits = Arc::new(count(log, kb));
+        known.insert(kb.to_owned(), (Instant::now(), Arc::clone(&habits)));
+        habits
+    }
+
+    /// The same without waiting: what is known, if anything is; what is too old is
+    /// counted anew beside.
+    pub(super) fn known(self: &Arc<Self>, log: &Log, kb: &str) -> Option<Arc<Habits>> {
+        // While somebody counts, an answer goes out without.
+        let known = self.0.try_lock().ok()?;
+        let (fresh, habits) = match known.get(kb) {
+            Some((counted, habits)) => (counted.elapsed() < FRESH, Some(Arc::clone(habits))),
+            None => (false, None),
+        };
+        drop(known);
+        if !fresh {
+            let (counted, log, kb) = (Arc::clone(self), log.clone(), kb.to_owned());
+            let begun = std::thread::Builder::new().name("habits".to_owned()).spawn(move || {
+                counted.read(&log, &kb);
+            });
+            if let Err(error) = begun {
+                tracing::warn!(%error, "no thread to count what is asked");
+            }
+        }
+        habits
+    }
+}
+
+fn count(log: &Log, kb: &str) -> Habits {
+    let today = Day::today();
+    let habits = Days::new(today.plus(1 - WEEK), today).and_then(|days| Habits::read(log, kb, days));
+    habits.unwrap_or_else(|error| {
+        tracing::warn!(%error, kb, "cannot count what is asked");
+        Habits::default()
+    })
+}
