@@ -57,6 +57,13 @@ pub(super) fn page_size<N: PartialOrd + Display + From<u8>>(asked: N, most: N) -
     Err(Problem::new(Kind::InvalidField, detail).of_field("limit"))
 }
 
+/// Where the page behind this one begins: the number of its last item, or nowhere
+/// when it is not full.
+pub(super) fn page_end<T>(items: &[T], size: i64, number: impl Fn(&T) -> i64) -> Option<i64> {
+    let full = i64::try_from(items.len()).unwrap_or(i64::MAX) >= size;
+    items.last().filter(|_| full).map(number)
+}
+
 /// Refuses percent-encoded bytes that are no text: read with replacements, they
 /// would name something else.
 fn readable(part: &str, encoded: &str) -> Result<(), Problem> {

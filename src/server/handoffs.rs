@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query, page_size};
+use super::address::{Path, Query, page_end, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{fields, json};
@@ -129,8 +129,7 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>
             let after = wanted.after.unwrap_or(0);
             let asked = Wanted { states: &states, kbs: kbs.as_deref(), after, limit };
             let handoffs = caller.desk().talk().handoffs(&asked)?;
-            let full = i64::try_from(handoffs.len()).unwrap_or(i64::MAX) == limit;
-            let next = handoffs.last().filter(|_| full).map(|last| last.number);
+            let next = page_end(&handoffs, limit, |last| last.number);
             let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
         })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query, page_size};
+use super::address::{Path, Query, page_end, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::request::{bytes, fields, json};
@@ -352,8 +352,7 @@ async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>,
                 LetterState::Dead => talk.dead_jobs(page.before, limit)?,
                 LetterState::Due => talk.due_jobs(page.before, limit)?,
             };
-            let full = i64::try_from(letters.len()).unwrap_or(i64::MAX) == limit;
-            let next = letters.last().filter(|_| full).map(|last| last.seq);
+            let next = page_end(&letters, limit, |last| last.seq);
             let mine = letters.into_iter().filter(|letter| caller.knows(&letter.kb));
             Ok(Json(Letters { items: mine.map(Letter::from).collect(), next }))
         })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa_axum::routes;
 
-use super::address::{Path, Query, page_size};
+use super::address::{Path, Query, page_end, page_size};
 use super::caller::Caller;
 use super::error::{Fault, Kind, Problem, Problems};
 use super::request::{File, fields, format_named, json};
@@ -244,8 +244,7 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Ticke
                 before: wanted.before,
                 limit,
             })?;
-            let full = i64::try_from(tickets.len()).unwrap_or(i64::MAX) == limit;
-            let next = tickets.last().filter(|_| full).map(|last| last.number);
+            let next = page_end(&tickets, limit, |last| last.number);
             Ok(Json(Tickets { items: tickets.iter().map(Ticket::told).collect(), next }))
         })
         .await
