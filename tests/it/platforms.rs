@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 use zhida::desk::webhooks::new_secret;
-use zhida::store::{Channel, Store};
+use zhida::server::router;
+use zhida::store::{Channel, Expected, Store};
 
 use crate::desk::house;
-use crate::http::{Got, send};
+use crate::http::{Got, admission, publish, send, server_over};
 use crate::receiver::{Answer, Call, Receiver};
+use crate::support::SMALL_KB;
 
 const SECRET: &str = "bot-secret";
 const TOKEN: &str = "bot-token";
@@ -77,10 +79,19 @@ fn strict(call: &Call, status: &Mutex<String>) -> Answer {
 
 impl Chatwoot {
     fn new() -> Self {
+        Self::serving("")
+    }
+
+    /// The same for a knowledge base that serves like this.
+    fn serving(service: &str) -> Self {
         let status = Arc::new(Mutex::new("pending".to_owned()));
         let state = Arc::clone(&status);
         let receiver = Receiver::scripted(move |call| strict(call, &state));
-        let (folder, app) = house();
+        let folder = tempfile::tempdir().expect("a folder");
+        publish(folder.path(), "demo", SMALL_KB, None);
+        let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+        shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
+        let app = router(server_over(folder.path(), admission()));
         let settings = json!({"url": receiver.url, "token": TOKEN, "secret": SECRET, "private": true, "labels": ["转人工"]});
         add(&folder, "shop", "chatwoot", &settings);
         Self { receiver, status, _folder: folder, app, events: std::cell::Cell::new(0) }
@@ -240,6 +251,30 @@ async fn chatwoot_is_believed_when_it_signs_and_heard_once() {
     chatwoot.says("支持货到付款吗", "pending").await;
     let calls = chatwoot.messages(2);
     assert_eq!(paths(&calls), ["POST /messages", "POST /messages"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_pressed_in_chatwoot_is_chosen() {
+    let chatwoot = Chatwoot::serving("[voice]\nquick_questions = { entries = [\"cod\"] }\n");
+    chatwoot.says("怎么开电子发票", "pending").await;
+    chatwoot.messages(1);
+    // The robot's own list comes back with what was pressed in it.
+    let mut pressed = message(92, "请问您想问的是下面哪一个？", "pending");
+    pressed["event"] = json!("message_updated");
+    pressed["message_type"] = json!("outgoing");
+    pressed["content_type"] = json!("input_select");
+    let items = json!([{"title": "支持货到付款吗", "value": "cod"}]);
+    pressed["content_attributes"] = json!({"items": items, "submitted_values": items});
+    assert_eq!(chatwoot.send("p-1", &pressed).await.status, StatusCode::OK);
+    let calls = chatwoot.messages(2);
+    assert_eq!(calls.last().expect("some").json()["content"], "部分地区支持。");
+    // An update in which nothing was pressed is no message.
+    pressed["content_attributes"] = json!({"items": items});
+    assert_eq!(chatwoot.send("p-2", &pressed).await.status, StatusCode::OK);
+    chatwoot.says("怎么修改收货地址", "pending").await;
+    let calls = chatwoot.messages(3);
+    assert_eq!(paths(&calls), ["POST /messages", "POST /messages", "POST /messages"]);
+    assert_eq!(calls[2].json()["content"], "发货前可在订单详情里修改。");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
