@@ -18,6 +18,7 @@ import sqlite3
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -41,6 +42,8 @@ class Server:
                 break
         else:
             raise SystemExit("the server does not start")
+        # Somebody has to read on, or the server stops at a full pipe.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def say(self, session, text):
         body = json.dumps({"text": text, "session": session, "kb": "demo"}).encode()
@@ -57,7 +60,6 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.stderr.close()
         self.process.wait()
 
 
