@@ -20,8 +20,8 @@ use super::metrics::Form;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, audit, authoring, entries, feedback, figures, greeting, handoffs, hooks, jobs, keys, learning, own,
-    people, service, sign_in, talk, tenancy, tickets, undo, words,
+    Server, audit, authoring, entries, feedback, figures, greeting, handoffs, hooks, jobs, keys, learning,
+    own, people, service, sign_in, talk, tenancy, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
