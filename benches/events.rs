@@ -96,11 +96,11 @@ fn main() {
     told(&format!("store {count} events"), || {
         for number in 0..count {
             let event = event(number, count, first, &mut dice);
-            log.append(&event).expect("stored");
+            let word = Feedback { solved: Some(number % 40 == 0), ..Feedback::default() };
+            let later = Event { at: event.at + 60_000, ..Event::feedback(&event, word) };
+            log.append(event).expect("stored");
             if number % 20 == 0 {
-                let word = Feedback { solved: Some(number % 40 == 0), ..Feedback::default() };
-                log.append(&Event { at: event.at + 60_000, ..Event::feedback(&event, word) })
-                    .expect("stored");
+                log.append(later).expect("stored");
             }
         }
     });

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::Common;
 use super::audited::{Deed, Subject};
 use crate::error::{Error, Result};
-use crate::events::compact::{Maintained, forget, maintain};
+use crate::events::compact::{Maintained, conversations_of, forget, maintain};
 use crate::events::{Day, Settings, Text, Whose, columns};
 
 #[derive(Debug, clap::Args)]
@@ -175,6 +175,9 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
     let mut names: Vec<String> = args.conversation.iter().cloned().collect();
     if let Some(customer) = &args.customer {
         names.extend(conversations.of_customer(customer)?);
+        names.extend(conversations_of(store.root(), customer)?);
+        names.sort();
+        names.dedup();
     }
     let mut all = Maintained::default();
     let mut take = |done: Maintained| {

@@ -14,11 +14,11 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
 use crate::events::habits::Habits;
-use crate::events::{Day, Log};
+use crate::events::Log;
 use crate::learn::groups::measure;
+use crate::learn::look;
 use crate::learn::suggest::verdicts::{self, Change};
 use crate::learn::suggest::{Findings, Limits};
-use crate::learn::{bursts, look};
 use crate::publish;
 use crate::store::Shelf;
 
@@ -325,8 +325,7 @@ fn auto(args: &Look, least: u64) -> Result<ExitCode> {
 
 fn burst(args: &Look) -> Result<ExitCode> {
     let shelf = args.common.store().shelf(&args.kb)?;
-    let questions = look::questions(&shelf, args.days)?;
-    let mut report = bursts::report(&questions, Day::today());
+    let mut report = look::changes(&shelf, args.days)?;
     report.bursts.truncate(args.limit);
     if args.json {
         return print(&json!({"kb": shelf.name(), "bursts": report.bursts, "drift": report.drift}));
@@ -339,13 +338,16 @@ fn burst(args: &Look) -> Result<ExitCode> {
         eprintln!(
             "{}",
             either!(
-                "{}: {:.1} % of {} questions were not answered; usual are {:.1} to {:.1} %",
-                "{}：{:.1}% 的问题没有答案（共 {} 个）；平常是 {:.1}% 到 {:.1}%",
+                "{}: {:.1} % of {} questions were not answered, usual are {:.1} to {:.1} %; mean confidence {:.2}, usual is {:.2} to {:.2}",
+                "{}：{:.1}% 的问题没有答案（共 {} 个），平常是 {:.1}% 到 {:.1}%；平均置信度 {:.2}，平常是 {:.2} 到 {:.2}",
                 drift.day,
                 100.0 * drift.unanswered,
                 drift.questions,
                 100.0 * drift.band[0],
-                100.0 * drift.band[1]
+                100.0 * drift.band[1],
+                drift.confidence,
+                drift.confidence_band[0],
+                drift.confidence_band[1]
             )
         );
     }

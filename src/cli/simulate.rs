@@ -7,7 +7,7 @@ use super::{Common, file_named, progress};
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
-use crate::learn::simulate::{self, Labels, Setup};
+use crate::learn::simulate::{self, Labels, Row, Setup};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -15,8 +15,9 @@ At most 500 of the questions, and at most 60 % of them, are asked day by day; \
 what is measured is asked of the others, which the loop never sees. A customer \
 who is asked back takes the right question 7 times in 10 when it is offered, and \
 says 3 times in 10 whether an answer helped. The author accepts what the label \
-says is right, chooses another entry of those shown, or leaves it for ever, and \
-errs as often as --author-error says.")]
+says is right, with those of the examples that belong to it, chooses another entry of those \
+shown, or leaves it for ever, and errs as often as --author-error says; what is shown to do \
+more harm than good is left.")]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
@@ -40,11 +41,15 @@ pub(crate) struct Args {
     max_wrong: Option<f64>,
     /// What teaches the calibration beside the knowledge base itself.
     ///
-    /// `learned`, as in every publication: nothing, and phrasings that were learned
-    /// are not asked. `none`: nothing, and they are. `decided`: what the author
-    /// decided. `use`: clicks and customers' words too.
-    #[arg(long, value_parser = ["learned", "none", "decided", "use"], default_value = "learned")]
+    /// `decided`, as in every publication: what the author decided. `use`: clicks and
+    /// customers' words too. `learned`: nothing, and phrasings that were learned are not
+    /// asked. `none`: nothing, and they are. What the other three give on the last day
+    /// is told too.
+    #[arg(long, value_parser = ["learned", "none", "decided", "use"], default_value = "decided")]
     labels: String,
+    /// Calibrate without this set of the shipped reference; may be given several times.
+    #[arg(long, value_name = "SET")]
+    leave_out: Vec<String>,
     /// The folder for loop.json.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -69,10 +74,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         max_wrong: args.common.goal(&args.kb, args.max_wrong)?,
         labels: match args.labels.as_str() {
             "none" => Labels::None,
-            "decided" => Labels::Decided,
+            "learned" => Labels::Learned,
             "use" => Labels::Use,
-            _ => Labels::Learned,
+            _ => Labels::Decided,
         },
+        left_out: args.leave_out.clone(),
     };
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create", &args.out, e))?;
     let bars = progress::Bars::new();
@@ -82,20 +88,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     write_whole(&args.out.join("loop.json"), &bytes)?;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    say!("day\tlogged\tseen\taccepted\tcoverage\tprecision\twrong\tat 95 %\tbar");
-    for row in &report.days {
+    say!("day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tbar");
+    let line = |name: &str, row: &Row| {
         say!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
-            row.day,
+            "{name}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
             row.logged,
             row.seen,
             row.accepted,
+            row.phrasings,
             percent(row.coverage),
             percent(row.precision),
             percent(row.wrong_rate),
             percent(row.coverage_at_95),
             row.bar
         );
+    };
+    for row in &report.days {
+        line(&row.day.to_string(), row);
+    }
+    for taught in &report.last_day {
+        line(taught.labels.name(), &taught.row);
     }
     Ok(ExitCode::SUCCESS)
 }

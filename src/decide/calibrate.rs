@@ -13,7 +13,9 @@
 //!   customers type; the reference holds the regression where customers are.
 //!
 //! Labelled questions of the knowledge base's own customers, where an operator
-//! has attached some, join them and weigh more with their number.
+//! has attached some, join them and weigh more with their number. In drawing the
+//! bar they weigh less: a few hundred that count as much as everything else are
+//! too few to show that any bar keeps a goal.
 //!
 //! Questions whose best candidate has a look-alike count less
 //! ([`apart`](super::apart)).
@@ -77,6 +79,10 @@ const HALF_SHARE_AT: f64 = 100.0;
 /// With this many labelled questions of its own customers, these get half of
 /// the fit. Measured, see corpora/README.md.
 const HALF_LABELLED_AT: f64 = 100.0;
+
+/// In drawing the bar, a labelled question of its own customers counts as many of
+/// the reference. Measured, see corpora/README.md.
+const LABELLED_IN_BAR: f64 = 5.0;
 
 /// What the best candidate of such a question can be trusted at most. The
 /// regression has seen too few of them: on nine query sets 34 of 54 are right,
@@ -337,6 +343,11 @@ pub struct Calibration {
     /// have none of them.
     #[serde(default)]
     pub apart: Vec<Apart>,
+    /// Whether labelled questions of its own customers are among the outcomes:
+    /// there are few of them, and each weighs much, so the bar is drawn from
+    /// smoothed shares ([`Rankings::smoothed`](super::policy::Rankings::smoothed)).
+    #[serde(default)]
+    pub heard: bool,
 }
 
 /// One calibration question as the policy sees it: the confidence in the best
@@ -390,6 +401,15 @@ impl Calibration {
         rescale(&mut elsewhere, (1.0 - share) * (1.0 - heard));
         rescale(&mut own, share * (1.0 - heard));
         rescale(&mut labelled, heard);
+        // What each part counts in drawing the bar, by what it counts in the fit.
+        let (size, faded) = (elsewhere.iter().flatten().count() as f64, share * (1.0 - heard));
+        let in_bar = if customers > 0.0 {
+            let of_labelled = LABELLED_IN_BAR * (customers + HALF_LABELLED_AT);
+            [size * (1.0 - faded) / ((1.0 - share) * (1.0 - heard)), size, of_labelled]
+        } else {
+            [1.0; 3]
+        };
+        let (strangers, questions) = (elsewhere.len(), elsewhere.len() + own.len());
         own.append(&mut labelled);
         // The part of each question: its set, or its fold behind all sets.
         let sets = reference.rows.iter().map(|row| row.0);
@@ -416,13 +436,16 @@ impl Calibration {
         let outcomes = asked
             .iter()
             .zip(parts)
-            .map(|(sample, part)| {
+            .enumerate()
+            .map(|(place, (sample, part))| {
+                let counts = in_bar[usize::from(place >= strangers) + usize::from(place >= questions)];
                 sample.as_ref().map(|sample| {
-                    Outcome(confidence(&judges[part], &sample.features), sample.right, sample.weight)
+                    let weight = sample.weight * counts;
+                    Outcome(confidence(&judges[part], &sample.features), sample.right, weight)
                 })
             })
             .collect();
-        Self { first, listed, outcomes, apart: Vec::new() }
+        Self { first, listed, outcomes, apart: Vec::new(), heard: customers > 0.0 }
     }
 }
 

@@ -125,14 +125,15 @@ impl Policy {
     /// and the first that fails ends the search, for a later one that passes by
     /// chance is no better. The test of one bar is the score test (Wilson 1927)
     /// on the effective number of questions; bars with too few to pass are
-    /// skipped.
+    /// skipped. Of a smoothed ranking it is the last bar that passes: its shares
+    /// only rise, so none passes by the chance of a few questions.
     pub fn for_goal(max_wrong: f64, ranking: &Ranking) -> Self {
         let mut policy =
             Self { max_wrong, bar: Confidence::CERTAIN, expected: Expected::default(), group: Group::Common };
         for &(bar, expected) in &ranking.bars {
             if expected.wrong_rate_bound <= max_wrong {
                 (policy.bar, policy.expected) = (bar, expected);
-            } else if policy.bar < Confidence::CERTAIN {
+            } else if policy.bar < Confidence::CERTAIN && !ranking.smoothed {
                 break;
             }
         }
@@ -198,6 +199,8 @@ impl Policy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
     bars: Vec<(Confidence, Expected)>,
+    /// Whether the shares wrong were made to rise as bars fall.
+    smoothed: bool,
 }
 
 impl Ranking {
@@ -216,7 +219,49 @@ impl Ranking {
             };
             (same[0].0, expected)
         });
-        Self { bars: bars.collect() }
+        Self { bars: bars.collect(), smoothed: false }
+    }
+
+    /// The same with shares that only rise as bars fall: less sure is no oftener
+    /// right, so where a few questions say otherwise they are taken together with
+    /// their neighbours (pool adjacent violators, Ayer et al. 1955). Questions that
+    /// weigh much would else decide by where they happen to stand.
+    pub fn smoothed(outcomes: &[Option<Outcome>]) -> Self {
+        let total: f64 = outcomes.iter().flatten().map(|Outcome(_, _, weight)| weight).sum();
+        let mut order: Vec<&Outcome> = outcomes.iter().flatten().collect();
+        order.sort_by(|a, b| b.0.value().total_cmp(&a.0.value()));
+        // Of each confidence, and of all that were taken together: what is wrong, what it weighs, how many.
+        let mut steps: Vec<(Confidence, f64, f64)> = Vec::new();
+        let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+        for same in order.chunk_by(|a, b| a.0 == b.0) {
+            let weight: f64 = same.iter().map(|outcome| outcome.2).sum();
+            let wrong: f64 = same.iter().filter(|outcome| !outcome.1).map(|outcome| outcome.2).sum();
+            let squares: f64 = same.iter().map(|outcome| outcome.2 * outcome.2).sum();
+            if weight <= 0.0 {
+                continue;
+            }
+            steps.push((same[0].0, weight, squares));
+            let mut pool = (wrong, weight, 1);
+            while let Some(before) = pools.pop_if(|before| before.0 * pool.1 > pool.0 * before.1) {
+                pool = (pool.0 + before.0, pool.1 + before.1, pool.2 + before.2);
+            }
+            pools.push(pool);
+        }
+        let shares =
+            pools.iter().flat_map(|(wrong, weight, count)| std::iter::repeat_n(wrong / weight, *count));
+        let mut tally = Tally::default();
+        let bars = steps.iter().zip(shares).map(|((bar, weight, squares), share)| {
+            tally.answered += weight;
+            tally.squares += squares;
+            tally.wrong += share * weight;
+            let expected = Expected {
+                answer_rate: tally.answered / total,
+                wrong_rate: tally.rate(),
+                wrong_rate_bound: tally.bound(),
+            };
+            (*bar, expected)
+        });
+        Self { bars: bars.collect(), smoothed: true }
     }
 }
 
@@ -245,6 +290,12 @@ impl Rankings {
         falling.sort_by(|a, b| b.0.0.value().total_cmp(&a.0.0.value()));
         let apart = [LookAlikes::default(), LookAlikes::default()];
         Self { one: Ranking::new(one), two: two.map(Ranking::new), both, falling, apart }
+    }
+
+    /// The same with smoothed shares, where customers' own questions are among them.
+    #[must_use]
+    pub fn smoothed(one: &[Option<Outcome>], two: Option<&[Option<Outcome>]>) -> Self {
+        Self { one: Ranking::smoothed(one), two: two.map(Ranking::smoothed), ..Self::new(one, two) }
     }
 
     /// The same with the questions whose best candidates have look-alikes;
@@ -373,6 +424,34 @@ mod tests {
         assert!(policy.expected.wrong_rate <= policy.expected.wrong_rate_bound);
         let five = Policy::for_goal(0.05, &Ranking::new(&outcomes[..5]));
         assert_eq!(five.bar, Confidence::CERTAIN, "five tell nothing");
+    }
+
+    #[test]
+    fn one_question_at_the_top_does_not_end_a_smoothed_search() {
+        // Forty right ones, one wrong, then 1,000 of which one in fifty is wrong.
+        let outcomes: Vec<_> = (0..1041)
+            .map(|index| {
+                outcome(0.99 - f64::from(index) * 1e-4, index != 40 && (index < 40 || index % 50 != 0))
+            })
+            .collect();
+        let heavy: Vec<_> = outcomes
+            .iter()
+            .map(|it| {
+                it.map(|Outcome(bar, right, _)| {
+                    Outcome(bar, right, 1.0 + 9.0 * f64::from(u8::from(bar.value() > 0.985)))
+                })
+            })
+            .collect();
+        assert!(Policy::for_goal(0.05, &Ranking::new(&heavy)).bar.value() > 0.98);
+        let ranking = Ranking::smoothed(&heavy);
+        let rates: Vec<f64> = ranking.bars.iter().map(|(_, expected)| expected.wrong_rate).collect();
+        assert!(rates.is_sorted());
+        let bars = [0.02, 0.05, 0.1, 0.3].map(|goal| Policy::for_goal(goal, &ranking).bar.value());
+        assert!(bars.is_sorted_by(|strict, loose| strict >= loose), "{bars:?}");
+        assert!(bars[1] < 0.9, "{bars:?}");
+        // What rises everywhere is left as it is.
+        let plain = Ranking::new(&outcomes[..41]);
+        assert_eq!(Ranking::smoothed(&outcomes[..41]).bars, plain.bars);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{Desk, platforms};
 use crate::decide::{Decision, Reason};
-use crate::dialogue::conversation::{Line, Owner, Role};
+use crate::dialogue::conversation::{Line, Owner, Role, customer_id};
 use crate::dialogue::handoff::estimated_wait;
 use crate::dialogue::rules::{Action, Fired};
 use crate::dialogue::ruling::{Ruled, under_rules};
@@ -71,6 +71,8 @@ pub struct Turned {
     pub rule: Option<String>,
     /// The entry that the customer chose of those that were offered.
     pub chosen: Option<String>,
+    /// The customer's id, where the client or the platform knows one.
+    pub customer: Option<String>,
 }
 
 /// What was asked, for whoever keeps it.
@@ -267,6 +269,7 @@ impl Desk {
             reading: reading.map(Reading::name),
             rule: ruled.fired.map(|fired| fired.rule),
             chosen,
+            customer: customer.as_ref().and_then(customer_id),
             outcome: ruled.outcome,
         };
         Ok(Some(Said::Replied(Box::new(turned))))

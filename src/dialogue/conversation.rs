@@ -1,7 +1,7 @@
 //! Who has the word in a conversation, and what was said?
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The longest name that a client may give a conversation, in characters.
 pub const ID_CHARS: usize = 128;
@@ -100,6 +100,15 @@ pub struct Line {
     pub decision: Option<String>,
     /// What stood beside the words, such as questions to choose from.
     pub data: Option<Value>,
+}
+
+/// The customer's id, if what is known of the customer has one: `{"id": "9"}`.
+pub fn customer_id(fields: &Map<String, Value>) -> Option<String> {
+    match fields.get("id")? {
+        Value::String(id) => Some(id.clone()).filter(|id| !id.is_empty()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
 }
 
 /// Whether a client may give a conversation a name: 1 to 128 characters, visible

@@ -116,12 +116,16 @@ impl Reader<'_> {
 
     /// The message as the engine takes these words.
     pub(super) fn asked(&self, text: &str, reading: Reading) -> Result<Read> {
-        let (outcome, trace) = if self.explain {
+        let (mut outcome, trace) = if self.explain {
             let (outcome, trace) = self.engine.explain(text, self.message.options)?;
             (outcome, Some(trace))
         } else {
             (self.engine.answer(text, self.message.options)?, None)
         };
+        if text != self.message.text {
+            // The form of other words than the customer's.
+            outcome.core.clear();
+        }
         Ok(Read { reading, outcome, trace, question: Some(kept(text)), light: None })
     }
 

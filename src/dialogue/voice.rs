@@ -11,6 +11,7 @@ use super::Reading;
 use super::reading::Unclear;
 use super::small_talk::Topic;
 use crate::decide::Decision;
+use crate::error::{Error, Problem, Result};
 use crate::kb::{Entry, EntryId};
 use crate::text::exact_key;
 
@@ -115,6 +116,35 @@ impl Default for Voice {
             phrases: Vec::new(),
         }
     }
+}
+
+/// A service document with one more phrase of small talk at its end.
+///
+/// # Errors
+/// [`Error::Corpus`] when it has a list of phrases that cannot be added to: one in
+/// a single line.
+pub fn with_phrase(text: &str, says: &[&String], reply: &str) -> Result<String> {
+    // Strings and lists of them are written in TOML as in JSON.
+    let failed = |e| Error::internal("service", e);
+    let says = serde_json::to_string(says).map_err(failed)?;
+    let reply = serde_json::to_string(reply).map_err(failed)?;
+    let mut longer = text.trim_end().to_owned();
+    if !longer.is_empty() {
+        longer.push_str("\n\n");
+    }
+    longer.push_str(&format!("[[voice.phrases]]\nsays = {says}\nreply = {reply}\n"));
+    if toml::from_str::<toml::Table>(text).is_ok() && toml::from_str::<toml::Table>(&longer).is_err() {
+        let message =
+            "文件里的 phrases 写成了一行，加不进去；请改成每条一张 [[voice.phrases]] 表，再采纳一次";
+        return Err(Error::Corpus(vec![Problem {
+            file: "service.toml".to_owned(),
+            line: 0,
+            column: 0,
+            field: Some("voice.phrases".to_owned()),
+            message: message.to_owned(),
+        }]));
+    }
+    Ok(longer)
 }
 
 impl Voice {
@@ -247,6 +277,24 @@ mod tests {
             assert!(voice.words(&Reading::SmallTalk(topic), Decision::Answer).is_some(), "{}", topic.name());
         }
         assert_eq!(voice.faults(), [], "the shipped voice is sound");
+    }
+
+    #[test]
+    fn a_phrase_is_added_at_the_end() {
+        let says = ["吃了吗".to_owned(), "你\"饿\"吗".to_owned()];
+        let says: Vec<&String> = says.iter().collect();
+        let once = with_phrase("", &says, "我不用吃饭。\n请问有什么可以帮您？").expect("added");
+        let twice = with_phrase(&once, &says[..1], "b").expect("added");
+        let document: toml::Table = toml::from_str(&twice).expect("TOML");
+        let voice: Voice = document["voice"].clone().try_into().expect("a voice");
+        assert_eq!(voice.phrases.len(), 2);
+        assert_eq!((voice.phrases[0].says[1].as_str(), voice.phrases[1].reply.as_str()), ("你\"饿\"吗", "b"));
+        let inline = "[voice]\nphrases = [{ says = [\"a\"], reply = \"b\" }]\n";
+        let error = with_phrase(inline, &says, "c").expect_err("cannot be added to").to_string();
+        assert!(error.contains("[[voice.phrases]]"), "{error}");
+        let with_hours =
+            with_phrase("# 说明\n[voice]\nclosing = \"再见\"\n[hours]\n", &says, "c").expect("added");
+        assert!(with_hours.starts_with("# 说明"));
     }
 
     #[test]

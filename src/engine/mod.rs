@@ -82,6 +82,9 @@ pub struct Outcome {
     pub generation: Generation,
     /// Time from text to decision, in microseconds.
     pub micros: u64,
+    /// What was asked, in the form that the matchers which score compare; empty
+    /// where nothing was looked for.
+    pub core: String,
 }
 
 impl Outcome {
@@ -98,6 +101,7 @@ impl Outcome {
             sure: Vec::new(),
             generation: Generation::One,
             micros: 0,
+            core: String::new(),
         }
     }
 
@@ -126,6 +130,13 @@ pub struct Engine {
     own: Goals,
     /// The service document that counts: the release's, or a live edit's.
     service: Arc<str>,
+}
+
+/// A question as it was typed, whatever was heard in it.
+#[derive(Clone, Copy)]
+struct Typed<'a> {
+    text: &'a str,
+    core: &'a str,
 }
 
 /// A question on its way through the stages.
@@ -258,19 +269,27 @@ impl Engine {
             }
             trace.steps.extend(others.iter().map(|other| StepTrace::heard_too(other.raw.clone())));
         }
-        let outcome = self.read(text, &query, options, trace, clock)?;
-        if others.is_empty() || !outcome.reason.is_scored() {
-            return Ok(outcome);
+        let core = self.core(text, &query);
+        let typed = Typed { text, core: &core };
+        let mut outcome = self.read(typed, &query, options, trace, clock)?;
+        if !others.is_empty() && outcome.reason.is_scored() {
+            let others = others.iter().map(|other| self.read(typed, other, options, None, clock));
+            outcome = among(outcome, others.collect::<Result<_>>()?);
         }
-        let others = others.iter().map(|other| self.read(text, other, options, None, clock));
-        Ok(among(outcome, others.collect::<Result<_>>()?))
+        outcome.core = core;
+        Ok(outcome)
     }
 
-    /// The life of one reading of a question that was typed as `text`. Stages after the one that decided
-    /// run only under a trace, and cannot change the decision.
+    /// A question as it was typed: what was heard in it is likely, and no more.
+    fn core(&self, text: &str, query: &Query) -> String {
+        if query.raw == text { query.text.core.clone() } else { self.release.analyzer().normalize(text).core }
+    }
+
+    /// The life of one reading of a question. Stages after the one that decided run only under a trace,
+    /// and cannot change the decision.
     fn read(
         &self,
-        text: &str,
+        typed: Typed<'_>,
         query: &Query,
         options: Options<'_>,
         mut trace: Option<&mut Trace>,
@@ -291,12 +310,13 @@ impl Engine {
             sure: Vec::new(),
             generation,
             micros: clock.micros(),
+            core: String::new(),
         };
 
         let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
         let except = hidden.as_deref().map_or(Except::Nothing, Except::Entries);
         let mut outcome = None;
-        let hit = self.hit(text, query, hidden.as_deref());
+        let hit = self.hit(typed, query, hidden.as_deref());
         let stored = hit.is_some_and(|hit| hit.how == Match::Question);
         if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
@@ -320,7 +340,7 @@ impl Engine {
         outcome = outcome
             .or_else(|| hit.filter(|hit| hit.how == Match::Question).map(settle))
             .or_else(|| {
-                self.requested(text, query)
+                self.requested(typed.text, query)
                     .map(|reason| decided(Decision::Handoff, reason, Vec::new(), 0, Generation::One))
             })
             .or_else(|| hit.map(settle))
@@ -373,18 +393,14 @@ impl Engine {
 
     /// The entry that claims a message outright: by a question, or by one that
     /// differs in what says nothing, or by a keyword or a rule.
-    fn hit(&self, text: &str, query: &Query, hidden: Option<&[bool]>) -> Option<Hit> {
+    fn hit(&self, typed: Typed<'_>, query: &Query, hidden: Option<&[bool]>) -> Option<Hit> {
         let may = |entry: usize| !hidden.is_some_and(|hidden| hidden[entry]);
         let exact = self.release.exact();
         let hit = exact.find(&query.text, may);
         if hit.is_some_and(|hit| hit.how == Match::Question) {
             return hit;
         }
-        let analyzer = self.release.analyzer();
-        // What was heard is likely, and no more.
-        let typed = (query.raw != text).then(|| analyzer.normalize(text).core);
-        let core = typed.as_deref().unwrap_or(&query.text.core);
-        exact.find_core(core, analyzer.lexicon().normalizer(), may).or(hit)
+        exact.find_core(typed.core, self.release.analyzer().lexicon().normalizer(), may).or(hit)
     }
 
     /// Why a person gets the message, if the whole or one of its clauses says so.

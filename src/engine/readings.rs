@@ -69,6 +69,7 @@ mod tests {
             generation: Generation::Two,
             micros: 0,
             sure: Vec::new(),
+            core: String::new(),
         }
     }
 

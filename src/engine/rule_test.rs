@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Engine, Options};
+use super::{Engine, Options, Typed};
 use crate::decide::{Decision, Reason};
 use crate::error::Result;
 use crate::kb::Rule;
@@ -87,7 +87,8 @@ impl Engine {
         });
         let mut claims: Vec<TestedClaim> = claims.collect();
         // A stored question that differs in what says nothing claims it too.
-        if let Some(hit) = self.hit(text, &query, hidden.as_deref())
+        let core = self.core(text, &query);
+        if let Some(hit) = self.hit(Typed { text, core: &core }, &query, hidden.as_deref())
             && hit.how == Match::Question
             && !claims.iter().any(|claim| claim.how == Match::Question && claim.eligible)
         {

@@ -189,6 +189,7 @@ mod tests {
             sure: Vec::new(),
             generation: Generation::One,
             micros: 0,
+            core: String::new(),
         }
     }
 

@@ -6,10 +6,12 @@
 //! A crash in between leaves a file that names the segments beside it, and they
 //! are not counted twice.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::customers::Key;
 use super::day::{Day, Days, now};
 use super::folder::{self, Opened, PARQUET};
 use super::forget::{self, Requests, Whose};
@@ -102,7 +104,7 @@ pub fn forget(data: &Path, whose: Whose) -> Result<Maintained> {
     }
     let at_work = Maintenance::begin(&events)?;
     let mut requests = Requests::read(&events)?;
-    requests.add(whose);
+    requests.add(whose, Key::known(&events)?.as_ref());
     requests.write(&events)?;
     let mut done = Maintained::default();
     let start = Instant::now();
@@ -112,6 +114,25 @@ pub fn forget(data: &Path, whose: Whose) -> Result<Maintained> {
     }
     at_work.forget(&Settings::read(&events)?, &mut done)?;
     Ok(done)
+}
+
+/// The conversations of a customer, as far as events tell.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn conversations_of(data: &Path, customer: &str) -> Result<BTreeSet<String>> {
+    let events = folder::events_of(data);
+    let known = folder::days(&events)?;
+    let (Some(&from), Some(&to)) = (known.first(), known.last()) else { return Ok(BTreeSet::new()) };
+    let made = Key::known(&events)?.map(|key| key.name(customer));
+    let wanted = Wanted { texts: false, candidates: false, ..Wanted::all(Days { from, to }) };
+    let mut found = BTreeSet::new();
+    folder::read(&events, &wanted, &mut |event| {
+        let theirs =
+            event.customer.as_deref().is_some_and(|id| id == customer || made.as_deref() == Some(id));
+        found.extend(event.conversation.filter(|_| theirs));
+    })?;
+    Ok(found)
 }
 
 impl Maintenance<'_> {
@@ -140,7 +161,7 @@ impl Maintenance<'_> {
         let moment = now();
         let asked = Requests::read(self.events)?;
         let mut requests = asked.clone();
-        requests.add(Whose::texts_before(Day::today().plus(-i64::from(settings.text_days))));
+        requests.add(Whose::texts_before(Day::today().plus(-i64::from(settings.text_days))), None);
         let busy_before = self.busy()?;
         for day in folder::days(self.events)? {
             let changed = self.rewrite(day, &requests)?;
@@ -395,7 +416,7 @@ mod tests {
         for part in 0..3 {
             let log = Log::open(data.path());
             for number in 0..10 {
-                log.append(&event(part * 10 + number)).expect("stored");
+                log.append(event(part * 10 + number)).expect("stored");
             }
         }
         let before = all(data.path());
@@ -407,7 +428,7 @@ mod tests {
         assert_eq!(maintain(data.path(), false).expect("nothing to do"), Maintained::default());
         // What comes later goes in too.
         let late = event(99);
-        Log::open(data.path()).append(&late).expect("stored");
+        Log::open(data.path()).append(late.clone()).expect("stored");
         assert_eq!(maintain(data.path(), false).expect("done").events, 31);
         assert_eq!(all(data.path()).last(), Some(&late));
     }
@@ -416,7 +437,7 @@ mod tests {
     fn what_a_crash_left_is_not_counted_twice() {
         let data = tempfile::tempdir().expect("a folder");
         let log = Log::open(data.path());
-        log.append(&event(1)).expect("stored");
+        log.append(event(1)).expect("stored");
         drop(log);
         let left = folder::segments(&folder(data.path())).expect("readable").remove(0);
         let bytes = fs::read(&left).expect("readable");
@@ -436,12 +457,12 @@ mod tests {
     fn a_segment_that_is_written_is_left_alone() {
         let data = tempfile::tempdir().expect("a folder");
         let log = Log::open(data.path());
-        log.append(&event(1)).expect("stored");
+        log.append(event(1)).expect("stored");
         assert_eq!(
             maintain(data.path(), false).expect("done"),
             Maintained { busy: 1, ..Maintained::default() }
         );
-        log.append(&event(2)).expect("stored");
+        log.append(event(2)).expect("stored");
         assert_eq!(all(data.path()).len(), 2);
     }
 
@@ -466,7 +487,7 @@ mod tests {
             for number in 0..9 {
                 let name = if number % 3 == 1 { "wx-4711-somebody" } else { "wx-0815-somebody" };
                 let text = if number % 3 == 1 { "别人不该知道" } else { "随便说说" };
-                log.append(&Event {
+                log.append(Event {
                     conversation: Some(name.to_owned()),
                     text: Some(text.to_owned()),
                     ..event(number)
@@ -492,9 +513,9 @@ mod tests {
     fn a_request_holds_for_readers_before_the_files_are_rewritten() {
         let data = tempfile::tempdir().expect("a folder");
         let log = Log::open(data.path());
-        log.append(&event(1)).expect("stored");
+        log.append(event(1)).expect("stored");
         let mut requests = Requests::default();
-        requests.add(Whose::Conversation("c1".to_owned()));
+        requests.add(Whose::Conversation("c1".to_owned()), None);
         requests.write(&data.path().join("events")).expect("written");
         assert_eq!(all(data.path())[0].text, None);
         let found = log.find(&format!("{:032x}", 1)).expect("readable").expect("there");
@@ -510,7 +531,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let events = data.path().join("events");
         let log = Log::open(data.path());
-        log.append(&event(1)).expect("stored");
+        log.append(event(1)).expect("stored");
         drop(log);
         Settings { text_days: 1, ..Settings::default() }.write(&events).expect("written");
         assert_eq!(maintain(data.path(), false).expect("done").changed, 1);

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::customers::Key;
 use super::day::{Day, now};
 use super::record::Event;
 use crate::disk::write_whole;
@@ -107,8 +108,15 @@ impl Requests {
         }
     }
 
-    /// One more, from now on.
-    pub(super) fn add(&mut self, whose: Whose) {
+    /// One more, from now on. Of a customer, whatever they are kept under.
+    pub(super) fn add(&mut self, whose: Whose, key: Option<&Key>) {
+        if let (Whose::Customer(id), Some(key)) = (&whose, key) {
+            self.one(Whose::Customer(key.name(id)));
+        }
+        self.one(whose);
+    }
+
+    fn one(&mut self, whose: Whose) {
         self.0.push(Request { whose, at: now(), salt: uuid::Uuid::now_v7().simple().to_string() });
     }
 
@@ -181,7 +189,7 @@ mod tests {
     #[test]
     fn an_event_is_made_nobodys_and_still_counts() {
         let mut requests = Requests::default();
-        requests.add(Whose::Conversation("c".to_owned()));
+        requests.add(Whose::Conversation("c".to_owned()), None);
         let (mut one, mut two, mut other) = (event("c"), event("c"), event("d"));
         assert!(requests.apply(&mut one) && requests.apply(&mut two));
         assert!(!requests.apply(&mut other));
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn a_customer_takes_all_conversations_along() {
         let mut requests = Requests::default();
-        requests.add(Whose::Customer("u".to_owned()));
+        requests.add(Whose::Customer("u".to_owned()), None);
         let (mut one, mut two) = (event("c"), event("d"));
         assert!(requests.apply(&mut one) && requests.apply(&mut two));
         assert_ne!(one.conversation, two.conversation);
@@ -211,7 +219,7 @@ mod tests {
     #[test]
     fn texts_go_and_the_rest_stays() {
         let mut requests = Requests::default();
-        requests.add(Whose::texts_before(Day::today().plus(1)));
+        requests.add(Whose::texts_before(Day::today().plus(1)), None);
         let mut one = event("c");
         assert!(requests.apply(&mut one));
         assert_eq!((one.text.clone(), one.conversation.as_deref()), (None, Some("c")));

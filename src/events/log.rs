@@ -13,16 +13,18 @@
 //! [`Kind::Lost`], so that figures know what they lack. Nothing is queued, so no
 //! memory grows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::compact;
+use super::customers::Key;
 use super::day::{Day, Days, hour, now, rfc3339};
+use super::drift::{self, Drift};
 use super::folder;
 use super::forget::{self, Requests};
 use super::record::{Event, Kind};
@@ -56,11 +58,15 @@ struct Parts {
     open: Mutex<Open>,
     settings: RwLock<Arc<Settings>>,
     recent: Mutex<Recent>,
+    /// What customers' names are made with, once somebody needed it.
+    key: OnceLock<Key>,
     lost: AtomicU64,
     /// Whether the thread runs that keeps things in order.
     tended: AtomicBool,
     /// Whether closed days are looked after.
     maintains: AtomicBool,
+    /// What has left its band, by knowledge base, when it was looked last.
+    drift: Mutex<BTreeMap<String, Vec<Drift>>>,
 }
 
 #[derive(Default)]
@@ -102,7 +108,7 @@ impl Recent {
 }
 
 /// How well events are kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
     /// Events that this process lost since it started.
     pub lost: u64,
@@ -112,6 +118,9 @@ pub struct Health {
     pub since: Option<String>,
     /// Why the disk does not promise to keep what was stored.
     pub unsynced: Option<String>,
+    /// What has left its band today or yesterday, by knowledge base; looked at every
+    /// quarter of an hour, and only where closed days are looked after.
+    pub drift: BTreeMap<String, Vec<Drift>>,
 }
 
 impl Health {
@@ -176,17 +185,21 @@ impl Log {
             open: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
             recent: Mutex::default(),
+            key: OnceLock::new(),
             lost: AtomicU64::new(0),
             tended: AtomicBool::new(false),
             maintains: AtomicBool::new(false),
+            drift: Mutex::default(),
         }))
     }
 
-    /// The same; once events are appended, closed days are looked after too: at the
-    /// start, and every night after two in China.
+    /// The same; closed days are looked after too, whether anything is asked or not: at
+    /// the start, and every night after two in China. And every quarter of an hour it is
+    /// looked whether the figures have left their bands ([`super::drift`]).
     #[must_use]
     pub fn maintained(self) -> Self {
         self.0.maintains.store(true, Ordering::Relaxed);
+        self.tend();
         self
     }
 
@@ -200,10 +213,11 @@ impl Log {
     /// # Errors
     /// When it could not be stored. It is counted then, and whoever answers a
     /// customer goes on.
-    pub fn append(&self, event: &Event) -> Result<()> {
+    pub fn append(&self, event: Event) -> Result<()> {
         self.tend();
         let settings = Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner));
-        let line = segment::line(&settings.kept(event))?;
+        let event = settings.kept(event, || self.0.key());
+        let line = segment::line(&event)?;
         let mut open = self.0.open();
         let stored = self.0.store(&mut open, Day::of(event.at), &line);
         match stored {
@@ -238,6 +252,7 @@ impl Log {
             failing: open.failing.as_ref().map(|failing| failing.error.clone()),
             since: open.failing.as_ref().map(|failing| rfc3339(failing.since)),
             unsynced: open.unsynced.clone(),
+            drift: self.0.drift.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -317,11 +332,27 @@ struct Seen {
     requests: Option<SystemTime>,
     /// The day on which closed days were looked after last.
     maintained: Option<Day>,
+    /// When it was looked last whether the figures have left their bands.
+    drift: Option<Instant>,
 }
 
 impl Parts {
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What customers' names are made with; `None` where it can be neither read nor written.
+    fn key(&self) -> Option<Key> {
+        if let Some(key) = self.key.get() {
+            return Some(key.clone());
+        }
+        match Key::of(&self.events) {
+            Ok(key) => Some(self.key.get_or_init(|| key).clone()),
+            Err(e) => {
+                tracing::error!(error = %e, "customers are not kept in the events");
+                None
+            }
+        }
     }
 
     /// Writes a line into the day's segment and says where it begins.
@@ -419,8 +450,34 @@ impl Parts {
         let _ = std::thread::Builder::new().name("events-days".to_owned()).spawn(work);
     }
 
+    /// Looks whether the figures have left their bands, beside everything else.
+    fn watch(self: &Arc<Self>) {
+        let parts = Arc::downgrade(self);
+        let events = self.events.clone();
+        let work = move || match drift::present(&events) {
+            Ok(found) => {
+                let Some(parts) = parts.upgrade() else { return };
+                let mut known = parts.drift.lock().unwrap_or_else(PoisonError::into_inner);
+                let told = |kb: &str, day: &Drift| {
+                    let before = known.get(kb).into_iter().flatten();
+                    before.into_iter().any(|one| one.day == day.day && one.out == day.out)
+                };
+                for (kb, day) in found.iter().flat_map(|(kb, days)| days.iter().map(move |day| (kb, day))) {
+                    if !told(kb, day) {
+                        tracing::warn!(kb, day = day.day, out = ?day.out, unanswered = day.unanswered,
+                            confidence = day.confidence, "the figures of a day have left their band");
+                    }
+                }
+                *known = found;
+            }
+            Err(e) => tracing::error!(error = %e, "events cannot be read to see whether they drift"),
+        };
+        // Without a thread now there will be one later.
+        let _ = std::thread::Builder::new().name("events-drift".to_owned()).spawn(work);
+    }
+
     /// Looks at what other processes ask for, and closes what nobody writes to any more.
-    fn look(&self, seen: &mut Seen) {
+    fn look(self: &Arc<Self>, seen: &mut Seen) {
         let changed = |path: &Path, seen: &mut Option<SystemTime>| {
             let modified = path.metadata().and_then(|data| data.modified()).ok();
             std::mem::replace(seen, modified) != modified
@@ -438,6 +495,10 @@ impl Parts {
             seen.maintained = Some(Day::today());
             self.maintain();
         }
+        if self.maintains.load(Ordering::Relaxed) && seen.drift.is_none_or(|last| last.elapsed() >= WATCH) {
+            seen.drift = Some(Instant::now());
+            self.watch();
+        }
         let asked = changed(&forget::path(&self.events), &mut seen.requests);
         let mut open = self.open();
         let over = open.writer.as_ref().is_some_and(|(day, _)| *day < Day::today());
@@ -446,6 +507,9 @@ impl Parts {
         }
     }
 }
+
+/// How often it is looked whether the figures have left their bands.
+const WATCH: Duration = Duration::from_secs(900);
 
 /// From this hour on closed days are looked after.
 const NIGHT: u8 = 2;
@@ -513,9 +577,9 @@ mod tests {
         let log = Log::open(data.path());
         assert!(all(&log).is_empty());
         let (one, two) = (decision(1), decision(2));
-        log.append(&one).expect("stored");
+        log.append(one.clone()).expect("stored");
         let other = Log::open(data.path());
-        other.append(&two).expect("stored beside it");
+        other.append(two.clone()).expect("stored beside it");
         assert_eq!(all(&log).len(), 2);
         assert_eq!(all(&log), all(&other));
         log.sync().expect("kept");
@@ -527,7 +591,7 @@ mod tests {
         let log = Log::open(data.path());
         let events: Vec<Event> = (0..20).map(decision).collect();
         for event in &events {
-            log.append(event).expect("stored");
+            log.append(event.clone()).expect("stored");
         }
         let trace = |event: &Event| event.trace_id.clone().expect("has one");
         for event in &events {
@@ -549,7 +613,7 @@ mod tests {
         std::fs::write(&events, "").expect("written");
         let log = Log::open(data.path());
         for number in 0..3 {
-            log.append(&decision(number)).expect_err("nowhere to store it");
+            log.append(decision(number)).expect_err("nowhere to store it");
         }
         let health = log.health();
         assert_eq!(health.lost, 3);
@@ -557,7 +621,7 @@ mod tests {
         std::fs::remove_file(&events).expect("removed");
         // The time until the next attempt is over.
         log.0.open().failing.as_mut().expect("failing").tried -= TRY_AGAIN;
-        log.append(&decision(3)).expect("stored again");
+        log.append(decision(3)).expect("stored again");
         assert_eq!(log.health(), Health { lost: 3, ..Health::default() });
         let events = all(&log);
         assert_eq!(events.len(), 2);

@@ -89,9 +89,14 @@ pub struct Span {
 
 /// The text with every such piece replaced by its tag.
 pub fn mask(text: &str, orders: bool) -> String {
+    masked(text, orders).unwrap_or_else(|| text.to_owned())
+}
+
+/// The same; `None` where there is no such piece.
+pub fn masked(text: &str, orders: bool) -> Option<String> {
     let found = spans(text, orders);
     if found.is_empty() {
-        return text.to_owned();
+        return None;
     }
     let mut masked = String::with_capacity(text.len());
     let mut found = found.into_iter().peekable();
@@ -103,18 +108,31 @@ pub fn mask(text: &str, orders: bool) -> String {
             _ => masked.push(c),
         }
     }
-    masked
+    Some(masked)
 }
 
 /// Those pieces, in the order of the text.
 pub fn spans(text: &str, orders: bool) -> Vec<Span> {
     let folded = Folded::of(text);
     let mut found = Found::new(folded.chars.len());
-    places::emails(&folded, &mut found);
-    digits::orders(&folded, &mut found);
-    digits::numbers(&folded, &mut found);
-    places::plates(&folded, &mut found);
-    places::addresses(&folded, &mut found);
+    // Most texts lack what most rules need, and a reply waits for all of them.
+    let digits = folded.chars.iter().filter(|c| c.is_ascii_digit()).count();
+    let counts = digits > 0 || folded.chars.iter().any(|c| places::is_numeral(*c));
+    if folded.chars.contains(&'@') {
+        places::emails(&folded, &mut found);
+    }
+    if digits > 0 {
+        digits::orders(&folded, &mut found);
+    }
+    if counts {
+        digits::numbers(&folded, &mut found);
+    }
+    if digits > 1 {
+        places::plates(&folded, &mut found);
+    }
+    if counts {
+        places::addresses(&folded, &mut found);
+    }
     names::names(&folded, &mut found);
     let mut spans = found.spans;
     spans.retain(|span| orders || span.sort != Sort::Order);

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! data/events/settings.toml            what is kept of customers' words, and for how long
+//! data/events/customers.key            what the names are made with under which customers are kept
 //! data/events/2026-11-27/UUID.seg      events as they came; one file per process, checksummed lines
 //! data/events/2026-11-27/events.parquet    a closed day; what DuckDB and Pandas read
 //! ```
@@ -16,7 +17,9 @@
 //! another one's.
 
 pub mod compact;
+mod customers;
 mod day;
+pub mod drift;
 mod folder;
 mod forget;
 pub mod habits;

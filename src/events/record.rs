@@ -113,7 +113,8 @@ pub struct Event {
     /// The conversation's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
-    /// The customer's id, where the channel knows one.
+    /// The customer: a name made of the id that the client or the channel gave, or the
+    /// id itself where everything is kept in full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
     /// `web`, `wechat`, …

@@ -25,11 +25,14 @@ const LINE_BYTES: usize = 1 << 20;
 
 /// An event as a line.
 pub(super) fn line(event: &Event) -> Result<Vec<u8>> {
-    let mut line = vec![b'0'; 9];
+    // Most lines have less than a kilobyte.
+    let mut line = Vec::with_capacity(1 << 10);
+    line.resize(9, b' ');
     serde_json::to_writer(&mut line, event).map_err(|e| Error::internal("events", e))?;
     let sum = crc32fast::hash(&line[9..]);
-    // Eight digits and the space take the room that was left for them.
-    line[..9].copy_from_slice(format!("{sum:08x} ").as_bytes());
+    // Eight digits take the room that was left for them.
+    let mut left = &mut line[..8];
+    write!(left, "{sum:08x}").map_err(|e| Error::internal("events", e))?;
     line.push(b'\n');
     Ok(line)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::customers::Key;
 use super::mask;
 use super::record::Event;
 use crate::disk::write_whole;
@@ -64,21 +65,29 @@ impl Settings {
         events.join(FILE)
     }
 
-    /// An event as it is stored.
-    pub(super) fn kept(&self, event: &Event) -> Event {
-        let keep = |text: &Option<String>| match (self.text, text) {
-            (Text::None, _) | (_, None) => None,
-            (Text::Full, Some(text)) => Some(text.clone()),
-            (Text::Masked, Some(text)) => Some(mask::mask(text, self.orders)),
-        };
-        let text = keep(&event.text);
-        // What was masked would still stand in the normal form, written in another way.
-        let normalized = if self.text == Text::Masked && text != event.text {
-            text.clone()
-        } else {
-            keep(&event.normalized)
-        };
-        Event { text, normalized, comment: keep(&event.comment), ..event.clone() }
+    /// An event as it is stored. `key` gives the one that customers' names are made with;
+    /// without it the customer is not kept.
+    pub(super) fn kept(&self, mut event: Event, key: impl FnOnce() -> Option<Key>) -> Event {
+        if self.text != Text::Full {
+            event.customer = event.customer.and_then(|id| Some(key()?.name(&id)));
+        }
+        match self.text {
+            Text::Full => {}
+            Text::None => (event.text, event.normalized, event.comment) = (None, None, None),
+            Text::Masked => {
+                let masked =
+                    |text: &Option<String>| text.as_deref().and_then(|text| mask::masked(text, self.orders));
+                if let Some(text) = masked(&event.text) {
+                    // What was masked would still stand in the normal form, written in another way.
+                    event.normalized = Some(text.clone());
+                    event.text = Some(text);
+                } else if let Some(text) = masked(&event.normalized) {
+                    event.normalized = Some(text);
+                }
+                event.comment = masked(&event.comment).or(event.comment);
+            }
+        }
+        event
     }
 
     /// Reads those of the events in a folder; the default ones where nothing was said.

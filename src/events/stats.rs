@@ -24,8 +24,9 @@ pub use report::{Counts, Figures, Group, Latency, Share, Stats, Unanswered};
 pub use table::{Format, written};
 
 use super::day::Days;
+use super::drift;
 use super::log::{Log, Wanted};
-use super::record::Kind;
+use super::record::{Event, Kind};
 use crate::error::Result;
 
 /// What each share means, in English and in Chinese.
@@ -105,6 +106,11 @@ pub const DEFINITIONS: [(&str, &str, &str); 17] = [
     ),
 ];
 
+/// Whether an event is a question of a customer.
+pub(super) fn asks(event: &Event) -> bool {
+    collect::asks(event)
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
@@ -129,7 +135,9 @@ pub fn stats(log: &Log, asked: Asked<'_>) -> Result<Stats> {
     // a day after them still says how it ended.
     let around = Days { from: before.from.plus(-1), to: asked.days.to.plus(1) };
     let whole = Wanted { days: around, kb: Some(asked.kb), kinds: &[], texts: true, candidates: false };
+    let mut sums = drift::ByDay::new();
     let read = log.read(&whole, |event| {
+        drift::take(&mut sums, &event);
         now.take(&event);
         then.take(&event);
     })?;
@@ -139,7 +147,14 @@ pub fn stats(log: &Log, asked: Asked<'_>) -> Result<Stats> {
         now.take(&event);
         then.take(&event);
     })?;
-    Ok(Stats::new(asked.kb, read.damaged, now.finish(asked.entries), then.finish(&[])))
+    // A day's band may need days that no figure does.
+    let band = drift::around(asked.days);
+    if band.from < around.from {
+        let earlier = Days { to: around.from.plus(-1), ..band };
+        sums.extend(drift::by_day(log, asked.kb, earlier)?);
+    }
+    let drift = drift::drift(&sums, asked.days);
+    Ok(Stats::new(asked.kb, read.damaged, now.finish(asked.entries), then.finish(&[]), drift))
 }
 
 /// Feedback is waited for so many days.

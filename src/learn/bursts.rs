@@ -5,14 +5,14 @@
 //! so of two that are really alike the later one has its share of both by a
 //! coin, and a burst is what the coin would do once in a thousand times.
 //!
-//! Drift is a share of unanswered questions outside of the band that the days
-//! before it have drawn.
+//! What moves all questions together is drift ([`crate::events::drift`]).
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::asked::{Asked, Questions};
+use crate::events::drift::{ByDay, Drift, drift};
 use crate::events::{Day, Days};
 
 /// A burst is what chance does less often than this.
@@ -23,15 +23,6 @@ const LEAST: u64 = 5;
 
 /// Examples that are shown.
 const EXAMPLES: usize = 3;
-
-/// Days that draw the band.
-const BAND_DAYS: i64 = 14;
-
-/// The band is so many standard deviations wide to each side.
-const BAND: f64 = 3.0;
-
-/// Days with fewer questions are left out.
-const DAY_QUESTIONS: u64 = 20;
 
 /// Something that is asked more than the week before.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -48,19 +39,6 @@ pub struct Burst {
     pub p_value: f64,
 }
 
-/// A day whose share of unanswered questions is out of the band.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct Drift {
-    /// The day.
-    pub day: String,
-    /// Questions of that day.
-    pub questions: u64,
-    /// The share that was not answered, 0..=1.
-    pub unanswered: f64,
-    /// The band of the days before.
-    pub band: [f64; 2],
-}
-
 /// What changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Report {
@@ -70,9 +48,10 @@ pub struct Report {
     pub drift: Vec<Drift>,
 }
 
-/// Looks at the questions up to a day.
-pub fn report(questions: &Questions, today: Day) -> Report {
-    Report { bursts: bursts(questions, today), drift: drift(questions, today) }
+/// Looks at the questions up to a day, and at the sums of the days before it.
+pub fn report(questions: &Questions, sums: &ByDay, today: Day) -> Report {
+    let week = Days { from: today.plus(-6), to: today };
+    Report { bursts: bursts(questions, today), drift: drift(sums, week) }
 }
 
 fn bursts(questions: &Questions, today: Day) -> Vec<Burst> {
@@ -128,42 +107,6 @@ fn at_least(count: u64, n: u64, p: f64) -> f64 {
     sum.min(1.0)
 }
 
-fn drift(questions: &Questions, today: Day) -> Vec<Drift> {
-    // Of a question in the same words the outcomes are only known over all days:
-    // its share of unanswered ones is laid on each day alike.
-    let mut days: BTreeMap<Day, (f64, u64)> = BTreeMap::new();
-    for asked in questions.all.iter().filter(|asked| asked.count > 0) {
-        let open = (asked.unanswered + asked.asked_back) as f64 / asked.count as f64;
-        for (&day, &count) in &asked.days {
-            let (unanswered, all) = days.entry(day).or_default();
-            *unanswered += open.min(1.0) * count as f64;
-            *all += count;
-        }
-    }
-    days.retain(|_, (_, all)| *all >= DAY_QUESTIONS);
-    let mut found = Vec::new();
-    for (&day, &(unanswered, all)) in days.range(today.plus(-6)..=today) {
-        let earlier: Vec<(f64, u64)> =
-            days.range(day.plus(-BAND_DAYS)..day).map(|(_, found)| *found).collect();
-        if earlier.len() < 3 {
-            continue;
-        }
-        let n: u64 = earlier.iter().map(|one| one.1).sum();
-        let mean = earlier.iter().map(|one| one.0).sum::<f64>() / n as f64;
-        let between = earlier.iter().map(|one| (one.0 / one.1 as f64 - mean).powi(2)).sum::<f64>()
-            / earlier.len() as f64;
-        // Days differ by chance and by themselves.
-        let spread = (mean * (1.0 - mean) / all as f64 + between).sqrt();
-        let band = [(mean - BAND * spread).max(0.0), (mean + BAND * spread).min(1.0)];
-        let share = unanswered / all as f64;
-        if share < band[0] || share > band[1] {
-            found.push(Drift { day: day.to_string(), questions: all, unanswered: share, band });
-        }
-    }
-    found.reverse();
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +135,7 @@ mod tests {
             asked("怎么退货", &[(then, 50), (now, 100)], 0),
             asked("怎么开票", &[(then, 60), (now, 95)], 0),
         ];
-        let found = report(&Questions { all, wordless: 0 }, today).bursts;
+        let found = report(&Questions { all, wordless: 0 }, &ByDay::new(), today).bursts;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].examples[0].as_str(), found[0].count, found[0].before), ("快递停运了吗", 40, 2));
     }
@@ -202,27 +145,5 @@ mod tests {
         assert!((at_least(1, 2, 0.5) - 0.75).abs() < 1e-12);
         assert!((at_least(0, 10, 0.3) - 1.0).abs() < 1e-9);
         assert!(at_least(30, 30, 0.5) < 1e-8);
-    }
-
-    #[test]
-    fn a_day_out_of_the_band_is_told() {
-        let today = day("2026-11-27");
-        let mut all: Vec<Asked> = (1..10)
-            .flat_map(|back| {
-                let then = today.plus(-back);
-                [
-                    asked(&format!("好{back}"), &[(then, 180)], 0),
-                    asked(&format!("坏{back}"), &[(then, 20)], 20),
-                ]
-            })
-            .collect();
-        let quiet = Questions { all: all.clone(), wordless: 0 };
-        assert!(report(&quiet, today).drift.is_empty());
-        all.push(asked("新活动怎么参加", &[(today, 60)], 60));
-        all.push(asked("好", &[(today, 140)], 0));
-        let found = report(&Questions { all, wordless: 0 }, today).drift;
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].day.as_str(), found[0].questions), ("2026-11-27", 200));
-        assert!(found[0].unanswered > found[0].band[1]);
     }
 }

@@ -6,9 +6,8 @@
 //! from the unhappy ones sooner; silence says nothing. So each counts by how often
 //! it is true, and all of a question together never as much as a label by hand.
 //!
-//! No publication uses these labels: in `zhida eval loop` they cost coverage. They
-//! are few and weigh much, so fewer questions stand behind the bar, and it rises.
-//! What accepted phrasings need is [`Decided::learned`].
+//! Publications use what authors decided ([`Decided::label`]) and not these:
+//! `zhida eval loop --labels use` says what they would add.
 
 use std::collections::HashSet;
 
@@ -25,24 +24,9 @@ const SOLVED: f64 = 0.25;
 const UNSOLVED: f64 = 0.25;
 const MOST: f64 = 0.7;
 
-/// What a phrasing counts that an author said is not meant so: it may be meant
-/// otherwise.
-const NOT_SO: f64 = 0.5;
-
-/// What an author's decision says: which entry is right, or that none is.
-fn of_decision(decided: &Decided) -> Option<Labelled> {
-    let (right, weight) = match (decided.kind.as_str(), decided.verdict.as_str(), &decided.entry) {
-        ("similar" | "keyword" | "entry", "accepted", Some(entry)) => (vec![EntryId(entry.clone())], 1.0),
-        ("entry", "never", _) => (Vec::new(), 1.0),
-        ("similar" | "keyword", "never", _) => (Vec::new(), NOT_SO),
-        _ => return None,
-    };
-    Some(Labelled { text: decided.text.clone(), right, weight, learned: true })
-}
-
 /// The labels from decisions, and with them, if there are any, those from use.
 pub fn of(decided: &[Decided], questions: &[Asked]) -> Vec<Labelled> {
-    let mut labels: Vec<Labelled> = decided.iter().filter_map(of_decision).collect();
+    let mut labels: Vec<Labelled> = decided.iter().filter_map(Decided::label).collect();
     let known: HashSet<String> = labels.iter().map(|one| exact_key(&one.text)).collect();
     let open = questions.iter().filter(|asked| !known.contains(&exact_key(&asked.text)));
     labels.extend(open.filter_map(of_use));

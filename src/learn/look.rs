@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::eval::dataset::LabelledQuery;
+use crate::events::drift;
 use crate::events::{Day, Days, Log};
 use crate::learn::asked::Questions;
+use crate::learn::bursts;
 use crate::learn::groups::Memory;
 use crate::learn::suggest::{Findings, Limits, Material, review, verdicts};
 use crate::store::Shelf;
@@ -36,6 +38,17 @@ pub fn last_days(days: u16) -> Days {
 /// When events cannot be read.
 pub fn questions(shelf: &Shelf, days: u16) -> Result<Questions> {
     Questions::read(&Log::open(shelf.store().root()), shelf.name(), last_days(days))
+}
+
+/// What is asked more than last week, and what has drifted, up to today.
+///
+/// # Errors
+/// When events cannot be read.
+pub fn changes(shelf: &Shelf, days: u16) -> Result<bursts::Report> {
+    let (questions, today) = (questions(shelf, days)?, Day::today());
+    let span = drift::around(Days { from: today.plus(-6), to: today });
+    let sums = drift::by_day(&Log::open(shelf.store().root()), shelf.name(), span)?;
+    Ok(bursts::report(&questions, &sums, today))
 }
 
 /// What tells whether anything was asked since: the files of the last two days

@@ -36,6 +36,9 @@ const LOGGED: usize = 500;
 /// Of all questions, the largest share that is asked.
 const SHARE: f64 = 0.6;
 
+/// A keyword has no more characters.
+const KEYWORD: usize = 6;
+
 /// How often a customer who is asked back takes the right question when it is
 /// among those offered.
 const CLICKS: f64 = 0.7;
@@ -44,7 +47,7 @@ const CLICKS: f64 = 0.7;
 const SAYS: f64 = 0.3;
 
 /// How the loop is run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
     /// Days.
     pub days: usize,
@@ -56,6 +59,8 @@ pub struct Setup {
     pub max_wrong: f64,
     /// What teaches the calibration.
     pub labels: Labels,
+    /// Sets of the shipped reference that must not teach it: those that are replayed.
+    pub left_out: Vec<String>,
 }
 
 /// Which labels the calibration learns from, beside the knowledge base itself.
@@ -64,13 +69,28 @@ pub struct Setup {
 pub enum Labels {
     /// Nothing: what was learned is asked like any phrasing.
     None,
-    /// Nothing, and what was learned is left out, as in every publication.
-    #[default]
+    /// Nothing, and what was learned is left out.
     Learned,
-    /// What the author decided.
+    /// What the author decided, as in every publication.
+    #[default]
     Decided,
     /// That, and clicks and what customers said of answers.
     Use,
+}
+
+impl Labels {
+    /// All of them, from nothing to everything.
+    const ALL: [Self; 4] = [Self::None, Self::Learned, Self::Decided, Self::Use];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Learned => "learned",
+            Self::Decided => "decided",
+            Self::Use => "use",
+        }
+    }
 }
 
 /// One day.
@@ -82,7 +102,9 @@ pub struct Row {
     pub logged: usize,
     /// Suggestions taken up so far.
     pub accepted: usize,
-    /// Of those, the ones that were wrong.
+    /// Phrasings that came of them.
+    pub phrasings: usize,
+    /// Of those, the ones that are wrong.
     pub accepted_wrong: usize,
     /// Suggestions looked at so far.
     pub seen: usize,
@@ -105,6 +127,19 @@ pub struct Row {
     pub bar: f64,
 }
 
+/// What the knowledge base of the last day gives when something else teaches its
+/// calibration: what of the coverage came from use, and what from new phrasings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Taught {
+    /// What teaches it.
+    pub labels: Labels,
+    /// Labels that it had.
+    pub count: usize,
+    /// What it gives.
+    #[serde(flatten)]
+    pub row: Row,
+}
+
 /// What the loop came to; `loop.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -124,6 +159,8 @@ pub struct Report {
     pub held_out_inside: usize,
     /// Day by day.
     pub days: Vec<Row>,
+    /// The last day, taught otherwise.
+    pub last_day: Vec<Taught>,
 }
 
 /// A number between 0 and 1 that is always the same for a text.
@@ -141,6 +178,7 @@ struct Loop<'a> {
     truth: HashMap<String, &'a Expect>,
     settled: Vec<Settled>,
     accepted: usize,
+    phrasings: usize,
     wrong: usize,
     seen: usize,
 }
@@ -170,11 +208,22 @@ pub fn run(
     let (asked, held) = order.split_at(logged);
     let held: Vec<LabelledQuery> = held.iter().map(|query| (*query).clone()).collect();
     let truth = asked.iter().map(|query| (exact_key(&query.text), &query.expect)).collect();
-    let mut state =
-        Loop { setup, kb, encoder, base, truth, settled: Vec::new(), accepted: 0, wrong: 0, seen: 0 };
+    let mut state = Loop {
+        setup,
+        kb,
+        encoder,
+        base,
+        truth,
+        settled: Vec::new(),
+        accepted: 0,
+        phrasings: 0,
+        wrong: 0,
+        seen: 0,
+    };
+    let setup = state.setup.clone();
     let mut gathering = Gathering::default();
     let mut memory = Memory::default();
-    let mut engine = state.publish(None, &[])?;
+    let mut engine = state.publish(None, &[], setup.labels)?;
     let mut rows = vec![state.measure(&engine, &held, 0, 0)?];
     let per_day = logged.div_ceil(setup.days);
     let first = Day::today().plus(-i64::try_from(setup.days).unwrap_or(0));
@@ -199,9 +248,17 @@ pub fn run(
         for suggestion in found.suggestions.iter().take(setup.budget) {
             state.decide(suggestion)?;
         }
-        engine = state.publish(Some(engine.release()), &questions)?;
+        engine = state.publish(Some(engine.release()), &questions, setup.labels)?;
         rows.push(state.measure(&engine, &held, number + 1, done)?);
         progress("days", number + 1, setup.days);
+    }
+    let mut last_day = Vec::new();
+    for labels in Labels::ALL {
+        let questions = &gathering.found().all;
+        let taught = state.publish(Some(engine.release()), questions, labels)?;
+        let row = state.measure(&taught, &held, rows.len() - 1, done)?;
+        let count = state.labels(questions, labels).iter().filter(|one| one.weight > 0.0).count();
+        last_day.push(Taught { labels, count, row });
     }
     Ok(Report {
         kb: kb.to_owned(),
@@ -212,6 +269,7 @@ pub fn run(
         held_out: held.len(),
         held_out_inside: held.iter().filter(|query| query.expect.is_inside()).count(),
         days: rows,
+        last_day,
     })
 }
 
@@ -273,10 +331,25 @@ impl Loop<'_> {
             (true, _) => suggested,
         };
         let verdict = match &chosen {
+            // Nobody takes what is shown to do more harm than good.
+            Some(_) if suggestion.harm > suggestion.gain => Verdict::Ignored,
             Some(entry) => {
                 self.accepted += 1;
-                self.wrong += usize::from(!expect.accepts(entry));
-                self.add(entry, suggestion);
+                let more = self.examples(entry, suggestion);
+                for text in std::iter::once(&suggestion.text).chain(&more) {
+                    let expect = self.truth.get(&exact_key(text)).copied().unwrap_or(&Expect::Outside);
+                    self.phrasings += 1;
+                    self.wrong += usize::from(!expect.accepts(entry));
+                    self.add(entry, suggestion.kind, text);
+                }
+                self.settled.extend(more.into_iter().map(|text| Settled {
+                    id: Suggestion::id_of(Kind::Similar, Some(&entry.0), &text),
+                    kind: Kind::Similar,
+                    entry: Some(entry.0.clone()),
+                    text,
+                    verdict: Verdict::Accepted,
+                    count: suggestion.count,
+                }));
                 Verdict::Accepted
             }
             None => Verdict::Never,
@@ -292,25 +365,42 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn add(&mut self, id: &EntryId, suggestion: &Suggestion) {
+    /// The other questions of the group that the author takes along, as the label of
+    /// each says, and errs as often.
+    fn examples(&self, entry: &EntryId, suggestion: &Suggestion) -> Vec<String> {
+        let takes = |text: &&String| {
+            let right = self.truth.get(&exact_key(text)).is_some_and(|expect| expect.accepts(entry));
+            right != (chance("example", text) < self.setup.author_error)
+        };
+        suggestion.examples.iter().filter(takes).cloned().collect()
+    }
+
+    fn add(&mut self, id: &EntryId, kind: Kind, text: &str) {
         let mut entries = self.base.entries().to_vec();
         if let Some(entry) = entries.iter_mut().find(|entry| entry.id == *id) {
-            match suggestion.kind {
-                Kind::Keyword => entry.keywords.push(suggestion.text.clone()),
-                _ => entry.similar.push(suggestion.text.clone()),
+            match kind {
+                // A word that settles a question alone; a question is a phrasing of it.
+                Kind::Keyword if text.chars().count() <= KEYWORD => {
+                    entry.keywords.push(text.to_owned());
+                }
+                _ => entry.similar.push(text.to_owned()),
             }
         }
         self.base = KnowledgeBase::of_validated(entries).with_lexicon(self.base.lexicon().clone());
     }
 
-    fn publish(&self, previous: Option<&Release>, questions: &[Asked]) -> Result<Engine> {
-        let labelled: Vec<Labelled> = match self.setup.labels {
+    fn labels(&self, questions: &[Asked], labels: Labels) -> Vec<Labelled> {
+        match labels {
             Labels::None => Vec::new(),
             Labels::Learned => self.decided().iter().filter_map(Decided::learned).collect(),
             Labels::Decided => labels::of(&self.decided(), &[]),
             Labels::Use => labels::of(&self.decided(), questions),
-        };
-        let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
+        }
+    }
+
+    fn publish(&self, previous: Option<&Release>, questions: &[Asked], labels: Labels) -> Result<Engine> {
+        let labelled = self.labels(questions, labels);
+        let calibrate_by = Teachers { labelled: &labelled, left_out: &self.setup.left_out };
         let build =
             Build { encoder: self.encoder.clone(), previous, calibrate_by, ..Build::of(self.kb, &self.base) };
         Ok(Engine::new(Arc::new(build.temporary()?), self.setup.max_wrong))
@@ -340,6 +430,7 @@ impl Loop<'_> {
             day,
             logged,
             accepted: self.accepted,
+            phrasings: self.phrasings,
             accepted_wrong: self.wrong,
             seen: self.seen,
             coverage: value(metrics.coverage),

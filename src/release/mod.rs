@@ -115,7 +115,8 @@ impl Calibrations {
     /// What the policies of any goal are drawn from.
     pub fn rankings(&self) -> Rankings {
         let (one, two) = (&self.one, self.two.as_ref().map(|two| &two.calibration));
-        Rankings::new(&one.outcomes, two.map(|two| two.outcomes.as_slice()))
+        let of = if one.heard { Rankings::smoothed } else { Rankings::new };
+        of(&one.outcomes, two.map(|two| two.outcomes.as_slice()))
             .with_apart(&one.apart, two.map(|two| two.apart.as_slice()))
     }
 

@@ -112,6 +112,6 @@ fn take(caller: &Caller, trace_id: String, feedback: Feedback) -> Result<Feedbac
     }
     caller.store().writable()?;
     let kb = decision.kb.clone();
-    caller.log().append(&Event::feedback(&decision, feedback))?;
+    caller.log().append(Event::feedback(&decision, feedback))?;
     Ok(FeedbackReply { trace_id, kb })
 }

@@ -20,7 +20,6 @@ use super::request::{self, fields};
 use super::routes::Routes;
 use crate::access::Right;
 use crate::engine::Engine;
-use crate::events::Day;
 use crate::learn::bursts;
 use crate::learn::look::{self, DAYS};
 use crate::learn::suggest::verdicts::{self, Accepted, Change};
@@ -340,7 +339,7 @@ async fn decide(caller: Caller, Path(kb): Path<String>, request: Request) -> Res
 }
 
 /// Show what is asked more than last week, and days with another share of
-/// unanswered questions than the days before let expect.
+/// unanswered questions, or another mean confidence, than the days before let expect.
 #[utoipa::path(
     get,
     operation_id = "list_bursts",
@@ -352,10 +351,5 @@ async fn decide(caller: Caller, Path(kb): Path<String>, request: Request) -> Res
     )
 )]
 async fn changes(caller: Caller, Path(kb): Path<String>) -> Result<Json<bursts::Report>, Problem> {
-    caller
-        .author(move |caller| {
-            let questions = look::questions(&caller.shelf(&kb)?, DAYS)?;
-            Ok(Json(bursts::report(&questions, Day::today())))
-        })
-        .await
+    caller.author(move |caller| Ok(Json(look::changes(&caller.shelf(&kb)?, DAYS)?))).await
 }

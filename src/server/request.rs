@@ -59,8 +59,8 @@ pub struct AnswerRequest {
     /// In a conversation: the entry that the customer pressed of those that were
     /// offered; `text` may be left out then.
     pub choice: Option<String>,
-    /// In a conversation: what is known of the customer, such as `{"vip": true}`; handoff rules
-    /// look at it, and people see it. At most 4096 bytes.
+    /// In a conversation: what is known of the customer, such as `{"id": "9", "vip": true}`; handoff
+    /// rules look at it, and people see it; `id` is whose events it becomes. At most 4096 bytes.
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Map<String, Value>>,
     /// In a conversation: the client's name for the message, as `Idempotency-Key`;

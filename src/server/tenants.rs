@@ -39,14 +39,18 @@ pub(super) struct Tenant {
 
 impl Tenant {
     fn new(name: &str, registry: Arc<Registry>) -> Self {
-        let log = Log::open(registry.store().root()).maintained();
+        let mut log = Log::open(registry.store().root());
+        // A replica changes nothing in the data directory.
+        if !registry.is_read_only() {
+            log = log.maintained();
+        }
         let (label, answering) = (name.to_owned(), Arc::clone(&registry));
         let find = move |kb: &str| answering.served_in(Some(kb), &Scope::All).ok();
         let told = log.clone();
         let listen = move |engine: &Engine, turned: &Turned, asked: &Asked<'_>| {
             let Turned { reply, .. } = turned;
             // Its health tells the operator.
-            let _ = told.append(&decision(engine, turned, asked));
+            let _ = told.append(decision(engine, turned, asked));
             tracing::info!(
                 tenant = label,
                 kb = reply.kb,

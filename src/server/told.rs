@@ -1,6 +1,7 @@
 //! What is kept of a reply?
 
 use crate::desk::reception::{Asked, Turned};
+use crate::dialogue::conversation::customer_id;
 use crate::engine::{Engine, Outcome, Reply};
 use crate::events::{Candidate, Doing, Event, Kind};
 
@@ -16,7 +17,8 @@ impl Caller {
             text: &question.text,
             channel: question.channel.as_deref(),
         };
-        self.keep(decided(engine, outcome, reply, &asked));
+        let customer = question.fields.as_ref().and_then(customer_id);
+        self.keep(Event { customer, ..decided(engine, outcome, reply, &asked) });
     }
 
     /// The same of a turn in a conversation.
@@ -52,7 +54,7 @@ impl Caller {
         }
         let event = Event { key: self.identity().id.clone(), ..event };
         // Its health tells the operator.
-        let _ = self.log().append(&event);
+        let _ = self.log().append(event);
     }
 }
 
@@ -62,6 +64,7 @@ pub(super) fn decision(engine: &Engine, turned: &Turned, asked: &Asked<'_>) -> E
         rule: turned.rule.clone(),
         reading: turned.reading.map(str::to_owned),
         chosen: turned.chosen.clone(),
+        customer: turned.customer.clone(),
         ..decided(engine, &turned.outcome, &turned.reply, asked)
     }
 }
@@ -76,7 +79,10 @@ fn decided(engine: &Engine, outcome: &Outcome, reply: &Reply, asked: &Asked<'_>)
         conversation: asked.session.map(str::to_owned),
         channel: asked.channel.map(str::to_owned),
         text: Some(asked.text.to_owned()),
-        normalized: Some(engine.release().analyzer().normalize(asked.text).core),
+        normalized: Some(match outcome.core.as_str() {
+            "" => engine.release().analyzer().normalize(asked.text).core,
+            core => core.to_owned(),
+        }),
         decision: Some(reply.decision.name().to_owned()),
         reason: Some(reply.reason.name().to_owned()),
         entry: best.map(|entry| entry.id.to_string()),

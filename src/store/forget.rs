@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use super::conversations::Conversations;
 use super::database::Durability;
 use super::database::talk::{conversations, handoffs, proposals, stream, tickets};
+use crate::dialogue::conversation::customer_id;
 use crate::error::Result;
 
 impl Conversations {
@@ -57,7 +58,8 @@ impl Conversations {
         })?;
         let is_theirs = |told: &str| match serde_json::from_str::<serde_json::Value>(told) {
             Ok(serde_json::Value::String(id)) => id == customer,
-            Ok(value) => value.get("id").and_then(serde_json::Value::as_str) == Some(customer),
+            Ok(serde_json::Value::Object(fields)) => customer_id(&fields).as_deref() == Some(customer),
+            Ok(_) => false,
             Err(_) => told == customer,
         };
         let rows = rows.unwrap_or_default().into_iter();

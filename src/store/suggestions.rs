@@ -32,12 +32,30 @@ pub struct Decided {
     pub revision: Option<i64>,
 }
 
+/// What a phrasing counts that an author said is not meant so: it may be meant
+/// otherwise.
+const NOT_SO: f64 = 0.5;
+
 impl Decided {
-    /// What was accepted, for the calibration. A phrasing that was added because it
-    /// was not answered is one of the hard ones: asked as if it were any, it makes a
-    /// knowledge base trust itself less with every phrasing that it learns. So it
-    /// is left out, and counts nothing itself: as a label it costs coverage too
-    /// (`zhida eval loop --labels`, see `learn::labels`).
+    /// What it says of its question, for the calibration: which entry is right, or
+    /// that none is. It was not answered, or badly, so it may have become a phrasing:
+    /// it is asked without itself, and the phrasing is not asked once more.
+    pub fn label(&self) -> Option<Labelled> {
+        let (right, weight) = match (self.kind.as_str(), self.verdict.as_str(), &self.entry) {
+            ("similar" | "keyword" | "entry" | "split", "accepted", Some(entry)) => {
+                (vec![EntryId(entry.clone())], 1.0)
+            }
+            ("entry", "never", _) => (Vec::new(), 1.0),
+            ("similar" | "keyword", "never", _) => (Vec::new(), NOT_SO),
+            _ => return None,
+        };
+        Some(Labelled { text: self.text.clone(), right, weight, learned: true })
+    }
+
+    /// The same without saying anything: what was accepted is left out of the
+    /// calibration. A phrasing that was added because it was not answered is one of
+    /// the hard ones; asked as if it were any, it makes a knowledge base trust itself
+    /// less with every phrasing that it learns.
     pub fn learned(&self) -> Option<Labelled> {
         let entry = self.entry.as_ref().filter(|_| self.verdict == "accepted")?;
         Some(Labelled {

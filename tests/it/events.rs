@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use zhida::engine::Outcome;
 use zhida::events::{Candidate, Day, Days, Event, Kind, Log, Settings, Text, Wanted};
 use zhida::server::router;
 
@@ -198,6 +199,39 @@ fn the_commands_tell_the_same_and_forget() {
 }
 
 #[test]
+fn a_customer_is_kept_under_a_made_name_and_forgotten_by_their_own() {
+    let (data, app) = place();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let said = |session: &str, id: serde_json::Value| json!({"text": QUESTION, "session": session, "fields": {"id": id, "vip": true}});
+        let trace = ask(&app, said("c1", json!("wx-77"))).await.json()["trace_id"].clone();
+        // What is known of a customer stays known in the conversation.
+        ask(&app, json!({"text": STRANGE, "session": "c1"})).await;
+        ask(&app, said("c2", json!(78))).await;
+        ask(&app, json!({"text": QUESTION, "fields": {"id": "wx-77"}})).await;
+        ask(&app, json!({"text": QUESTION})).await;
+        post(&app, "/v1/feedback", json!({"trace_id": trace, "solved": true})).await;
+    });
+    let stored = events(data.path());
+    let names: Vec<Option<&str>> = stored.iter().map(|event| event.customer.as_deref()).collect();
+    let (one, two) = (names[0].expect("a name"), names[2].expect("a name"));
+    assert_ne!(one, two);
+    assert_eq!(names, [Some(one), Some(one), Some(two), Some(one), None, Some(one)]);
+    assert!(stored.iter().all(|event| !format!("{event:?}").contains("wx-77")));
+    drop(app);
+    let mut command = crate::support::zhida();
+    command.args(["forget", "--customer", "wx-77", "--data", &data.path().display().to_string()]);
+    let output = crate::support::run(&mut command);
+    assert!(output.status.success(), "{}", crate::support::stderr(&output));
+    let left = events(data.path());
+    assert_eq!(left.len(), stored.len(), "counts stay");
+    let known: Vec<&Event> = left.iter().filter(|event| event.customer.is_some()).collect();
+    assert_eq!((known.len(), known[0].conversation.as_deref()), (1, Some("c2")));
+    assert_eq!(left.iter().filter(|event| event.text.is_some()).count(), 2);
+    assert!(left.iter().all(|event| event.conversation.as_deref() != Some("c1")));
+}
+
+#[test]
 fn what_cannot_be_asked_of_the_commands_is_said() {
     let desk = Desk::new();
     for (args, says) in [
@@ -222,7 +256,7 @@ fn nothing_is_stored_of_texts_where_nothing_may_be() {
         let data = tempfile::tempdir().expect("a folder");
         Settings { text, ..Settings::default() }.write(&data.path().join("events")).expect("written");
         let event = Event { text: Some("我叫王伟".to_owned()), ..Event::now(Kind::Decision, "demo") };
-        Log::open(data.path()).append(&event).expect("stored");
+        Log::open(data.path()).append(event).expect("stored");
         assert_eq!(events(data.path())[0].text.as_deref(), stored);
     }
 }
@@ -285,13 +319,13 @@ fn storing_costs_little_beside_answering() {
     let data = tempfile::tempdir().expect("a folder");
     let log = Log::open(data.path());
     let text = "我上周买的鞋子想退，联系电话13812345678，收件人王伟";
-    let event = |number: usize| Event {
+    let event = |number: usize, outcome: Outcome| Event {
         trace_id: Some(format!("{number:032x}")),
         release: Some("12".to_owned()),
         conversation: Some(format!("c{}", number / 3)),
         channel: Some("web".to_owned()),
         text: Some(text.to_owned()),
-        normalized: Some(engine.release().analyzer().normalize(text).core),
+        normalized: Some(outcome.core),
         decision: Some("answer".to_owned()),
         reason: Some("confident".to_owned()),
         entry: Some("return-7day".to_owned()),
@@ -307,10 +341,10 @@ fn storing_costs_little_beside_answering() {
     let (mut storing, mut answering) = (Vec::new(), Vec::new());
     for number in 0..500 {
         let start = Instant::now();
-        engine.answer(text, zhida::engine::Options::default()).expect("answers");
+        let outcome = engine.answer(text, zhida::engine::Options::default()).expect("answers");
         answering.push(start.elapsed());
         let start = Instant::now();
-        log.append(&event(number)).expect("stored");
+        log.append(event(number, outcome)).expect("stored");
         storing.push(start.elapsed());
     }
     let (storing, answering) = (middle(storing), middle(answering));

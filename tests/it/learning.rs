@@ -36,7 +36,7 @@ async fn asked(app: &Router, data: &Path, conversation: &str, text: &str) -> Val
             confidence: reply["confidence"].as_f64(),
             ..Event::now(Kind::Decision, "demo")
         };
-        log.append(&event).expect("stored");
+        log.append(event).expect("stored");
     }
     reply
 }
@@ -72,14 +72,14 @@ async fn asked_suggested_accepted_published_answered() {
     let trace = reply["trace_id"].as_str().expect("a trace id");
     let decision = log.find(trace).expect("readable").expect("stored");
     let chosen = Feedback { chosen: Some("refund-time".to_owned()), ..Feedback::default() };
-    log.append(&Event::feedback(&decision, chosen)).expect("stored");
+    log.append(Event::feedback(&decision, chosen)).expect("stored");
     // Something that nobody has written down yet; an agent answered it.
     asked(&app, data, "c3", "门店可以停车吗").await;
     let agent = Event {
         text: Some("地下车库两小时内免费。".to_owned()),
         ..Event::agent("demo", "c3", "小王", Doing::Replied)
     };
-    log.append(&agent).expect("stored");
+    log.append(agent).expect("stored");
 
     let groups = items(&get(&app, "/v1/kbs/demo/groups").await);
     let title = |group: &Value| group["title"].as_str().unwrap_or_default().to_owned();
@@ -177,7 +177,7 @@ fn the_command_line_shows_and_takes_up_what_the_server_does() {
             reason: Some("no_match".to_owned()),
             ..Event::now(Kind::Decision, "demo")
         };
-        log.append(&event).expect("stored");
+        log.append(event).expect("stored");
     }
     let command = |words: &[&str]| {
         let mut command = zhida();

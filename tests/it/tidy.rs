@@ -63,7 +63,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("diesel_migrations", &["store"]),
     ("governor", &["access"]),
     ("subtle", &["access", "desk"]),
-    ("getrandom", &["access", "desk"]),
+    ("getrandom", &["access", "desk", "events"]),
     ("tokio_rustls", &["server"]),
     ("rustix", &["disk"]),
 ];

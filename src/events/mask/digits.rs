@@ -298,6 +298,10 @@ fn is_province(code: &str) -> bool {
 /// Finds telephones, identity cards and bank cards.
 pub(super) fn numbers(folded: &Folded, found: &mut Found) {
     for mut run in runs(folded) {
+        // Nothing that leads to a person is shorter.
+        if run.iter().map(|group| group.digits.len()).sum::<usize>() < 7 {
+            continue;
+        }
         // The X at the end of an identity card is its eighteenth digit.
         if let Some(last) = run.last_mut()
             && matches!(folded.chars.get(last.at.end), Some('X' | 'x' | '×' | '\u{2715}'))

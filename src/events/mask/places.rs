@@ -42,6 +42,11 @@ pub(super) fn plates(folded: &Folded, found: &mut Found) {
     }
 }
 
+/// Whether a character may begin a number that is written in Chinese.
+pub(super) fn is_numeral(c: char) -> bool {
+    "〇零一二三四五六七八九十百两幺壹贰叁肆伍陆柒捌玖".contains(c)
+}
+
 /// A number as it stands on a door.
 const NUMBER: &str = "[A-Za-z]?[0-9]{1,5}(?:-[0-9]{1,4})?|[一二三四五六七八九十百零〇两]{1,5}";
 

@@ -84,6 +84,11 @@ impl Message {
     }
 }
 
+/// Whether an event is a question of a customer.
+pub(super) fn asks(event: &Event) -> bool {
+    event.kind == Kind::Decision && Message::of(event) == Message::Question
+}
+
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decided {

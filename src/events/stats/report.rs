@@ -10,6 +10,7 @@ use super::entries::{OfEntry, is_dislike};
 use super::sessions::{Solved, Told};
 use crate::estimate::Estimate;
 use crate::events::day::Days;
+use crate::events::drift::Drift;
 use crate::events::record::Feedback;
 
 /// Plain counts; every share is made of two of them.
@@ -310,6 +311,8 @@ pub struct Stats {
     pub cold: Vec<String>,
     /// The questions that got no answer most often.
     pub unanswered: Vec<Unanswered>,
+    /// Days that left the band of the days before them, the last one first.
+    pub drift: Vec<Drift>,
     /// Events that could not be stored: the figures lack them.
     pub lost: u64,
     /// Records that were torn or damaged: the figures lack them too.
@@ -319,7 +322,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new(kb: &str, damaged: u64, now: Figures, then: Figures) -> Self {
+    pub(super) fn new(kb: &str, damaged: u64, now: Figures, then: Figures, drift: Vec<Drift>) -> Self {
         let comparable = !matches!(now.by, Some(By::Day));
         let mut groups: Vec<Group> = now
             .groups
@@ -343,6 +346,7 @@ impl Stats {
             entries: now.entries,
             cold: now.cold,
             unanswered: now.unanswered,
+            drift,
             lost: now.lost,
             damaged,
             definitions: DEFINITIONS.iter().map(|(name, english, _)| (*name, *english)).collect(),

@@ -5,7 +5,10 @@
 //! it is tried ([`Trial`]): what would the release answer differently, for
 //! better and for worse? [`verdicts`] takes them up or leaves them.
 
+mod entries;
+mod group;
 mod review;
+mod taking;
 mod trial;
 pub mod verdicts;
 mod words;
@@ -37,6 +40,13 @@ pub enum Kind {
     Keyword,
     /// An entry whose answer does not help any more.
     Outdated,
+    /// A new entry for questions that another one answers without helping them,
+    /// although it helps others.
+    Split,
+    /// Two entries that are one.
+    Merge,
+    /// Something to reply to what is no matter of the business.
+    SmallTalk,
 }
 
 impl Kind {
@@ -49,6 +59,9 @@ impl Kind {
             Self::Contrast => "contrast",
             Self::Keyword => "keyword",
             Self::Outdated => "outdated",
+            Self::Split => "split",
+            Self::Merge => "merge",
+            Self::SmallTalk => "small_talk",
         }
     }
 
@@ -61,6 +74,9 @@ impl Kind {
             Self::Contrast => "区分词",
             Self::Keyword => "关键词",
             Self::Outdated => "答案过时",
+            Self::Split => "拆分条目",
+            Self::Merge => "合并条目",
+            Self::SmallTalk => "闲聊",
         }
     }
 }
@@ -84,8 +100,12 @@ pub struct Suggestion {
     pub id: String,
     /// What is to be done.
     pub kind: Kind,
-    /// The entry that it is about; `null` for a new entry and for words.
+    /// The entry that it is about; of a split, the one that answers now; of a merger, the
+    /// one that stays; `null` for a new entry, for words and for small talk.
     pub entry: Option<String>,
+    /// Of a merger: the entry that goes into the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// The phrasing, the new entry's question, the keyword; of words, both with `|` between them.
     pub text: String,
     /// Questions that speak for it, those asked most first.
@@ -105,7 +125,7 @@ pub struct Suggestion {
     pub against: u64,
     /// Why, in words for the author.
     pub why: String,
-    /// A draft of the answer, from what agents wrote.
+    /// A draft of the answer or reply, from what agents wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
     /// Entries that come near.

@@ -1,46 +1,27 @@
 //! What do the questions of the last days suggest?
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::entries::{merged, outdated, said};
+use super::group::{Look, of_group, told};
 use super::trial::{Bench, Probe};
 use super::verdicts::{Settled, Verdict};
 use super::words::words;
-use super::{Group, Kind, Near, Suggestion, Trial};
-use crate::decide::Decision;
+use super::{Group, Kind, Suggestion};
 use crate::encoder::Embedding;
-use crate::engine::{Engine, Options};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::eval::dataset::{Expect, LabelledQuery};
-use crate::events::{Day, Days};
+use crate::events::Day;
 use crate::kb::{Entry, EntryId};
-use crate::learn::asked::{Asked, Votes};
+use crate::learn::asked::Asked;
 use crate::learn::groups::{Grouped, Key, Memory, Placed, SAME, Teacher, group};
 use crate::retrieve::exact::Match;
 use crate::text::exact_key;
 use crate::text::lexicon::What;
-
-/// From this mean probability on an entry is suggested as the right one; below,
-/// the author is asked.
-const CLEAR: f64 = 0.5;
-
-/// Below this it is likelier that nothing in the knowledge base is meant.
-const NOTHING: f64 = 0.3;
-
-/// Wordings of a group that the engine is asked about.
-const ASKED: usize = 5;
-
-/// Examples, and near entries, that are shown.
-const SHOWN: usize = 5;
-
-/// What is only a keyword has no more characters than these.
-const KEYWORD_CHARS: usize = 6;
-
-/// Answers that did not help before an entry is suspected to be outdated, and
-/// their share of all that was said.
-const OUTDATED: (u64, f64) = (3, 0.5);
 
 /// A phrasing this likely to mean the same as a settled one was settled with it.
 const SETTLED: f64 = 0.7;
@@ -124,12 +105,14 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
 
     // What to do about each group, and then about words and answers.
     let mut wanted: Vec<(Suggestion, Vec<usize>)> = Vec::new();
+    let said = said(questions);
     for (group, look) in grouped.iter().zip(&looks) {
-        if let Some(suggestion) = of_group(engine, group, look, &looked_at) {
+        if let Some(suggestion) = of_group(engine, group, look, &looked_at, &said) {
             wanted.push((suggestion, group.members.clone()));
         }
     }
     let mut others = outdated(engine, questions);
+    others.extend(merged(engine, questions));
     others.extend(words(engine, questions).into_iter().take(limits.words));
     let waiting = Waiting::new(engine, &teacher, memory, settled, &wanted)?;
     let mut place_of = 0..wanted.len();
@@ -151,10 +134,19 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
                 .filter_map(|&member| own_places.get(&exact_key(&looked_at[member].text)).copied())
                 .collect();
             bench.entry(&entry, at, &own)?.note(&mut suggestion);
+        } else if suggestion.kind == Kind::SmallTalk {
+            bench.talk(&suggestion.text)?.note(&mut suggestion);
         }
         suggestions.push(suggestion);
     }
     for mut suggestion in others {
+        if let (Kind::Merge, Some(kept), Some(gone)) = (suggestion.kind, &suggestion.entry, &suggestion.other)
+        {
+            let (kept, gone) = (EntryId(kept.clone()), EntryId(gone.clone()));
+            bench.merge(&kept, &gone)?.note(&mut suggestion);
+            suggestions.push(suggestion);
+            continue;
+        }
         let what = suggestion.pair().map(|(a, b)| {
             let both = vec![a.to_owned(), b.to_owned()];
             match suggestion.kind {
@@ -222,241 +214,6 @@ fn place<'a>(
     Ok(texts.into_iter().map(|text| Placed { core: core(text), vector: next() }).collect())
 }
 
-/// What the engine says of a group.
-struct Look {
-    nearest: Vec<Near>,
-    /// By member that was asked: the entry that it is answered with now.
-    answers: HashMap<usize, Option<String>>,
-    /// What was said for entries.
-    votes: BTreeMap<String, Votes>,
-}
-
-impl Look {
-    fn of(engine: &Engine, group: &Grouped, asked: &[&Asked]) -> Result<Self> {
-        let entries = engine.release().entries();
-        let mut sums: HashMap<usize, f64> = HashMap::new();
-        let mut answers = HashMap::new();
-        let mut total = 0.0;
-        for &at in group.members.iter().take(ASKED) {
-            let outcome = match engine.answer(&asked[at].text, Options::default()) {
-                Ok(outcome) => outcome,
-                Err(Error::Question(_)) => continue,
-                Err(e) => return Err(e),
-            };
-            let count = asked[at].count as f64;
-            total += count;
-            for scored in &outcome.candidates {
-                *sums.entry(scored.entry).or_default() += count * scored.confidence.value();
-            }
-            let answer = outcome.best().filter(|_| outcome.decision == Decision::Answer);
-            answers.insert(at, answer.map(|best| entries[best.entry].id.0.clone()));
-        }
-        let mut nearest: Vec<(usize, f64)> =
-            sums.into_iter().map(|(entry, sum)| (entry, sum / total)).collect();
-        nearest.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        nearest.truncate(SHOWN);
-        let nearest = nearest
-            .into_iter()
-            .map(|(entry, confidence)| Near {
-                entry: entries[entry].id.0.clone(),
-                question: entries[entry].question.clone(),
-                confidence,
-            })
-            .collect();
-        let mut votes: BTreeMap<String, Votes> = BTreeMap::new();
-        for (entry, own) in group.members.iter().flat_map(|&at| &asked[at].votes) {
-            let sum = votes.entry(entry.clone()).or_default();
-            sum.clicked += own.clicked;
-            sum.agents += own.agents;
-            sum.solved += own.solved;
-            sum.unsolved += own.unsolved;
-        }
-        Ok(Self { nearest, answers, votes })
-    }
-
-    /// Whether everything that was asked is answered now, and nobody complained.
-    fn is_answered(&self) -> bool {
-        let complained = self.votes.values().any(|votes| votes.unsolved > votes.solved);
-        !complained && !self.answers.is_empty() && self.answers.values().all(Option::is_some)
-    }
-
-    /// Whether customers said that an entry does not help.
-    fn is_refuted(&self, entry: &str) -> bool {
-        self.votes.get(entry).is_some_and(|votes| votes.weight() < 0.0)
-    }
-
-    fn proposal(&self) -> &'static str {
-        let best = self.nearest.first().map_or(0.0, |near| near.confidence);
-        match best {
-            _ if self.is_answered() => "answered",
-            best if best >= CLEAR => "similar",
-            best if best >= NOTHING => "ask",
-            _ => "entry",
-        }
-    }
-}
-
-/// A group for authors.
-fn told(group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -> Group {
-    let members = || group.members.iter().map(|&at| asked[at]);
-    let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
-    let between = |from: i64, to: i64| {
-        Days::new(today.plus(from), today.plus(to))
-            .map_or(0, |days| members().map(|asked| asked.between(days)).sum())
-    };
-    Group {
-        id: group.id.clone(),
-        title: members().next().map(|asked| asked.text.clone()).unwrap_or_default(),
-        count: sum(|asked| asked.count),
-        trend: [between(-6, 0), between(-13, -7)],
-        questions: group.members.len(),
-        unanswered: sum(|asked| asked.unanswered),
-        asked_back: sum(|asked| asked.asked_back),
-        disliked: sum(|asked| asked.disliked),
-        last: members().map(|asked| asked.last).max().unwrap_or_default(),
-        examples: members().take(SHOWN).map(|asked| asked.text.clone()).collect(),
-        nearest: look.nearest.clone(),
-        proposal: look.proposal(),
-    }
-}
-
-/// What to do about a group.
-fn of_group(engine: &Engine, group: &Grouped, look: &Look, asked: &[&Asked]) -> Option<Suggestion> {
-    let release = engine.release();
-    let all = Asked { votes: look.votes.clone(), ..Asked::default() };
-    let confirmed =
-        all.confirmed().filter(|(entry, _)| release.position(&EntryId((*entry).to_owned())).is_some());
-    if confirmed.is_none() && look.is_answered() {
-        return None;
-    }
-    let nearest = look.nearest.iter().find(|near| !look.is_refuted(&near.entry));
-    let target = match confirmed {
-        Some((entry, _)) => Some(entry.to_owned()),
-        None => nearest.filter(|near| near.confidence >= NOTHING).map(|near| near.entry.clone()),
-    };
-    // The wording that is not answered with it yet; one that was not asked about
-    // is taken to be none.
-    let missing = |at: &&usize| {
-        let answer = look.answers.get(*at).cloned().flatten();
-        answer.is_none() || answer != target
-    };
-    let place = *group.members.iter().find(missing)?;
-    let text = asked[place].text.clone();
-    let members = || group.members.iter().map(|&at| asked[at]);
-    let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
-    let count = sum(|asked| asked.count);
-    let mut why = format!("问了 {count} 次，{} 种问法", group.members.len());
-    for (number, what) in [
-        (sum(|asked| asked.unanswered), "次没有答案"),
-        (sum(|asked| asked.asked_back), "次反问后没有选"),
-        (sum(|asked| asked.disliked), "次回答后没有解决"),
-    ] {
-        if number > 0 {
-            why.push_str(&format!("；{number} {what}"));
-        }
-    }
-    if let Some((_, votes)) = confirmed {
-        for (number, what) in [(votes.clicked, "次客户选了它"), (votes.agents, "次坐席发了它")] {
-            if number > 0 {
-                why.push_str(&format!("；{number} {what}"));
-            }
-        }
-    }
-    let sure = confirmed.is_some() || nearest.is_some_and(|near| near.confidence >= CLEAR);
-    let core = release.analyzer().normalize(&text).core;
-    let words = release.analyzer().segment(&core).into_iter().filter(|token| !token.stop).count();
-    let kind = match &target {
-        None => Kind::Entry,
-        Some(_) if sure && words == 1 && core.chars().count() <= KEYWORD_CHARS => Kind::Keyword,
-        Some(_) => Kind::Similar,
-    };
-    let (mut for_it, mut against) = (0, 0);
-    for (entry, votes) in &look.votes {
-        if target.as_ref() == Some(entry) {
-            for_it += votes.clicked + votes.agents;
-            against += votes.unsolved;
-        } else {
-            against += votes.clicked + votes.agents;
-        }
-    }
-    let draft = (kind == Kind::Entry).then(|| draft(members())).flatten();
-    Some(Suggestion {
-        id: Suggestion::id_of(kind, target.as_deref(), &text),
-        kind,
-        entry: target,
-        examples: members()
-            .filter(|asked| asked.text != text)
-            .take(SHOWN)
-            .map(|asked| asked.text.clone())
-            .collect(),
-        text,
-        count,
-        gain: 0,
-        harm: 0,
-        sure,
-        confirmed: for_it,
-        against,
-        why,
-        draft,
-        nearest: look.nearest.clone(),
-        group: Some(group.id.clone()),
-        trial: Trial::default(),
-    })
-}
-
-/// What agents answered: the reply that they gave most, then the longest.
-fn draft<'a>(asked: impl Iterator<Item = &'a Asked>) -> Option<String> {
-    let mut replies: BTreeMap<&str, usize> = BTreeMap::new();
-    asked.flat_map(|asked| &asked.replies).for_each(|reply| *replies.entry(reply).or_default() += 1);
-    let best = replies.into_iter().max_by_key(|(reply, count)| (*count, reply.chars().count()));
-    best.map(|(reply, _)| reply.to_owned())
-}
-
-/// Entries whose answers do not help, whatever words they are asked in.
-fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> {
-    let mut said: BTreeMap<&str, (Votes, Vec<&Asked>)> = BTreeMap::new();
-    for asked in questions {
-        // A question that belongs elsewhere says nothing against the answer.
-        let elsewhere = asked.confirmed().map(|(entry, _)| entry);
-        for (entry, votes) in &asked.votes {
-            if elsewhere.is_none_or(|right| right == entry) && asked.answer.as_ref() == Some(entry) {
-                let (sum, own) = said.entry(entry).or_default();
-                sum.solved += votes.solved;
-                sum.unsolved += votes.unsolved;
-                own.push(asked);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    for (id, (votes, own)) in said {
-        let share = votes.unsolved as f64 / (votes.unsolved + votes.solved).max(1) as f64;
-        let Some(entry) = engine.release().entry(&EntryId(id.to_owned())) else { continue };
-        if votes.unsolved < OUTDATED.0 || share <= OUTDATED.1 {
-            continue;
-        }
-        let text = entry.question.clone();
-        found.push(Suggestion {
-            id: Suggestion::id_of(Kind::Outdated, Some(id), &entry.answer),
-            kind: Kind::Outdated,
-            entry: Some(id.to_owned()),
-            text,
-            examples: own.iter().take(SHOWN).map(|asked| asked.text.clone()).collect(),
-            count: own.iter().map(|asked| asked.count).sum(),
-            gain: 0,
-            harm: 0,
-            sure: false,
-            confirmed: 0,
-            against: votes.unsolved,
-            why: format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved),
-            draft: draft(own.into_iter()),
-            nearest: Vec::new(),
-            group: None,
-            trial: Trial::default(),
-        });
-    }
-    found
-}
-
 /// The entry as it would be with a suggestion; `None` for what changes no entry.
 fn with(engine: &Engine, suggestion: &Suggestion) -> Option<Entry> {
     let known =
@@ -470,13 +227,13 @@ fn with(engine: &Engine, suggestion: &Suggestion) -> Option<Entry> {
             entry.keywords.push(suggestion.text.clone());
             entry
         }),
-        Kind::Entry => {
+        Kind::Entry | Kind::Split => {
             let mut entry =
                 Entry::of(EntryId::derived(&suggestion.text), suggestion.text.clone(), String::new());
             entry.similar.clone_from(&suggestion.examples);
             Some(entry)
         }
-        Kind::Synonym | Kind::Contrast | Kind::Outdated => None,
+        Kind::Synonym | Kind::Contrast | Kind::Outdated | Kind::Merge | Kind::SmallTalk => None,
     }
 }
 

@@ -19,8 +19,8 @@ use crate::eval::dataset::Expect;
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::learn::groups::{Placed, Space, Teacher};
 use crate::release::Build;
-use crate::text::AuthoredLexicon;
 use crate::text::lexicon::{Item, What};
+use crate::text::{AuthoredLexicon, exact_key};
 
 /// Questions that are asked again for a phrasing.
 const NEAREST: usize = 40;
@@ -135,6 +135,74 @@ impl<'a> Bench<'a> {
     fn put(&mut self, id: EntryId, entry: Option<Entry>) -> Result<()> {
         self.revision += 1;
         self.live.apply(vec![Change { revision: self.revision, id, entry }], 1)
+    }
+
+    /// Tries two entries as one; an answer with either was one with both.
+    pub(super) fn merge(&mut self, kept: &EntryId, gone: &EntryId) -> Result<Trial> {
+        let release = self.engine.release();
+        let (Some(one), Some(other)) = (release.entry(kept).cloned(), release.entry(gone).cloned()) else {
+            return Ok(Trial::default());
+        };
+        let mut both = one.clone();
+        both.similar.extend(other.phrasings().map(str::to_owned));
+        both.keywords.extend(other.keywords.iter().cloned());
+        both.rules.extend(other.rules.iter().cloned());
+        let asked: Vec<usize> = (0..self.probes.len()).collect();
+        self.ask_before(&asked)?;
+        self.put(gone.clone(), None)?;
+        self.put(kept.clone(), Some(both))?;
+        let changed = self.live.shown().clone();
+        let mut after = self.ask(&changed, &asked)?;
+        drop(changed);
+        self.put(kept.clone(), Some(one))?;
+        self.put(gone.clone(), Some(other))?;
+        // Told as if the one that stays had answered before as well.
+        let as_one = |answer: &mut Option<EntryId>| {
+            if answer.as_ref() == Some(gone) {
+                *answer = Some(kept.clone());
+            }
+        };
+        after.iter_mut().for_each(as_one);
+        let before = self.before.clone();
+        self.before.values_mut().for_each(as_one);
+        let rights: Vec<Option<Expect>> = self.probes.iter().map(|probe| probe.right.clone()).collect();
+        for probe in &mut self.probes {
+            if probe.right.as_ref().is_some_and(|right| right.accepts(gone)) {
+                probe.right = Some(Expect::One(kept.clone()));
+            }
+        }
+        let trial = self.told(&asked, &after, None);
+        self.before = before;
+        self.probes.iter_mut().zip(rights).for_each(|(probe, right)| probe.right = right);
+        Ok(trial)
+    }
+
+    /// Tries a phrase of small talk: whoever says just that gets the reply, and no entry.
+    pub(super) fn talk(&mut self, text: &str) -> Result<Trial> {
+        let key = exact_key(text);
+        let asked: Vec<usize> =
+            (0..self.probes.len()).filter(|&probe| exact_key(&self.probes[probe].text) == key).collect();
+        self.ask_before(&asked)?;
+        let mut trial = Trial { tried: true, asked: asked.len(), ..Trial::default() };
+        for at in asked {
+            let (probe, before) = (&self.probes[at], &self.before[&at]);
+            let meant = probe.right.as_ref().is_some_and(Expect::is_inside);
+            let verdict = if meant || before.is_some() { "worse" } else { "better" };
+            match (verdict, probe.labelled) {
+                ("worse", true) => trial.labelled_harm += 1,
+                (_, true) => trial.labelled_gain += 1,
+                _ => {}
+            }
+            trial.changes.push(Changed {
+                text: probe.text.clone(),
+                count: probe.count,
+                labelled: probe.labelled,
+                before: before.as_ref().map(|id| id.0.clone()),
+                after: None,
+                verdict: verdict.to_owned(),
+            });
+        }
+        Ok(trial)
     }
 
     /// Tries lines of a lexicon.

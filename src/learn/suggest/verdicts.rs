@@ -7,12 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::taking::apply;
 use super::{Kind, Suggestion};
-use crate::error::{Error, Problem, Result};
-use crate::kb::{Entry, EntryId};
-use crate::store::{Decided, Edit, Expected, Shelf, Signature};
-use crate::text::lexicon::{Item, What};
-use crate::text::{AuthoredLexicon, exact_key};
+use crate::error::{Error, Result};
+use crate::store::{Decided, Shelf, Signature};
 
 /// What an author decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -176,6 +174,14 @@ pub fn accept(shelf: &Shelf, id: &str, author: &Signature, change: &Change) -> R
         revision: Some(outcome.revision),
     };
     signed.decide_suggestion(&decided)?;
+    // The examples that came along are known as decided too.
+    if let Some(entry) = outcome.entry.as_ref().filter(|_| change.examples) {
+        for text in &suggestion.examples {
+            let id = Suggestion::id_of(Kind::Similar, Some(entry), text);
+            let kind = Kind::Similar.name().to_owned();
+            signed.decide_suggestion(&Decided { id, kind, text: text.clone(), ..decided.clone() })?;
+        }
+    }
     Ok(outcome)
 }
 
@@ -221,84 +227,4 @@ pub fn auto(shelf: &Shelf, least: u64) -> Result<Vec<Accepted>> {
     };
     let wanted: Vec<Suggestion> = open(shelf)?.into_iter().filter(safe).collect();
     wanted.iter().map(|one| accept(shelf, &one.id, &author, &Change::default())).collect()
-}
-
-fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Accepted> {
-    let text = change.text.as_ref().unwrap_or(&suggestion.text).trim().to_owned();
-    let entry = change.entry.clone().or_else(|| suggestion.entry.clone());
-    let kind = suggestion.kind;
-    if let Some((a, b)) = suggestion.pair() {
-        let (a, b) = text.split_once('|').unwrap_or((a, b));
-        let both = vec![a.trim().to_owned(), b.trim().to_owned()];
-        let what = match kind {
-            Kind::Synonym => What::Synonyms { synonyms: both, canonical: None },
-            _ => What::Contrast { contrast: both },
-        };
-        let item = Item { what, note: Some(format!("建议 {}", suggestion.id)) };
-        let line = AuthoredLexicon::of_lines("suggestion", vec![(1, item)], Vec::new())?;
-        let (_, revision) = shelf
-            .change_lexicon(&Expected::Anything, |known| known.edited(&line, &AuthoredLexicon::default()))?;
-        return Ok(Accepted { id: suggestion.id.clone(), kind, entry: None, revision, live: false });
-    }
-    let answer = change.answer.clone().or_else(|| suggestion.draft.clone());
-    let missing = || {
-        let message = "这条建议需要答案：请填写 answer（命令行用 --answer）；如果问题属于已有的条目，请填写 entry（--entry）";
-        Error::Corpus(vec![Problem {
-            file: suggestion.id.clone(),
-            line: 0,
-            column: 0,
-            field: Some("answer".to_owned()),
-            message: message.to_owned(),
-        }])
-    };
-    let known = |id: &str| {
-        let found = shelf.entry(&EntryId(id.to_owned()))?;
-        found.ok_or_else(|| Error::NoEntry { kb: shelf.name().to_owned(), entry: id.to_owned() })
-    };
-    let more: &[String] = if change.examples { &suggestion.examples } else { &[] };
-    let (entry, expected) = match (kind, entry) {
-        (Kind::Entry, None) => {
-            let mut made = Entry::of(EntryId::derived(&text), text, answer.ok_or_else(missing)?);
-            add(&mut made, more);
-            (made, Expected::Absent)
-        }
-        (Kind::Outdated, Some(id)) => {
-            let mut stored = known(&id)?;
-            stored.entry.answer = answer.ok_or_else(missing)?;
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
-        }
-        (Kind::Keyword, Some(id)) => {
-            let mut stored = known(&id)?;
-            if !stored.entry.keywords.contains(&text) {
-                stored.entry.keywords.push(text);
-            }
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
-        }
-        (_, Some(id)) => {
-            let mut stored = known(&id)?;
-            add(&mut stored.entry, &[text]);
-            add(&mut stored.entry, more);
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
-        }
-        (_, None) => return Err(missing()),
-    };
-    let id = entry.id.clone();
-    let edited = shelf.edit(&id, Edit::Put(entry), &expected, change.live)?;
-    Ok(Accepted {
-        id: suggestion.id.clone(),
-        kind,
-        entry: Some(id.0),
-        revision: edited.revision,
-        live: edited.live,
-    })
-}
-
-/// Adds phrasings that an entry does not have.
-fn add(entry: &mut Entry, texts: &[String]) {
-    for text in texts {
-        let key = exact_key(text);
-        if !entry.phrasings().any(|known| exact_key(known) == key) {
-            entry.similar.push(text.clone());
-        }
-    }
 }

@@ -89,6 +89,7 @@ impl Pair {
             id: Suggestion::id_of(kind, None, &text),
             kind,
             entry: None,
+            other: None,
             text,
             examples: self.questions,
             count: self.count,
