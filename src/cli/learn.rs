@@ -89,7 +89,7 @@ struct Accept {
     /// Another wording than the suggested one.
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// The answer of a new entry, or the better one of an outdated entry.
+    /// The answer of a new entry, the better one of an outdated entry, or the reply to small talk.
     #[arg(long, value_name = "TEXT")]
     answer: Option<String>,
     /// Take the examples as phrasings too.

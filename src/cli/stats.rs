@@ -143,6 +143,9 @@ fn tell(figures: &Stats) {
     if let Some(times) = all.latency_us {
         say!("{:<24}p50 {}  p95 {}  p99 {} µs", "latency", times.p50, times.p95, times.p99);
     }
+    for drift in &figures.drift {
+        say!("{:<24}{} {}", "drift", drift.day, drift.out.join(" "));
+    }
     for (reason, count) in &all.counts.handed_off_by_reason {
         say!("{:<24}{count}", format!("handed off: {reason}"));
     }

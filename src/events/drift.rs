@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::day::{Day, Days};
 use super::folder;
-use super::log::{Log, Wanted};
+use super::log::Log;
 use super::record::{Event, Kind};
 use super::stats::asks;
+use super::wanted::Wanted;
 use crate::error::Result;
 
 /// Days that draw the band.

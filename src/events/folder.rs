@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use super::day::{Day, Days};
 use super::forget::Requests;
-use super::log::{Read, Wanted, moment_of_id};
+use super::log::moment_of_id;
 use super::record::{Event, Kind};
+use super::wanted::{Read, Wanted};
 use super::{parquet, segment};
 use crate::error::{Error, Result};
 
@@ -138,19 +139,50 @@ impl Opened {
 /// Gives each wanted event to `each`.
 pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<Read> {
     let requests = Requests::read(events)?;
-    let mut told = Read::default();
     // An event of the last moment of a day may lie in the next day's folder.
     let span = Days { from: wanted.days.from, to: wanted.days.to.plus(1) };
-    for day in days(events)?.into_iter().filter(|day| (span.from..=span.to).contains(day)) {
-        let opened = Opened::of(&events.join(day.to_string()))?;
-        if requests.is_empty() {
-            opened.read(wanted, &mut told, each)?;
-        } else {
-            opened.read(wanted, &mut told, &mut |mut event| {
-                requests.apply(&mut event);
-                each(event);
-            })?;
+    let days: Vec<Day> =
+        days(events)?.into_iter().filter(|day| (span.from..=span.to).contains(day)).collect();
+    let mut given = |mut event: Event| {
+        if !requests.is_empty() {
+            requests.apply(&mut event);
         }
+        each(event);
+    };
+    if days.len() <= FEW_DAYS {
+        return read_days(events, &days, wanted, &mut given);
+    }
+    // Files are read in a thread of their own while what they hold is counted in this one.
+    std::thread::scope(|scope| {
+        let (out, batches) = std::sync::mpsc::sync_channel(BATCHES);
+        let reading = scope.spawn(move || -> Result<Read> {
+            let mut batch = Vec::with_capacity(BATCH);
+            let told = read_days(events, &days, wanted, &mut |event| {
+                batch.push(event);
+                if batch.len() == BATCH {
+                    // Nobody listens any more only when this one is over.
+                    let _ = out.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                }
+            })?;
+            let _ = out.send(batch);
+            Ok(told)
+        });
+        batches.into_iter().flatten().for_each(&mut given);
+        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// So few days are read without a thread of their own.
+const FEW_DAYS: usize = 2;
+
+/// Events that go from one thread to the other at a time, and how often they may wait.
+const BATCH: usize = 1_024;
+const BATCHES: usize = 4;
+
+fn read_days(events: &Path, days: &[Day], wanted: &Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<Read> {
+    let mut told = Read::default();
+    for day in days {
+        Opened::of(&events.join(day.to_string()))?.read(wanted, &mut told, each)?;
     }
     Ok(told)
 }

@@ -13,34 +13,30 @@
 //! [`Kind::Lost`], so that figures know what they lack. Nothing is queued, so no
 //! memory grows.
 
+mod tending;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use super::compact;
 use super::customers::Key;
-use super::day::{Day, Days, hour, now, rfc3339};
-use super::drift::{self, Drift};
+use super::day::{Day, now, rfc3339};
+use super::drift::Drift;
 use super::folder;
-use super::forget::{self, Requests};
+use super::forget::Requests;
+use super::health::Health;
 use super::record::{Event, Kind};
 use super::segment::{self, Writer};
 use super::settings::Settings;
-use crate::disk::sync_folder;
+use super::wanted::{Read, Wanted};
 use crate::error::{Error, Result};
 
 /// A segment ends after so many bytes.
 const SEGMENT_BYTES: u64 = 32 << 20;
-
-/// How often the disk is asked to keep what was written.
-const SYNC: Duration = Duration::from_millis(200);
-
-/// How many of these pass until settings are looked at again.
-const LOOK: u32 = 5;
 
 /// After a failure nothing is tried for so long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -105,71 +101,6 @@ impl Recent {
         self.order.push_back(trace);
         self.places.insert(trace, (Arc::clone(path), offset));
     }
-}
-
-/// How well events are kept.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Health {
-    /// Events that this process lost since it started.
-    pub lost: u64,
-    /// Why events are being lost now; `None` while they are stored.
-    pub failing: Option<String>,
-    /// Since when, RFC 3339.
-    pub since: Option<String>,
-    /// Why the disk does not promise to keep what was stored.
-    pub unsynced: Option<String>,
-    /// What has left its band today or yesterday, by knowledge base; looked at every
-    /// quarter of an hour, and only where closed days are looked after.
-    pub drift: BTreeMap<String, Vec<Drift>>,
-}
-
-impl Health {
-    /// What an operator should look at, in a sentence that names no path.
-    pub fn trouble(&self) -> Option<String> {
-        if let Some(why) = &self.failing {
-            let since = self.since.as_deref().unwrap_or("now");
-            return Some(format!("events are not stored since {since} ({why}); {} are lost", self.lost));
-        }
-        self.unsynced.as_ref().map(|why| format!("events are stored, but a power loss may take them ({why})"))
-    }
-}
-
-/// Which events are read.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// When they happened.
-    pub days: Days,
-    /// Of one knowledge base only.
-    pub kb: Option<&'a str>,
-    /// Of these kinds only; empty for all.
-    pub kinds: &'a [Kind],
-    /// Whether `text`, `normalized` and `comment` are needed; reading Parquet files is faster without.
-    pub texts: bool,
-    /// Whether `candidates` are.
-    pub candidates: bool,
-}
-
-impl Wanted<'_> {
-    /// All events of some days.
-    pub fn all(days: Days) -> Self {
-        Self { days, kb: None, kinds: &[], texts: true, candidates: true }
-    }
-
-    /// Whether an event is one of them.
-    pub(super) fn takes(&self, event: &Event) -> bool {
-        self.days.hold(event.at)
-            && self.kb.is_none_or(|kb| event.kb == kb || event.kind == Kind::Lost)
-            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
-    }
-}
-
-/// What reading came upon.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Read {
-    /// Events given out.
-    pub events: u64,
-    /// Lines that were torn or damaged, and passed over.
-    pub damaged: u64,
 }
 
 impl Log {
@@ -301,39 +232,13 @@ impl Log {
             return;
         }
         let parts = Arc::downgrade(&self.0);
-        let spawned = std::thread::Builder::new().name("events".to_owned()).spawn(move || tend(&parts));
+        let spawned =
+            std::thread::Builder::new().name("events".to_owned()).spawn(move || tending::tend(&parts));
         if let Err(e) = spawned {
             self.0.tended.store(false, Ordering::Relaxed);
             self.0.open().unsynced = Some(e.to_string());
         }
     }
-}
-
-/// Until the log is gone.
-fn tend(parts: &Weak<Parts>) {
-    let mut seen = Seen::default();
-    let mut round: u32 = 0;
-    loop {
-        std::thread::sleep(SYNC);
-        let Some(parts) = parts.upgrade() else { return };
-        // Its error is kept for the health.
-        let _ = parts.sync();
-        round = round.wrapping_add(1);
-        if round.is_multiple_of(LOOK) {
-            parts.look(&mut seen);
-        }
-    }
-}
-
-/// The files of other processes, as they were when they were looked at last.
-#[derive(Default)]
-struct Seen {
-    settings: Option<SystemTime>,
-    requests: Option<SystemTime>,
-    /// The day on which closed days were looked after last.
-    maintained: Option<Day>,
-    /// When it was looked last whether the figures have left their bands.
-    drift: Option<Instant>,
 }
 
 impl Parts {
@@ -409,110 +314,7 @@ impl Parts {
             let _ = self.store(open, Day::of(event.at), &line);
         }
     }
-
-    fn sync(&self) -> std::io::Result<()> {
-        let (file, folder) = {
-            let mut open = self.open();
-            if !open.dirty {
-                return Ok(());
-            }
-            open.dirty = false;
-            let folder = std::mem::take(&mut open.renamed)
-                .then(|| open.writer.as_ref().map(|(day, _)| self.events.join(day.to_string())));
-            (open.writer.as_ref().map(|(_, writer)| Arc::clone(&writer.file)), folder.flatten())
-        };
-        let synced = file.map_or(Ok(()), |file| file.sync_data());
-        if let Some(folder) = folder {
-            // The names: of the segment in its day, of the day, of the events.
-            for folder in folder.ancestors().take(3) {
-                let _ = sync_folder(folder);
-            }
-        }
-        self.open().unsynced = synced.as_ref().err().map(ToString::to_string);
-        synced
-    }
-
-    /// Looks after closed days beside everything else.
-    fn maintain(&self) {
-        let Some(data) = self.events.parent().map(Path::to_path_buf) else { return };
-        let work = move || match compact::maintain(&data, false) {
-            Ok(done) if done == compact::Maintained::default() => {}
-            Ok(done) => tracing::info!(
-                days = done.compacted.len(),
-                events = done.events,
-                erased = done.changed,
-                removed = done.removed.len(),
-                "looked after the events of closed days"
-            ),
-            Err(e) => tracing::error!(error = %e, "the events of closed days cannot be looked after"),
-        };
-        // Without a thread now there will be one tomorrow.
-        let _ = std::thread::Builder::new().name("events-days".to_owned()).spawn(work);
-    }
-
-    /// Looks whether the figures have left their bands, beside everything else.
-    fn watch(self: &Arc<Self>) {
-        let parts = Arc::downgrade(self);
-        let events = self.events.clone();
-        let work = move || match drift::present(&events) {
-            Ok(found) => {
-                let Some(parts) = parts.upgrade() else { return };
-                let mut known = parts.drift.lock().unwrap_or_else(PoisonError::into_inner);
-                let told = |kb: &str, day: &Drift| {
-                    let before = known.get(kb).into_iter().flatten();
-                    before.into_iter().any(|one| one.day == day.day && one.out == day.out)
-                };
-                for (kb, day) in found.iter().flat_map(|(kb, days)| days.iter().map(move |day| (kb, day))) {
-                    if !told(kb, day) {
-                        tracing::warn!(kb, day = day.day, out = ?day.out, unanswered = day.unanswered,
-                            confidence = day.confidence, "the figures of a day have left their band");
-                    }
-                }
-                *known = found;
-            }
-            Err(e) => tracing::error!(error = %e, "events cannot be read to see whether they drift"),
-        };
-        // Without a thread now there will be one later.
-        let _ = std::thread::Builder::new().name("events-drift".to_owned()).spawn(work);
-    }
-
-    /// Looks at what other processes ask for, and closes what nobody writes to any more.
-    fn look(self: &Arc<Self>, seen: &mut Seen) {
-        let changed = |path: &Path, seen: &mut Option<SystemTime>| {
-            let modified = path.metadata().and_then(|data| data.modified()).ok();
-            std::mem::replace(seen, modified) != modified
-        };
-        if changed(&Settings::path(&self.events), &mut seen.settings) {
-            match Settings::read(&self.events) {
-                Ok(settings) => {
-                    *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-                }
-                Err(e) => tracing::error!(error = %e, "the settings of the events cannot be read; they stay"),
-            }
-        }
-        let due = seen.maintained.is_none_or(|last| last < Day::today() && hour(now()) >= NIGHT);
-        if due && self.maintains.load(Ordering::Relaxed) {
-            seen.maintained = Some(Day::today());
-            self.maintain();
-        }
-        if self.maintains.load(Ordering::Relaxed) && seen.drift.is_none_or(|last| last.elapsed() >= WATCH) {
-            seen.drift = Some(Instant::now());
-            self.watch();
-        }
-        let asked = changed(&forget::path(&self.events), &mut seen.requests);
-        let mut open = self.open();
-        let over = open.writer.as_ref().is_some_and(|(day, _)| *day < Day::today());
-        if asked || over {
-            close(&mut open);
-        }
-    }
 }
-
-/// How often it is looked whether the figures have left their bands.
-const WATCH: Duration = Duration::from_secs(900);
-
-/// From this hour on closed days are looked after.
-const NIGHT: u8 = 2;
 
 /// Closes the segment, and with it its lock. What is in it is synced on the way.
 fn close(open: &mut Open) {
@@ -554,6 +356,7 @@ fn event_at(path: &Path, offset: u64) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::Days;
     use super::*;
 
     fn decision(number: i64) -> Event {

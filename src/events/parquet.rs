@@ -36,8 +36,8 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
 use self::columns::Cell;
-use super::log::{Read, Wanted};
 use super::record::{Candidate, Event, Kind};
+use super::wanted::{Read, Wanted};
 use crate::error::{Error, Result};
 
 /// Rows that are written and read at a time; bounds the memory.

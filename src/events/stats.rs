@@ -25,8 +25,9 @@ pub use table::{Format, written};
 
 use super::day::Days;
 use super::drift;
-use super::log::{Log, Wanted};
+use super::log::Log;
 use super::record::{Event, Kind};
+use super::wanted::Wanted;
 use crate::error::Result;
 
 /// What each share means, in English and in Chinese.

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::day::{Day, Days};
-use super::log::{Log, Wanted};
+use super::log::Log;
 use super::record::Kind;
+use super::wanted::Wanted;
 use crate::error::{Error, Result};
 
 /// Questions of one day, knowledge base, channel and key.

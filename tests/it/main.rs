@@ -23,6 +23,7 @@ mod http;
 mod kb;
 mod laws;
 mod learning;
+mod learning_kinds;
 mod lexicon;
 mod live;
 mod look_alikes;

@@ -1,7 +1,7 @@
 //! Which columns do the files of events have?
 
-use crate::events::log::Wanted;
 use crate::events::record::{Doing, Event, Kind};
+use crate::events::wanted::Wanted;
 
 /// How a field of an event becomes a cell and comes back.
 pub(super) enum Cell {

@@ -116,8 +116,8 @@ pub struct Change {
     pub entry: Option<String>,
     /// Another text.
     pub text: Option<String>,
-    /// The answer of the new entry, or the better one of an outdated entry;
-    /// without it, the draft from what agents wrote.
+    /// The answer of the new entry, the better one of an outdated entry or of two that are
+    /// one, or the reply to small talk; without it, the draft from what agents wrote.
     pub answer: Option<String>,
     /// Take the examples as phrasings too.
     pub examples: bool,
