@@ -203,7 +203,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     // What was learned from questions; a label that is attached goes before it.
     let attached: HashSet<String> = queries.iter().map(|query| exact_key(&query.text)).collect();
     let decided = shelf.decided_suggestions()?;
-    let decided = decided.iter().filter_map(Decided::label);
+    let decided = decided.iter().filter_map(Decided::learned);
     labelled.extend(decided.filter(|one| !attached.contains(&exact_key(&one.text))));
     let outcome = shelf.publish_as(Publication {
         release,

@@ -41,11 +41,11 @@ pub(crate) struct Args {
     max_wrong: Option<f64>,
     /// What teaches the calibration beside the knowledge base itself.
     ///
-    /// `decided`, as in every publication: what the author decided. `use`: clicks and
-    /// customers' words too. `learned`: nothing, and phrasings that were learned are not
-    /// asked. `none`: nothing, and they are. What the other three give on the last day
-    /// is told too.
-    #[arg(long, value_parser = ["learned", "none", "decided", "use"], default_value = "decided")]
+    /// `learned`, as in every publication: nothing, and phrasings that were learned
+    /// are not asked. `none`: nothing, and they are. `decided`: what the author
+    /// decided. `use`: clicks and customers' words too. What each of them gives on the
+    /// last day is told too.
+    #[arg(long, value_parser = ["learned", "none", "decided", "use"], default_value = "learned")]
     labels: String,
     /// Calibrate without this set of the shipped reference; may be given several times.
     #[arg(long, value_name = "SET")]
@@ -74,9 +74,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         max_wrong: args.common.goal(&args.kb, args.max_wrong)?,
         labels: match args.labels.as_str() {
             "none" => Labels::None,
-            "learned" => Labels::Learned,
+            "decided" => Labels::Decided,
             "use" => Labels::Use,
-            _ => Labels::Decided,
+            _ => Labels::Learned,
         },
         left_out: args.leave_out.clone(),
     };

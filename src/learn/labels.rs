@@ -6,8 +6,8 @@
 //! from the unhappy ones sooner; silence says nothing. So each counts by how often
 //! it is true, and all of a question together never as much as a label by hand.
 //!
-//! Publications use what authors decided ([`Decided::label`]) and not these:
-//! `zhida eval loop --labels use` says what they would add.
+//! Publications leave out what was learned ([`Decided::learned`]) and use none of
+//! these: `zhida eval loop` says what they would add.
 
 use std::collections::HashSet;
 

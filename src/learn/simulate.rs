@@ -69,10 +69,10 @@ pub struct Setup {
 pub enum Labels {
     /// Nothing: what was learned is asked like any phrasing.
     None,
-    /// Nothing, and what was learned is left out.
-    Learned,
-    /// What the author decided, as in every publication.
+    /// Nothing, and what was learned is left out, as in every publication.
     #[default]
+    Learned,
+    /// What the author decided.
     Decided,
     /// That, and clicks and what customers said of answers.
     Use,
