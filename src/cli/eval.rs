@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::audited::{Deed, Subject};
 use super::{Common, bench, detectors, eval_dialogues, lines, progress, simulate, thresholds};
 use crate::decide::Generation;
 use crate::decide::policy::GOALS;
@@ -88,6 +89,16 @@ enum Command {
     Dialogues(eval_dialogues::Args),
     /// Replay labelled questions in days, with an author who takes up suggestions: does the loop work?
     Loop(simulate::Args),
+}
+
+impl Args {
+    /// What this command is to the audit: a goal that is kept is a change.
+    pub(crate) fn deed(&self) -> Deed<'_> {
+        match &self.kb {
+            Some(kb) if self.write_policy => Subject::kb(&self.common.data, kb, "set_goal", None).into(),
+            _ => Deed::Looks,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {

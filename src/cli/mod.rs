@@ -121,6 +121,7 @@ impl Command {
     fn deed(&self) -> Deed<'_> {
         match self {
             Self::Kb(args) => args.deed(),
+            Self::Eval(args) => args.deed(),
             Self::Rules(args) => args.deed(),
             Self::Model(args) => args.deed(),
             Self::Learn(args) => args.deed(),
@@ -135,12 +136,9 @@ impl Command {
             Self::Restore(_) => Deed::Tells,
             // What is changed over HTTP the server records.
             Self::Serve(_) => Deed::Tells,
-            Self::Ask(_)
-            | Self::Eval(_)
-            | Self::Reference(_)
-            | Self::Stats(_)
-            | Self::Usage(_)
-            | Self::Backup(_) => Deed::Looks,
+            Self::Ask(_) | Self::Reference(_) | Self::Stats(_) | Self::Usage(_) | Self::Backup(_) => {
+                Deed::Looks
+            }
         }
     }
 }
