@@ -60,6 +60,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("learn ignore --kb a x", "tells"),
     ("learn auto --kb a", "changes"),
     ("learn bursts --kb a", "looks"),
+    ("learn habits --kb a", "looks"),
     ("learn bench --kb a.jsonl --queries q.jsonl", "looks"),
     ("stats --kb a", "looks"),
     ("usage", "looks"),

@@ -147,9 +147,11 @@ impl Args {
             Command::Auto { look, .. } => {
                 Subject::kb(&look.common.data, &look.kb, "decide_suggestions", None).into()
             }
-            Command::Groups(_) | Command::Suggestions(_) | Command::Bursts(_) | Command::Bench(_) => {
-                Deed::Looks
-            }
+            Command::Groups(_)
+            | Command::Suggestions(_)
+            | Command::Bursts(_)
+            | Command::Habits(_)
+            | Command::Bench(_) => Deed::Looks,
         }
     }
 }
