@@ -2,9 +2,13 @@
 //!
 //! The element-wise parts of a transformer, in safe Rust that the compiler
 //! turns into vector code once per instruction set; the best one is chosen at
-//! run time. So is the product of rows with weights that were packed at load.
+//! run time. Where the compiler does badly, the block of instructions for a
+//! processor is in a file of its own.
 
 use multiversion::multiversion;
+
+use super::bytes::Word;
+use super::product::{HALF, PANEL, each_block, write};
 
 /// Independent sums per loop turn: enough to hide the latency of an addition.
 const LANES: usize = 32;
@@ -31,14 +35,19 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Writes the dot products of every `query`-long row of `rows` with `query` to `out`.
-/// Sums of whole numbers come in any order, so the compiler needs no lanes here.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
 pub(crate) fn whole_dots(rows: &[i8], query: &[i16], out: &mut Vec<i32>) {
     out.clear();
-    out.extend(rows.chunks_exact(query.len()).map(|row| {
-        let products = row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b));
-        products.sum::<i32>()
-    }));
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::is_here() {
+        return super::avx2::dots(rows, query, out);
+    }
+    out.extend(rows.chunks_exact(query.len()).map(|row| whole_dot(row, query)));
+}
+
+/// Sums of whole numbers come in any order, so the compiler needs no lanes here.
+#[multiversion(targets("aarch64+neon"))]
+fn whole_dot(row: &[i8], query: &[i16]) -> i32 {
+    row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
 }
 
 /// Added to a number below 2^22 and taken away again, it rounds to the nearest
@@ -164,31 +173,9 @@ pub(crate) fn add_norm(
     }
 }
 
-/// Columns of a panel: two vector registers of the widest kind.
-pub(super) const PANEL: usize = 32;
-const HALF: usize = PANEL / 2;
-
-/// Rows that are multiplied with all panels before the next ones: their
-/// numbers stay in the first- and second-level cache meanwhile.
-const ROWS: usize = 64;
-
-/// Puts a row-major `[inner, columns]` matrix in panels of [`PANEL`] columns,
-/// each row after row, the last one filled up with zeros: [`product`] then
-/// reads every weight once, in order.
-pub(crate) fn pack(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let mut panels = Vec::with_capacity(matrix.len().div_ceil(columns) * columns.next_multiple_of(PANEL));
-    for at in (0..columns).step_by(PANEL) {
-        let width = PANEL.min(columns - at);
-        for row in matrix.chunks_exact(columns) {
-            panels.extend_from_slice(&row[at..at + width]);
-            panels.extend(std::iter::repeat_n(0.0, PANEL - width));
-        }
-    }
-    panels
-}
-
-/// Writes the product of `rows` (`[rows, inner]`) and a packed matrix to
-/// `out` (`[rows, columns]`).
+/// Writes the product of `rows` (`[rows, inner]`) and a matrix that
+/// [`super::product::pack`] put in panels of single columns to `out`
+/// (`[rows, columns]`).
 ///
 /// A question has few tokens, so what counts is to read the weights once, at
 /// the speed of the memory; a general product reorders them on every call.
@@ -196,125 +183,71 @@ pub(crate) fn product(rows: &[f32], inner: usize, panels: &[f32], columns: usize
     #[cfg(target_arch = "x86_64")]
     if super::avx512::has_f32() {
         return super::avx512::product(rows, inner, panels, columns, out);
+    } else if super::avx2::is_here() {
+        return super::avx2::product(rows, inner, panels, columns, out);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if super::neon::is_here() {
+        return super::neon::product(rows, inner, panels, columns, out);
     }
     portable_product(rows, inner, panels, columns, out);
 }
 
-#[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
+/// For processors whose vector instructions nobody wrote a block for.
 fn portable_product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
-    // Without the instruction, a fused multiplication is a slow call.
-    if multiversion::target::target_cfg_f!(any(target_feature = "fma", target_feature = "neon")) {
-        product_inline::<true>(rows, inner, panels, columns, out);
-    } else {
-        product_inline::<false>(rows, inner, panels, columns, out);
-    }
-}
-
-#[inline(always)]
-fn product_inline<const FUSED: bool>(
-    rows: &[f32],
-    inner: usize,
-    panels: &[f32],
-    columns: usize,
-    out: &mut [f32],
-) {
-    for (rows, out) in rows.chunks(ROWS * inner).zip(out.chunks_mut(ROWS * columns)) {
-        let count = out.len() / columns;
-        for (index, panel) in panels.chunks_exact(inner * PANEL).enumerate() {
-            let panel = panel.as_chunks::<HALF>().0.as_chunks::<2>().0;
-            let at = index * PANEL;
-            let mut row = 0;
-            while count - row >= 8 {
-                eight_rows::<FUSED>(
-                    &rows[row * inner..],
-                    inner,
-                    panel,
-                    &mut out[row * columns..],
-                    columns,
-                    at,
-                );
-                row += 8;
-            }
-            if count - row >= 4 {
-                four_rows::<FUSED>(
-                    &rows[row * inner..],
-                    inner,
-                    panel,
-                    &mut out[row * columns..],
-                    columns,
-                    at,
-                );
-                row += 4;
-            }
-            if count - row >= 2 {
-                two_rows::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
-                row += 2;
-            }
-            if count > row {
-                one_row::<FUSED>(&rows[row * inner..], inner, panel, &mut out[row * columns..], columns, at);
-            }
-        }
-    }
-}
-
-/// `sums + x * weights`.
-#[inline(always)]
-fn add_multiple<const FUSED: bool>(mut sums: [f32; HALF], x: f32, weights: &[f32; HALF]) -> [f32; HALF] {
-    for lane in 0..HALF {
-        sums[lane] =
-            if FUSED { weights[lane].mul_add(x, sums[lane]) } else { sums[lane] + weights[lane] * x };
-    }
-    sums
-}
-
-/// The product of some rows with one panel. Every sum has a name of its own:
-/// the compiler keeps those in registers, but not an array of arrays.
-macro_rules! rows_by_panel {
-    ($name:ident, $($row:literal $left:ident $right:ident),*) => {
-        #[inline(always)]
-        fn $name<const FUSED: bool>(
-            rows: &[f32],
-            inner: usize,
-            panel: &[[[f32; HALF]; 2]],
-            out: &mut [f32],
-            columns: usize,
-            at: usize,
-        ) {
-            $(let (mut $left, mut $right) = ([0f32; HALF], [0f32; HALF]);)*
-            let rows = [$(&rows[$row * inner..][..panel.len()]),*];
-            for (index, weights) in panel.iter().enumerate() {
-                $(
-                    let x = rows[$row][index];
-                    $left = add_multiple::<FUSED>($left, x, &weights[0]);
-                    $right = add_multiple::<FUSED>($right, x, &weights[1]);
-                )*
-            }
-            $(
-                let row = &mut out[$row * columns + at..($row + 1) * columns];
-                if let Some((to, _)) = row.split_first_chunk_mut::<PANEL>() {
-                    to[..HALF].copy_from_slice(&$left);
-                    to[HALF..].copy_from_slice(&$right);
-                } else {
-                    for (to, sum) in row.iter_mut().zip($left.iter().chain(&$right)) {
-                        *to = *sum;
-                    }
+    each_block(
+        rows,
+        inner,
+        out,
+        columns,
+        |_| 1,
+        |block| {
+            let panel = panels[block.panel * inner * PANEL..][..inner * PANEL].as_chunks::<PANEL>().0;
+            let mut sums = [0f32; PANEL];
+            for (weights, x) in panel.iter().zip(block.rows) {
+                for lane in 0..PANEL {
+                    sums[lane] += weights[lane] * x;
                 }
-            )*
-        }
-    };
+            }
+            write(block.out, block.panel * PANEL, &sums);
+        },
+    );
 }
-
-rows_by_panel!(eight_rows, 0 a b, 1 c d, 2 e f, 3 g h, 4 i j, 5 k l, 6 m n, 7 o p);
-rows_by_panel!(four_rows, 0 a b, 1 c d, 2 e f, 3 g h);
-rows_by_panel!(two_rows, 0 a b, 1 c d);
-rows_by_panel!(one_row, 0 a b);
 
 /// The largest whole number that a rounded weight or activation becomes.
 pub(super) const LARGEST: f32 = 127.0;
 
-/// What is added to a rounded activation to make it a number without a sign.
-#[cfg(target_arch = "x86_64")]
-pub(super) const SHIFT: i32 = 128;
+/// How rounded rows lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Four numbers of 8 bits without a sign in a word, 128 too large.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "how another processor wants them"))]
+    Unsigned,
+    /// Four numbers of 8 bits with a sign.
+    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "how another processor wants them"))]
+    Signed,
+    /// Two numbers of 16 bits with a sign.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "how another processor wants them"))]
+    Pairs,
+}
+
+impl Form {
+    /// Numbers in a word.
+    pub(super) fn unit(self) -> usize {
+        match self {
+            Self::Unsigned | Self::Signed => 4,
+            Self::Pairs => 2,
+        }
+    }
+
+    /// What is added to every number.
+    pub(super) fn shift(self) -> i32 {
+        match self {
+            Self::Unsigned => 128,
+            Self::Signed | Self::Pairs => 0,
+        }
+    }
+}
 
 /// What a row is multiplied with before it is rounded, and what undoes it.
 #[inline(always)]
@@ -330,20 +263,36 @@ fn row_scale(row: &[f32]) -> (f32, f32) {
     if largest > 0.0 { (LARGEST / largest, largest / LARGEST) } else { (0.0, 0.0) }
 }
 
-/// Rounds rows of `inner` numbers to 8 bits without a sign, [`SHIFT`] too
-/// large, in quads; `scales` gets what undoes it, one number per row.
-#[cfg(target_arch = "x86_64")]
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma"))]
-pub(super) fn round_to_bytes(rows: &[f32], inner: usize, bytes: &mut Vec<[u8; 4]>, scales: &mut Vec<f32>) {
-    let quads = inner.div_ceil(4);
-    bytes.clear();
-    bytes.resize(rows.len() / inner * quads, [SHIFT as u8; 4]);
+/// Rounds rows of `inner` numbers to whole numbers up to [`LARGEST`], each row
+/// filled up to whole words; `scales` gets what undoes it, one number per row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2+fma", "aarch64+neon"))]
+pub(super) fn round_to_words(
+    rows: &[f32],
+    inner: usize,
+    form: Form,
+    words: &mut Vec<Word>,
+    scales: &mut Vec<f32>,
+) {
+    let width = inner.div_ceil(form.unit());
+    let shift = form.shift() as u8;
+    words.clear();
+    words.resize(rows.len() / inner * width, [shift; 4]);
     scales.clear();
-    for (row, to) in rows.chunks_exact(inner).zip(bytes.chunks_exact_mut(quads)) {
+    for (row, to) in rows.chunks_exact(inner).zip(words.chunks_exact_mut(width)) {
         let (up, down) = row_scale(row);
         scales.push(down);
-        for (to, x) in to.as_flattened_mut().iter_mut().zip(row) {
-            *to = ((x * up + ROUND).to_bits() as u8).wrapping_add(SHIFT as u8);
+        let to = to.as_flattened_mut();
+        match form {
+            Form::Unsigned | Form::Signed => {
+                for (to, x) in to.iter_mut().zip(row) {
+                    *to = ((x * up + ROUND).to_bits() as u8).wrapping_add(shift);
+                }
+            }
+            Form::Pairs => {
+                for (to, x) in to.as_chunks_mut::<2>().0.iter_mut().zip(row) {
+                    *to = ((x * up + ROUND).to_bits() as u16).to_le_bytes();
+                }
+            }
         }
     }
 }
@@ -431,6 +380,7 @@ fn softmax(rows: &mut [f32], columns: usize, scale: f32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::product::pack;
     use super::*;
 
     #[test]
@@ -467,7 +417,7 @@ mod tests {
             let a: Vec<f32> = (0..rows * inner).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
             let b: Vec<f32> = (0..inner * columns).map(|i| (i * 5 % 11) as f32 - 5.0).collect();
             let mut out = vec![f32::NAN; rows * columns];
-            product(&a, inner, &pack(&b, columns), columns, &mut out);
+            product(&a, inner, &pack(&b, columns, 1), columns, &mut out);
             for row in 0..rows {
                 for column in 0..columns {
                     // Small whole numbers: the sums are exact in any order.

@@ -10,7 +10,8 @@
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::kernels;
+use super::bytes::{Bytes, Kernel};
+use super::{kernels, product};
 
 /// How exactly the large products are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ impl Linear {
             Precision::F32 if PACKED => {
                 let (inner, columns) = weight.dims2()?;
                 let weight: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-                Ok(Self::Packed { panels: kernels::pack(&weight, columns), inner, columns })
+                Ok(Self::Packed { panels: product::pack(&weight, columns, 1), inner, columns })
             }
             Precision::F32 => Ok(Self::Plain(weight)),
         }
@@ -68,7 +69,7 @@ impl Linear {
     pub(super) fn of(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Self::Plain(weight) => rows.matmul(weight),
-            Self::Packed { .. } | Self::Rounded(Rounded { weights: Weights::Bytes { .. }, .. }) => {
+            Self::Packed { .. } | Self::Rounded(Rounded { weights: Weights::Bytes(_), .. }) => {
                 rows.apply_op1_no_bwd(self)
             }
             Self::Rounded(rounded) => rounded.without_bytes(rows),
@@ -116,10 +117,8 @@ pub(super) struct Rounded {
 }
 
 enum Weights {
-    /// For the processor's 8-bit products, with 128 times the sum of every
-    /// column: its rows are numbers without a sign, 128 too large.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only this processor has them"))]
-    Bytes { packed: Vec<i8>, sums: Vec<i32> },
+    /// For the processor's 8-bit products.
+    Bytes(Bytes),
     /// The same whole numbers in f32, for other processors.
     Floats(Box<Linear>),
 }
@@ -128,7 +127,7 @@ impl Rounded {
     fn new(weight: &Tensor) -> candle_core::Result<Self> {
         let (inner, columns) = weight.dims2()?;
         let matrix: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-        let mut scales = vec![0f32; columns.next_multiple_of(kernels::PANEL)];
+        let mut scales = vec![0f32; columns.next_multiple_of(product::PANEL)];
         for row in matrix.chunks_exact(columns) {
             for (scale, x) in scales.iter_mut().zip(row) {
                 *scale = scale.max(x.abs());
@@ -144,17 +143,11 @@ impl Rounded {
         Ok(Self { inner, columns, scales, weights })
     }
 
-    #[cfg(target_arch = "x86_64")]
     fn multiply(&self, rows: &[f32], out: &mut [f32]) {
-        let Weights::Bytes { packed, sums } = &self.weights else { return };
-        let mut bytes = Vec::new();
-        let mut row_scales = Vec::new();
-        kernels::round_to_bytes(rows, self.inner, &mut bytes, &mut row_scales);
-        super::avx512::product_int8(&bytes, &row_scales, packed, sums, &self.scales, out);
+        if let Weights::Bytes(bytes) = &self.weights {
+            bytes.product(rows, &self.scales, out);
+        }
     }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn multiply(&self, _: &[f32], _: &mut [f32]) {}
 
     /// The product where the processor has none for bytes.
     fn without_bytes(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
@@ -179,24 +172,16 @@ impl Rounded {
 impl Weights {
     /// From a row-major `[inner, columns]` matrix of whole numbers.
     fn new(whole: Vec<f32>, inner: usize, columns: usize) -> candle_core::Result<Self> {
-        #[cfg(target_arch = "x86_64")]
-        if PACKED && super::avx512::has_int8() {
-            return Ok(Self::bytes(&whole, inner, columns));
+        if let Some(kernel) = Kernel::best().filter(|_| PACKED) {
+            return Ok(Self::bytes(kernel, &whole, columns));
         }
         let weight = Tensor::from_vec(whole, (inner, columns), &Device::Cpu)?;
         Linear::new(weight, Precision::F32).map(|weights| Self::Floats(Box::new(weights)))
     }
 
-    #[cfg(target_arch = "x86_64")]
-    fn bytes(whole: &[f32], inner: usize, columns: usize) -> Self {
+    fn bytes(kernel: Kernel, whole: &[f32], columns: usize) -> Self {
         let bytes: Vec<i8> = whole.iter().map(|x| *x as i8).collect();
-        let mut sums = vec![0; columns.next_multiple_of(kernels::PANEL)];
-        for row in bytes.chunks_exact(columns) {
-            for (sum, weight) in sums.iter_mut().zip(row) {
-                *sum += kernels::SHIFT * i32::from(*weight);
-            }
-        }
-        Self::Bytes { packed: super::avx512::pack_int8(&bytes, inner, columns), sums }
+        Self::Bytes(Bytes::new(kernel, &bytes, columns))
     }
 }
 
@@ -246,13 +231,14 @@ mod tests {
             for (a, b) in expected.iter().zip(&exact) {
                 assert!((a - b).abs() < 0.01 * (inner as f32).sqrt(), "{a} {b}");
             }
-            #[cfg(target_arch = "x86_64")]
-            if super::super::avx512::has_int8() {
-                let bytes = Rounded { weights: Weights::bytes(&whole, inner, columns), ..floats };
+            let mut rounded = floats;
+            for kernel in Kernel::ALL.iter().copied().filter(|kernel| kernel.is_here()) {
+                rounded.weights = Weights::bytes(kernel, &whole, columns);
                 let mut out = vec![f32::NAN; rows * columns];
-                bytes.multiply(&x, &mut out);
+                rounded.multiply(&x, &mut out);
                 for (a, b) in out.iter().zip(&expected) {
-                    assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{rows}x{inner}x{columns}: {a} {b}");
+                    let place = format!("{kernel:?} {rows}x{inner}x{columns}: {a} {b}");
+                    assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{place}");
                 }
             }
         }

@@ -5,13 +5,19 @@
 //! Face layout works the same way. Nothing outside this module knows candle.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bytes;
 mod folder;
 pub mod hub;
 pub(crate) mod kernels;
 mod linear;
 mod matrix;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub mod pairs;
+mod product;
 mod seen;
 mod transformer;
 

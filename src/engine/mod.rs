@@ -410,7 +410,7 @@ impl Engine {
 
     fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {
         let Asked { query, yardstick, except } = asked;
-        let found = self.release.lexical().search(query, CANDIDATES, *except)?;
+        let found = self.release.lexical().search(query, CANDIDATES, *except);
         let lists = Lists { query, lexical: &found, semantic: None };
         let ranked = rank(&lists, yardstick);
         let evidence = Evidence::gather(&lists, &ranked, yardstick);

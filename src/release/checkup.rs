@@ -153,7 +153,7 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
     let query = release.analyzer().analyze(text, normalized.clone());
     let vector = release.semantic().map(|semantic| semantic.vectors().row(index));
     let first = |except| -> Result<_> {
-        let lexical = release.lexical().search(&query, CANDIDATES, except)?;
+        let lexical = release.lexical().search(&query, CANDIDATES, except);
         let scan =
             release.semantic().zip(vector.as_ref()).map(|(semantic, vector)| semantic.scan(vector, except));
         let scale = release.calibrations().two.as_ref().map(|two| &two.scale);

@@ -327,7 +327,7 @@ fn evenly(items: &[usize]) -> impl Iterator<Item = usize> {
 /// What both generations find for a question.
 fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) -> Result<[Option<Found>; 2]> {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
-    let lexical = subject.lexical.search(&query, CANDIDATES, question.except)?;
+    let lexical = subject.lexical.search(&query, CANDIDATES, question.except);
     let known = Known {
         lexicon: subject.analyzer.lexicon(),
         statistics: subject.lexical.statistics(),

@@ -1,30 +1,22 @@
 //! Which entries share words with the question?
 //!
 //! BM25 over tantivy. Two fields per phrasing: jieba words, and characters
-//! with pairs of neighbours. The query is one `Should` clause per term: user
-//! text never goes through a query parser, which would make phrase queries of
-//! runs of Chinese words.
-//!
-//! A segment of tantivy never changes, so live edits stand beside it
-//! (`overlay`): phrasings that are gone are skipped, new ones are scored by
-//! the same formula, and both count in the statistics, so that every score is
-//! what it would be after a publication.
+//! with pairs of neighbours. A question is the set of its terms: user text
+//! never goes through a query parser, which would make phrase queries of runs
+//! of Chinese words.
 
-mod overlay;
+mod postings;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use tantivy::collector::TopDocs;
 use tantivy::directory::{Directory, RamDirectory};
 use tantivy::index::IndexBuilder;
-use tantivy::query::{BooleanQuery, Occur, TermQuery};
-use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
-use tantivy::{DocAddress, DocId, Index, Score, Searcher, SegmentReader, TantivyDocument, Term as IndexTerm};
+use tantivy::{Index, TantivyDocument};
 
-use self::overlay::{Best, Overlay};
+use self::postings::Postings;
 use super::{Candidate, Except, GONE, Phrasing, by_score};
 use crate::error::{Error, Result};
 use crate::text::{Analyzer, Query, Term, grams};
@@ -56,31 +48,12 @@ pub struct Overlap {
 /// The lexical index of a release.
 #[derive(Clone)]
 pub struct Lexical {
-    /// The published phrasings.
-    segment: Arc<Segment>,
+    postings: Postings,
     /// By phrasing; [`GONE`] for one that is not there any more.
     entry_of: Vec<usize>,
     /// By entry, how many phrasings it has.
     phrasings_of: Vec<usize>,
     statistics: Statistics,
-    /// What live edits have changed; `None` before the first one.
-    overlay: Option<Overlay>,
-}
-
-/// What tantivy holds: documents whose numbers are those of the phrasings.
-struct Segment {
-    searcher: Searcher,
-    words: Field,
-    grams: Field,
-}
-
-impl Segment {
-    fn term(&self, term: &Term) -> IndexTerm {
-        match term {
-            Term::Word(word) => IndexTerm::from_field_text(self.words, word),
-            Term::Gram(gram) => IndexTerm::from_field_text(self.grams, gram),
-        }
-    }
 }
 
 /// How rare each character and pair is among the phrasings.
@@ -233,19 +206,16 @@ impl Lexical {
             ));
         }
         let schema = index.schema();
-        let segment = Segment {
-            words: schema.get_field("words").map_err(failed)?,
-            grams: schema.get_field("grams").map_err(failed)?,
-            searcher,
-        };
+        let (words, grams) = (schema.get_field("words"), schema.get_field("grams"));
+        let postings =
+            Postings::read(searcher.segment_readers(), words.map_err(failed)?, grams.map_err(failed)?);
         let mut phrasings_of = vec![0; phrasings.last().map_or(0, |last| last.entry + 1)];
         phrasings.iter().for_each(|phrasing| phrasings_of[phrasing.entry] += 1);
         Ok(Self {
-            segment: Arc::new(segment),
+            postings: postings.map_err(failed)?,
             phrasings_of,
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
             statistics: Statistics::new(phrasings),
-            overlay: None,
         })
     }
 
@@ -254,8 +224,7 @@ impl Lexical {
         self.statistics.remove(phrasing);
         self.phrasings_of[self.entry_of[place]] -= 1;
         self.entry_of[place] = GONE;
-        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
-        self.overlay.get_or_insert_default().remove(place, &terms);
+        self.postings.remove(place, terms);
     }
 
     /// Puts a phrasing at a place that is free or the next one; never at one
@@ -271,8 +240,7 @@ impl Lexical {
             self.phrasings_of.resize(phrasing.entry + 1, 0);
         }
         self.phrasings_of[phrasing.entry] += 1;
-        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
-        self.overlay.get_or_insert_default().add(place, &terms);
+        self.postings.add(place, terms);
     }
 
     /// How rare each character and pair is.
@@ -281,15 +249,11 @@ impl Lexical {
     }
 
     /// The best `k` entries by BM25.
-    pub fn search(&self, query: &Query, k: usize, except: Except) -> Result<Vec<Overlap>> {
+    pub fn search(&self, query: &Query, k: usize, except: Except) -> Vec<Overlap> {
         let mut terms = query.terms();
         terms.sort_unstable();
         terms.dedup();
-        let terms: Vec<IndexTerm> = terms.iter().map(|term| self.segment.term(term)).collect();
-        if terms.is_empty() || self.statistics.phrasings == 0 {
-            return Ok(Vec::new());
-        }
-        let found = self.phrasings(terms, k, except).map_err(|e| Error::internal("search", e))?;
+        let found = self.phrasings(&terms, k, except);
         // What is as far down as the first that does not count does not count
         // either: among equals chance decides which one is listed.
         let floor = 1.000_1 * found.get(PHRASINGS).map_or(0.0, |&(score, _)| score);
@@ -312,78 +276,17 @@ impl Lexical {
         let mut overlaps: Vec<Overlap> = found_of.into_values().map(mean).collect();
         overlaps.sort_by(|a, b| by_score(&a.best, &b.best));
         overlaps.truncate(k);
-        Ok(overlaps)
+        overlaps
     }
 
     /// The best phrasings that are not hidden, with their scores, as many as
     /// `k` entries may need and one more than [`PHRASINGS`].
-    fn phrasings(
-        &self,
-        terms: Vec<IndexTerm>,
-        k: usize,
-        except: Except<'_>,
-    ) -> tantivy::Result<Vec<(f32, usize)>> {
-        let searcher = &self.segment.searcher;
-        let query = |terms: &[IndexTerm]| {
-            // Bare term queries only: for these tantivy skips what cannot
-            // reach the best list (block-max WAND), and for no others.
-            let clause = |term: &IndexTerm| -> (Occur, Box<dyn tantivy::query::Query>) {
-                (Occur::Should, Box::new(TermQuery::new(term.clone(), IndexRecordOption::WithFreqs)))
-            };
-            BooleanQuery::new(terms.iter().map(clause).collect())
-        };
-        let limit = (PHRASINGS + 1).max(k);
+    fn phrasings(&self, terms: &[Term], k: usize, except: Except<'_>) -> Vec<(f32, usize)> {
         let visible = |place: usize| {
             let entry = self.entry_of[place];
             entry != GONE && !except.hides(place, entry)
         };
-        let Some(overlay) = &self.overlay else {
-            let found = self.top(&query(&terms), limit, except)?;
-            let found = found.into_iter().map(|(score, address)| (score, address.doc_id as usize));
-            return Ok(found.filter(|&(_, place)| visible(place)).take(limit).collect());
-        };
-        let mut best = Best::of(limit);
-        overlay.search_segment(searcher, &query(&terms), &visible, &mut best)?;
-        overlay.search_added(searcher, &terms, &visible, &mut best)?;
-        Ok(best.into_sorted())
-    }
-
-    /// The best phrasings, at least `limit` that are not hidden if there are
-    /// so many.
-    fn top(
-        &self,
-        query: &BooleanQuery,
-        limit: usize,
-        except: Except,
-    ) -> tantivy::Result<Vec<(f32, DocAddress)>> {
-        let hidden = match except {
-            Except::Nothing => 0,
-            Except::Phrasing(_) => 1,
-            Except::Entry(_) | Except::Entries(_) => {
-                self.entry_of.iter().enumerate().filter(|&(at, &entry)| except.hides(at, entry)).count()
-            }
-        };
-        if hidden <= PHRASINGS.max(limit) {
-            return self
-                .segment
-                .searcher
-                .search(query, &TopDocs::with_limit(limit + hidden).order_by_score());
-        }
-        // So many are hidden that looking past them costs more than looking at
-        // every one that shares a term, without the skipping of the other way.
-        let out: Vec<bool> =
-            self.entry_of.iter().enumerate().map(|(at, &entry)| except.hides(at, entry)).collect();
-        let out = Arc::new(out);
-        let collector = TopDocs::with_limit(limit).tweak_score(move |_: &SegmentReader| {
-            let out = Arc::clone(&out);
-            move |document: DocId, score: Score| {
-                let hidden = out.get(document as usize).copied().unwrap_or(false);
-                if hidden { f32::NEG_INFINITY } else { score }
-            }
-        });
-        let mut found = self.segment.searcher.search(query, &collector)?;
-        found.retain(|(score, _)| score.is_finite());
-        Ok(found)
+        self.postings.best(terms, self.entry_of.len(), visible, (PHRASINGS + 1).max(k))
     }
 }
 
@@ -445,17 +348,12 @@ mod tests {
         let lexical = Lexical::open(folder.path(), &phrasings).unwrap();
         let query = analyzer.query("退款到账要几天").unwrap();
         let of = |except: Except<'_>, wanted: usize| {
-            let found = lexical.search(&query, 10, except).unwrap();
+            let found = lexical.search(&query, 10, except);
             *found.iter().find(|overlap| overlap.best.entry == wanted).unwrap()
         };
         // What single phrasings score, all others of the entry being elsewhere.
         let alone: Vec<f32> = lexical
-            .phrasings(
-                query.terms().iter().map(|term| lexical.segment.term(term)).collect(),
-                10,
-                Except::Nothing,
-            )
-            .unwrap()
+            .phrasings(&query.terms(), 10, Except::Nothing)
             .into_iter()
             .filter(|&(_, phrasing)| phrasings[phrasing].entry == 0)
             .map(|(score, _)| score)

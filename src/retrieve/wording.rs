@@ -25,8 +25,18 @@ type Digests = Arc<[u32]>;
 #[derive(Debug, Clone)]
 pub struct Wording {
     phrasings: Vec<Digests>,
-    /// Per entry: its phrasings, then its answers.
-    entries: Vec<(Vec<usize>, Digests)>,
+    entries: Vec<Words>,
+}
+
+/// What one entry says.
+#[derive(Debug, Clone, Default)]
+struct Words {
+    /// The places of its phrasings.
+    phrasings: Vec<usize>,
+    /// Its answers'.
+    answers: Digests,
+    /// Those of all of them.
+    every: Digests,
 }
 
 /// A question's characters and pairs with their weights.
@@ -52,22 +62,27 @@ impl Wording {
         for (index, phrasing) in phrasings.iter().enumerate() {
             of_entry[phrasing.entry].push(index);
         }
-        let answers: Vec<Digests> = entries.par_iter().map(of_answers).collect();
-        Self {
-            phrasings: phrasings.par_iter().map(|phrasing| of_phrasing(&phrasing.normalized)).collect(),
-            entries: of_entry.into_iter().zip(answers).collect(),
-        }
+        let phrasings: Vec<Digests> =
+            phrasings.par_iter().map(|phrasing| of_phrasing(&phrasing.normalized)).collect();
+        let words = entries.par_iter().zip(of_entry).map(|(entry, places)| {
+            let answers = of_answers(entry);
+            let parts = places.iter().map(|&place| &phrasings[place]).chain([&answers]);
+            let every = sorted(parts.flat_map(|part| part.iter().copied()));
+            Words { phrasings: places, answers, every }
+        });
+        Self { entries: words.collect(), phrasings }
     }
 
     /// Takes an entry away.
     pub fn remove(&mut self, at: usize) {
-        self.entries[at] = (Vec::new(), Digests::default());
+        self.entries[at] = Words::default();
     }
 
     /// Puts an entry at a place that is free or the next one; its phrasings
     /// come with [`Self::add_phrasing`].
     pub fn add(&mut self, at: usize, entry: &Entry) {
-        let taken = (Vec::new(), of_answers(entry));
+        let answers = of_answers(entry);
+        let taken = Words { phrasings: Vec::new(), every: Digests::clone(&answers), answers };
         if at == self.entries.len() {
             self.entries.push(taken);
         } else {
@@ -77,25 +92,34 @@ impl Wording {
 
     /// Puts a phrasing of an entry at a place that is free or the next one.
     pub fn add_phrasing(&mut self, place: usize, at: usize, normalized: &Normalized) {
+        let digests = of_phrasing(normalized);
+        let words = &mut self.entries[at];
+        words.every = sorted(words.every.iter().chain(&*digests).copied());
+        words.phrasings.push(place);
         if place == self.phrasings.len() {
-            self.phrasings.push(of_phrasing(normalized));
+            self.phrasings.push(digests);
         } else {
-            self.phrasings[place] = of_phrasing(normalized);
+            self.phrasings[place] = digests;
         }
-        self.entries[at].0.push(place);
     }
 
     /// The places of an entry's phrasings that are not hidden.
     pub fn phrasings_of(&self, entry: usize, except: Except) -> impl Iterator<Item = usize> + Clone {
-        let places = self.entries[entry].0.iter().copied();
+        let places = self.entries[entry].phrasings.iter().copied();
         places.filter(move |&phrasing| !except.hides(phrasing, entry))
     }
 
     /// How much of a question, by weight, an entry has in any phrasing that is
     /// not hidden or in an answer.
     pub fn share(&self, question: &Weighted, entry: usize, except: Except) -> f32 {
-        let phrasings = self.phrasings_of(entry, except).map(|phrasing| &self.phrasings[phrasing]);
-        let places: Vec<&Digests> = phrasings.chain([&self.entries[entry].1]).collect();
+        let words = &self.entries[entry];
+        let some_hidden = words.phrasings.iter().any(|&place| except.hides(place, entry));
+        let places: Vec<&Digests> = if some_hidden {
+            let phrasings = self.phrasings_of(entry, except).map(|phrasing| &self.phrasings[phrasing]);
+            phrasings.chain([&words.answers]).collect()
+        } else {
+            vec![&words.every]
+        };
         let held: f32 = question
             .digests
             .iter()
@@ -107,19 +131,19 @@ impl Wording {
 }
 
 fn of_phrasing(normalized: &Normalized) -> Digests {
-    sorted(grams(&normalized.core).into_iter())
+    sorted(grams(&normalized.core).iter().map(|gram| digest(gram)))
 }
 
 fn of_answers(entry: &Entry) -> Digests {
     let every = std::iter::once(&entry.answer).chain(entry.answers.values());
     sorted(every.flat_map(|answer| {
         let start: String = answer.chars().take(ANSWER).collect();
-        grams(&Normalized::new(&start).core)
+        grams(&Normalized::new(&start).core).into_iter().map(|gram| digest(&gram))
     }))
 }
 
-fn sorted(grams: impl Iterator<Item = String>) -> Digests {
-    let mut digests: Vec<u32> = grams.map(|gram| digest(&gram)).collect();
+fn sorted(digests: impl Iterator<Item = u32>) -> Digests {
+    let mut digests: Vec<u32> = digests.collect();
     digests.sort_unstable();
     digests.dedup();
     digests.into()

@@ -121,7 +121,7 @@ fn retrieval_is_sorted_short_and_deterministic() {
     for text in texts().iter().step_by(7) {
         let Ok(query) = release.analyzer().query(text) else { continue };
         for k in [1, 5, 20] {
-            let found = release.lexical().search(&query, k, Except::Nothing).unwrap();
+            let found = release.lexical().search(&query, k, Except::Nothing);
             assert!(found.len() <= k);
             assert!(
                 found.is_sorted_by(|a, b| {
@@ -130,7 +130,7 @@ fn retrieval_is_sorted_short_and_deterministic() {
                 }),
                 "{text}"
             );
-            assert_eq!(found, release.lexical().search(&query, k, Except::Nothing).unwrap());
+            assert_eq!(found, release.lexical().search(&query, k, Except::Nothing));
         }
         let vector = release.encoder().unwrap().embed(text).unwrap();
         let scan = release.semantic().unwrap().scan(&vector, Except::Nothing);
@@ -146,9 +146,9 @@ fn what_is_hidden_is_not_found() {
     let release = engine.release();
     for (index, phrasing) in release.phrasings().iter().enumerate().step_by(11) {
         let query = release.analyzer().query(&phrasing.text).unwrap();
-        let without = release.lexical().search(&query, 50, Except::Phrasing(index)).unwrap();
+        let without = release.lexical().search(&query, 50, Except::Phrasing(index));
         assert!(without.iter().all(|found| found.best.phrasing != index));
-        let without = release.lexical().search(&query, 50, Except::Entry(phrasing.entry)).unwrap();
+        let without = release.lexical().search(&query, 50, Except::Entry(phrasing.entry));
         assert!(without.iter().all(|found| found.best.entry != phrasing.entry));
         let vector = release.semantic().unwrap().vectors().row(index);
         let scan = release.semantic().unwrap().scan(&vector, Except::Entry(phrasing.entry));

@@ -90,7 +90,7 @@ fn edits(base: &KnowledgeBase) -> (Vec<Change>, Vec<Entry>) {
 /// The entries that a release finds, by id, with their scores.
 fn found(release: &Release, text: &str) -> BTreeMap<String, (f32, f32)> {
     let query = release.analyzer().query(text).unwrap();
-    let found = release.lexical().search(&query, 20, Except::Nothing).unwrap();
+    let found = release.lexical().search(&query, 20, Except::Nothing);
     let scores = |found: Overlap| (found.best.score, found.together);
     found.into_iter().map(|one| (release.entries()[one.best.entry].id.to_string(), scores(one))).collect()
 }
