@@ -34,6 +34,7 @@ mod model;
 mod person;
 mod place;
 mod progress;
+mod provider;
 mod reference;
 mod rules;
 mod serve;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, progress};
+use super::{Common, progress, provider};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
@@ -65,10 +65,8 @@ pub(crate) struct Args {
     /// After so many hours somebody who signed in has to do so again in any case.
     #[arg(long, value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=8760))]
     session_hours: u32,
-    /// This server's own address as browsers see it, such as https://faq.example, when
-    /// a proxy calls it by another one.
-    #[arg(long, value_name = "URL", env = "ZHIDA_PUBLIC_URL")]
-    public_url: Option<String>,
+    #[command(flatten)]
+    provider: provider::Args,
     /// Believe proxies of this network, such as 10.0.0.0/8, when they say for whom they
     /// ask; may be repeated [default: none].
     #[arg(long, value_name = "CIDR")]
@@ -117,7 +115,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit and two for looking after releases.
-        .max_blocking_threads(in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + 2)
+        .max_blocking_threads(
+            in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 2,
+        )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
     let result = runtime.block_on(serve(args, in_flight));
@@ -159,8 +159,13 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         origins: args.cors_origin.clone(),
         exposure,
         certificate,
-        proxies: Proxies { networks: args.trust_proxy.clone(), header, public_url: args.public_url.clone() },
+        proxies: Proxies {
+            networks: args.trust_proxy.clone(),
+            header,
+            public_url: args.provider.public_url().map(str::to_owned),
+        },
         lasting,
+        provider: args.provider.settings()?,
     };
     let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();

@@ -21,7 +21,7 @@ use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, bat
 use super::routes::Routes;
 use super::{
     Server, audit, authoring, entries, feedback, figures, greeting, handoffs, hooks, jobs, keys, learning,
-    own, people, service, sign_in, talk, tenancy, tickets, undo, words,
+    oidc, own, people, service, sign_in, talk, tenancy, tickets, undo, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -65,6 +65,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(people::routes())
         .merge(sign_in::routes())
         .merge(own::routes())
+        .merge(oidc::routes())
         .merge(tenancy::routes())
         .merge(audit::routes())
         .merge(rest);

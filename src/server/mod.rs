@@ -28,12 +28,14 @@ mod jobs;
 mod keys;
 mod learning;
 mod metrics;
+mod oidc;
 mod origins;
 mod outer;
 mod own;
 mod packed;
 mod peer;
 mod people;
+mod provider;
 mod registry;
 mod request;
 mod routes;
@@ -55,6 +57,7 @@ pub use gate::Exposure;
 pub use origins::Origin;
 pub use peer::{Proxies, ProxyHeader};
 pub use people::{INVITED, state as state_of, told as link_behind};
+pub use provider::ProviderSettings;
 pub use registry::{Registry, View};
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
 pub use tls::Certificate;
@@ -75,6 +78,7 @@ use self::error::{Kind, Problem};
 use self::gate::Gate;
 use self::metrics::Metrics;
 use self::peer::Peer;
+use self::provider::Provider;
 use self::tenants::Tenants;
 use crate::error::{Error, Result};
 use crate::store::Lasting;
@@ -110,6 +114,12 @@ const PASSWORDS_QUEUE: Duration = Duration::from_secs(5);
 /// How long looking at a password may take.
 const PASSWORDS_PATIENCE: Duration = Duration::from_secs(15);
 
+/// People whom the sign-in provider is asked about at a time.
+pub const PROVIDERS: usize = 2;
+
+/// How long asking the provider may take: it has two questions to answer.
+const PROVIDERS_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long requests may take to finish after the signal to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -126,6 +136,9 @@ struct Parts {
     desks: Admission,
     /// For whoever signs in, who must not take anybody's turn.
     passwords: Admission,
+    /// For whoever comes from the provider, who may be slow.
+    providers: Admission,
+    provider: Option<Arc<Provider>>,
     metrics: Metrics,
     /// The OpenAPI document.
     description: String,
@@ -152,6 +165,8 @@ pub struct Openness {
     pub proxies: Proxies,
     /// How long sessions last.
     pub lasting: Lasting,
+    /// Where people may sign in.
+    pub provider: Option<ProviderSettings>,
 }
 
 impl Server {
@@ -167,7 +182,7 @@ impl Server {
 
     /// A server over a registry, with all that can be said of whom it is open to.
     pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
-        let Openness { origins, exposure, certificate, proxies, lasting } = openness;
+        let Openness { origins, exposure, certificate, proxies, lasting, provider } = openness;
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
@@ -178,6 +193,8 @@ impl Server {
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
             desks: Admission::new(DESKS, DESKS_QUEUE, DESKS_PATIENCE).patient(),
             passwords: Admission::new(PASSWORDS, PASSWORDS_QUEUE, PASSWORDS_PATIENCE).patient(),
+            providers: Admission::new(PROVIDERS, PASSWORDS_QUEUE, PROVIDERS_PATIENCE).patient(),
+            provider: provider.map(|settings| Arc::new(Provider::new(settings))),
             metrics: Metrics::new(),
             description,
             origins,
@@ -233,6 +250,16 @@ impl Server {
     /// Whose password may be looked at now.
     fn passwords(&self) -> &Admission {
         &self.0.passwords
+    }
+
+    /// Whom the provider may be asked about now.
+    fn providers(&self) -> &Admission {
+        &self.0.providers
+    }
+
+    /// Where people may sign in.
+    fn provider(&self) -> Option<&Arc<Provider>> {
+        self.0.provider.as_ref()
     }
 
     /// Which proxies are believed.

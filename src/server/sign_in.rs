@@ -52,12 +52,17 @@ impl Visitor {
     /// When a page of another site has a browser send it.
     pub(super) fn of(request: &Request) -> Result<Self, Problem> {
         shown::from_own_page(request.headers(), Client::of(request.extensions()))?;
+        Ok(Self::of_return(request))
+    }
+
+    /// Who comes back from the provider: another site sends them, and that is meant.
+    pub(super) fn of_return(request: &Request) -> Self {
         let agent = text(request.headers(), &header::USER_AGENT).unwrap_or_default();
-        Ok(Self {
+        Self {
             client: Client::of(request.extensions()),
             request: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
             agent: agent.to_owned(),
-        })
+        }
     }
 
     /// Records what they did or failed to do.
@@ -78,6 +83,17 @@ impl Visitor {
             ..self.deed(action)
         };
         note(server, &person.tenant, deed);
+    }
+
+    /// Records that they failed to prove who they are.
+    pub(super) fn refused(&self, server: &Server, person: Option<&PersonRecord>) {
+        match person {
+            Some(person) => self.record(server, "login_failed", person, false, None),
+            None => {
+                let deed = Deed { object: "an unknown name".to_owned(), ..self.deed("login_failed") };
+                note(server, DEFAULT_TENANT, deed);
+            }
+        }
     }
 
     fn deed(&self, action: &str) -> Deed {
@@ -150,8 +166,8 @@ struct Ways {
     path = "/v1/login",
     responses((status = 200, description = "The ways.", body = Ways))
 )]
-async fn ways() -> Json<Ways> {
-    Json(Ways { password: true, provider: None })
+async fn ways(State(server): State<Server>) -> Json<Ways> {
+    Json(Ways { password: true, provider: server.provider().map(|_| "v1/oidc/start") })
 }
 
 /// Somebody who is signed in.

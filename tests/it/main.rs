@@ -30,6 +30,7 @@ mod look_alikes;
 mod masking;
 mod mend;
 mod model;
+mod oidc;
 mod openapi;
 mod people;
 mod platforms;
