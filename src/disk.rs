@@ -46,3 +46,18 @@ pub fn swap_folders(new: &Path, old: &Path) -> Result<()> {
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", folder, e))
 }
+
+/// How many bytes may still be written where a path lies; `None` where that cannot
+/// be told.
+pub fn room(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(path).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}

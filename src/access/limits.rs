@@ -16,13 +16,16 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Requests a second, on the average; so many may come at once.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u32>, minimum = 1, format = "uint32")]
     pub per_second: Option<NonZeroU32>,
     /// Questions a month (+08:00).
+    #[schema(format = "uint64")]
     pub per_month: Option<u64>,
     /// Entries in all drafts of the tenant together; for tenants only.
+    #[schema(format = "uint64")]
     pub entries: Option<u64>,
     /// Bytes in the tenant's data directory; for tenants only.
+    #[schema(format = "uint64")]
     pub storage: Option<u64>,
 }
 

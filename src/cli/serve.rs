@@ -20,7 +20,7 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
 use crate::server::{
-    self, Admission, Certificate, Exposure, Openness, Origin, Proxies, ProxyHeader, Registry, Server,
+    self, Admission, Certificate, Exposure, Openness, Origin, Proxies, ProxyHeader, Registry, Server, Traces,
 };
 use crate::store::{Lasting, Signature, Store};
 
@@ -80,6 +80,10 @@ pub(crate) struct Args {
     /// The certificate's private key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "ZHIDA_TLS_KEY")]
     tls_key: Option<PathBuf>,
+    /// Send spans of requests and of the stages of questions to this collector, as OTLP
+    /// over HTTP (protobuf), such as http://collector:4318.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp: Option<String>,
     /// Questions to work on at a time [default: the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_in_flight: Option<u16>,
@@ -114,9 +118,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let in_flight = args.max_in_flight.map_or(cores, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // One for every permit and two for looking after releases.
+        // One for every permit, two for looking after releases, one for the metrics.
         .max_blocking_threads(
-            in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 2,
+            in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 3,
         )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
@@ -155,6 +159,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         idle: i64::from(args.session_minutes) * 60_000,
         longest: i64::from(args.session_hours) * 3_600_000,
     };
+    let traces = args.otlp.as_deref().filter(|otlp| !otlp.is_empty()).map(Traces::to).transpose()?;
     let openness = Openness {
         origins: args.cors_origin.clone(),
         exposure,
@@ -166,6 +171,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         },
         lasting,
         provider: args.provider.settings()?,
+        traces,
     };
     let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();
@@ -194,7 +200,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
                 "zhida: no knowledge base answers: {error}; the server goes on, is not ready (/readyz says why), and looks again by itself"
             );
         }
-        for (kb, message) in registry.view().warnings() {
+        for (kb, _, message) in registry.view().warnings() {
             eprintln!("zhida: {kb}: {message}");
         }
         if !registry.is_ready() {

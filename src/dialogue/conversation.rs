@@ -50,6 +50,7 @@ impl Owner {
 /// Whose line it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = LineRole)]
 pub enum Role {
     /// The customer's.
     Customer,

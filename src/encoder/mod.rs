@@ -184,6 +184,11 @@ impl Encoder {
         Ok(vector)
     }
 
+    /// How often the vector of a text was known already, and how often not.
+    pub fn recalled(&self) -> (u64, u64) {
+        (self.recent.hits(), self.recent.misses())
+    }
+
     /// The vectors of many texts, in their order, on all cores. `progress`
     /// hears how many are done.
     pub fn embed_all<S: AsRef<str> + Sync>(

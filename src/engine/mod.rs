@@ -11,12 +11,14 @@ mod readings;
 mod reply;
 mod rule_test;
 mod several;
+mod stages;
 mod trace;
 
 pub use filter::{Filter, FilterFault};
 pub use live::{Change, Live, replay};
 pub use reply::{Answer, Explanation, HandoffReply, Kept, Reply, Suggestion};
 pub use rule_test::{RuleTest, TestedClaim};
+pub use stages::{STAGES, Stages};
 pub use trace::{Trace, TracedCandidate, TracedClause, TracedHit, TracedReading, TracedStage};
 
 use std::sync::Arc;
@@ -39,7 +41,7 @@ use goals::Goals;
 use readings::among;
 
 /// How a question is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// The last generation that may run.
     pub generation: Generation,
@@ -47,11 +49,13 @@ pub struct Options<'a> {
     pub now: time::OffsetDateTime,
     /// Which entries may be found; without one, all.
     pub filter: Option<&'a Filter>,
+    /// Where the time of every stage is gathered, if somebody wants to know.
+    pub stages: Option<&'a Stages>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc(), filter: None }
+        Self { generation: Generation::Two, now: time::OffsetDateTime::now_utc(), filter: None, stages: None }
     }
 }
 
@@ -296,11 +300,12 @@ impl Engine {
         mut mark: Clock,
     ) -> Result<Outcome> {
         let clock = mark;
+        let took = mark.stage("text", options);
         if let Some(trace) = trace.as_deref_mut() {
             trace.exact_key.clone_from(&query.text.exact);
             trace.core.clone_from(&query.text.core);
             trace.tokens.clone_from(&query.tokens);
-            trace.stages.push(mark.stage("text"));
+            trace.stages.push(took);
         }
         let decided = |decision, reason, candidates: Vec<Scored>, offered, generation| Outcome {
             decision,
@@ -321,13 +326,14 @@ impl Engine {
         if !stored && !query.has_text() {
             outcome = Some(decided(Decision::Handoff, Reason::NoText, Vec::new(), 0, Generation::One));
         }
+        let took = mark.stage("exact", options);
         if let Some(trace) = trace.as_deref_mut() {
             // What is switched off is a place that a live edit left free.
             let may = |at: usize| !hidden.as_ref().is_some_and(|hidden| hidden[at]);
             let entries = self.release.entries().iter().enumerate();
             trace.eligible = entries.filter(|(at, entry)| entry.enabled && may(*at)).count();
             trace.exact = hit.map(|hit| TracedHit::new(&self.release, hit));
-            trace.stages.push(mark.stage("exact"));
+            trace.stages.push(took);
         }
         // A stored question is its author's word and goes before the request
         // for a person; keywords and rules, which match more than was
@@ -357,10 +363,11 @@ impl Engine {
         let yardstick = Yardstick::new(self.release.known(), query, Except::Nothing);
         let asked = Asked { query, yardstick, except };
         let lexical = self.lexical(&asked)?;
+        let took = mark.stage("lexical", options);
         if let Some(trace) = trace.as_deref_mut() {
             let found = lexical.found.iter();
             trace.lexical = found.map(|found| TracedCandidate::new(&self.release, &found.best)).collect();
-            trace.stages.push(mark.stage("lexical"));
+            trace.stages.push(took);
         }
         let calibrations = self.release.calibrations();
         let one = self.decide(&lexical.ranked, lexical.evidence, &calibrations.one, Generation::One);
@@ -382,7 +389,8 @@ impl Engine {
         }
 
         if let Some(semantics) = &calibrations.two
-            && let Some(verdict) = self.semantic(&asked, &lexical.found, semantics, trace, &mut mark)?
+            && let Some(verdict) =
+                self.semantic(&asked, &lexical.found, semantics, options, trace, &mut mark)?
             && outcome.is_none()
         {
             let Verdict { decision, reason, candidates, offered } = verdict;
@@ -422,6 +430,7 @@ impl Engine {
         asked: &Asked<'_>,
         lexical: &[Overlap],
         semantics: &Semantics,
+        options: Options<'_>,
         trace: Option<&mut Trace>,
         mark: &mut Clock,
     ) -> Result<Option<Verdict>> {
@@ -431,18 +440,19 @@ impl Engine {
             return Ok(None);
         };
         let vector: Embedding = encoder.embed(&query.raw)?;
-        let encoded = mark.stage("encoder");
+        let encoded = mark.stage("encoder", options);
         let scan = semantic.scan(&vector, *except);
         let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
         let ranked = rank(&lists, yardstick);
         let evidence = Evidence::gather(&lists, &ranked, yardstick);
         let verdict = self.decide(&ranked, evidence, &semantics.calibration, Generation::Two);
+        let scanned = mark.stage("semantic", options);
         if let Some(trace) = trace {
             let top = crate::retrieve::semantic::top(&scan, Outcome::CANDIDATES);
             trace.semantic = top.iter().map(|c| TracedCandidate::new(release, c)).collect();
             trace.scale = Some(semantics.scale);
             trace.stages.push(encoded);
-            trace.stages.push(mark.stage("semantic"));
+            trace.stages.push(scanned);
             let policy = self.policy_for(ranked.first().map(|best| best.entry), Generation::Two);
             trace.generation2.fill(release, &verdict, evidence, policy);
         }
@@ -520,10 +530,13 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn stage(&mut self, name: &'static str) -> TracedStage {
+    fn stage(&mut self, name: &'static str, options: Options<'_>) -> TracedStage {
         let now = Instant::now();
         let micros = u64::try_from((now - self.last).as_micros()).unwrap_or(u64::MAX);
         self.last = now;
+        if let Some(stages) = options.stages {
+            stages.add(name, micros);
+        }
         TracedStage { stage: name, micros }
     }
 }

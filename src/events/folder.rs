@@ -38,6 +38,13 @@ pub(super) fn days(events: &Path) -> Result<Vec<Day>> {
     Ok(days)
 }
 
+/// How many days before one still lie in segments.
+pub(super) fn backlog(events: &Path, today: Day) -> usize {
+    let closed = days(events).unwrap_or_default().into_iter().filter(|day| *day < today);
+    let waits = |day: &Day| segments(&events.join(day.to_string())).is_ok_and(|found| !found.is_empty());
+    closed.filter(waits).count()
+}
+
 /// The names in a folder, in order; none when it is not there.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let items = match fs::read_dir(folder) {

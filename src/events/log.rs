@@ -187,6 +187,11 @@ impl Log {
         }
     }
 
+    /// How many closed days nobody has looked after yet.
+    pub fn backlog(&self) -> usize {
+        folder::backlog(&self.0.events, Day::today())
+    }
+
     /// Gives each wanted event to `each`, day by day, in the order of the files.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub use labelled::{LabelledRow, labelled};
 pub use rejected::{RejectedRow, RejectedSheet, rejected, write_rejected};
 use time::UtcOffset;
 
-use self::claims::Claims;
+use self::claims::{Claims, Keys};
 use self::fields::{FIELDS, Field, Kind, known_fields};
 
 use self::headings::plain;
@@ -540,9 +540,10 @@ fn faulty(mut problems: Vec<Problem>) -> Error {
 
 /// Checks what holds between entries.
 fn check(located: &[Located], problems: &mut Vec<Problem>) {
+    let keys = Keys::of_all(located);
     let mut claims = Claims::default();
-    for one in located.iter().filter(|one| !one.faulty) {
-        problems.extend(claims.add(one));
+    for (one, keys) in located.iter().zip(&keys).filter(|(one, _)| !one.faulty) {
+        problems.extend(claims.add(one, keys));
     }
 }
 

@@ -34,6 +34,20 @@ pub enum Rule {
     },
 }
 
+/// How large an author's pattern may become when it is compiled, in bytes. The
+/// knowledge base keeps all of them in memory; one of a few words takes some
+/// kilobytes, and `[\p{L}]{200}` sixteen megabytes.
+const COMPILED: usize = 2 << 20;
+
+/// Texts that have nothing in common: what matches all of them says nothing.
+const UNRELATED: [&str; 6] = ["怎么退货", "iphone 15", "7", "苹果手机多少钱？", "你好", "abc"];
+
+/// A pattern that keeps the budget of an author's rule. What was published before
+/// there was one is still opened ([`Rule::pattern`]).
+fn modest(regex: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(regex).case_insensitive(true).size_limit(COMPILED).build()
+}
+
 impl Rule {
     /// The compiled pattern of a `regex` rule. It runs on normalised text,
     /// which is in lower case, so capitals in it must not matter.
@@ -62,14 +76,51 @@ impl Rule {
             Self::Contains { contains, .. } if contains.is_empty() || contains.iter().any(blank) => {
                 Err("规则 contains 至少要有一个词，而且不能是空白或纯标点".to_owned())
             }
-            Self::Regex { regex, .. } => match Self::pattern(regex) {
+            Self::Regex { regex, .. } => match modest(regex) {
                 Ok(pattern) if pattern.is_match("") => {
                     Err(format!("规则 regex“{regex}”连空白也匹配，会抢走所有问题"))
                 }
+                Ok(pattern) if UNRELATED.iter().all(|text| pattern.is_match(text)) => {
+                    Err(format!("规则 regex“{regex}”几乎什么问题都匹配，会抢走所有问题，请写得具体一些"))
+                }
                 Ok(_) => Ok(()),
+                Err(regex::Error::CompiledTooBig(_)) => {
+                    Err(format!("规则 regex“{regex}”展开后太大，请减少重复的次数，或改用更小的字符范围"))
+                }
                 Err(e) => Err(format!("规则 regex“{regex}”不是有效的正则表达式：{e}")),
             },
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(regex: &str) -> Result<(), String> {
+        Rule::Regex { regex: regex.to_owned(), without: Vec::new() }.check()
+    }
+
+    #[test]
+    fn patterns_that_say_nothing_or_grow_too_large_are_refused() {
+        for nothing in [".", r"\b", r"[\s\S]", r"\w", ".{1,100}", r"[^。]", "()", "(?:.|退)"] {
+            let told = check(nothing).expect_err(nothing);
+            assert!(told.contains("抢走所有问题"), "{nothing}: {told}");
+        }
+        for large in [r"[\p{L}]{200}x", r"(?:\w{10}){20}退"] {
+            let told = check(large).expect_err(large);
+            assert!(told.contains("太大"), "{large}: {told}");
+        }
+        for sound in [
+            "退(款|货).{0,5}(多久|几天)",
+            r"^\d{4}年",
+            r"\p{Han}{2,4}卡",
+            "iphone ?1[0-9]",
+            r"\d+$",
+            "[a-z]+",
+        ] {
+            assert_eq!(check(sound), Ok(()), "{sound}");
         }
     }
 }

@@ -129,6 +129,11 @@ impl Admission {
         Self { brisk: self.queue, ..self }
     }
 
+    /// Questions that may be worked on at a time.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// Questions that are being worked on.
     pub fn in_flight(&self) -> usize {
         self.total - self.permits.available_permits().min(self.total)

@@ -1,12 +1,11 @@
 //! What can a client ask?
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +16,7 @@ use utoipa_axum::routes;
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::metrics::Form;
+use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
@@ -27,7 +27,7 @@ use crate::access::Right;
 use crate::decide::Generation;
 use crate::desk::reception::Said;
 use crate::dialogue::{Facts, Service, ruling};
-use crate::engine::{Engine, Kept, Options, Reply};
+use crate::engine::{Engine, Kept, Options, Reply, Stages};
 use crate::error::Error;
 
 #[derive(utoipa::OpenApi)]
@@ -41,7 +41,6 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
     let rest = Routes::new()
         .may(Right::Ask, routes!(kbs))
         .may(Right::Public, routes!(healthz))
-        .may(Right::Public, routes!(readyz))
         .may(Right::Operator, routes!(metrics))
         .may(Right::Public, routes!(openapi));
     let all = Routes::new()
@@ -68,6 +67,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(oidc::routes())
         .merge(tenancy::routes())
         .merge(audit::routes())
+        .merge(readiness::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
@@ -222,15 +222,18 @@ fn one(
     service: &Service,
     question: &AnswerRequest,
 ) -> Result<Reply, Problem> {
+    let (began, stages) = (SystemTime::now(), Stages::default());
     let options = Options {
         generation: question.last_generation(),
         filter: question.filter.as_ref(),
+        stages: Some(&stages),
         ..Options::default()
     };
     let mut facts = Facts::of(&question.text);
     facts.channel = question.channel.as_deref();
     facts.fields = question.fields.as_ref();
     let (outcome, reply) = ruling::answer(engine, service, facts, options, question.explain == Some(true))?;
+    caller.staged(began, &stages);
     caller.tell(engine, question, &outcome, &reply);
     // The only place where a customer's words may reach the log.
     tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
@@ -284,7 +287,10 @@ pub(super) struct KnowledgeBases {
     get,
     operation_id = "list_kbs",
     path = "/v1/kbs",
-    responses((status = 200, description = "The knowledge bases that are served.", body = KnowledgeBases))
+    responses(
+        (status = 200, description = "The knowledge bases that are served.", body = KnowledgeBases),
+        Problems,
+    )
 )]
 async fn kbs(caller: Caller) -> Json<KnowledgeBases> {
     let view = caller.registry().view();
@@ -340,115 +346,29 @@ async fn healthz() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// Whether questions may be sent.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Readiness {
-    /// Whether any knowledge base answers.
-    ready: bool,
-    /// Whether all of them answer as they should.
-    status: Status,
-    /// Whether nothing can be changed here.
-    read_only: bool,
-    /// The release of every knowledge base that answers; empty on a server with keys.
-    kbs: BTreeMap<String, String>,
-    /// What an operator should look at.
-    warnings: Vec<Warning>,
-}
-
-/// How well questions are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = ReadinessStatus)]
-pub(super) enum Status {
-    /// Releases are still being opened.
-    Starting,
-    /// Every published knowledge base answers with the release that it should.
-    Ready,
-    /// Some do not, or with an older release: `warnings` says which.
-    Degraded,
-    /// None answers.
-    Unavailable,
-    /// Running requests may finish; new ones should go elsewhere.
-    Stopping,
-}
-
-/// Something that an operator should look at.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Warning {
-    /// The knowledge base; empty when the whole data directory is meant.
-    kb: String,
-    /// What is wrong.
-    message: String,
-}
-
-/// Say whether questions may be sent.
-///
-/// 503 until every published knowledge base was tried, and while none answers.
-/// A release that cannot be opened degrades the server and does not stop it: the
-/// one before is served in its place, and the other knowledge bases answer.
-#[utoipa::path(
-    get,
-    operation_id = "readiness",
-    path = "/readyz",
-    responses(
-        (status = 200, description = "Questions may be sent.", body = Readiness),
-        (status = 503, description = "Questions may not be sent.", body = Readiness),
-    )
-)]
-async fn readyz(State(server): State<Server>) -> Response {
-    let view = server.registry().view();
-    let ready = server.registry().is_ready() && !server.is_stopping();
-    let mut warnings: Vec<Warning> =
-        view.warnings().into_iter().map(|(kb, message)| Warning { kb: kb.to_owned(), message }).collect();
-    let status = if server.is_stopping() {
-        Status::Stopping
-    } else if !server.registry().has_looked() {
-        Status::Starting
-    } else if !ready {
-        Status::Unavailable
-    } else if warnings.is_empty() {
-        Status::Ready
-    } else {
-        Status::Degraded
-    };
-    // Answers go on without them, so the status stays.
-    let events = server.tenants().health();
-    warnings.extend(events.trouble().map(|message| Warning { kb: String::new(), message }));
-    let mut body = Readiness {
-        ready,
-        status,
-        read_only: server.registry().is_read_only(),
-        kbs: view.engines().map(|(name, engine)| (name.to_owned(), engine.release().label())).collect(),
-        warnings,
-    };
-    // Whoever asks has no key: what is served where keys are asked for, and what
-    // is wrong with it, the log and the metrics tell the operator.
-    if !server.gate().access().table().is_open() {
-        body.kbs.clear();
-        if !body.warnings.is_empty() {
-            let message = "something needs the operator; the server's log says what".to_owned();
-            body.warnings = vec![Warning { kb: String::new(), message }];
-        }
-    }
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(body)).into_response()
-}
-
 /// Show the metrics, in the text format of Prometheus or, if `Accept` asks for it, as OpenMetrics.
 #[utoipa::path(
     get,
     operation_id = "metrics",
     path = "/metrics",
-    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, description = "The metrics.", content(
+            (String = "text/plain"),
+            (String = "application/openmetrics-text"),
+        )),
+        Problems,
+    )
 )]
 async fn metrics(State(server): State<Server>, headers: HeaderMap) -> Result<Response, Problem> {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = Form::wanted(accepted);
-    let text = server
-        .metrics()
-        .text(form, server.admission(), &server.registry().view(), &server.tenants().health())
-        .map_err(|e| Error::internal("metrics", e))?;
-    Ok(([(header::CONTENT_TYPE, form.media_type())], text).into_response())
+    let media_type = form.media_type();
+    // Not one of the permits: monitoring must see what keeps all of them.
+    let _one = server.0.reading.lock().await;
+    let reading = server.clone();
+    let text = tokio::task::spawn_blocking(move || reading.metrics().text(form, &reading)).await;
+    let text = text.map_err(|e| Error::internal("metrics", e))??;
+    Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
 }
 
 /// Show this description.

@@ -231,7 +231,12 @@ struct ExportQuery {
     path = "/v1/kbs/{kb}/export",
     params(("kb" = String, Path, description = "The knowledge base."), ExportQuery),
     responses(
-        (status = 200, description = "The file; its content type says what it is.", body = inline(File), content_type = "application/octet-stream"),
+        (status = 200, description = "The file; its content type says what it is.", content(
+            (inline(File) = "application/octet-stream"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+            (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        )),
         Problems,
     )
 )]

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderName, HeaderValue, Method, request};
@@ -20,10 +20,11 @@ use super::peer::Client;
 use super::registry::Registry;
 use super::signed::signature;
 use super::tenants::Tenant;
+use super::traces::Traced;
 use crate::access::{Identity, Right, Role, Scope};
 use crate::desk::Desk;
 use crate::dialogue::Service;
-use crate::engine::{Engine, Reply};
+use crate::engine::{Engine, Reply, Stages};
 use crate::error::Error;
 use crate::events::Log;
 use crate::events::habits::Habits;
@@ -38,6 +39,8 @@ pub(super) struct Caller {
     signature: Arc<Signature>,
     from: IpAddr,
     request: Option<String>,
+    /// The span of the request, where spans are sent.
+    traced: Option<Traced>,
 }
 
 /// Somebody who has the right, before their tenant is open.
@@ -47,6 +50,7 @@ pub(super) struct Admitted {
     signature: Signature,
     from: IpAddr,
     request: Option<String>,
+    traced: Option<Traced>,
     /// What is left of their limits, to be told in the response.
     pub(super) told: Vec<(HeaderName, HeaderValue)>,
 }
@@ -67,8 +71,9 @@ pub(super) async fn admitted(right: Right, request: &request::Parts) -> Result<A
         signature.author.clone_from(&identity.name);
     }
     let from = Client::of(&request.extensions).address;
+    let traced = request.extensions.get::<Traced>().cloned();
     let request = request.extensions.get::<RequestId>().map(|id| id.0.clone());
-    Ok(Admitted { server, identity, signature, from, request, told })
+    Ok(Admitted { server, identity, signature, from, request, traced, told })
 }
 
 impl Admitted {
@@ -79,7 +84,7 @@ impl Admitted {
 
     /// Opens the tenant, if nobody has been there yet.
     pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
-        let Self { server, identity, signature, from, request, .. } = self;
+        let Self { server, identity, signature, from, request, traced, .. } = self;
         let tenant = match server.tenants().known(&identity.tenant) {
             Some(tenant) => tenant,
             None => {
@@ -88,7 +93,7 @@ impl Admitted {
                 opened.map_err(|e| Error::internal("tenant", e))??
             }
         };
-        Ok(Caller { server, tenant, identity, signature: Arc::new(signature), from, request })
+        Ok(Caller { server, tenant, identity, signature: Arc::new(signature), from, request, traced })
     }
 }
 
@@ -221,11 +226,22 @@ impl Caller {
         Ok(Error::Unknown { what: "knowledge base", name: kb.to_owned(), known })
     }
 
+    /// Counts what the stages of a question took that was begun at a moment.
+    pub(super) fn staged(&self, began: SystemTime, stages: &Stages) {
+        self.server.metrics().stages(stages);
+        if let Some(traced) = &self.traced {
+            traced.staged(began, stages);
+        }
+    }
+
     /// Counts and logs a reply; the log never has the customer's words.
     pub(super) fn record(&self, reply: &Reply, took: Duration) {
         self.server.gate().asked(&self.identity);
         let kb = self.tenant.label(&reply.kb);
         self.server.metrics().answered(&kb, reply, took);
+        if let Some(traced) = &self.traced {
+            traced.decided(&kb, reply);
+        }
         tracing::info!(
             decision = reply.decision.name(),
             reason = reply.reason.name(),

@@ -129,8 +129,9 @@ impl Gate {
             let roles: Vec<&str> = right.roles().map(Role::name).collect();
             let (whose, one) =
                 if identity.is_person() { ("you are", "somebody") } else { ("this key is", "one") };
+            let of = if right == Right::Operator { " of the tenant that owns the server" } else { "" };
             let detail = format!(
-                "{whose} for `{}`; {} {} needs {one} for `{}`",
+                "{whose} for `{}`; {} {} needs {one} for `{}`{of}",
                 identity.role.name(),
                 request.method,
                 request.uri.path(),
@@ -211,6 +212,18 @@ impl Gate {
         for key in [id.as_str(), ""] {
             *counts.fresh.entry((identity.tenant.clone(), key.to_owned())).or_default() += 1;
         }
+    }
+
+    /// The questions that each tenant has asked with keys in this month.
+    pub(super) fn counted(&self) -> HashMap<String, u64> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = counts.known.iter().filter(|_| counts.month == moment::month(moment::now()));
+        let mut asked = HashMap::new();
+        // Under no key's name: all of the tenant.
+        for ((tenant, _), number) in known.chain(&counts.fresh).filter(|((_, key), _)| key.is_empty()) {
+            *asked.entry(tenant.clone()).or_default() += number;
+        }
+        asked
     }
 
     /// Writes what was gathered, reads what others have counted, and forgets the

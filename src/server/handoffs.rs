@@ -467,7 +467,7 @@ async fn verdicts(
     Path(kb): Path<String>,
     Query(wanted): Query<Since>,
 ) -> Result<Json<Verdicts>, Problem> {
-    let limit = wanted.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = page_size(wanted.limit.unwrap_or(100), 1_000)?;
     caller
         .at_desk(move |caller| {
             caller.shelf(&kb)?;

@@ -421,6 +421,10 @@ async fn callback(
     let taking = server.desks().work(move |_| {
         let none = || Error::Absent { what: "channel", name: id.chars().take(100).collect() };
         let (tenant, name) = match id.split_once('~') {
+            // Whoever sends this has no key: a name that they made up opens nothing.
+            Some((tenant, _)) if !worker.gate().access().table().has_tenant(tenant) => {
+                return Err(none().into());
+            }
             Some((tenant, name)) => (worker.tenants().open(tenant).map_err(|_| none())?, name),
             None => (std::sync::Arc::clone(worker.tenants().first()), id.as_str()),
         };

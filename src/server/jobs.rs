@@ -248,7 +248,7 @@ pub(super) struct JobList {
     get,
     operation_id = "list_jobs",
     path = "/v1/jobs",
-    responses((status = 200, description = "The jobs.", body = JobList))
+    responses((status = 200, description = "The jobs.", body = JobList), Problems)
 )]
 async fn list(caller: Caller) -> Json<JobList> {
     let jobs = caller.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);

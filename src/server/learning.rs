@@ -291,6 +291,7 @@ struct Decisions {
 
 /// What came of one decision.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = SuggestionDecision)]
 struct Decision {
     /// The suggestion.
     id: String,

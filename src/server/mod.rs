@@ -15,6 +15,7 @@ mod audit;
 mod authoring;
 mod caller;
 mod changes;
+mod connections;
 mod console;
 mod entries;
 pub mod error;
@@ -36,6 +37,7 @@ mod packed;
 mod peer;
 mod people;
 mod provider;
+mod readiness;
 mod registry;
 mod request;
 mod routes;
@@ -43,13 +45,16 @@ mod service;
 mod shown;
 mod sign_in;
 mod signed;
+mod soundness;
 mod talk;
 mod tenancy;
 mod tenants;
 mod tickets;
 mod tls;
 mod told;
+mod traces;
 mod undo;
+mod view;
 mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
@@ -58,28 +63,33 @@ pub use origins::Origin;
 pub use peer::{Proxies, ProxyHeader};
 pub use people::{INVITED, state as state_of, told as link_behind};
 pub use provider::ProviderSettings;
-pub use registry::{Registry, View};
+pub use readiness::Trouble;
+pub use registry::Registry;
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
 pub use tls::Certificate;
+pub use traces::Traces;
+pub use view::View;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 
+use self::connections::Connections;
 use self::error::{Kind, Problem};
 use self::gate::Gate;
 use self::metrics::Metrics;
-use self::peer::Peer;
 use self::provider::Provider;
+use self::soundness::Soundness;
 use self::tenants::Tenants;
+use self::traces::Traced;
 use crate::error::{Error, Result};
 use crate::store::Lasting;
 
@@ -140,6 +150,10 @@ struct Parts {
     providers: Admission,
     provider: Option<Arc<Provider>>,
     metrics: Metrics,
+    /// One who reads the metrics at a time.
+    reading: tokio::sync::Mutex<()>,
+    soundness: Soundness,
+    connections: Arc<Connections>,
     /// The OpenAPI document.
     description: String,
     /// Whose pages may ask.
@@ -150,6 +164,7 @@ struct Parts {
     certificate: Option<Arc<Certificate>>,
     proxies: Proxies,
     lasting: Lasting,
+    traces: Option<Traces>,
 }
 
 /// What a server is open to beside its own page and programs.
@@ -167,6 +182,8 @@ pub struct Openness {
     pub lasting: Lasting,
     /// Where people may sign in.
     pub provider: Option<ProviderSettings>,
+    /// Where spans go; nowhere without it.
+    pub traces: Option<Traces>,
 }
 
 impl Server {
@@ -182,7 +199,7 @@ impl Server {
 
     /// A server over a registry, with all that can be said of whom it is open to.
     pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
-        let Openness { origins, exposure, certificate, proxies, lasting, provider } = openness;
+        let Openness { origins, exposure, certificate, proxies, lasting, provider, traces } = openness;
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
@@ -196,6 +213,9 @@ impl Server {
             providers: Admission::new(PROVIDERS, PASSWORDS_QUEUE, PROVIDERS_PATIENCE).patient(),
             provider: provider.map(|settings| Arc::new(Provider::new(settings))),
             metrics: Metrics::new(),
+            reading: tokio::sync::Mutex::default(),
+            soundness: Soundness::default(),
+            connections: Arc::new(Connections::new()),
             description,
             origins,
             stopping: AtomicBool::new(false),
@@ -203,6 +223,7 @@ impl Server {
             certificate,
             proxies,
             lasting,
+            traces,
         }))
     }
 
@@ -276,6 +297,21 @@ impl Server {
         &self.0.metrics
     }
 
+    /// Where spans go.
+    fn traces(&self) -> Option<&Traces> {
+        self.0.traces.as_ref()
+    }
+
+    /// Who is connected.
+    fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// Whether what it stands on is sound.
+    fn soundness(&self) -> &Soundness {
+        &self.0.soundness
+    }
+
     fn description(&self) -> &str {
         &self.0.description
     }
@@ -298,15 +334,24 @@ pub fn router(server: Server) -> Router {
             Problem::new(Kind::NotFound, format!("nothing is served under {}", request.uri().path()))
         });
     origins::allowing(packed::unpacking(routes), &server)
-        .layer(middleware::from_fn_with_state(server.clone(), count_problems))
+        .layer(middleware::from_fn_with_state(server.clone(), count))
         .layer(middleware::from_fn_with_state(server.clone(), outer::around))
         .layer(Extension(server.clone()))
         .with_state(server)
 }
 
-/// Counts and logs every problem document that goes out.
-async fn count_problems(State(server): State<Server>, request: Request, next: Next) -> Response {
+/// Counts every request, and counts and logs every problem document that goes out.
+async fn count(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let traced = request.extensions().get::<Traced>().cloned();
     let response = next.run(request).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    if let Some(traced) = traced {
+        traced.end(method.as_str(), route, response.status().as_u16());
+    }
+    server.metrics().requested(&method, route, response.status().as_u16(), start.elapsed());
     if let Some(kind) = response.extensions().get::<Kind>() {
         server.metrics().rejected(*kind);
         let (reason, status) = (kind.slug(), response.status().as_u16());
@@ -353,12 +398,13 @@ pub async fn run(
         let _ = stopped.send(true);
     };
     let certificate = server.0.certificate.clone();
-    let service = router(server).into_make_service_with_connect_info::<Peer>();
+    let connections = Arc::clone(&server.0.connections);
+    let parts = Arc::clone(&server.0);
+    let routes = router(server);
     let serving: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> = match certificate {
-        None => Box::pin(axum::serve(listener, service).with_graceful_shutdown(stopping).into_future()),
+        None => Box::pin(connections.serve(listener, routes, stopping)),
         Some(certificate) => {
-            let listener = tls::Encrypted::new(listener, certificate)?;
-            Box::pin(axum::serve(listener, service).with_graceful_shutdown(stopping).into_future())
+            Box::pin(connections.serve(tls::Encrypted::new(listener, certificate)?, routes, stopping))
         }
     };
     let late = async {
@@ -366,14 +412,19 @@ pub async fn run(
         let _ = told.wait_for(|told| *told).await;
         tokio::time::sleep(FAREWELL).await;
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         result = serving => result.map_err(|e| Error::internal("server", e)),
         Ok(e) = watching => Err(e),
         () = late => {
             tracing::warn!("some requests did not finish in time");
             Ok(())
         }
+    };
+    if parts.traces.is_some() {
+        // What it cannot send in its time is lost.
+        let _ = tokio::task::spawn_blocking(move || parts.traces.as_ref().map(Traces::close)).await;
     }
+    outcome
 }
 
 /// Looks at the data directories for ever.
@@ -408,7 +459,9 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             for tenant in tenants {
                 tenant.registry().refresh();
                 tenant.measure(&table.limits(tenant.name()));
+                parts.soundness.look(parts.gate.access(), &tenant);
             }
+            parts.soundness.done(|name| table.has_tenant(name));
         })
         .await;
     }

@@ -37,6 +37,9 @@ pub(super) async fn around(State(server): State<Server>, mut request: Request, n
     request.extensions_mut().insert(RequestId(id.clone()));
     let client = server.proxies().client(request.extensions(), request.headers(), server.is_encrypted());
     request.extensions_mut().insert(client);
+    if let Some(traced) = server.traces().map(|traces| traces.begin(&request, &id)) {
+        request.extensions_mut().insert(traced);
+    }
     let is_api = request.uri().path().starts_with("/v1/");
     let span = tracing::info_span!("request", id);
     let answered = async {

@@ -7,30 +7,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use axum::extract::connect_info::Connected;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use axum::serve::IncomingStream;
 use ipnet::IpNet;
-use tokio::net::TcpListener;
 
 use super::origins::is_own;
-use super::tls::Encrypted;
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, Encrypted>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
 
 /// In which header proxies say for whom they speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

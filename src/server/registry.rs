@@ -7,17 +7,18 @@
 //! and waits for no release that is being opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
+use super::view::{Failure, Slot, View};
 use crate::access::Scope;
 use crate::desk;
 use crate::dialogue::Service;
+use crate::disk;
 use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
 use crate::store::{Head, Models, Shelf, Store};
@@ -46,6 +47,10 @@ pub struct Registry {
     refreshing: Mutex<()>,
     /// What takes edits, by knowledge base.
     served: Mutex<BTreeMap<String, Arc<Place>>>,
+    /// Attempts to open a release that failed.
+    open_failures: AtomicU64,
+    /// Bytes that could be written where the data lie when they were looked at last.
+    room: Mutex<Option<u64>>,
 }
 
 /// What is served under a name; locked while it changes.
@@ -65,94 +70,6 @@ struct Served {
     max_wrong: f64,
 }
 
-/// What is served at one moment.
-#[derive(Clone, Default)]
-pub struct View {
-    shelves: BTreeMap<String, Slot>,
-    /// Why the data directory could not be read.
-    warning: Option<String>,
-}
-
-#[derive(Clone, Default)]
-struct Slot {
-    engine: Option<Arc<Engine>>,
-    /// What the engine's service document says, read once.
-    service: Arc<Service>,
-    /// Why it says what the shipped one says.
-    service_fault: Option<String>,
-    failure: Option<Failure>,
-}
-
-/// Why the release that should be served is not.
-#[derive(Clone)]
-struct Failure {
-    /// The release.
-    number: u32,
-    tried: Instant,
-    /// For the log; it may name paths.
-    text: String,
-    /// For everybody.
-    reason: Option<String>,
-}
-
-impl Failure {
-    /// What is known of a release that cannot be served.
-    fn of(number: u32, error: &Error, root: &Path) -> Self {
-        let text = error.to_string();
-        // Where the data lies is nobody's business but the operator's.
-        let root = root.display().to_string();
-        let reason = match error {
-            Error::Release { message, .. } if !message.contains(&root) => Some(message.clone()),
-            _ => None,
-        };
-        Self { number, tried: Instant::now(), text, reason }
-    }
-}
-
-impl View {
-    /// The names of the knowledge bases that answer, with their engines.
-    pub fn engines(&self) -> impl Iterator<Item = (&str, &Arc<Engine>)> {
-        self.shelves
-            .iter()
-            .filter_map(|(name, slot)| slot.engine.as_ref().map(|engine| (name.as_str(), engine)))
-    }
-
-    /// What an operator should look at, as name and message without internals.
-    pub fn warnings(&self) -> Vec<(&str, String)> {
-        let slots = self.shelves.iter().filter_map(|(name, slot)| Some((name.as_str(), slot.trouble()?)));
-        let all = self
-            .warning
-            .iter()
-            .map(|_| ("", "the data directory cannot be read; the server's log says why".to_owned()));
-        let faults = self.shelves.iter().filter_map(|(name, slot)| {
-            let told =
-                |fault| format!("its service document has a fault, the shipped one counts instead: {fault}");
-            Some((name.as_str(), told(slot.service_fault.as_ref()?)))
-        });
-        slots.chain(faults).chain(all).collect()
-    }
-
-    /// The names of the knowledge bases whose release should be another one
-    /// than is served, or none.
-    pub fn degraded(&self) -> impl Iterator<Item = &str> {
-        self.shelves.iter().filter(|(_, slot)| slot.failure.is_some()).map(|(name, _)| name.as_str())
-    }
-}
-
-impl Slot {
-    /// What is wrong with the release that should be served, and what is served.
-    fn trouble(&self) -> Option<String> {
-        let failure = self.failure.as_ref()?;
-        let number = failure.number;
-        let served = self.engine.as_ref().map_or_else(
-            || "nothing is served instead".to_owned(),
-            |engine| format!("release {} is served instead", engine.release().label()),
-        );
-        let reason = failure.reason.as_deref().unwrap_or("the server's log says why");
-        Some(format!("release {number} cannot be opened, {served}: {reason}"))
-    }
-}
-
 impl Registry {
     /// A registry that serves nothing yet, with one model for all releases or
     /// whatever they name.
@@ -168,6 +85,8 @@ impl Registry {
             read_only: AtomicBool::new(false),
             refreshing: Mutex::new(()),
             served: Mutex::default(),
+            open_failures: AtomicU64::new(0),
+            room: Mutex::default(),
         }
     }
 
@@ -206,6 +125,17 @@ impl Registry {
     /// Whether nothing could be changed when the data directory was looked at last.
     pub fn is_read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// How often a release could not be opened since the start.
+    pub fn open_failures(&self) -> u64 {
+        self.open_failures.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes could be written where the data lie when they were looked at
+    /// last; `None` where that cannot be told.
+    pub fn room(&self) -> Option<u64> {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is served now.
@@ -305,7 +235,8 @@ impl Registry {
         let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.view.load_full();
         self.read_only.store(matches!(self.store.writable(), Err(Error::ReadOnly { .. })), Ordering::Relaxed);
-        let heads = match self.store.heads() {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = disk::room(self.store.root());
+        let heads = match self.heads(&old) {
             Ok(heads) => heads,
             Err(e) => {
                 // What is open goes on answering.
@@ -329,6 +260,20 @@ impl Registry {
             self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
         self.looked.store(true, Ordering::Release);
+    }
+
+    /// What the data directory says is to be served.
+    ///
+    /// # Errors
+    /// When it cannot be read; also when something is served and there is no
+    /// database any more: nobody deletes knowledge bases in that way.
+    fn heads(&self, old: &View) -> Result<Vec<Head>> {
+        let heads = self.store.heads()?;
+        if heads.is_empty() && !old.shelves.is_empty() && !self.store.is_there() {
+            let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "the database is gone");
+            return Err(Error::io("read", self.store.root(), gone));
+        }
+        Ok(heads)
     }
 
     /// Takes in the live edits of a knowledge base. When it returns, the next
@@ -534,7 +479,11 @@ impl Registry {
     }
 
     fn open(&self, shelf: &Shelf, head: &Head, number: u32) -> Result<Served> {
-        let mut release = self.models.open(shelf, number)?;
+        let opened = self.models.open(shelf, number);
+        if opened.is_err() {
+            self.open_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut release = opened?;
         let news = shelf.live_changes(head.live_from)?;
         replay(&mut release, news.changes, news.edits)?;
         let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);

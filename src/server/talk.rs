@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::Request;
@@ -28,7 +28,7 @@ use crate::desk::reception::{Asked, Incoming, Said, WithPerson};
 use crate::dialogue::Service;
 use crate::dialogue::conversation::{Owner, is_sound_id};
 use crate::dialogue::told::{ToldLine, moment};
-use crate::engine::{Engine, Options, Reply};
+use crate::engine::{Engine, Options, Reply, Stages};
 use crate::error::Error;
 use crate::kb::EntryId;
 use crate::store::{Conversation, Conversations};
@@ -280,9 +280,11 @@ fn hear(
     session: &str,
     question: &AnswerRequest,
 ) -> Result<Said, Problem> {
+    let (began, stages) = (SystemTime::now(), Stages::default());
     let options = Options {
         generation: question.last_generation(),
         filter: question.filter.as_ref(),
+        stages: Some(&stages),
         ..Options::default()
     };
     // Whoever presses a question says it.
@@ -304,6 +306,7 @@ fn hear(
         client_id: question.client_id.as_deref(),
         via: None,
     })?;
+    caller.staged(began, &stages);
     if let Said::Replied(turned) = &said {
         let asked = Asked { session: Some(session), text, channel: question.channel.as_deref() };
         caller.tell_turn(engine, turned, &asked);

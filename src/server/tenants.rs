@@ -108,6 +108,12 @@ impl Tenant {
         self.room.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// The same, if they were ever measured.
+    pub(super) fn measured(&self) -> Option<u64> {
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.1.map(|_| room.0)
+    }
+
     /// Which release answers for which of its knowledge bases.
     pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.registry

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::address::{Path, Query, page_end, page_size};
 use super::caller::Caller;
 use super::error::{Fault, Kind, Problem, Problems};
-use super::request::{File, fields, format_named, json};
+use super::request::{fields, format_named, json};
 use super::routes::Routes;
 use crate::access::Right;
 use crate::dialogue::conversation::is_sound_id;
@@ -257,7 +257,11 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Ticke
     path = "/v1/tickets/export",
     params(Exported),
     responses(
-        (status = 200, description = "One row a ticket, the latest first.", content((inline(File) = "application/octet-stream"))),
+        (status = 200, description = "One row a ticket, the latest first.", content(
+            (String = "text/csv"),
+            (String = "application/x-ndjson"),
+            (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        )),
         Problems,
     )
 )]

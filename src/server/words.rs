@@ -70,7 +70,12 @@ fn format_of(LexiconQuery { format }: LexiconQuery) -> Result<Format, Problem> {
         (
             status = 200,
             description = "One line a word, group or question, as in a file; its content type says what it is.",
-            content((String = "application/x-ndjson"), (inline(File) = "application/octet-stream")),
+            content(
+                (String = "application/x-ndjson"),
+                (inline(File) = "application/octet-stream"),
+                (String = "text/csv"),
+                (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            ),
         ),
         Problems,
     )
@@ -327,7 +332,7 @@ struct Code {
     get,
     operation_id = "list_check_codes",
     path = "/v1/check-codes",
-    responses((status = 200, description = "The kinds of findings.", body = Vec<Code>))
+    responses((status = 200, description = "The kinds of findings.", body = Vec<Code>), Problems)
 )]
 async fn check_codes() -> Json<Vec<Code>> {
     Json(CODES.iter().map(|&(code, meaning)| Code { code, meaning }).collect())

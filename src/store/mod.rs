@@ -34,6 +34,7 @@ mod left_out;
 mod legacy;
 mod models;
 mod outbox;
+mod overview;
 mod people;
 mod proposals;
 mod queries;
@@ -68,6 +69,7 @@ pub use keys::{KeyRecord, NewKey};
 pub use left_out::LeftOut;
 pub use models::Models;
 pub use outbox::{Job, Settled, Taken};
+pub use overview::{Overview, Pending};
 pub use people::{NewPerson, PersonChange, PersonRecord, SignIn, folded};
 pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};
@@ -171,6 +173,11 @@ impl Store {
     /// [`Error::ReadOnly`] when not, and when the directory cannot be made.
     pub fn writable(&self) -> Result<()> {
         self.database.writable()
+    }
+
+    /// Whether its database is there.
+    pub fn is_there(&self) -> bool {
+        self.database.is_there()
     }
 
     /// Where it is.

@@ -22,8 +22,12 @@ fn release(base: &KnowledgeBase, labelled: &[Labelled]) -> Arc<Release> {
     Arc::new(build.temporary().unwrap())
 }
 
-const FIRST: Options<'_> =
-    Options { generation: Generation::One, filter: None, now: time::macros::datetime!(2026-01-01 0:00 UTC) };
+const FIRST: Options<'_> = Options {
+    generation: Generation::One,
+    filter: None,
+    now: time::macros::datetime!(2026-01-01 0:00 UTC),
+    stages: None,
+};
 
 #[test]
 fn an_entry_keeps_a_goal_of_its_own() {

@@ -543,7 +543,7 @@ async fn a_full_server_turns_questions_away_and_takes_them_again() {
         assert_eq!(got.header(header::RETRY_AFTER), "1");
     }
     let metrics = get(&app, "/metrics").await.text();
-    assert!(metrics.contains("zhida_in_flight 2\n"), "{metrics}");
+    assert!(metrics.contains("zhida_in_flight{pool=\"questions\"} 2\n"), "{metrics}");
     assert!(metrics.contains("zhida_rejected_total{reason=\"overloaded\"} 2\n"), "{metrics}");
     assert_eq!(get(&app, "/readyz").await.status, StatusCode::OK, "health needs no permit");
     drop(held);
@@ -653,11 +653,17 @@ async fn metrics_count_decisions_and_rejections() {
     assert!(got.header(header::CONTENT_TYPE).starts_with("text/plain; version=0.0.4"));
     let text = got.text();
     for line in [
-        "zhida_answers_total{kb=\"demo\",decision=\"answer\",generation=\"1\"} 1",
-        "zhida_answers_total{kb=\"demo\",decision=\"handoff\",generation=\"1\"} 2",
+        "zhida_answers_total{kb=\"demo\",decision=\"answer\",reason=\"exact_question\",generation=\"1\"} 1",
+        "zhida_answers_total{kb=\"demo\",decision=\"handoff\",reason=\"requested\",generation=\"1\"} 2",
         "zhida_rejected_total{reason=\"blank-text\"} 2",
         "zhida_answer_seconds_count 3",
-        "zhida_in_flight 0",
+        "zhida_in_flight{pool=\"questions\"} 0",
+        "zhida_stage_seconds_count{stage=\"text\"} 3",
+        "zhida_stage_seconds_count{stage=\"encoder\"} 0",
+        "zhida_http_requests_total{method=\"POST\",route=\"/v1/answer\",status=\"200\"} 2",
+        "zhida_http_requests_total{method=\"POST\",route=\"/v1/answer\",status=\"422\"} 1",
+        "zhida_outbox_waiting{tenant=\"default\"} 0",
+        "zhida_handoffs_waiting{kb=\"demo\"} 0",
         "zhida_release{kb=\"demo\"} 1",
     ] {
         assert!(text.lines().any(|known| known == line), "{line} in\n{text}");

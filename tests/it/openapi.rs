@@ -71,8 +71,10 @@ async fn every_response_is_described_and_every_operation_has_a_name_of_its_own()
         if !responses.keys().any(|status| status.starts_with('2') || status == "303") {
             faults.push(format!("{place} never succeeds"));
         }
-        // Whatever reads something from the request may refuse it.
-        let reads = operation.get("parameters").is_some() || operation.get("requestBody").is_some();
+        // Whatever reads something from the request, or needs a key, may refuse it.
+        let reads = operation.get("parameters").is_some()
+            || operation.get("requestBody").is_some()
+            || operation["x-zhida-right"] != "public";
         if reads && !responses.contains_key("4XX") {
             faults.push(format!("{place}: nothing is said of problems; add `Problems` to its responses"));
         }
@@ -193,4 +195,45 @@ async fn every_route_is_described_and_every_description_is_served() {
         assert!(got.status.is_success() || kind == "application/problem+json", "{method} {path}: {kind}");
         assert!(!got.status.is_server_error(), "{method} {path}: {}", got.text());
     }
+}
+
+/// Two types of one name are one schema in the document, and one of them a lie.
+#[test]
+fn every_schema_has_a_name_of_its_own() {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut open = vec![repository("src")];
+    while let Some(folder) = open.pop() {
+        for item in std::fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut lines = text.lines().enumerate();
+            while let Some((number, line)) = lines.next() {
+                if !line.contains("ToSchema)]") {
+                    continue;
+                }
+                let mut said = None;
+                // Its attributes and comments, up to the line that names it.
+                for (_, line) in lines.by_ref() {
+                    if let Some((_, rest)) = line.split_once("schema(as = ") {
+                        said = Some(rest.trim_end_matches(")]").to_owned());
+                    }
+                    let mut words =
+                        line.split_whitespace().skip_while(|word| !["struct", "enum"].contains(word));
+                    if let (Some(_), Some(name)) = (words.next(), words.next()) {
+                        let name = name.split(['<', '(', ';']).next().unwrap_or_default().to_owned();
+                        let place = format!("{}:{}", path.display(), number + 1);
+                        if let Some(other) = names.insert(said.unwrap_or(name.clone()), place.clone()) {
+                            panic!("{place} and {other} have the same schema; give one `#[schema(as = …)]`");
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    assert!(names.len() > 60, "{} schemas", names.len());
 }

@@ -15,6 +15,8 @@ pub struct Call {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The same, as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Call {
@@ -134,7 +136,7 @@ fn serve(mut stream: TcpStream, keeper: &(Mutex<Heard>, Condvar), script: &Scrip
     if reader.read_exact(&mut body).is_err() {
         return;
     }
-    let call = Call { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() };
+    let call = Call { method, path, headers, body: String::from_utf8_lossy(&body).into_owned(), bytes: body };
     let answer = {
         let mut heard = locked(&keeper.0);
         let answer = heard.queue.pop_front().unwrap_or_else(|| script(&call));

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::claims::Claims;
+use super::claims::{Claims, Keys};
 use super::{FileName, Incoming, Located, faulty};
 use crate::error::{Problem, Result};
 use crate::kb::merge::Mode;
@@ -42,8 +42,10 @@ impl Rejects {
 /// [`crate::error::Error::Corpus`] with every fault found.
 pub fn recheck(name: &str, entries: &[Entry]) -> Result<()> {
     let known = known(name, entries);
+    let keys = Keys::of_all(&known);
     let mut claims = Claims::default();
-    let problems: Vec<Problem> = known.iter().flat_map(|one| claims.add(one)).collect();
+    let problems: Vec<Problem> =
+        known.iter().zip(&keys).flat_map(|(one, keys)| claims.add(one, keys)).collect();
     if problems.is_empty() { Ok(()) } else { Err(faulty(problems)) }
 }
 
@@ -106,15 +108,18 @@ impl Incoming {
             .map(|(one, taken)| mode == Mode::Add && !taken && !is_bad(one))
             .collect();
         let mut found = Vec::new();
+        let (keys, known_keys) = (Keys::of_all(&located), Keys::of_all(&known));
         // What is handed back leaves the old entry where it is, and that may
         // have what another row wants: until nothing more goes.
         let stays = loop {
             let stays = staying(&located, &taken, &skipped, &known, mode);
             let mut claims = Claims::default();
-            known.iter().zip(&stays).filter(|(_, stays)| **stays).for_each(|(one, _)| claims.join(one));
+            let staying = known.iter().zip(&known_keys).zip(&stays).filter(|(_, stays)| **stays);
+            staying.for_each(|((one, keys), _)| claims.join(one, keys));
             let before = found.len();
-            for (one, taken) in located.iter().zip(&mut taken).filter(|(_, taken)| **taken) {
-                let faults = claims.add_if_sound(one);
+            let taking = located.iter().zip(&keys).zip(&mut taken).filter(|(_, taken)| **taken);
+            for ((one, keys), taken) in taking {
+                let faults = claims.add_if_sound(one, keys);
                 *taken = faults.is_empty();
                 found.extend(faults);
             }

@@ -95,6 +95,7 @@ pub struct Near {
 
 /// Something that an author may take up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = LearningSuggestion)]
 pub struct Suggestion {
     /// Its name, the same as long as it says the same.
     pub id: String,

@@ -1,0 +1,89 @@
+//! Does every parser that faces the outside bear whatever it is given?
+//!
+//! Each target takes sound inputs, has them mutated (`mutate`) and gives them to
+//! the parser as it is called in earnest. It must come back within [`PATIENCE`],
+//! without a panic; over HTTP it must say what is wrong, and never that it is the
+//! server's fault. What fell out once lies in `tests/fuzz/found/TARGET/` and is
+//! tried first.
+//!
+//! Without `ZHIDA_FUZZ_SECONDS` every target runs for a moment and with the same
+//! seed; with it for so many seconds and with another seed each time, which is
+//! told (`ZHIDA_FUZZ_SEED` repeats it). `tests/fuzz/run` says how.
+
+mod bodies;
+mod files;
+mod mutate;
+mod stores;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use mutate::Dice;
+use mutate::mutated;
+
+use crate::support::repository;
+
+/// How long one input may take. In earnest it is a few milliseconds; other tests
+/// run beside this one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a target runs without being told.
+const MOMENT: Duration = Duration::from_millis(1_200);
+
+/// Gives mutated inputs to a parser; `say` tells what is wrong with what it does.
+pub fn fuzz(
+    target: &str,
+    seeds: &[Vec<u8>],
+    words: &[&str],
+    mut parse: impl FnMut(&[u8]) -> Result<(), String>,
+) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let long = number("ZHIDA_FUZZ_SECONDS").map(Duration::from_secs);
+    let seed = number("ZHIDA_FUZZ_SEED").unwrap_or_else(|| match long {
+        None => 1,
+        Some(_) => {
+            u64::from(std::process::id()) ^ time::OffsetDateTime::now_utc().unix_timestamp().unsigned_abs()
+        }
+    });
+    let mut tried = |bytes: &[u8], from: &str| {
+        let start = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| parse(bytes)));
+        let fault = match outcome {
+            Err(_) => "it panicked".to_owned(),
+            Ok(Err(fault)) => fault,
+            Ok(Ok(())) if start.elapsed() > PATIENCE => format!("it took {:?}", start.elapsed()),
+            Ok(Ok(())) => return,
+        };
+        let kept = kept(target, bytes);
+        panic!("{target}, {from}: {fault}; the input ({} bytes) is in {}", bytes.len(), kept.display());
+    };
+    for seed in seeds {
+        tried(seed, "a sound input");
+    }
+    let found = repository("tests/fuzz/found").join(target);
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(found).into_iter().flatten().flatten().map(|item| item.path()).collect();
+    files.sort();
+    for file in &files {
+        tried(&std::fs::read(file).expect("readable"), &file.display().to_string());
+    }
+    let mut dice = Dice::new(seed);
+    let (start, mut count) = (Instant::now(), 0_u64);
+    while start.elapsed() < long.unwrap_or(MOMENT) {
+        tried(&mutated(&mut dice, seeds, words), &format!("seed {seed}, input {count}"));
+        count += 1;
+    }
+    println!("{target}: {count} inputs from seed {seed}");
+}
+
+/// Keeps an input that broke something, under a name that its content gives.
+fn kept(target: &str, bytes: &[u8]) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(target);
+    let name = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    let path = folder.join(format!("{name:016x}"));
+    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes)).expect("writable");
+    path
+}
