@@ -430,12 +430,12 @@ pub async fn run(
 /// Looks at the data directories for ever.
 async fn watch(server: &Server) -> std::convert::Infallible {
     let parts = Arc::clone(&server.0);
-    // Should it panic, a tenant goes on when somebody calls it.
-    let _ = tokio::task::spawn_blocking(move || match parts.gate.access().tenants() {
+    // Beside: opening them takes its time. Should it panic, a tenant goes on when
+    // somebody calls it.
+    drop(tokio::task::spawn_blocking(move || match parts.gate.access().tenants() {
         Ok(found) => parts.tenants.resume(found.into_iter().map(|tenant| tenant.name)),
         Err(error) => tracing::error!(%error, "cannot list the tenants"),
-    })
-    .await;
+    }));
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
