@@ -40,6 +40,9 @@ const SPLIT: u64 = 3;
 /// Small talk has no more characters than these.
 const TALK_CHARS: usize = 10;
 
+/// Characters that say nothing of a matter, whatever knows them.
+const PARTICLES: &str = "了吗呢吧啊呀的地得是我你您他她它这那有在不没也都就还和很太";
+
 /// Whom small talk is addressed to.
 const ADDRESSED: [&str; 7] = ["你", "您", "妳", "机器人", "客服", "小姐姐", "亲"];
 
@@ -273,7 +276,10 @@ fn is_talk<'a>(engine: &Engine, asked: impl Iterator<Item = &'a Asked>) -> bool 
     for asked in asked {
         let core = analyzer.normalize(&asked.text).core;
         let words = analyzer.segment(&core).into_iter().filter(|token| !token.stop);
-        let strange = words.map(|token| token.canonical).all(|word| !knows(&word));
+        let strange = words
+            .map(|token| token.canonical)
+            .filter(|word| !word.chars().all(|c| PARTICLES.contains(c)))
+            .all(|word| !knows(&word));
         let addressed = ADDRESSED.iter().any(|whom| asked.text.contains(whom));
         let bare = analyzer.segment(&core).iter().all(|token| token.stop);
         all += 1;
