@@ -42,6 +42,13 @@ struct Version {
     version: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Drifting {
+    tenant: String,
+    kb: String,
+    of: &'static str,
+}
+
 /// Metrics that are set once.
 struct Sheet(Registered);
 
@@ -224,6 +231,17 @@ fn events(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
     sheet.gauge("events_unsynced", "Whether the disk does not promise to keep events", unsynced);
     let backlog = tenants.iter().map(|tenant| (whose(tenant), whole(tenant.log().backlog())));
     sheet.gauge("events_backlog", "Closed days that are not compacted yet", backlog);
+    let mut drift = Vec::new();
+    for (whose, health) in &health {
+        for (kb, days) in &health.drift {
+            for of in ["unanswered", "confidence"] {
+                let out = days.iter().any(|day| day.out.contains(&of));
+                let labels = Drifting { tenant: whose.tenant.clone(), kb: kb.clone(), of };
+                drift.push((labels, i64::from(out)));
+            }
+        }
+    }
+    sheet.gauge("drift", "Whether a figure of today or yesterday left the band of the days before", drift);
 }
 
 fn usage(sheet: &mut Sheet, server: &Server, tenants: &[Arc<Tenant>]) {
