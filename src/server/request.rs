@@ -272,6 +272,10 @@ pub(super) fn fields<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, 
         let detail = format!("expected a JSON object, got {}", kind_of(&value));
         return Err(Problem::new(Kind::InvalidField, detail));
     }
+    // serde would take a list for an object, its items by their places.
+    if let Some(list) = value.get("limits").filter(|limits| limits.is_array()) {
+        return Err(invalid("limits", "an object", list));
+    }
     serde_json::from_value(value).map_err(|e| Problem::new(Kind::InvalidField, e.to_string()))
 }
 
