@@ -16,6 +16,23 @@ use crate::error::Problem;
 /// The name that the document has in messages and releases.
 pub(super) const NAME: &str = "service.toml";
 
+/// Brackets that may be open at a time. The parser bounds tables in tables, but not
+/// brackets where no table can begin, and there goes as deep as its stack does not.
+const DEEPEST: usize = 100;
+
+/// Where more brackets are open than may be.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > DEEPEST
+    })
+}
+
 /// A document that is being read.
 pub(super) struct Document<'a> {
     text: &'a str,
@@ -29,6 +46,10 @@ impl<'a> Document<'a> {
     /// # Errors
     /// What is no TOML, all of it.
     pub(super) fn parse(text: &'a str) -> Result<Self, Vec<Problem>> {
+        if let Some(at) = too_deep(text) {
+            let message = "括号嵌套太深，请检查是否漏了右括号";
+            return Err(vec![problem(text, Some(at), None, message.to_owned())]);
+        }
         let (root, faults) = DeTable::parse_recoverable(text);
         if faults.is_empty() {
             return Ok(Self { text, root: root.into_inner(), problems: Vec::new() });
