@@ -102,7 +102,7 @@ fn events() {
             rating: Some(number),
             ..Event::now(Kind::Decision, "demo")
         };
-        log.append(&event).expect("stored");
+        log.append(event).expect("stored");
     }
     drop(log);
     let root = folder.path().join("events");
