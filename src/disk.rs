@@ -1,4 +1,4 @@
-//! How does a file appear whole or not at all?
+//! How does a file appear whole or not at all, and what of one that is damaged?
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -60,4 +60,15 @@ pub fn room(path: &Path) -> Option<u64> {
         let _ = path;
         None
     }
+}
+/// Reads a file with a library that may panic over damage instead of saying so.
+///
+/// # Errors
+/// What it panicked with.
+pub fn contained<T>(read: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).map_err(|thrown| {
+        let text = thrown.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| thrown.downcast_ref::<&str>().copied()).unwrap_or("damaged");
+        format!("it is damaged ({text})")
+    })
 }

@@ -75,7 +75,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer over HTTP; the first start publishes the demo knowledge base.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Answer one question.
     Ask(ask::Args),
     /// Measure how well a knowledge base answers labelled questions.

@@ -19,7 +19,7 @@ use core::arch::x86_64::{
 };
 
 use super::bytes::{Columns, Word};
-use super::product::{Block, HALF, PANEL, each_block, write};
+use super::product::{Block, HALF, PANEL, by_size, each_block, halves, up_to_six, write};
 
 /// Numbers of 32 bits in a register.
 const LANES: usize = 8;
@@ -34,33 +34,13 @@ pub(super) fn has_vnni() -> bool {
     is_here() && std::is_x86_feature_detected!("avxvnni")
 }
 
-/// At most six rows, and the blocks of about one size: a small one leaves half
-/// of the processor waiting for its sums.
-fn size(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(6))
-}
-
-/// Calls a block's function with its number of rows as a constant.
-macro_rules! by_size {
-    ($function:ident, $block:ident, $($argument:expr),*) => {
-        match $block.size {
-            6 => $function::<6>($block, $($argument),*),
-            5 => $function::<5>($block, $($argument),*),
-            4 => $function::<4>($block, $($argument),*),
-            3 => $function::<3>($block, $($argument),*),
-            2 => $function::<2>($block, $($argument),*),
-            _ => $function::<1>($block, $($argument),*),
-        }
-    };
-}
-
 /// Writes the product of `rows` (`[rows, inner]`) and panels of single columns
 /// to `out` (`[rows, columns]`).
 ///
 /// Panics when [`is_here`] is false, or when the lengths do not fit.
 pub(super) fn product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
     assert!(is_here(), "the processor has no AVX2");
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = &panels[block.panel * inner * PANEL..][..inner * PANEL];
         // SAFETY: the processor was asked for AVX2 above.
         unsafe { by_size!(sums, block, panel, columns) }
@@ -88,11 +68,6 @@ fn sums<const R: usize>(block: Block<'_, f32>, panel: &[f32], columns: usize) {
     }
 }
 
-/// How many halves of a panel have columns.
-fn halves(panel: usize, columns: usize) -> usize {
-    (columns - panel * PANEL).div_ceil(HALF).min(2)
-}
-
 #[target_feature(enable = "avx2")]
 #[inline]
 fn line(sums: &[__m256; 2]) -> [f32; HALF] {
@@ -111,7 +86,7 @@ fn line(sums: &[__m256; 2]) -> [f32; HALF] {
 pub(super) fn product_pairs(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(is_here(), "the processor has no AVX2");
     let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = weights.panel(block.panel);
         // SAFETY: the processor was asked for AVX2 above.
         unsafe { by_size!(pairs, block, row_scales, &panel, columns) }
@@ -125,7 +100,7 @@ pub(super) fn product_pairs(rows: &[Word], row_scales: &[f32], weights: &Columns
 pub(super) fn product_quads(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(has_vnni(), "the processor has no AVX-VNNI");
     let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = weights.panel(block.panel);
         // SAFETY: the processor was asked for AVX-VNNI above.
         unsafe { by_size!(quads, block, row_scales, &panel, columns) }

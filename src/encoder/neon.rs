@@ -16,7 +16,7 @@ use core::arch::aarch64::{
 use core::arch::asm;
 
 use super::bytes::{Columns, Word};
-use super::product::{Block, HALF, PANEL, each_block, write};
+use super::product::{Block, HALF, PANEL, by_size, each_block, halves, up_to_six, write};
 
 /// Numbers of 32 bits in a register.
 const LANES: usize = 4;
@@ -37,37 +37,13 @@ pub(super) fn has_dot() -> bool {
     is_here() && std::arch::is_aarch64_feature_detected!("dotprod")
 }
 
-/// At most six rows, and the blocks of about one size.
-fn size(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(6))
-}
-
-/// Calls a block's function with its number of rows as a constant.
-macro_rules! by_size {
-    ($function:ident, $block:ident, $($argument:expr),*) => {
-        match $block.size {
-            6 => $function::<6>($block, $($argument),*),
-            5 => $function::<5>($block, $($argument),*),
-            4 => $function::<4>($block, $($argument),*),
-            3 => $function::<3>($block, $($argument),*),
-            2 => $function::<2>($block, $($argument),*),
-            _ => $function::<1>($block, $($argument),*),
-        }
-    };
-}
-
-/// How many halves of a panel have columns.
-fn halves(panel: usize, columns: usize) -> usize {
-    (columns - panel * PANEL).div_ceil(HALF).min(2)
-}
-
 /// Writes the product of `rows` (`[rows, inner]`) and panels of single columns
 /// to `out` (`[rows, columns]`).
 ///
 /// Panics when [`is_here`] is false, or when the lengths do not fit.
 pub(super) fn product(rows: &[f32], inner: usize, panels: &[f32], columns: usize, out: &mut [f32]) {
     assert!(is_here(), "the processor has no NEON");
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = &panels[block.panel * inner * PANEL..][..inner * PANEL];
         // SAFETY: the processor was asked for NEON above.
         unsafe { by_size!(sums, block, panel, columns) }
@@ -112,7 +88,7 @@ fn line(sums: &[float32x4_t; PARTS]) -> [f32; HALF] {
 pub(super) fn product_int8(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(is_here(), "the processor has no NEON");
     let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = weights.panel(block.panel);
         // SAFETY: the processor was asked for NEON above.
         unsafe { by_size!(pairs, block, row_scales, &panel, columns) }
@@ -125,7 +101,7 @@ pub(super) fn product_int8(rows: &[Word], row_scales: &[f32], weights: &Columns<
 pub(super) fn product_dot(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(has_dot(), "the processor has no dot product of bytes");
     let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, size, |block| {
+    each_block(rows, inner, out, columns, up_to_six, |block| {
         let panel = weights.panel(block.panel);
         // SAFETY: the processor was asked for the dot product above.
         unsafe { by_size!(dots, block, row_scales, &panel, columns) }

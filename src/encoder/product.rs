@@ -70,6 +70,38 @@ fn group<X: Copy>(mut rows: &[X], inner: usize, size: impl Fn(usize) -> usize, o
     }
 }
 
+/// The next block of processors whose registers hold the sums of six rows and
+/// half a panel: at most six rows, and the blocks of about one size. A small
+/// one leaves half of the processor waiting for its sums.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) fn up_to_six(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(6))
+}
+
+/// How many halves of a panel have columns.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) fn halves(panel: usize, columns: usize) -> usize {
+    (columns - panel * PANEL).div_ceil(HALF).min(2)
+}
+
+/// Calls the function of a block of up to six rows with its number of rows as a constant.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! by_size {
+    ($function:ident, $block:ident, $($argument:expr),*) => {
+        match $block.size {
+            6 => $function::<6>($block, $($argument),*),
+            5 => $function::<5>($block, $($argument),*),
+            4 => $function::<4>($block, $($argument),*),
+            3 => $function::<3>($block, $($argument),*),
+            2 => $function::<2>($block, $($argument),*),
+            _ => $function::<1>($block, $($argument),*),
+        }
+    };
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) use by_size;
+
 /// Writes a part of a row from `at` on; less where the row ends within it.
 #[inline(always)]
 pub(super) fn write<const N: usize>(row: &mut [f32], at: usize, line: &[f32; N]) {

@@ -38,6 +38,7 @@ use parquet::schema::types::ColumnPath;
 use self::columns::Cell;
 use super::record::{Candidate, Event, Kind};
 use super::wanted::{Read, Wanted};
+use crate::disk::contained;
 use crate::error::{Error, Result};
 
 /// Rows that are written and read at a time; bounds the memory.
@@ -48,6 +49,10 @@ const DAMAGED: &str = "zhida.damaged";
 
 fn failed(path: &Path) -> impl Fn(ParquetError) -> Error {
     move |e| Error::Refused(format!("{}: {e}", path.display()))
+}
+
+fn damaged<T>(message: String) -> std::result::Result<T, ParquetError> {
+    Err(ParquetError::General(message))
 }
 
 /// Writes events into a file, some rows at a time.
@@ -162,7 +167,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn open(path: &'a Path, file: File) -> Result<Self> {
-        Ok(Self { file: SerializedFileReader::new(file).map_err(failed(path))?, path })
+        let file = contained(|| SerializedFileReader::new(file)).unwrap_or_else(damaged);
+        Ok(Self { file: file.map_err(failed(path))?, path })
     }
 
     fn said(&self, key: &str) -> Option<&str> {
@@ -256,6 +262,14 @@ fn span(group: &RowGroupMetaData) -> Option<(i64, i64)> {
 
 /// The events of a row group with some of their columns; none when their kinds are not needed.
 fn rows(
+    group: &dyn RowGroupReader,
+    wanted: impl Fn(&Column) -> bool,
+    needed: impl Fn(&[Kind]) -> bool,
+) -> std::result::Result<Vec<Event>, ParquetError> {
+    contained(|| sound_rows(group, wanted, needed)).unwrap_or_else(damaged)
+}
+
+fn sound_rows(
     group: &dyn RowGroupReader,
     wanted: impl Fn(&Column) -> bool,
     needed: impl Fn(&[Kind]) -> bool,

@@ -18,6 +18,7 @@ use tantivy::{Index, TantivyDocument};
 
 use self::postings::Postings;
 use super::{Candidate, Except, GONE, Phrasing, by_score};
+use crate::disk::contained;
 use crate::error::{Error, Result};
 use crate::text::{Analyzer, Query, Term, grams};
 
@@ -190,29 +191,19 @@ impl Lexical {
 
     /// Opens the index that [`Self::build`] wrote for the same phrasings.
     pub fn open(folder: &Path, phrasings: &[Phrasing]) -> Result<Self> {
-        let failed = |e: tantivy::TantivyError| search_error(folder, e);
-        let index = Index::open(in_memory(folder)?).map_err(failed)?;
-        let reader =
-            index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual).try_into().map_err(failed)?;
-        let searcher = reader.searcher();
-        if searcher.num_docs() != phrasings.len() as u64 {
-            return Err(Error::release(
-                folder,
-                format!(
-                    "the lexical index holds {} phrasings, the entries have {}",
-                    searcher.num_docs(),
-                    phrasings.len()
-                ),
-            ));
+        let index = in_memory(folder)?;
+        let damaged = |message| Err(tantivy::TantivyError::InternalError(message));
+        let opened = contained(|| unpacked(index)).unwrap_or_else(damaged);
+        let (postings, count) = opened.map_err(|e| search_error(folder, e))?;
+        if count != phrasings.len() as u64 {
+            let there = phrasings.len();
+            let message = format!("the lexical index holds {count} phrasings, the entries have {there}");
+            return Err(Error::release(folder, message));
         }
-        let schema = index.schema();
-        let (words, grams) = (schema.get_field("words"), schema.get_field("grams"));
-        let postings =
-            Postings::read(searcher.segment_readers(), words.map_err(failed)?, grams.map_err(failed)?);
         let mut phrasings_of = vec![0; phrasings.last().map_or(0, |last| last.entry + 1)];
         phrasings.iter().for_each(|phrasing| phrasings_of[phrasing.entry] += 1);
         Ok(Self {
-            postings: postings.map_err(failed)?,
+            postings,
             phrasings_of,
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
             statistics: Statistics::new(phrasings),
@@ -288,6 +279,15 @@ impl Lexical {
         };
         self.postings.best(terms, self.entry_of.len(), visible, (PHRASINGS + 1).max(k))
     }
+}
+
+/// What an index says of its phrasings, and how many it has.
+fn unpacked(files: RamDirectory) -> tantivy::Result<(Postings, u64)> {
+    let index = Index::open(files)?;
+    let reader = index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual).try_into()?;
+    let (searcher, schema) = (reader.searcher(), index.schema());
+    let (words, grams) = (schema.get_field("words")?, schema.get_field("grams")?);
+    Ok((Postings::read(searcher.segment_readers(), words, grams)?, searcher.num_docs()))
 }
 
 /// The files of an index in memory: reading them from the disk through tantivy

@@ -79,8 +79,7 @@ impl Postings {
         // A release has one segment.
         for segment in segments {
             published.phrasings += u64::from(segment.max_doc());
-            let kinds: [(Field, fn(String) -> Term); KINDS] = [(words, Term::Word), (grams, Term::Gram)];
-            for (kind, (field, term)) in kinds.into_iter().enumerate() {
+            for (kind, field) in [words, grams].into_iter().enumerate() {
                 let index = segment.inverted_index(field)?;
                 let lengths = segment.get_fieldnorms_reader(field)?;
                 published.tokens[kind] += index.total_num_tokens();
@@ -91,13 +90,18 @@ impl Postings {
                         index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
                     while postings.doc() != TERMINATED {
                         let phrasing = postings.doc();
+                        if phrasing >= segment.max_doc() {
+                            let message = format!("it names phrasing {phrasing} of {}", segment.max_doc());
+                            return Err(tantivy::TantivyError::InternalError(message));
+                        }
                         let count = u16::try_from(postings.term_freq()).unwrap_or(u16::MAX);
                         let length = lengths.fieldnorm_id(phrasing);
                         published.all.push(Posting { phrasing, count, length });
                         postings.advance();
                     }
                     let text = String::from_utf8_lossy(key).into_owned();
-                    published.terms.insert(term(text), start..published.all.len() as u32);
+                    let term = if kind == 0 { Term::Word(text) } else { Term::Gram(text) };
+                    published.terms.insert(term, start..published.all.len() as u32);
                 }
             }
         }
