@@ -160,16 +160,7 @@ impl Reader<'_> {
             None => (Reading::InLight { of, text: asked.clone() }, alone.trace, Some(asked)),
         };
         let offered = offered.min(candidates.len());
-        let outcome = Outcome {
-            decision,
-            reason,
-            candidates,
-            offered,
-            sure: Vec::new(),
-            generation,
-            micros,
-            core: String::new(),
-        };
+        let outcome = Outcome { candidates, offered, generation, micros, ..Outcome::bare(decision, reason) };
         Read { reading, outcome, trace, question, light: None }
     }
 

@@ -18,7 +18,7 @@ use core::arch::x86_64::{
     _mm256_storeu_ps, _mm256_sub_epi32,
 };
 
-use super::bytes::{Columns, Word};
+use super::bytes::{Columns, Word, each_block_of_words};
 use super::product::{Block, HALF, PANEL, by_size, each_block, halves, up_to_six, write};
 
 /// Numbers of 32 bits in a register.
@@ -85,11 +85,9 @@ fn line(sums: &[__m256; 2]) -> [f32; HALF] {
 /// Panics when [`is_here`] is false, or when the lengths do not fit.
 pub(super) fn product_pairs(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(is_here(), "the processor has no AVX2");
-    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, up_to_six, |block| {
-        let panel = weights.panel(block.panel);
+    each_block_of_words(rows, row_scales, weights, out, up_to_six, |block, panel, columns| {
         // SAFETY: the processor was asked for AVX2 above.
-        unsafe { by_size!(pairs, block, row_scales, &panel, columns) }
+        unsafe { by_size!(pairs, block, row_scales, panel, columns) }
     });
 }
 
@@ -99,11 +97,9 @@ pub(super) fn product_pairs(rows: &[Word], row_scales: &[f32], weights: &Columns
 /// Panics when [`has_vnni`] is false, or when the lengths do not fit.
 pub(super) fn product_quads(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(has_vnni(), "the processor has no AVX-VNNI");
-    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, up_to_six, |block| {
-        let panel = weights.panel(block.panel);
+    each_block_of_words(rows, row_scales, weights, out, up_to_six, |block, panel, columns| {
         // SAFETY: the processor was asked for AVX-VNNI above.
-        unsafe { by_size!(quads, block, row_scales, &panel, columns) }
+        unsafe { by_size!(quads, block, row_scales, panel, columns) }
     });
 }
 

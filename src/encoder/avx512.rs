@@ -13,7 +13,7 @@ use core::arch::x86_64::{
     _mm512_storeu_ps, _mm512_sub_epi32,
 };
 
-use super::bytes::{Columns, Word};
+use super::bytes::{Columns, Word, each_block_of_words};
 use super::product::{Block, HALF, PANEL, each_block, write};
 
 /// Neighbouring inner indices that one 8-bit instruction multiplies and adds.
@@ -92,17 +92,15 @@ fn sums<const R: usize>(block: Block<'_, f32>, panel: &[[[f32; HALF]; 2]], colum
 /// Panics when [`has_int8`] is false, or when the lengths do not fit.
 pub(super) fn product_int8(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(has_int8(), "the processor has no 8-bit vector products");
-    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, size, |block| {
-        let panel = weights.panel(block.panel);
+    each_block_of_words(rows, row_scales, weights, out, size, |block, panel, columns| {
         // SAFETY: the processor was asked for the instructions above.
         unsafe {
             match block.size {
-                12 => sums_int8::<12>(block, row_scales, &panel, columns),
-                8 => sums_int8::<8>(block, row_scales, &panel, columns),
-                4 => sums_int8::<4>(block, row_scales, &panel, columns),
-                2 => sums_int8::<2>(block, row_scales, &panel, columns),
-                _ => sums_int8::<1>(block, row_scales, &panel, columns),
+                12 => sums_int8::<12>(block, row_scales, panel, columns),
+                8 => sums_int8::<8>(block, row_scales, panel, columns),
+                4 => sums_int8::<4>(block, row_scales, panel, columns),
+                2 => sums_int8::<2>(block, row_scales, panel, columns),
+                _ => sums_int8::<1>(block, row_scales, panel, columns),
             }
         }
     });

@@ -5,7 +5,7 @@
 //! differs is how the numbers must lie beside each other.
 
 use super::kernels::{self, Form};
-use super::product;
+use super::product::{self, Block, each_block};
 
 /// What one instruction takes of a row: four numbers of 8 bits or two of 16.
 pub(super) type Word = [u8; 4];
@@ -103,6 +103,27 @@ impl Columns<'_> {
             scales: &self.scales[columns],
         }
     }
+}
+
+/// Cuts a product of words into blocks, as [`each_block`] does; each gets its panel
+/// of weights and the number of columns too.
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    expect(dead_code, reason = "no processor that multiplies bytes")
+)]
+pub(super) fn each_block_of_words(
+    rows: &[Word],
+    row_scales: &[f32],
+    weights: &Columns<'_>,
+    out: &mut [f32],
+    size: impl Fn(usize) -> usize,
+    mut block: impl FnMut(Block<'_, Word>, &Columns<'_>, usize),
+) {
+    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
+    each_block(rows, inner, out, columns, size, |one| {
+        let panel = weights.panel(one.panel);
+        block(one, &panel, columns);
+    });
 }
 
 impl Bytes {

@@ -15,7 +15,7 @@ use core::arch::aarch64::{
 };
 use core::arch::asm;
 
-use super::bytes::{Columns, Word};
+use super::bytes::{Columns, Word, each_block_of_words};
 use super::product::{Block, HALF, PANEL, by_size, each_block, halves, up_to_six, write};
 
 /// Numbers of 32 bits in a register.
@@ -87,11 +87,9 @@ fn line(sums: &[float32x4_t; PARTS]) -> [f32; HALF] {
 /// Panics when [`is_here`] is false, or when the lengths do not fit.
 pub(super) fn product_int8(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(is_here(), "the processor has no NEON");
-    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, up_to_six, |block| {
-        let panel = weights.panel(block.panel);
+    each_block_of_words(rows, row_scales, weights, out, up_to_six, |block, panel, columns| {
         // SAFETY: the processor was asked for NEON above.
-        unsafe { by_size!(pairs, block, row_scales, &panel, columns) }
+        unsafe { by_size!(pairs, block, row_scales, panel, columns) }
     });
 }
 
@@ -100,11 +98,9 @@ pub(super) fn product_int8(rows: &[Word], row_scales: &[f32], weights: &Columns<
 /// Panics when [`has_dot`] is false, or when the lengths do not fit.
 pub(super) fn product_dot(rows: &[Word], row_scales: &[f32], weights: &Columns<'_>, out: &mut [f32]) {
     assert!(has_dot(), "the processor has no dot product of bytes");
-    let (inner, columns) = (rows.len() / row_scales.len(), out.len() / row_scales.len());
-    each_block(rows, inner, out, columns, up_to_six, |block| {
-        let panel = weights.panel(block.panel);
+    each_block_of_words(rows, row_scales, weights, out, up_to_six, |block, panel, columns| {
         // SAFETY: the processor was asked for the dot product above.
-        unsafe { by_size!(dots, block, row_scales, &panel, columns) }
+        unsafe { by_size!(dots, block, row_scales, panel, columns) }
     });
 }
 

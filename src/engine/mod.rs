@@ -308,14 +308,11 @@ impl Engine {
             trace.stages.push(took);
         }
         let decided = |decision, reason, candidates: Vec<Scored>, offered, generation| Outcome {
-            decision,
-            reason,
             candidates,
             offered,
-            sure: Vec::new(),
             generation,
             micros: clock.micros(),
-            core: String::new(),
+            ..Outcome::bare(decision, reason)
         };
 
         let hidden = self.labels.hidden(self.release.entries(), options.filter, options.now);
@@ -362,7 +359,7 @@ impl Engine {
 
         let yardstick = Yardstick::new(self.release.known(), query, Except::Nothing);
         let asked = Asked { query, yardstick, except };
-        let lexical = self.lexical(&asked)?;
+        let lexical = self.lexical(&asked);
         let took = mark.stage("lexical", options);
         if let Some(trace) = trace.as_deref_mut() {
             let found = lexical.found.iter();
@@ -416,13 +413,13 @@ impl Engine {
         handoff::heard(text, &query.text.core, |clause| self.release.analyzer().normalize(clause).core)
     }
 
-    fn lexical(&self, asked: &Asked<'_>) -> Result<Lexical> {
+    fn lexical(&self, asked: &Asked<'_>) -> Lexical {
         let Asked { query, yardstick, except } = asked;
         let found = self.release.lexical().search(query, CANDIDATES, *except);
         let lists = Lists { query, lexical: &found, semantic: None };
         let ranked = rank(&lists, yardstick);
         let evidence = Evidence::gather(&lists, &ranked, yardstick);
-        Ok(Lexical { found, ranked, evidence })
+        Lexical { found, ranked, evidence }
     }
 
     fn semantic(

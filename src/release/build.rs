@@ -221,7 +221,7 @@ impl Build<'_> {
                 seen: self.encoder.as_deref().map(Encoder::seen),
             },
             self.progress,
-        )?;
+        );
         let path = folder.join(CALIBRATION);
         let bytes = serde_json::to_vec(&calibrations).map_err(|e| Error::internal("release", e))?;
         fs::write(&path, bytes).map_err(failed("write", &path))?;

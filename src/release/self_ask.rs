@@ -14,7 +14,6 @@ use crate::decide::calibrate::{
 };
 use crate::decide::evidence::{CANDIDATES, Evidence, Known, Lists, Scale, Yardstick, rank, weighted_share};
 use crate::encoder::{Embedding, Matrix, Seen};
-use crate::error::Result;
 use crate::kb::Entry;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
@@ -97,7 +96,7 @@ struct Found {
 }
 
 /// Asks and fits both generations.
-pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result<Calibrations> {
+pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Calibrations {
     let questions = questions(subject);
     let scale = scale(subject, &questions);
     let total = questions.len();
@@ -109,7 +108,7 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
             progress("calibration", done.fetch_add(1, Ordering::Relaxed) + 1, total);
             found
         })
-        .collect::<Result<_>>()?;
+        .collect();
     // By either generation, so that a question has one place in both.
     let mut alike = HashSet::new();
     for (question, found) in questions.iter().zip(&asked) {
@@ -122,7 +121,7 @@ pub(super) fn calibrate(subject: &Subject<'_>, progress: Progress<'_>) -> Result
         calibration: fit(subject, &questions, two, &alike, Generation::Two),
         scale,
     });
-    Ok(Calibrations { one, two })
+    Calibrations { one, two }
 }
 
 /// Fits one generation to what it found. Questions whose best candidate is one
@@ -325,7 +324,7 @@ fn evenly(items: &[usize]) -> impl Iterator<Item = usize> {
 }
 
 /// What both generations find for a question.
-fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) -> Result<[Option<Found>; 2]> {
+fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) -> [Option<Found>; 2] {
     let query = subject.analyzer.analyze(question.raw, question.text.clone());
     let lexical = subject.lexical.search(&query, CANDIDATES, question.except);
     let known = Known {
@@ -365,7 +364,7 @@ fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) ->
     let two = scan.as_ref().zip(scale).and_then(|semantic| {
         found(&Lists { query: &query, lexical: &lexical, semantic: Some(semantic) }, Generation::Two)
     });
-    Ok([one, two])
+    [one, two]
 }
 
 /// What a question and a phrasing share of the characters and pairs of both, by

@@ -97,13 +97,7 @@ async fn list(caller: Caller) -> Result<Json<Keys>, Problem> {
 )]
 async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     let wanted: Wanted = fields(request::json(request, REQUEST_BYTES).await?)?;
-    let own = whole(&caller)?;
-    let tenant = wanted.tenant.unwrap_or_else(|| own.clone());
-    if tenant != own && own != DEFAULT_TENANT {
-        // The same as for a tenant that is not there.
-        let detail = format!("there is no tenant {tenant:?}");
-        return Err(Problem::new(Kind::NotHere, detail).of_field("tenant"));
-    }
+    let tenant = wanted_tenant(&caller, wanted.tenant)?;
     let expires_at = match &wanted.expires {
         None => None,
         Some(text) => Some(moment::read(text).ok_or_else(|| {
@@ -224,6 +218,19 @@ pub(super) fn whole(caller: &Caller) -> Result<String, Problem> {
     }
     let detail = "this key is for some knowledge bases only; keys and the audit need one for all";
     Err(Problem::new(Kind::Forbidden, detail))
+}
+
+/// The tenant of something new: the caller's own, or the one that an admin of the
+/// tenant that owns the data directory names.
+pub(super) fn wanted_tenant(caller: &Caller, named: Option<String>) -> Result<String, Problem> {
+    let own = whole(caller)?;
+    let tenant = named.unwrap_or_else(|| own.clone());
+    if tenant != own && own != DEFAULT_TENANT {
+        // The same as for a tenant that is not there.
+        let detail = format!("there is no tenant {tenant:?}");
+        return Err(Problem::new(Kind::NotHere, detail).of_field("tenant"));
+    }
+    Ok(tenant)
 }
 
 fn told(status: StatusCode, key: &Key, record: KeyRecord, before: Option<String>) -> Response {

@@ -13,12 +13,12 @@ use super::authoring::REQUEST_BYTES;
 use super::caller::Caller;
 use super::changes::Done;
 use super::error::{Kind, Problem, Problems};
-use super::keys::whole;
+use super::keys::{wanted_tenant, whole};
 use super::own::{SessionList, end};
 use super::request::{self, fields};
 use super::routes::Routes;
-use crate::access::{DEFAULT_TENANT, Right, Role, moment};
-use crate::store::{NewPerson, PersonChange, PersonRecord, SignIn};
+use crate::access::{Right, Role, Token, moment};
+use crate::store::{Access, NewPerson, PersonChange, PersonRecord, SignIn};
 
 /// How long the link of somebody who was invited works, in milliseconds.
 pub const INVITED: i64 = 3 * 86_400_000;
@@ -114,13 +114,7 @@ async fn list(caller: Caller) -> Result<Json<People>, Problem> {
 )]
 async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     let wanted: Wanted = fields(request::json(request, REQUEST_BYTES).await?)?;
-    let own = whole(&caller)?;
-    let tenant = wanted.tenant.unwrap_or_else(|| own.clone());
-    if tenant != own && own != DEFAULT_TENANT {
-        // The same as for a tenant that is not there.
-        let detail = format!("there is no tenant {tenant:?}");
-        return Err(Problem::new(Kind::NotHere, detail).of_field("tenant"));
-    }
+    let tenant = wanted_tenant(&caller, wanted.tenant)?;
     if wanted.sign_in == SignIn::Mapped {
         let detail = "`sign_in` is password or provider; whom the provider maps comes by themselves";
         return Err(Problem::new(Kind::InvalidField, detail).of_field("sign_in"));
@@ -140,10 +134,7 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
             let access = caller.server().gate().access();
             let person = access.create_person(new)?;
             let invitation = match person.sign_in {
-                SignIn::Password => {
-                    let (token, expires) = access.create_link(Some(&person), INVITED)?;
-                    Some(PersonLink { link: told(token.reveal()), expires_at: moment::told(expires) })
-                }
+                SignIn::Password => Some(link_of(access, &person)?.1),
                 SignIn::Provider | SignIn::Mapped => None,
             };
             let done = Done { object: object(&person), before: None, after: Some(state(&person)) };
@@ -237,16 +228,21 @@ async fn link(caller: Caller, Path(id): Path<String>) -> Result<Response, Proble
         .author(move |caller| {
             let access = caller.server().gate().access();
             let person = access.person(&tenant, &id)?;
-            let (token, expires) = access.create_link(Some(&person), INVITED)?;
+            let (token, link) = link_of(access, &person)?;
             let done = Done {
                 object: object(&person),
                 before: None,
-                after: Some(format!("link {} until {}", token.id(), moment::told(expires))),
+                after: Some(format!("link {} until {}", token.id(), link.expires_at)),
             };
-            let link = PersonLink { link: told(token.reveal()), expires_at: moment::told(expires) };
             Ok(done.beside((StatusCode::CREATED, Json(link)).into_response()))
         })
         .await
+}
+
+fn link_of(access: &Access, person: &PersonRecord) -> Result<(Token, PersonLink), Problem> {
+    let (token, expires) = access.create_link(Some(person), INVITED)?;
+    let link = PersonLink { link: told(token.reveal()), expires_at: moment::told(expires) };
+    Ok((token, link))
 }
 
 /// List somebody's sessions.

@@ -20,6 +20,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from checking import Server, from_pypi
+
 TOOLS = ["openapi-python-client==0.29.*", "openapi-spec-validator==0.9.*", "python-dateutil==2.9.*"]
 
 ENTRIES = """\
@@ -29,49 +32,11 @@ ENTRIES = """\
 """
 
 
-def tools(venv):
-    """The interpreter that has the tools, or None."""
-    python = venv / "bin" / "python"
-    steps = [] if python.exists() else [[sys.executable, "-m", "venv", str(venv)]]
-    steps.append([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *TOOLS])
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True)
-        if done.returncode != 0:
-            print("skipped: the generator of clients cannot be installed:", done.stderr.strip()[-300:])
-            return None
-    return python
-
-
-class Server:
-    """A running `zhida serve`."""
-
-    def __init__(self, binary, data):
-        command = [binary, "serve", "--model", "none", "--listen", "127.0.0.1:0", "--data", str(data)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if line.startswith("zhida: listening on "):
-                self.address = line.removeprefix("zhida: listening on ").strip()
-                break
-        else:
-            raise SystemExit("no address in:\n" + "".join(self.lines))
-        # Somebody has to read on, or the server stops at a full pipe.
-        self.log = tempfile.TemporaryFile("w+")
-        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
-
-    def stop(self):
-        self.process.terminate()
-        status = self.process.wait(30)
-        self.drain.wait(30)
-        assert status == 0, status
-
-
 def main():
     binary = sys.argv[1]
     root = pathlib.Path(__file__).resolve().parents[2]
     venv = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else root / "target" / "client"
-    python = tools(venv)
+    python = from_pypi(venv, TOOLS, "the generator of clients")
     if python is None:
         return
     if pathlib.Path(sys.prefix).resolve() != venv.resolve():
@@ -79,7 +44,7 @@ def main():
         raise SystemExit(subprocess.run([str(python), __file__, binary, str(venv)]).returncode)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        server = Server(binary, folder / "data")
+        server = Server(binary, folder / "data", "--model", "none")
         try:
             first_start(server.lines)
             make_client(server, venv, folder)

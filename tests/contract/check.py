@@ -14,12 +14,14 @@ be installed it says that it skips.
 """
 
 import json
-import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from checking import Server, from_pypi
 
 TOOLS = ["schemathesis==4.32.*"]
 SEED = 24
@@ -43,46 +45,6 @@ LEFT_OUT = [
     "follow_conversation",
     "follow_handoffs",
 ]
-
-
-def tools(venv):
-    """The program, or None."""
-    program = venv / "bin" / "schemathesis"
-    python = venv / "bin" / "python"
-    steps = [] if python.exists() else [[sys.executable, "-m", "venv", str(venv)]]
-    steps.append([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *TOOLS])
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True)
-        if done.returncode != 0:
-            print("skipped: schemathesis cannot be installed:", done.stderr.strip()[-300:])
-            return None
-    return program
-
-
-class Server:
-    """A running `zhida serve`."""
-
-    def __init__(self, binary, data):
-        command = [binary, "serve", "--model", "none", "--listen", "127.0.0.1:0", "--data", str(data)]
-        environment = {**os.environ, "RUST_LOG": "warn,zhida=error"}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        lines = []
-        for line in self.process.stderr:
-            lines.append(line)
-            if line.startswith("zhida: listening on "):
-                self.address = line.removeprefix("zhida: listening on ").strip()
-                break
-        else:
-            raise SystemExit("no address in:\n" + "".join(lines))
-        self.log = tempfile.TemporaryFile("w+")
-        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(30) == 0, "the server did not end well"
-        self.drain.wait(30)
-        self.log.seek(0)
-        return self.log.read()
 
 
 def key(binary, data, *more):
@@ -142,13 +104,14 @@ def main():
     binary = str(pathlib.Path(sys.argv[1]).resolve())
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 180
     root = pathlib.Path(__file__).resolve().parents[2]
-    program = tools(root / "target" / "contract")
-    if program is None:
+    venv = root / "target" / "contract"
+    if from_pypi(venv, TOOLS, "schemathesis") is None:
         return
+    program = venv / "bin" / "schemathesis"
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         data = folder / "data"
-        server = Server(binary, data)
+        server = Server(binary, data, "--model", "none", RUST_LOG="warn,zhida=error")
         secret = key(binary, data, "--name", "contract")
         phases = "examples,coverage,fuzzing,stateful"
         try:

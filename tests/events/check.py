@@ -17,6 +17,9 @@ import sys
 import tempfile
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from checking import Server, from_pypi
+
 ENTRIES = """\
 {"id":"hours","question":"几点上班","similar":["客服几点开始上班"],"answer":"早上九点。","topic":"服务"}
 {"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开"],"answer":"在“我的发票”里申请。","topic":"发票"}
@@ -24,19 +27,6 @@ ENTRIES = """\
 """
 
 QUESTIONS = ["几点上班", "发票在哪里开", "退款多久到账", "你们老板是谁", "转人工", "谢谢", "几点上班，打13812345678"]
-
-
-def interpreter(venv):
-    """The interpreter that has DuckDB, or None."""
-    python = venv / "bin" / "python"
-    steps = [] if python.exists() else [[sys.executable, "-m", "venv", str(venv)]]
-    steps.append([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "duckdb==1.*"])
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True)
-        if done.returncode != 0:
-            print("skipped: DuckDB cannot be installed:", done.stderr.strip()[-300:])
-            return None
-    return python
 
 
 def post(address, path, body):
@@ -49,33 +39,23 @@ def post(address, path, body):
 
 def serve(binary, data):
     """Asks, says what it was worth, and stops."""
-    command = [binary, "serve", "--model", "none", "--listen", "127.0.0.1:0", "--data", data]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if line.startswith("zhida: listening on "):
-            address = line.removeprefix("zhida: listening on ").strip()
-            break
-    else:
-        raise SystemExit("the server did not start")
-    drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+    server = Server(binary, data, "--model", "none")
     for number in range(70):
         asked = {"text": QUESTIONS[number % len(QUESTIONS)], "kb": "shop", "channel": ["web", "wechat"][number % 2]}
         if number % 3:
             asked["session"] = f"s{number // 3}"
-        reply = post(address, "/v1/answer", asked)
+        reply = post(server.address, "/v1/answer", asked)
         if number % 5 == 0:
             said = {"trace_id": reply["trace_id"], "solved": number % 2 == 0, "rating": 1 + number % 5}
-            post(address, "/v1/feedback", said)
-            post(address, "/v1/feedback", said)
-    process.terminate()
-    assert process.wait(30) == 0
-    drain.wait(30)
+            post(server.address, "/v1/feedback", said)
+            post(server.address, "/v1/feedback", said)
+    server.stop()
 
 
 def main():
     binary = sys.argv[1]
     venv = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "target/duckdb")
-    python = interpreter(venv)
+    python = from_pypi(venv, ["duckdb==1.*"], "DuckDB")
     if python is None:
         return
     if pathlib.Path(sys.prefix).resolve() != venv.resolve():

@@ -21,7 +21,7 @@ use zhida::server::router;
 use zhida::store::{Heard, NewHandoff, NewLine, Place, Store, Webhook};
 
 use crate::http::{Got, MAX_WRONG, admission, get, publish, send, server_over};
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Receiver, webhook};
 use crate::support::SMALL_KB;
 
 /// A data directory with a knowledge base, and a server over it.
@@ -417,18 +417,7 @@ impl Bench {
     }
 
     fn hook(&self, url: &str, private: bool) -> Webhook {
-        let webhook = Webhook {
-            id: new_id(),
-            name: String::new(),
-            url: url.to_owned(),
-            events: Vec::new(),
-            kbs: Vec::new(),
-            secret: new_secret().expect("random"),
-            previous: None,
-            previous_until: None,
-            private,
-            created_at: START,
-        };
+        let webhook = Webhook { private, created_at: START, ..webhook(url) };
         self.desk.talk().add_webhook(&webhook).expect("added");
         webhook
     }

@@ -7,12 +7,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use zhida::desk::new_id;
-use zhida::desk::webhooks::new_secret;
-use zhida::store::{Conversations, Store, Webhook};
+use zhida::store::{Conversations, Store};
 
 use crate::http::{Running, publish};
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, webhook};
 use crate::support::SMALL_KB;
 
 /// Sends JSON; `None` when the server is gone before it answered.
@@ -116,19 +114,7 @@ fn nothing_of_a_conversation_that_was_acknowledged_is_lost() {
     publish(folder.path(), "demo", SMALL_KB, None);
     let receiver = Receiver::start();
     let talk = Store::at(folder.path()).conversations();
-    talk.add_webhook(&Webhook {
-        id: new_id(),
-        name: String::new(),
-        url: receiver.url.clone(),
-        events: Vec::new(),
-        kbs: Vec::new(),
-        secret: new_secret().expect("random"),
-        previous: None,
-        previous_until: None,
-        private: true,
-        created_at: 0,
-    })
-    .expect("added");
+    talk.add_webhook(&webhook(&receiver.url)).expect("added");
     let mut known = Acknowledged::default();
     for round in 0..KILLS {
         let server = Running::start(folder.path());

@@ -7,6 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use zhida::desk::new_id;
+use zhida::desk::webhooks::new_secret;
+use zhida::store::Webhook;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -58,6 +61,22 @@ pub struct Receiver {
 
 fn locked(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A webhook that sends everything to an address, which may be one of this machine.
+pub fn webhook(url: &str) -> Webhook {
+    Webhook {
+        id: new_id(),
+        name: String::new(),
+        url: url.to_owned(),
+        events: Vec::new(),
+        kbs: Vec::new(),
+        secret: new_secret().expect("random"),
+        previous: None,
+        previous_until: None,
+        private: true,
+        created_at: 0,
+    }
 }
 
 impl Receiver {

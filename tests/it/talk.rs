@@ -8,14 +8,12 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use zhida::access::Limits;
-use zhida::desk::new_id;
-use zhida::desk::webhooks::new_secret;
 use zhida::engine::{Engine, Options, Reply};
 use zhida::server::router;
-use zhida::store::{Expected, Job, Store, Webhook};
+use zhida::store::{Expected, Job, Store};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, get, publish, send, server_over};
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Receiver, webhook};
 use crate::store::Desk;
 use crate::support::{SMALL_KB, stderr};
 
@@ -296,18 +294,7 @@ fn a_tenant_that_nobody_called_tells_what_was_left() {
     }
     let talk = store.tenant("acme").expect("a name").conversations();
     assert!(!talk.backlog().expect("read").is_work());
-    let webhook = Webhook {
-        id: new_id(),
-        name: String::new(),
-        url: receiver.url.clone(),
-        events: Vec::new(),
-        kbs: Vec::new(),
-        secret: new_secret().expect("random"),
-        previous: None,
-        previous_until: None,
-        private: true,
-        created_at: 0,
-    };
+    let webhook = webhook(&receiver.url);
     talk.add_webhook(&webhook).expect("added");
     let job = Job {
         id: "msg_1".to_owned(),

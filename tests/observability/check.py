@@ -29,6 +29,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from checking import Server
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -67,22 +70,8 @@ def tool(name):
     return str(unpacked) if unpacked.exists() else None
 
 
-class Server:
-    """A running `zhida serve`."""
-
-    def __init__(self, binary, data):
-        command = [binary, "serve", "--listen", "127.0.0.1:0", "--data", str(data)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        lines = []
-        for line in self.process.stderr:
-            lines.append(line)
-            if line.startswith("zhida: listening on "):
-                self.address = line.removeprefix("zhida: listening on ").strip()
-                break
-        else:
-            raise SystemExit("no address in:\n" + "".join(lines))
-        self.log = tempfile.TemporaryFile("w+")
-        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
+class Watched(Server):
+    """One whose every route can be called."""
 
     def call(self, method, path, body=None, headers=None):
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
@@ -95,11 +84,6 @@ class Server:
                 return got.status, got.read().decode()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode()
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(30) == 0
-        self.drain.wait(30)
 
 
 def traffic(server):
@@ -244,7 +228,7 @@ def main():
     in_alerts = [line for line in in_alerts if not line.lstrip().startswith(("- alert", "- name"))]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        server = Server(binary, folder / "data")
+        server = Watched(binary, folder / "data")
         try:
             traffic(server)
             until = time.monotonic() + 30
