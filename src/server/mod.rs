@@ -324,8 +324,9 @@ impl Server {
 /// The whole HTTP interface.
 pub fn router(server: Server) -> Router {
     let (api, _) = api::routes();
+    let pages = console::routes(api.clone().with_state(server.clone()));
     let routes = api
-        .merge(console::routes())
+        .merge(pages)
         .method_not_allowed_fallback(async |request: Request| {
             let detail = format!("{} does not know {}", request.uri().path(), request.method());
             Problem::new(Kind::MethodNotAllowed, detail)

@@ -55,6 +55,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry_sdk", &["server"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
+    ("maud", &["server"]),
+    ("form_urlencoded", &["server"]),
     ("prometheus_client", &["server"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

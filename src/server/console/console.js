@@ -114,7 +114,7 @@ function showProblem(problem) {
 }
 
 async function loadKnowledgeBases(wanted) {
-  const { items } = await load("v1/kbs");
+  const { items } = await load("/v1/kbs");
   const select = byId("kb");
   select.replaceChildren();
   for (const item of items) select.append(make("option", { value: item.kb }, `${item.kb}（${item.entries} 条）`));
@@ -145,7 +145,7 @@ async function ask(text) {
   if (byId("kb").value) request.kb = byId("kb").value;
   if (byId("channel").value.trim()) request.channel = byId("channel").value.trim();
   try {
-    const reply = await load("v1/answer", {
+    const reply = await load("/v1/answer", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(request),
@@ -295,7 +295,7 @@ async function start() {
   if (address.get("generation") === "1") byId("generation").value = "1";
   if (address.get("channel")) byId("channel").value = address.get("channel");
   try {
-    csrf = (await load("v1/me")).csrf_token;
+    csrf = (await load("/v1/me")).csrf_token;
     await loadKnowledgeBases(address.get("kb"));
   } catch (problem) {
     showProblem(problem);

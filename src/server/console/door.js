@@ -17,6 +17,12 @@ const byId = (id) => document.getElementById(id);
 const token = location.hash.slice(1);
 const isSetup = location.pathname.endsWith("/setup");
 
+// Where somebody wanted to go who had to sign in first: a page of ours, never another site.
+function next() {
+  const wanted = new URLSearchParams(location.search).get("next") || "/";
+  return /^\/(?![\/\\])/.test(wanted) ? wanted : "/";
+}
+
 async function send(path, body) {
   let response;
   try {
@@ -89,7 +95,7 @@ async function submit(event) {
       const named = byId("name").readOnly ? {} : { name, display_name: byId("display").value };
       await send("v1/setup", { token, password, ...named });
     }
-    location.replace("./");
+    location.replace(next());
   } catch (problem) {
     show(problem);
   } finally {

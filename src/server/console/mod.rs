@@ -1,36 +1,67 @@
 //! What does a person see?
 //!
-//! Pages, their style and their scripts, compiled in; nothing comes from
-//! anywhere else, so they work without a network.
+//! Pages are made here from templates that the compiler checks ([`page`] frames
+//! them) and ask the API in the same process ([`inside`]): they have no data, no
+//! rights and no rules of their own. Their style and scripts are compiled in;
+//! nothing comes from anywhere else, so they work without a network. Everything
+//! that a form does works without scripts too.
 
-use axum::Router;
-use axum::http::{HeaderName, header};
+mod form;
+mod home;
+mod inside;
+mod language;
+mod page;
+mod words;
+
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+
+use self::inside::Api;
+use super::Server;
 
 /// Only the pages' own files run, and they talk only to their own server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self' data: blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The routes of the pages.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/", get(|| file("text/html; charset=utf-8", include_str!("index.html"))))
-        // Where people sign in, and where a link that works once leads.
-        .route("/login", get(|| file("text/html; charset=utf-8", include_str!("door.html"))))
-        .route("/setup", get(|| file("text/html; charset=utf-8", include_str!("door.html"))))
-        .route("/door.js", get(|| file("text/javascript; charset=utf-8", include_str!("door.js"))))
-        .route("/console.css", get(|| file("text/css; charset=utf-8", include_str!("console.css"))))
-        .route("/console.js", get(|| file("text/javascript; charset=utf-8", include_str!("console.js"))))
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// What pages load: path, type, content.
+const FILES: &[(&str, &str, &str)] = &[
+    // Where people sign in, and where a link that works once leads.
+    ("/login", HTML, include_str!("door.html")),
+    ("/setup", HTML, include_str!("door.html")),
+    ("/door.js", SCRIPT, include_str!("door.js")),
+    ("/console.css", CSS, include_str!("console.css")),
+    ("/console/icon.svg", SVG, include_str!("icon.svg")),
+    ("/console/frame.js", SCRIPT, include_str!("frame.js")),
+    ("/console/ask", HTML, include_str!("index.html")),
+    ("/console.js", SCRIPT, include_str!("console.js")),
+];
+
+/// The routes of the pages, which ask `api`.
+pub(super) fn routes(api: Router) -> Router<Server> {
+    let files = FILES.iter().fold(Router::new(), |routes, (path, kind, text)| {
+        routes.route(path, get(|| async { headed(kind, *text) }))
+    });
+    files.merge(home::routes()).layer(Extension(Api(api)))
 }
 
-async fn file(kind: &'static str, text: &'static str) -> Response {
+/// A page or one of its files.
+fn headed(kind: &'static str, text: impl IntoResponse) -> Response {
     const HEADERS: [(HeaderName, &str); 4] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Links to elsewhere tell nobody where they were; our own forms say that they are ours.
+        (header::REFERRER_POLICY, "same-origin"),
         // The files change with the binary and are small.
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    ([(header::CONTENT_TYPE, kind)], HEADERS, text).into_response()
+    let mut response = (HEADERS, text).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }

@@ -1,0 +1,73 @@
+//! What did somebody fill in?
+//!
+//! Forms work without scripts: fields come as a browser sends them, with the token
+//! that only our own pages know.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::super::Server;
+use super::inside::Ask;
+use super::page::Page;
+
+/// The largest form, in bytes: thousands of phrasings fit.
+const BYTES: usize = 4 << 20;
+
+/// The fields of a form, in their order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// The first value of a field without blanks around it; empty when it is not there.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The first value as it came.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values of a field that may come more than once, without empty ones.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.0
+            .iter()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value.trim())
+            .filter(|v| !v.is_empty())
+    }
+
+    /// Whether a box was ticked or a button pressed.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// The lines of a text that are not empty.
+    pub(super) fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.raw(name).lines().map(str::trim).filter(|line| !line.is_empty())
+    }
+
+    /// All fields, for a page that gives back what was filled in.
+    pub(super) fn fields(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Something that changes something, in the name of whoever filled in the form.
+    pub(super) fn ask<'a>(&self, page: &'a Page, method: Method, address: &str) -> Ask<'a> {
+        page.inside.ask(method, address).with("x-csrf-token", self.get("csrf"))
+    }
+}
+
+impl FromRequest<Server> for Form {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &Server) -> Result<Self, Response> {
+        let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "表单太大（最多 4 MB）").into_response();
+        let body = to_bytes(request.into_body(), BYTES).await.map_err(too_large)?;
+        let fields = form_urlencoded::parse(&body);
+        // Browsers end lines as mail does.
+        Ok(Self(fields.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n"))).collect()))
+    }
+}

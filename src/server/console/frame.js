@@ -1,0 +1,59 @@
+// What every page does better with scripts; without them it still works.
+
+// Moments are shown in the reader's own time.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (!Number.isNaN(moment.getTime())) {
+    time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    time.title = time.dateTime;
+  }
+}
+
+// Nothing is sent twice, and what cannot be undone is asked for.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const button = event.submitter;
+  const question = button?.dataset.confirm || form.dataset.confirm;
+  if (question && !window.confirm(question)) {
+    event.preventDefault();
+    return;
+  }
+  if (form.dataset.sent && !event.defaultPrevented) {
+    event.preventDefault();
+    return;
+  }
+  if (form.method === "post") form.dataset.sent = "1";
+});
+
+// Pages that come back from the browser's memory may be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// A form that was filled in is not left by mistake.
+let isChanged = false;
+document.addEventListener("input", (event) => {
+  if (event.target.closest("form[data-keep]")) isChanged = true;
+});
+document.addEventListener("submit", () => { isChanged = false; });
+window.addEventListener("beforeunload", (event) => {
+  if (isChanged) event.preventDefault();
+});
+
+// A session that was begun in another window: its token goes into the form that waits here.
+const waiting = document.querySelector("form[data-resend]");
+if (waiting) {
+  window.addEventListener("focus", async () => {
+    const response = await fetch("/v1/me");
+    if (!response.ok) return;
+    const me = await response.json();
+    waiting.elements.csrf.value = me.csrf_token || "";
+  });
+}
+
+// Menus close when somebody goes elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.kbs[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});

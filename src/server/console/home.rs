@@ -1,0 +1,130 @@
+//! Where does somebody begin?
+
+use axum::Router;
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::Server;
+use super::form::Form;
+use super::inside::part;
+use super::page::{Outcome, Page, Sheet};
+use super::{language, words};
+
+/// A year, in seconds: how long the language is kept that somebody has switched to.
+const YEAR: u32 = 31_536_000;
+
+pub(super) fn routes() -> Router<Server> {
+    Router::new()
+        .route("/", get(home))
+        .route("/console", get(home))
+        .route("/console/back", get(back))
+        .route("/console/language", post(switch))
+        .route("/console/leave", post(leave))
+}
+
+/// A knowledge base as `GET /v1/kbs` lists it.
+#[derive(Deserialize)]
+struct Base {
+    kb: String,
+    release: String,
+    entries: u64,
+    phrasings: u64,
+    created: String,
+}
+
+#[derive(Deserialize)]
+struct Bases {
+    items: Vec<Base>,
+}
+
+async fn home(page: Page) -> Response {
+    page.reply(shown(&page).await)
+}
+
+async fn shown(page: &Page) -> Outcome {
+    let served: Bases = page.inside.get("/v1/kbs").read().await?;
+    let names = &page.me.knowledge_bases;
+    let is_new = page.may("author") && names.iter().all(|name| name == "demo");
+    let body = html! {
+        @if is_new { (steps(page)) }
+        h2 { (page.say("知识库", "Knowledge bases")) }
+        @if names.is_empty() { p.empty { (page.say("还没有知识库。", "There is no knowledge base yet.")) } }
+        ul.bases {
+            @for name in names {
+                @let known = served.items.iter().find(|base| base.kb == *name);
+                li.card {
+                    h3 { @if page.may("author") { a href={ "/console/kb/" (part(name)) } { (name) } } @else { (name) } }
+                    @match known {
+                        Some(base) => {
+                            p { (page.say("版本 ", "Release ")) b { (base.release) } " · " (base.entries) (page.say(" 个条目 · ", " entries · ")) (base.phrasings) (page.say(" 个问法", " phrasings")) }
+                            p.soft { (page.say("发布于 ", "Published ")) time datetime=(base.created) { (base.created) } }
+                        }
+                        None => { p.soft { (page.say("还没有发布。", "Not published yet.")) } }
+                    }
+                }
+            }
+        }
+    };
+    let title =
+        if is_new { page.say("欢迎使用智答", "Welcome to zhida") } else { page.say("首页", "Home") };
+    Ok(page.show(Sheet::new(title, body)))
+}
+
+/// What somebody does first.
+fn steps(page: &Page) -> Markup {
+    html! {
+        ol.steps {
+            li.card {
+                h2 { (page.say("试试演示", "Try the demo")) }
+                p { (page.say("演示知识库是一家网店，问它“东西不想要了怎么退”。", "The demo knowledge base is a shop: ask it how to return something.")) }
+                a.button href="/console/kb/demo/try" { (page.say("去试问", "Ask it")) }
+            }
+            li.card {
+                h2 { (page.say("带来您的文件", "Bring your file")) }
+                p { (page.say("表格里有问题和答案就行，列名会自动认出来。", "A spreadsheet with questions and answers is enough; the columns are guessed.")) }
+                a.button.primary href="/console/new" { (page.say("新建知识库", "New knowledge base")) }
+            }
+            li.card {
+                h2 { (page.say("放到您的网页上", "Put it on your page")) }
+                p { (page.say("一行代码，顾客就能在您的网页上提问。", "One line of code, and customers can ask on your page.")) }
+                a.button href="/console/admin/channels" { (page.say("添加网页渠道", "Add the web channel")) }
+            }
+        }
+    }
+}
+
+/// Where whoever has signed in again in another window is told to go back.
+async fn back(page: Page) -> Response {
+    let text = page.say(
+        "您已登录。请回到刚才的窗口，再发送一次。",
+        "You are signed in. Go back to the window before and send it again.",
+    );
+    page.show(Sheet::new(page.say("已登录", "Signed in"), html! { p { (text) } }))
+}
+
+/// Changes the language; needs nobody to be known.
+async fn switch(form: Form) -> Response {
+    let back = form.get("back");
+    // Only to a page of ours: two strokes would lead to another site.
+    let is_ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
+    let mut response = Redirect::to(if is_ours { back } else { "/console" }).into_response();
+    let to = if form.get("to") == "en" { "en" } else { "zh" };
+    words::keep_for(&mut response, language::COOKIE, to, YEAR);
+    response
+}
+
+async fn leave(page: Page, form: Form) -> Response {
+    match form.ask(&page, Method::POST, "/v1/logout").got().await {
+        Ok(got) => {
+            let mut response = Redirect::to("/login").into_response();
+            for cookie in got.headers.get_all(header::SET_COOKIE) {
+                response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+            }
+            response
+        }
+        Err(refusal) => page.failed(refusal),
+    }
+}

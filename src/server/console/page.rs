@@ -1,0 +1,331 @@
+//! What surrounds every page?
+//!
+//! Who looks at it, in which language, where they can go, and what came of the form
+//! that they sent. A page is made by a handler as [`Sheet`], and framed here.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+
+use super::super::Server;
+use super::form::Form;
+use super::inside::{Inside, Refusal, address, part};
+use super::{headed, language, words};
+
+/// Keeps what a page says after a form was sent, until it was shown.
+const NOTICE: &str = "zhida_notice";
+
+/// Who looks at a page, as `GET /v1/me` says it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Me {
+    pub(super) kind: String,
+    pub(super) id: Option<String>,
+    pub(super) name: String,
+    pub(super) display_name: Option<String>,
+    pub(super) tenant: String,
+    pub(super) role: String,
+    pub(super) rights: Vec<String>,
+    pub(super) knowledge_bases: Vec<String>,
+    pub(super) csrf_token: Option<String>,
+}
+
+/// Somebody who looks at a page or sends its form.
+pub(super) struct Page {
+    pub(super) inside: Inside,
+    pub(super) me: Me,
+    is_english: bool,
+    /// Path and query of the request.
+    pub(super) here: String,
+    notice: Option<(bool, String)>,
+    method: Method,
+}
+
+/// The inside of a page.
+pub(super) struct Sheet {
+    title: String,
+    body: Markup,
+    /// The knowledge base that the page is about.
+    kb: Option<String>,
+    scripts: Vec<&'static str>,
+    status: StatusCode,
+}
+
+impl Sheet {
+    pub(super) fn new(title: impl Into<String>, body: Markup) -> Self {
+        Self { title: title.into(), body, kb: None, scripts: Vec::new(), status: StatusCode::OK }
+    }
+
+    /// Says which knowledge base the page is about; its own pages stand in the menu then.
+    pub(super) fn of_kb(mut self, kb: &str) -> Self {
+        self.kb = Some(kb.to_owned());
+        self
+    }
+
+    /// Adds a script of ours, such as `desk.js`.
+    pub(super) fn with_script(mut self, name: &'static str) -> Self {
+        self.scripts.push(name);
+        self
+    }
+
+    /// Says that the form was not taken, such as with 422.
+    pub(super) fn refused(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// What a handler of a page comes to.
+pub(super) type Outcome = Result<Response, Refusal>;
+
+impl FromRequestParts<Server> for Page {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, Response> {
+        let Some(inside) = Inside::of(parts, server) else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let here = parts.uri.path_and_query().map_or("/", |all| all.as_str()).to_owned();
+        let is_english = language::is_english(&inside, &parts.headers);
+        let notice = inside.cookie(NOTICE).and_then(words::unpack);
+        let me = inside.get("/v1/me").read().await;
+        let method = parts.method.clone();
+        match me {
+            Ok(me) => Ok(Self { inside, me, is_english, here, notice, method }),
+            Err(refusal) => {
+                let me = Me::nobody();
+                let page = Self { inside, me, is_english, here, notice, method };
+                Err(page.at_the_door(refusal))
+            }
+        }
+    }
+}
+
+impl Me {
+    fn nobody() -> Self {
+        Self {
+            kind: "nobody".to_owned(),
+            id: None,
+            name: String::new(),
+            display_name: None,
+            tenant: String::new(),
+            role: String::new(),
+            rights: Vec::new(),
+            knowledge_bases: Vec::new(),
+            csrf_token: None,
+        }
+    }
+}
+
+impl Page {
+    /// What a text says in the reader's language.
+    pub(super) const fn say(&self, chinese: &'static str, english: &'static str) -> &'static str {
+        if self.is_english { english } else { chinese }
+    }
+
+    pub(super) const fn is_english(&self) -> bool {
+        self.is_english
+    }
+
+    /// Whether whoever looks may do something, by the name of a right of the API.
+    pub(super) fn may(&self, right: &str) -> bool {
+        self.me.rights.iter().any(|known| known == right)
+    }
+
+    /// The hidden field that every form needs which changes something.
+    pub(super) fn csrf(&self) -> Markup {
+        html! { input type="hidden" name="csrf" value=(self.me.csrf_token.as_deref().unwrap_or_default()); }
+    }
+
+    /// Whoever is not known is sent to the door, and comes back here afterwards. What
+    /// they have filled in is not lost: they cannot be asked for it again.
+    fn at_the_door(&self, refusal: Refusal) -> Response {
+        if refusal.code == 401 && self.method == Method::GET {
+            return Redirect::to(&address("/login", &[("next", &self.here)])).into_response();
+        }
+        self.failed(refusal)
+    }
+
+    /// The response of a handler.
+    pub(super) fn reply(&self, outcome: Outcome) -> Response {
+        outcome.unwrap_or_else(|refusal| self.failed(refusal))
+    }
+
+    /// Leads somewhere else after a form, where `notice` is shown once.
+    pub(super) fn go(&self, to: &str, notice: &str) -> Response {
+        self.gone(to, true, notice)
+    }
+
+    /// The same when something went wrong.
+    pub(super) fn go_with_fault(&self, to: &str, notice: &str) -> Response {
+        self.gone(to, false, notice)
+    }
+
+    fn gone(&self, to: &str, is_good: bool, notice: &str) -> Response {
+        let mut response = Redirect::to(to).into_response();
+        words::keep(&mut response, NOTICE, &words::pack(is_good, notice));
+        response
+    }
+
+    /// What the API refused, as a page of its own.
+    pub(super) fn failed(&self, refusal: Refusal) -> Response {
+        let status = StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let title = words::problem(&refusal, self.is_english);
+        let body = html! {
+            div.card.problem role="alert" {
+                b { (title) }
+                @if !refusal.detail.is_empty() { p lang="en" { (refusal.detail) } }
+                @if let Some(field) = &refusal.field { p { (self.say("字段：", "Field: ")) code { (field) } } }
+                @if let Some(id) = &refusal.trace_id { p.soft { (self.say("编号：", "Number: ")) code { (id) } } }
+            }
+            p { a.button href=(self.here) { (self.say("重新打开", "Open again")) } " " a href="/console" { (self.say("回首页", "Home")) } }
+        };
+        self.show(Sheet::new(title, body).refused(status))
+    }
+
+    /// The page for a form whose sender is not signed in any more: what was filled in
+    /// is kept in the page, and sent again when they are back.
+    pub(super) fn ended(&self, form: &Form, refusal: &Refusal) -> Option<Response> {
+        if refusal.code != 401 && refusal.slug() != "forgery" {
+            return None;
+        }
+        let login = address("/login", &[("next", "/console/back")]);
+        let body = html! {
+            div.card.problem role="alert" {
+                b { (self.say("登录已过期，您填写的内容还在。", "Your session has ended; what you filled in is still here.")) }
+                p { (self.say("请在新窗口登录，然后回到这里再发送一次。", "Sign in in a new window, then come back here and send it again.")) }
+            }
+            p { a.button href=(login) target="_blank" rel="opener" { (self.say("登录（新窗口）", "Sign in (new window)")) } }
+            form method="post" action=(self.here) data-resend="1" {
+                @for (name, value) in form.fields().iter().filter(|(name, _)| name != "csrf") {
+                    textarea hidden name=(name) { "\n" (value) }
+                }
+                (self.csrf())
+                button.button.primary type="submit" { (self.say("再发送一次", "Send again")) }
+            }
+        };
+        let title = self.say("登录已过期", "Your session has ended");
+        Some(self.show(Sheet::new(title, body).refused(StatusCode::UNAUTHORIZED)))
+    }
+
+    /// A whole page.
+    pub(super) fn show(&self, sheet: Sheet) -> Response {
+        let language = if self.is_english { "en" } else { "zh-CN" };
+        let kb = sheet.kb.as_deref();
+        let document = html! {
+            (DOCTYPE)
+            html lang=(language) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { (sheet.title) " · " (self.say("智答", "zhida")) }
+                    link rel="icon" href="/console/icon.svg" type="image/svg+xml";
+                    link rel="stylesheet" href="/console.css";
+                    script src="/console/frame.js" type="module" {}
+                    @for name in &sheet.scripts {
+                        script src={ "/console/" (name) } type="module" {}
+                    }
+                }
+                body {
+                    a.skip href="#main" { (self.say("跳到正文", "Skip to content")) }
+                    header.top { (self.head(kb)) }
+                    @if let Some(kb) = kb { nav.tabs aria-label=(self.say("知识库页面", "Pages of the knowledge base")) { (self.tabs(kb)) } }
+                    main #main.inner tabindex="-1" {
+                        h1 { (sheet.title) }
+                        @if let Some((is_good, text)) = &self.notice {
+                            div.card.notice.problem[!is_good] role="status" { (text) }
+                        }
+                        (sheet.body)
+                    }
+                    footer.inner {
+                        (self.say("智答 · 本页不加载任何外部资源", "zhida · this page loads nothing from elsewhere"))
+                    }
+                }
+            }
+        };
+        let mut response = headed("text/html; charset=utf-8", document.into_string());
+        *response.status_mut() = sheet.status;
+        response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        if self.notice.is_some() {
+            words::keep(&mut response, NOTICE, "");
+        }
+        response
+    }
+
+    /// The menu above.
+    fn head(&self, kb: Option<&str>) -> Markup {
+        let places = [
+            ("/console", self.say("首页", "Home"), "own"),
+            ("/console/desk", self.say("坐席", "Desk"), "agent"),
+            ("/console/tickets", self.say("工单", "Tickets"), "agent"),
+            ("/console/stats", self.say("统计", "Figures"), "author"),
+            ("/console/admin", self.say("管理", "Administration"), "admin"),
+        ];
+        let path = self.here.split('?').next().unwrap_or_default();
+        let is_at = |place: &str| if place == "/console" { path == place } else { path.starts_with(place) };
+        let other = if self.is_english { ("zh", "中文") } else { ("en", "English") };
+        html! {
+            div.inner {
+                a.brand href="/console" { span.mark aria-hidden="true" { "智" } b { (self.say("智答", "zhida")) } }
+                nav.places aria-label=(self.say("主菜单", "Main menu")) {
+                    @for (place, name, right) in places {
+                        @if self.may(right) {
+                            a href=(place) aria-current=[is_at(place).then_some("page")] { (name) }
+                        }
+                    }
+                    @if self.may("author") && !self.me.knowledge_bases.is_empty() {
+                        details.kbs {
+                            summary { (self.say("知识库", "Knowledge bases")) @if let Some(kb) = kb { ": " b { (kb) } } }
+                            ul { @for name in &self.me.knowledge_bases { li { a href={ "/console/kb/" (part(name)) } { (name) } } } }
+                        }
+                    }
+                }
+                div.who {
+                    form method="post" action="/console/language" {
+                        input type="hidden" name="back" value=(self.here);
+                        button.link type="submit" name="to" value=(other.0) lang=(other.0) { (other.1) }
+                    }
+                    @match self.me.kind.as_str() {
+                        "person" => {
+                            a href="/console/me" { (self.me.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.me.name)) }
+                            form method="post" action="/console/leave" { (self.csrf()) button.link type="submit" { (self.say("退出", "Sign out")) } }
+                        }
+                        "machine" => { span.soft title=(self.say("这台服务没有密钥和人员，只对本机开放", "This server has no keys and no people: it is open to its own machine only")) { (self.say("本机", "This machine")) } }
+                        "nobody" => { a href="/login" { (self.say("登录", "Sign in")) } }
+                        _ => { span.soft { (self.me.name) } }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The pages of a knowledge base.
+    fn tabs(&self, kb: &str) -> Markup {
+        let base = format!("/console/kb/{}", part(kb));
+        let tabs = [
+            ("", self.say("概览", "Overview")),
+            ("/entries", self.say("条目", "Entries")),
+            ("/import", self.say("导入", "Import")),
+            ("/check", self.say("检查", "Check")),
+            ("/try", self.say("试问", "Try")),
+            ("/releases", self.say("发布", "Publish")),
+            ("/inbox", self.say("学习", "Learn")),
+            ("/words", self.say("词语", "Words")),
+            ("/service", self.say("话术与规则", "Voice and rules")),
+            ("/queries", self.say("标注与目标", "Labels and goal")),
+            ("/stats", self.say("统计", "Figures")),
+        ];
+        let path = self.here.split('?').next().unwrap_or_default();
+        html! {
+            div.inner {
+                @for (place, name) in tabs {
+                    @let whole = format!("{base}{place}");
+                    @let is_here = if place.is_empty() { path == whole } else { path.starts_with(&whole) };
+                    a href=(whole) aria-current=[is_here.then_some("page")] { (name) }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How is it said to people?
+//!
+//! Problems in plain words, by their stable types; and the one sentence that a page
+//! says after a form, kept in a cookie until it was shown.
+
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+
+use super::inside::{Refusal, part};
+
+/// The longest sentence that is kept, in bytes once it is packed.
+const LONGEST: usize = 3000;
+
+/// What happened, for whoever sent the form.
+pub(super) fn problem(refusal: &Refusal, is_english: bool) -> String {
+    if is_english {
+        return if refusal.title.is_empty() {
+            "That did not work.".to_owned()
+        } else {
+            refusal.title.clone()
+        };
+    }
+    let text = match refusal.slug() {
+        "unauthorized" => "请先登录。",
+        "forbidden" => "您的角色不能做这件事；请找管理员。",
+        "forgery" => "这个表单已过期，请重新打开页面再试。",
+        "unknown-knowledge-base" => "没有这个知识库，或您无权查看。",
+        "unknown-entry" => "没有这个条目，可能已被删除。",
+        "unknown-release" => "没有这个版本。",
+        "unknown-job" => "没有这个任务。",
+        "not-here" | "not-found" => "这里没有您要找的内容。",
+        "not-now" => "现在的状态不允许这样做，可能别人已经处理。",
+        "needs-confirmation" => "这会删掉不少内容，需要您确认。",
+        "read-only" => "这台服务是只读的，请到主服务上修改。",
+        "entry-exists" => "已有同名的条目。",
+        "question-taken" => "另一个条目已经有这个问法。",
+        "stale-entry" => "别人刚改过它，请看清对方的修改再保存。",
+        "invalid-entry" => "条目有问题，请按提示修改。",
+        "blank-text" => "请输入内容。",
+        "text-too-long" => "内容太长。",
+        "missing-field" => "有必填项没有填。",
+        "invalid-field" | "unknown-field" => "有一项填得不对，请按提示修改。",
+        "over-quota" => "超过了可用的额度；请找管理员。",
+        "rate-limited" | "overloaded" => "现在太忙，请稍后再试。",
+        "quota-used-up" => "本月的提问额度已用完。",
+        "body-too-large" => "文件太大。",
+        "weak-password" => "这个密码太容易猜到：至少 12 个字符，不要用常见的词、连续的按键或登录名。",
+        "wrong-login" => "密码不对。",
+        "not-ready" => "还没有发布过，暂时不能回答。",
+        "deadline-exceeded" => "用时太长，没有完成；请稍后再试。",
+        _ => "没有成功。",
+    };
+    text.to_owned()
+}
+
+/// A sentence as a cookie's value.
+pub(super) fn pack(is_good: bool, text: &str) -> String {
+    let mut text = text.to_owned();
+    let packed = |text: &str| format!("{}{}", if is_good { '+' } else { '-' }, part(text));
+    while packed(&text).len() > LONGEST {
+        text.pop();
+    }
+    packed(&text)
+}
+
+/// Whether it is good news, and the sentence.
+pub(super) fn unpack(value: &str) -> Option<(bool, String)> {
+    let (is_good, rest) = match value.split_at_checked(1)? {
+        ("+", rest) => (true, rest),
+        ("-", rest) => (false, rest),
+        _ => return None,
+    };
+    Some((is_good, percent_decode_str(rest).decode_utf8().ok()?.into_owned()))
+        .filter(|(_, text)| !text.is_empty())
+}
+
+/// Sets a cookie for the pages for a minute; an empty value takes it away.
+pub(super) fn keep(response: &mut Response, name: &str, value: &str) {
+    keep_for(response, name, value, if value.is_empty() { 0 } else { 60 });
+}
+
+/// Sets a cookie for the pages for so many seconds.
+pub(super) fn keep_for(response: &mut Response, name: &str, value: &str, seconds: u32) {
+    let text = format!("{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Lax");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pack, unpack};
+
+    #[test]
+    fn a_sentence_survives_the_way_through_the_browser() {
+        for (is_good, text) in [(true, "已保存；3 条“相似问”"), (false, "a=b; c\r\nd")] {
+            assert_eq!(unpack(&pack(is_good, text)), Some((is_good, text.to_owned())));
+        }
+        assert_eq!(unpack(""), None);
+        assert!(pack(true, &"字".repeat(5000)).len() <= 3000);
+    }
+}
