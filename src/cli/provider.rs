@@ -8,6 +8,8 @@ use crate::server::ProviderSettings;
 
 /// OpenID Connect, as flags of `zhida serve`.
 #[derive(Debug, clap::Args)]
+// Its own name: `serve` has a group of flags called `Args` too.
+#[group(id = "provider")]
 pub(super) struct Args {
     /// Let people sign in at this OpenID provider, such as https://login.example/realms/shop.
     #[arg(long, value_name = "URL", requires_all = ["oidc_client_id", "public_url"], env = "ZHIDA_OIDC_ISSUER")]
