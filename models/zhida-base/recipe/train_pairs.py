@@ -197,6 +197,40 @@ class Guess(nn.Module):
         return out[0], out[1], len(ids)
 
 
+class Lessons:
+    """Sentences with what a teacher and the model so far think of them (lessons.py), in batches of several leaves."""
+
+    def __init__(s, path, rng, leaves, each):
+        z = np.load(path + "-ids.npz")
+        s.ids, s.off, s.rng, s.leaves, s.each = z["ids"], np.concatenate([[0], np.cumsum(z["len"].astype(np.int64))]), rng, leaves, each
+        s.vec = np.load(path + "-vec.npy", mmap_mode="r")
+        by = np.argsort(z["leaf"], kind="stable")
+        s.of = np.split(by, np.searchsorted(z["leaf"][by], np.arange(1, z["leaf"].max() + 1)))
+
+    def batch(s, maxlen):
+        """Some neighbours of several places, and strangers that stand between them."""
+        pick = []
+        for _ in range(s.leaves):
+            leaf = s.of[s.rng.randint(len(s.of))]
+            pick += list(s.rng.permutation(leaf)[:s.each])
+        pick = np.unique(pick)
+        pick = pick[(s.off[pick + 1] - s.off[pick]) <= maxlen]
+        return [s.ids[s.off[v]:s.off[v + 1]] for v in pick], torch.from_numpy(np.asarray(s.vec[pick], np.float32))
+
+
+def taught(e, t, scale=20.0):
+    """How far the neighbourhoods are from the teachers': cross-entropy beyond its least value, and 1 - correlation over all pairs.
+    The products of `t` are the sum of both teachers' cosines, brought to one spread; half of it is like one cosine."""
+    S, T = e @ e.T, (t @ t.T) / 2
+    eye = torch.eye(len(e), dtype=torch.bool)
+    ls = F.log_softmax((S * scale).masked_fill(eye, -1e9), 1)
+    lt = F.log_softmax((T * scale).masked_fill(eye, -1e9), 1)
+    kl = (lt.exp() * (lt - ls)).masked_fill(eye, 0).sum(1).mean()
+    x, y = S[~eye], T[~eye]
+    x, y = x - x.mean(), y - y.mean()
+    return kl, 1 - (x * y).sum() / (x.norm() * y.norm() + 1e-6)
+
+
 def losses(e, A, B, Y, grp, sharp=20.0, scale=20.0, pos_at=0.79, trust=None):
     """CoSENT over all pairs, InfoNCE over positives with known positives (also transitive) masked out. With `trust`, an
     unlabelled sentence nearer than that share of the positive's cosine is taken for an unlabelled positive and left out
@@ -257,6 +291,7 @@ def run(rank, a):
     augment = Augment(a.data, rng, a.aug)
     names, w = list(conf), np.array([conf[n][0] for n in conf], float)
     w /= w.sum()
+    lessons = Lessons(a.teach, rng, a.leaves, a.each) if a.teach else None
     text = Text(a.text, m.cfg["vocab_size"], rng, a.hide) if a.text else None
     if rank == 0 and a.eval_every:
         from evaluate import Evaluator, show
@@ -303,6 +338,14 @@ def run(rank, a):
         loss = wc * c + conf[n][1] * i
         loss.backward()
         tally(n, c, i, len(A), sum(map(len, seqs)))
+        if lessons:
+            for _ in range(a.lessons):
+                seqs, target = lessons.batch(a.maxlen)
+                with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
+                    e = embed(m, augment(seqs), a.drop)
+                kl, off = taught(e.float(), target)
+                (a.weight * (kl + a.corr * off) / a.lessons).backward()
+                tally("taught", kl, off, len(seqs), sum(map(len, seqs)))
         if guess:
             with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
                 own, mean, k = guess(m, text, a.text_tokens, a.drop, a.sample)
@@ -350,6 +393,9 @@ if __name__ == "__main__":
     p.add_argument("--ema", type=float, default=0.99); p.add_argument("--clip", type=float, default=2.0)
     p.add_argument("--world", type=int, default=2); p.add_argument("--port", type=int, default=29511)
     p.add_argument("--text", help="npz of cut_ids.py: masked language modelling in every step"); p.add_argument("--text-tokens", type=int, default=8000)
+    p.add_argument("--teach", help="what lessons.py wrote: in every step also sentences with the teachers' similarities")
+    p.add_argument("--lessons", type=int, default=1); p.add_argument("--leaves", type=int, default=12); p.add_argument("--each", type=int, default=12)
+    p.add_argument("--weight", type=float, default=2.0); p.add_argument("--corr", type=float, default=2.0)
     p.add_argument("--hide", type=float, default=0.2); p.add_argument("--bag", type=float, default=0.5, help="weight of the guess from the sentence's mean")
     p.add_argument("--sample", type=int, default=6000)
     p.add_argument("--hard", type=float, default=0.0, help="share of the batches made of neighbours, where neighbours.py has run")
