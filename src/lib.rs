@@ -43,10 +43,11 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`]; [`store`] and [`eval`]; [`learn`]
-//! and [`publish`]; [`server`]; [`cli`].
+//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`]; [`store`], [`eval`] and
+//! [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
 
 pub mod access;
+pub mod channels;
 pub mod cli;
 pub mod decide;
 pub mod desk;

@@ -21,6 +21,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("dialogue", 6),
     ("store", 7),
     ("eval", 7),
+    ("channels", 7),
     ("learn", 8),
     ("publish", 8),
     ("desk", 8),
@@ -61,7 +62,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("calamine", &["kb"]),
-    ("quick_xml", &["kb"]),
+    ("quick_xml", &["kb", "channels"]),
     ("ssfmt", &["kb"]),
     ("chardetng", &["kb"]),
     ("rust_xlsxwriter", &["kb", "events"]),
@@ -71,10 +72,14 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("governor", &["access"]),
-    ("subtle", &["access", "desk"]),
+    ("subtle", &["access", "channels", "desk"]),
     ("getrandom", &["access", "desk", "events"]),
     ("tokio_rustls", &["server"]),
     ("rustix", &["disk"]),
+    ("aes", &["channels"]),
+    ("cbc", &["channels"]),
+    ("sha1", &["channels"]),
+    ("ring", &["store"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
