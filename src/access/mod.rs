@@ -14,6 +14,7 @@ pub mod password;
 mod rights;
 mod throttle;
 mod token;
+pub mod visitor;
 
 pub use identity::{DEFAULT_TENANT, Identity, Scope};
 pub use key::{Digest, Key};
@@ -21,5 +22,5 @@ pub use limits::{Left, Limits, Rates};
 pub use lockout::{FORGOTTEN, Whose};
 pub use password::Password;
 pub use rights::{Right, Role};
-pub use throttle::Throttle;
+pub use throttle::{Throttle, network};
 pub use token::{Opens, Token};

@@ -49,7 +49,7 @@ impl Throttle {
 }
 
 /// One customer has a whole IPv6 network of 64 bits.
-pub(super) fn network(from: IpAddr) -> IpAddr {
+pub fn network(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => {
             let bits = u128::from(address) & !u128::from(u64::MAX);

@@ -4,7 +4,7 @@
 //! zs_3fK9dQ0a7WsX8p2L…(32)
 //! │  │           └ the secret: 190 random bits
 //! │  └ the id, 12 characters: names it in lists, and is no secret
-//! └ zs for a session, zl for a link that works once
+//! └ zs for a session, zl for a link that works once, zv for a visitor of a page
 //! ```
 //!
 //! Like a key it is kept as its SHA-256.
@@ -29,6 +29,8 @@ pub enum Opens {
     Session,
     /// A door, once: the first admin's, or that of somebody without a password.
     Link,
+    /// The conversation of a visitor whom nobody knows.
+    Visitor,
 }
 
 impl Opens {
@@ -36,6 +38,7 @@ impl Opens {
         match self {
             Self::Session => "zs_",
             Self::Link => "zl_",
+            Self::Visitor => "zv_",
         }
     }
 }

@@ -134,6 +134,12 @@ fn door(store: &Store) -> (Access, String) {
     of_tenant().unwrap_or_else(|| (store.access(), DEFAULT_TENANT.to_owned()))
 }
 
+/// The tenant that a data directory belongs to; `None` for the first one.
+pub(crate) fn tenant_of(store: &Store) -> Option<String> {
+    let (_, tenant) = door(store);
+    Some(tenant).filter(|tenant| tenant != DEFAULT_TENANT)
+}
+
 /// Records what a command did in a data directory.
 pub(crate) fn record_in(
     store: &Store,

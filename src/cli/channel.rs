@@ -1,16 +1,18 @@
 //! `zhida channel`: on which platforms does a knowledge base answer?
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use super::Common;
-use super::audited::{Deed, Subject};
+use super::audited::{Deed, Subject, tenant_of};
 use crate::desk::platforms::{KINDS, settings_fault};
 use crate::desk::webhooks::new_secret;
-use crate::desk::{Desk, Settings};
+use crate::desk::{Desk, Settings, web};
 use crate::error::{Error, Result};
-use crate::store::Channel;
+use crate::server::Origin;
+use crate::store::{Channel, Store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -40,9 +42,19 @@ struct Add {
     /// The knowledge base that answers.
     #[arg(long, value_name = "NAME")]
     kb: String,
-    /// The platform's address: Chatwoot's own, or where replies go.
-    #[arg(long, value_name = "URL")]
-    url: String,
+    /// The platform's address: Chatwoot's own, or where replies go; for `web` that of this
+    /// server as browsers see it.
+    #[arg(long, value_name = "URL", required_if_eq_any = [("kind", "chatwoot"), ("kind", "generic")])]
+    url: Option<String>,
+    /// A page's origin that may show the widget, such as https://shop.example; may be repeated.
+    #[arg(long, value_name = "ORIGIN", required_if_eq("kind", "web"))]
+    origin: Vec<Origin>,
+    /// Requests a second that a visitor of the widget may make.
+    #[arg(long, value_name = "N")]
+    per_visitor: Option<NonZeroU32>,
+    /// Requests a second that the widget takes from one address, behind which many may sit.
+    #[arg(long, value_name = "N")]
+    per_address: Option<NonZeroU32>,
     /// The access token of Chatwoot's agent bot.
     #[arg(long, value_name = "TOKEN", env = "ZHIDA_CHANNEL_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -120,6 +132,9 @@ fn add(args: &Add) -> Result<ExitCode> {
     }
     let store = args.common.store();
     store.shelf(&args.kb)?;
+    if args.kind == web::KIND {
+        return add_site(args, &store);
+    }
     let mut settings = serde_json::Map::new();
     settings.insert("url".to_owned(), args.url.clone().into());
     settings.insert("private".to_owned(), args.private.into());
@@ -137,19 +152,7 @@ fn add(args: &Add) -> Result<ExitCode> {
         settings.insert("labels".to_owned(), args.label.clone().into());
         settings.extend(args.team.map(|team| ("team".to_owned(), team.into())));
     }
-    let settings = Value::Object(settings);
-    if let Some(fault) = settings_fault(&args.kind, &settings) {
-        return Err(Error::Refused(format!("channel {}: {fault}", args.name)));
-    }
-    let channel = Channel {
-        id: args.name.clone(),
-        kind: args.kind.clone(),
-        kb: args.kb.clone(),
-        settings: settings.to_string(),
-        created_at: i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
-            .unwrap_or(0),
-    };
-    store.conversations().add_channel(&channel)?;
+    let channel = keep(args, &store, &Value::Object(settings))?;
     say!("/channels/{}/{}", channel.kind, channel.id);
     if let (Some(secret), None) = (secret, &args.secret) {
         say!("{secret}");
@@ -169,11 +172,64 @@ fn add(args: &Add) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Keeps a channel whose settings are sound.
+fn keep(args: &Add, store: &Store, settings: &Value) -> Result<Channel> {
+    if let Some(fault) = settings_fault(&args.kind, settings) {
+        return Err(Error::Refused(format!("channel {}: {fault}", args.name)));
+    }
+    let channel = Channel {
+        id: args.name.clone(),
+        kind: args.kind.clone(),
+        kb: args.kb.clone(),
+        settings: settings.to_string(),
+        created_at: i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
+            .unwrap_or(0),
+    };
+    store.conversations().add_channel(&channel)?;
+    Ok(channel)
+}
+
+/// Makes a site for pages of one's own, and prints what goes into them.
+fn add_site(args: &Add, store: &Store) -> Result<ExitCode> {
+    let origins = args.origin.iter().map(ToString::to_string).collect();
+    let mut site = web::Settings::new(origins, args.secret.clone())?;
+    site.per_visitor = args.per_visitor.unwrap_or(site.per_visitor);
+    site.per_address = args.per_address.unwrap_or(site.per_address);
+    let settings = serde_json::to_value(&site).map_err(|e| Error::internal("channel", e))?;
+    keep(args, store, &settings)?;
+    let address = args.url.as_deref().unwrap_or("https://ADDRESS");
+    say!("{}", site.line(address, tenant_of(store).as_deref()));
+    if args.secret.is_none() {
+        say!("{}", site.secret);
+    }
+    eprintln!(
+        "{}",
+        either!(
+            "paste the first line into the pages, in front of </body>; ADDRESS is that of this server as browsers see it. The second line is the secret that your own server signs identities with (JWT, HS256); it is shown once, and belongs into no page",
+            "请把第一行粘贴到网页里 </body> 之前；ADDRESS 换成浏览器访问本服务器的地址。第二行是您自己的服务器给访客身份签名（JWT，HS256）用的密钥，只显示这一次，不要写进网页"
+        )
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 fn list(args: &List) -> Result<ExitCode> {
-    for channel in args.common.store().conversations().channels()? {
+    let store = args.common.store();
+    for channel in store.conversations().channels()? {
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
+        let site = web::Settings::of(&settings).ok().filter(|_| channel.kind == web::KIND);
         let url = settings.get("url").and_then(Value::as_str).unwrap_or_default();
-        if args.json {
+        if let Some(site) = site {
+            let (key, origins) = (site.key(tenant_of(&store).as_deref()), site.origins);
+            if args.json {
+                say!(
+                    "{}",
+                    serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb, "site": key,
+                        "origins": origins, "path": format!("/widget/{key}")})
+                );
+            } else {
+                say!("{}\t{}\t{}\t{key}\t{}", channel.id, channel.kind, channel.kb, origins.join(" "));
+            }
+        } else if args.json {
             // Neither token nor secret.
             say!(
                 "{}",
@@ -194,6 +250,10 @@ fn test(args: &Named) -> Result<ExitCode> {
     let desk = Desk::new(&store, Settings::default(), |_| None, |_, _, _| ());
     match desk.test_channel(&channel) {
         Ok(told) => {
+            if channel.kind == web::KIND {
+                // Without a release the widget has nothing to answer with.
+                store.shelf(&channel.kb)?.current_number()?;
+            }
             say!("{told}");
             Ok(ExitCode::SUCCESS)
         }

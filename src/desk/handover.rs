@@ -51,6 +51,7 @@ impl Desk {
             trace_id: None,
             decision: None,
             data: None,
+            client_id: None,
         });
         let mut outcome = ruled.outcome.clone();
         // Who asks for a person has said before what about.

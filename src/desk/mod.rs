@@ -18,6 +18,7 @@ mod handover;
 pub mod platforms;
 pub mod reception;
 mod upkeep;
+pub mod web;
 pub mod webhooks;
 
 pub use addresses::Reach;

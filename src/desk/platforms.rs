@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::client::{Failed, Replied};
 use super::reception::{Asked, Incoming, Said};
-use super::{Desk, chatwoot, generic};
+use super::{Desk, chatwoot, generic, web};
 use crate::engine::Reply;
 use crate::error::{Error, Result};
 use crate::store::{Channel, Job, NewHandoff, Taken};
 
 /// The kinds that there are.
-pub const KINDS: [&str; 2] = [chatwoot::KIND, generic::KIND];
+pub const KINDS: [&str; 3] = [chatwoot::KIND, generic::KIND, web::KIND];
 
 /// Why a callback is not taken.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ pub fn settings_fault(kind: &str, settings: &Value) -> Option<String> {
     match kind {
         chatwoot::KIND => chatwoot::Settings::of(settings).err(),
         generic::KIND => generic::Settings::of(settings).err(),
+        web::KIND => web::Settings::of(settings).err(),
         _ => Some(format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "))),
     }
 }
@@ -127,6 +128,7 @@ impl Desk {
             generic::KIND => {
                 generic::Settings::of(&settings).map_err(broken)?.callback(headers, text, now)?
             }
+            web::KIND => return Err(Refused::Malformed("the widget sends no callbacks".to_owned())),
             other => return Err(broken(format!("kind {other:?} is not known"))),
         };
         let Some(callback) = callback else { return Ok(false) };
@@ -168,6 +170,7 @@ impl Desk {
         match channel.kind.as_str() {
             chatwoot::KIND => chatwoot::test(self, &settings),
             generic::KIND => generic::test(self, &settings),
+            web::KIND => web::Settings::of(&settings).map(|site| site.told()),
             other => Err(format!("kind {other:?} is not known")),
         }
     }

@@ -275,6 +275,16 @@ impl Desk {
         Ok(Some(Said::Replied(Box::new(turned))))
     }
 
+    /// The place of a conversation in the queue, from 1 on, and how many seconds it will
+    /// probably wait; `None` when it does not wait.
+    pub fn waits(&self, known: &Conversation) -> Result<Option<(i64, Option<i64>)>> {
+        if known.owner != Owner::Queued {
+            return Ok(None);
+        }
+        let Some((_, position)) = self.standing(known)? else { return Ok(None) };
+        Ok(Some((position, estimated_wait(position, &self.talk().recent_waits(&known.kb)?))))
+    }
+
     /// The handoff that somebody waits in, and the place in the queue.
     fn standing(&self, queued: &Conversation) -> Result<Option<(String, i64)>> {
         let Some(id) = &queued.handoff else { return Ok(None) };

@@ -101,6 +101,8 @@ pub struct Line {
     pub decision: Option<String>,
     /// What stood beside the words, such as questions to choose from.
     pub data: Option<Value>,
+    /// The client's name for the message.
+    pub client_id: Option<String>,
 }
 
 /// The customer's id, if what is known of the customer has one: `{"id": "9"}`.

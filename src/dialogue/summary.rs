@@ -106,6 +106,7 @@ mod tests {
             trace_id: None,
             decision: None,
             data: None,
+            client_id: None,
         }
     }
 

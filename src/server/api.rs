@@ -21,7 +21,7 @@ use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, bat
 use super::routes::Routes;
 use super::{
     Server, audit, authoring, entries, feedback, figures, greeting, handoffs, hooks, jobs, keys, learning,
-    oidc, own, people, service, sign_in, talk, tenancy, tickets, undo, words,
+    oidc, own, people, service, sign_in, talk, tenancy, tickets, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -68,6 +68,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(tenancy::routes())
         .merge(audit::routes())
         .merge(readiness::routes())
+        .merge(widget::routes())
         .merge(rest);
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();

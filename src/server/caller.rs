@@ -97,6 +97,32 @@ impl Admitted {
     }
 }
 
+/// What is known of a request that comes without a key.
+pub(super) struct Unkeyed {
+    server: Server,
+    from: IpAddr,
+    request: Option<String>,
+    traced: Option<Traced>,
+}
+
+impl Unkeyed {
+    pub(super) fn of(server: &Server, parts: &request::Parts) -> Self {
+        Self {
+            server: server.clone(),
+            from: Client::of(&parts.extensions).address,
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+            traced: parts.extensions.get::<Traced>().cloned(),
+        }
+    }
+
+    /// The caller for whom somebody else has vouched.
+    pub(super) fn as_caller(self, tenant: Arc<Tenant>, identity: Identity) -> Caller {
+        let Self { server, from, request, traced } = self;
+        let signature = Arc::new(Signature::of(&identity.name));
+        Caller { server, tenant, identity: Arc::new(identity), signature, from, request, traced }
+    }
+}
+
 impl FromRequestParts<Server> for Caller {
     type Rejection = Problem;
 

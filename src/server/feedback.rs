@@ -13,7 +13,7 @@ use crate::access::Right;
 use crate::events::{Event, Feedback};
 
 /// The largest body, in bytes.
-const BYTES: usize = 16 * 1024;
+pub(super) const BYTES: usize = 16 * 1024;
 
 /// The longest comment, in characters.
 const COMMENT: usize = 2_000;
@@ -86,14 +86,36 @@ impl FeedbackRequest {
     )
 )]
 async fn feedback(caller: Caller, request: Request) -> Result<Json<FeedbackReply>, Problem> {
+    given(caller, request, None).await
+}
+
+/// Reads and takes what somebody says of a reply; with a conversation, only of a reply in it.
+pub(super) async fn given(
+    caller: Caller,
+    request: Request,
+    conversation: Option<String>,
+) -> Result<Json<FeedbackReply>, Problem> {
     let (trace_id, feedback) = fields::<FeedbackRequest>(json(request, BYTES).await?)?.check()?;
     let server = caller.server().clone();
-    let taken = server.admission().work(move |_| take(&caller, trace_id, feedback)).await??;
+    let taken = server
+        .admission()
+        .work(move |_| take(&caller, trace_id, feedback, conversation.as_deref()))
+        .await??;
     Ok(Json(taken))
 }
 
-fn take(caller: &Caller, trace_id: String, feedback: Feedback) -> Result<FeedbackReply, Problem> {
-    let decision = caller.log().find(&trace_id)?.filter(|decision| caller.knows(&decision.kb));
+/// Takes what somebody says of a reply; with a conversation, only of a reply in it.
+fn take(
+    caller: &Caller,
+    trace_id: String,
+    feedback: Feedback,
+    conversation: Option<&str>,
+) -> Result<FeedbackReply, Problem> {
+    let sees = |decision: &Event| {
+        caller.knows(&decision.kb)
+            && conversation.is_none_or(|mine| decision.conversation.as_deref() == Some(mine))
+    };
+    let decision = caller.log().find(&trace_id)?.filter(sees);
     let Some(decision) = decision else {
         let shown: String = trace_id.chars().take(100).collect();
         let detail = format!("no reply has the trace_id {shown:?}; it is in the body of the reply");

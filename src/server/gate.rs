@@ -107,11 +107,7 @@ impl Gate {
             Ok(grant) => grant,
             Err(Refused { problem, is_attempt: false }) => return Err(problem),
             Err(Refused { problem, is_attempt: true }) => {
-                // Nobody else at the same address waits for this.
-                let wait = self.throttle.failed(Client::of(&request.extensions).address, Instant::now());
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
+                self.slow_down(Client::of(&request.extensions).address).await;
                 return Err(problem);
             }
         };
@@ -145,6 +141,22 @@ impl Gate {
             self.month(&identity, &grant.limits, &of_tenant)?;
         }
         Ok(Entry { identity, told })
+    }
+
+    /// Takes a request of the tenant's pace, and of its month when it asks, for
+    /// somebody who comes without a key of theirs.
+    pub(super) fn take_of_tenant(&self, identity: &Identity, asks: bool) -> Result<(), Problem> {
+        let of_tenant = self.access.table().limits(&identity.tenant);
+        self.take(identity, &Limits::default(), &of_tenant)?;
+        if asks { self.month(identity, &Limits::default(), &of_tenant) } else { Ok(()) }
+    }
+
+    /// Makes whoever guesses wait, and nobody else.
+    pub(super) async fn slow_down(&self, from: IpAddr) {
+        let wait = self.throttle.failed(from, Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Takes a request of the pace of the key and of the tenant.
@@ -341,7 +353,7 @@ fn is_of_the_machine(host: &str) -> bool {
 }
 
 /// What is left, as draft-ietf-httpapi-ratelimit-headers has it.
-fn headers(whose: &str, left: Left, window: u64) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn headers(whose: &str, left: Left, window: u64) -> Vec<(HeaderName, HeaderValue)> {
     let Left { limit, left, seconds } = left;
     let said = [
         ("ratelimit-policy", format!("\"{whose}\";q={limit};w={window}")),

@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes {
 
 /// What a conversation begins with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Greeting {
+pub(super) struct Greeting {
     /// The knowledge base.
     kb: String,
     /// What is said.
@@ -77,26 +77,27 @@ enum ChosenBy {
     responses((status = 200, description = "What to show.", body = Greeting), Problems)
 )]
 async fn greeting(caller: Caller, Path(kb): Path<String>) -> Result<Json<Greeting>, Problem> {
-    caller
-        .at_desk(move |caller| {
-            let (engine, service) = caller.served(Some(&kb))?;
-            let quick = &service.voice.quick_questions;
-            let question = |id: &EntryId| {
-                let at = engine.available(id, Options::default())?;
-                let question = engine.release().entries()[at].question.clone();
-                Some(QuickQuestion { entry: id.to_string(), question })
-            };
-            let (quick_questions, chosen_by) = if quick.entries.is_empty() {
-                let habits = caller.habits(&kb);
-                let most = habits.most.iter().map(|often| EntryId(often.entry.clone()));
-                let shown = most.filter_map(|id| question(&id)).take(quick.most_asked);
-                (shown.collect(), ChosenBy::Asked)
-            } else {
-                (quick.entries.iter().filter_map(question).collect(), ChosenBy::Author)
-            };
-            Ok(Json(Greeting { kb, greeting: service.voice.greeting.clone(), quick_questions, chosen_by }))
-        })
-        .await
+    caller.at_desk(move |caller| greeted(caller, kb).map(Json)).await
+}
+
+/// What a conversation in a knowledge base begins with.
+pub(super) fn greeted(caller: &Caller, kb: String) -> Result<Greeting, Problem> {
+    let (engine, service) = caller.served(Some(&kb))?;
+    let quick = &service.voice.quick_questions;
+    let question = |id: &EntryId| {
+        let at = engine.available(id, Options::default())?;
+        let question = engine.release().entries()[at].question.clone();
+        Some(QuickQuestion { entry: id.to_string(), question })
+    };
+    let (quick_questions, chosen_by) = if quick.entries.is_empty() {
+        let habits = caller.habits(&kb);
+        let most = habits.most.iter().map(|often| EntryId(often.entry.clone()));
+        let shown = most.filter_map(|id| question(&id)).take(quick.most_asked);
+        (shown.collect(), ChosenBy::Asked)
+    } else {
+        (quick.entries.iter().filter_map(question).collect(), ChosenBy::Author)
+    };
+    Ok(Greeting { kb, greeting: service.voice.greeting.clone(), quick_questions, chosen_by })
 }
 
 /// What was counted of each knowledge base, and when; `None` while somebody counts

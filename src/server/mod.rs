@@ -55,6 +55,7 @@ mod told;
 mod traces;
 mod undo;
 mod view;
+mod widget;
 mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
@@ -165,6 +166,8 @@ struct Parts {
     proxies: Proxies,
     lasting: Lasting,
     traces: Option<Traces>,
+    /// How much visitors of pages ask.
+    crowd: widget::Crowd,
 }
 
 /// What a server is open to beside its own page and programs.
@@ -224,6 +227,7 @@ impl Server {
             proxies,
             lasting,
             traces,
+            crowd: widget::Crowd::default(),
         }))
     }
 
@@ -300,6 +304,11 @@ impl Server {
     /// Where spans go.
     fn traces(&self) -> Option<&Traces> {
         self.0.traces.as_ref()
+    }
+
+    /// How much visitors of pages ask.
+    fn crowd(&self) -> &widget::Crowd {
+        &self.0.crowd
     }
 
     /// Who is connected.

@@ -419,6 +419,23 @@ pub(super) fn stream(
     after: i64,
     read: impl Fn(&Conversations, i64) -> Vec<(i64, Event)> + Send + 'static,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    kept_open(news(talk, server, after, read))
+}
+
+/// A stream that says nothing now and then, so that nobody on the way closes it.
+pub(super) fn kept_open<S: Stream<Item = Result<Event, Infallible>> + Send + 'static>(
+    events: S,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+}
+
+/// What `read` finds behind a number, again and again.
+pub(super) fn news(
+    talk: Conversations,
+    server: super::Server,
+    after: i64,
+    read: impl Fn(&Conversations, i64) -> Vec<(i64, Event)> + Send + 'static,
+) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reader<F> {
         talk: Conversations,
         server: super::Server,
@@ -427,7 +444,7 @@ pub(super) fn stream(
         read: F,
     }
     let reader = Reader { talk, server, after, ready: Vec::new().into_iter(), read };
-    let events = unfold(reader, async |mut reader| {
+    unfold(reader, async |mut reader| {
         loop {
             if let Some((seq, event)) = reader.ready.next() {
                 reader.after = seq;
@@ -441,8 +458,7 @@ pub(super) fn stream(
                 tokio::time::sleep(LOOK).await;
             }
         }
-    });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+    })
 }
 
 impl AnswerRequest {

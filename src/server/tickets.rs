@@ -21,7 +21,7 @@ use crate::kb::formats::{self, Format};
 use crate::store::{NewTicket, Signature, Ticket, TicketChange, WantedTickets};
 
 /// The largest body, in bytes.
-const BYTES: usize = 256 << 10;
+pub(super) const BYTES: usize = 256 << 10;
 
 /// Tickets per page at most.
 const PAGE: i64 = 500;
@@ -42,23 +42,23 @@ pub(super) fn routes() -> Routes {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewTicket)]
-struct Made {
+pub(super) struct Made {
     /// The knowledge base; without it the conversation's, or the default one.
-    kb: Option<String>,
+    pub(super) kb: Option<String>,
     /// The conversation that it comes from.
-    session: Option<String>,
+    pub(super) session: Option<String>,
     /// Where the customer is.
-    channel: Option<String>,
+    pub(super) channel: Option<String>,
     /// What was filled in, by the names of the form's fields.
     #[schema(value_type = Object)]
-    fields: Map<String, Value>,
+    pub(super) fields: Map<String, Value>,
     /// The client's name for it: the same one is not made twice.
-    client_id: Option<String>,
+    pub(super) client_id: Option<String>,
 }
 
 /// A ticket as it was made.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct TicketMade {
+pub(super) struct TicketMade {
     /// Its number.
     number: i64,
     /// How far it is: `open`.
@@ -119,6 +119,11 @@ async fn make(caller: Caller, headers: HeaderMap, request: Request) -> Result<Re
     if let Some(key) = headers.get("idempotency-key").and_then(|value| value.to_str().ok()) {
         made.client_id = Some(key.trim().trim_matches('"').to_owned());
     }
+    left(caller, made).await
+}
+
+/// Keeps a question that a customer leaves behind.
+pub(super) async fn left(caller: Caller, made: Made) -> Result<Response, Problem> {
     for (field, value) in [("session", &made.session), ("client_id", &made.client_id)] {
         if value.as_ref().is_some_and(|id| !is_sound_id(id)) {
             let detail = format!("`{field}` is 1 to 128 visible characters");

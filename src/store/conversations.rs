@@ -110,6 +110,7 @@ struct LineRow {
     trace_id: Option<String>,
     decision: Option<String>,
     data: Option<String>,
+    client_id: Option<String>,
 }
 
 impl From<LineRow> for Line {
@@ -123,6 +124,7 @@ impl From<LineRow> for Line {
             trace_id: row.trace_id,
             decision: row.decision,
             data: row.data.and_then(|data| serde_json::from_str(&data).ok()),
+            client_id: row.client_id,
         }
     }
 }

@@ -54,6 +54,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry", &["server"]),
     ("opentelemetry_otlp", &["server"]),
     ("opentelemetry_sdk", &["server"]),
+    ("flate2", &["server"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
     ("maud", &["server"]),
