@@ -176,7 +176,8 @@ async fn every_route_is_described_and_every_description_is_served() {
             .replace("{number}", "1")
             .replace("{name}", "nope")
             .replace("{kind}", "generic")
-            .replace("{session}", "nope");
+            .replace("{session}", "nope")
+            .replace("{site}", "nope");
         assert!(!address.contains('{'), "{address}: give the part a value here");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
         let request =
