@@ -16,6 +16,7 @@ mod headings;
 mod instant;
 mod jsonl;
 mod labelled;
+mod peek;
 mod phrasings;
 mod rejected;
 mod ruined;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use good::{Rejects, recheck};
 pub use instant::{BEIJING, zone};
 pub use labelled::{LabelledRow, labelled};
+pub use peek::{PeekedColumn, PeekedSheet, column_fields, peek};
 pub use rejected::{RejectedRow, RejectedSheet, rejected, write_rejected};
 use time::UtcOffset;
 
@@ -53,6 +55,8 @@ pub struct Reading<'a> {
     pub ignore_unknown: bool,
     /// Headings that an earlier import passed over.
     pub remembered: &'a [String],
+    /// What somebody said of columns: heading and field, an empty one leaves it out.
+    pub columns: &'a [(String, String)],
     /// Whether what is hidden or struck out in a spreadsheet is read too.
     pub hidden: bool,
     /// Hears which stage it is, how much is done and how much there is.
@@ -66,6 +70,7 @@ impl Default for Reading<'_> {
             ignore: &[],
             ignore_unknown: false,
             remembered: &[],
+            columns: &[],
             hidden: false,
             progress: &|_, _, _| (),
         }

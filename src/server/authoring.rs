@@ -1,6 +1,6 @@
 //! How is a knowledge base as a whole worked on over HTTP?
 //!
-//! What `zhida kb` does: import, export, check, publish, compare, history,
+//! What `zhida kb` does, imports apart: export, check, publish, compare, history,
 //! collection of old releases, labelled questions. Single entries are in
 //! `entries`, what takes something back is in `undo`.
 
@@ -15,30 +15,25 @@ use utoipa_axum::routes;
 use super::address::{Path, Query};
 use super::caller::Caller;
 use super::entries::encoded;
-use super::error::{Fault, Kind, Problem, Problems};
+use super::error::{Kind, Problem, Problems};
 use super::request::{self, File, fields, format_named};
 use super::routes::Routes;
 use crate::access::Right;
 use crate::error::Error;
 use crate::eval::dataset;
+use crate::kb::EntryId;
 use crate::kb::check::EXPIRY_NOTICE;
-use crate::kb::diff::Diff;
-use crate::kb::formats::{self, Format, Headings, Incoming, Reading, RejectedSheet, Rejects};
-use crate::kb::merge::{Mode, removes_much};
-use crate::kb::{EntryId, KnowledgeBase};
+use crate::kb::formats::{self, Format, Headings};
 use crate::publish::{self, Difference, Outcome, Side};
-use crate::store::{Collected, IgnoredColumns, Record, Revision, Served};
+use crate::store::{Collected, Record, Revision, Served};
 
 /// The largest file to import, in bytes.
-const IMPORT_BYTES: usize = 64 << 20;
+pub(super) const IMPORT_BYTES: usize = 64 << 20;
 /// The largest of the other bodies, in bytes.
 pub(super) const REQUEST_BYTES: usize = 64 << 10;
 
 pub(super) fn routes() -> Routes {
-    let files = Routes::new()
-        .may(Right::Author, routes!(import))
-        .may(Right::Author, routes!(queries, attach, detach))
-        .bodies(IMPORT_BYTES);
+    let files = Routes::new().may(Right::Author, routes!(queries, attach, detach)).bodies(IMPORT_BYTES);
     Routes::new()
         .may(Right::Author, routes!(export))
         .may(Right::Author, routes!(check))
@@ -49,164 +44,6 @@ pub(super) fn routes() -> Routes {
         .may(Right::Author, routes!(collect))
         .bodies(REQUEST_BYTES)
         .merge(files)
-}
-
-/// How a file is imported.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ImportQuery {
-    /// `jsonl`, `csv` or `xlsx`.
-    format: String,
-    /// `replace`: the file is everything; `update`: its entries are added or
-    /// take the place of those with their ids; `add`: only new ids are taken.
-    #[serde(default)]
-    mode: Mode,
-    /// Say what would change, and change nothing.
-    #[serde(default)]
-    dry_run: bool,
-    /// Take the rows without faults; the others are in the reply's `rejected`.
-    /// Of two rows with the same phrasing the first is taken.
-    #[serde(default)]
-    good_rows: bool,
-    /// It is meant, even if 5 entries or more and a fifth of all are removed.
-    #[serde(default)]
-    yes: bool,
-    /// The zone of dates and times that come without one, as an offset from
-    /// UTC such as `+08:00`, which it is without this.
-    time_zone: Option<String>,
-    /// Headings of columns that hold nothing of the knowledge base, one a line.
-    /// Later imports pass over them too.
-    ignore_columns: Option<String>,
-    /// Pass over every column that zhida does not know; later imports pass over
-    /// those of this file too.
-    #[serde(default)]
-    ignore_unknown: bool,
-    /// Look at every column again: what earlier imports were told to pass over no
-    /// longer counts.
-    #[serde(default)]
-    forget_columns: bool,
-    /// Also take what is hidden or struck out; else `notes` names it.
-    #[serde(default)]
-    hidden: bool,
-}
-
-/// What an import changes in the draft.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Imported {
-    /// Whether nothing was written.
-    dry_run: bool,
-    /// How the file was taken.
-    mode: Mode,
-    /// Added, removed and changed entries, field by field.
-    #[schema(value_type = Object)]
-    diff: Diff,
-    /// What the author should know and is no fault: hidden rows that were left
-    /// out, lists that were not taken apart, an encoding that was recognised.
-    notes: Vec<Fault>,
-    /// With `good_rows` what was not taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected: Option<Rejected>,
-}
-
-/// What was not taken from a file.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Rejected {
-    /// How many entries, or rows that are none.
-    entries: usize,
-    /// Entries of the draft that stay as they were because the row that was to
-    /// take their place is among them.
-    kept: usize,
-    /// Everything that is wrong with them.
-    problems: Vec<Fault>,
-    /// Their rows as they stand in the file, each with the reason: mended, they
-    /// are imported with `mode=update`.
-    sheets: Vec<RejectedSheet>,
-}
-
-/// Import a file into the draft; a new knowledge base is created.
-///
-/// An import that removes 5 entries or more and a fifth of all needs
-/// `yes=true`; without it the reply is 409 and nothing is changed.
-#[utoipa::path(
-    post,
-    operation_id = "import_kb",
-    path = "/v1/kbs/{kb}/import",
-    params(("kb" = String, Path, description = "The knowledge base."), ImportQuery),
-    request_body(content = inline(File), content_type = "application/octet-stream"),
-    responses(
-        (status = 200, description = "What was changed, or would be in a dry run.", body = Imported),
-        (status = 409, description = "Much would be removed: `removed` says how many entries; send `yes=true` if that is meant.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The file has faults; `problems` names all of them.", body = Problem, content_type = "application/problem+json"),
-        Problems,
-    )
-)]
-async fn import(
-    caller: Caller,
-    Path(kb): Path<String>,
-    Query(query): Query<ImportQuery>,
-    request: Request,
-) -> Result<Json<Imported>, Problem> {
-    let ImportQuery { format, mode, dry_run, good_rows, yes, .. } = query;
-    let ImportQuery { time_zone, ignore_columns, ignore_unknown, forget_columns, hidden, .. } = query;
-    let zone = time_zone.map_or(Ok(formats::BEIJING), |text| {
-        formats::zone(&text).map_err(|e| Problem::new(Kind::InvalidField, e).of_field("time_zone"))
-    })?;
-    let ignored: Vec<String> =
-        ignore_columns.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
-    let bytes = request::bytes(request, IMPORT_BYTES).await?;
-    caller
-        .author(move |caller| {
-            let shelf = caller.shelf_to_create(&kb)?;
-            let remembered = if forget_columns { Vec::new() } else { shelf.ignored_columns()? };
-            let reading = Reading {
-                zone,
-                ignore: &ignored,
-                ignore_unknown,
-                remembered: &remembered,
-                hidden,
-                ..Reading::default()
-            };
-            let format = format_named(&format)?;
-            let file = Incoming::of_bytes("import", format, &bytes, &reading);
-            if file.is_empty() {
-                return Err(Problem::new(Kind::InvalidEntry, "文件里没有条目；草稿没有变"));
-            }
-            let notes = file.notes().iter().map(Fault::of).collect();
-            let passed = file.passed_over().to_vec();
-            let (mut diff, mut rejects) = (Diff::default(), None);
-            let change = |draft: KnowledgeBase| {
-                let merged = if good_rows {
-                    let (merged, handed_back) = file.good_into_base(&draft, mode)?;
-                    if merged.entries().is_empty() {
-                        return Err(Error::Corpus(handed_back.problems));
-                    }
-                    rejects = Some(handed_back);
-                    merged
-                } else {
-                    file.into_base(&draft, mode)?
-                };
-                diff = Diff::between(draft.entries(), merged.entries());
-                let (entries, removed) = (draft.entries().len(), diff.removed.len());
-                if !(yes || dry_run) && removes_much(entries, removed) {
-                    return Err(Error::Unconfirmed { kb: kb.clone(), removed, entries });
-                }
-                Ok(merged)
-            };
-            if dry_run {
-                change(shelf.draft()?)?;
-            } else {
-                shelf.change_draft(IgnoredColumns { forget: forget_columns, add: &passed }, change)?;
-            }
-            let rejected = rejects.map(|rejects: Rejects| Rejected {
-                entries: rejects.entries,
-                kept: rejects.kept,
-                sheets: formats::rejected("import", format, &bytes, &reading, &rejects),
-                problems: rejects.problems.iter().map(Fault::of).collect(),
-            });
-            Ok(Json(Imported { dry_run, mode, diff, notes, rejected }))
-        })
-        .await
 }
 
 /// In which format the draft or a release is wanted.

@@ -23,7 +23,17 @@ use crate::access::chain::Deed;
 use crate::error::Error;
 
 /// Operations that are sent as if they changed something, and only look.
-const LOOKING: [&str; 4] = ["check_kb", "read_tokens", "test_rules", "test_service"];
+const LOOKING: [&str; 9] = [
+    "check_kb",
+    "read_tokens",
+    "test_rules",
+    "test_service",
+    "find_holders",
+    "try_question",
+    "preview_publication",
+    "put_up_file",
+    "try_rules",
+];
 
 /// What a handler says of its change, if the address does not tell.
 #[derive(Debug, Clone, Default)]

@@ -60,6 +60,9 @@ pub(super) struct ListQuery {
     topic: Option<String>,
     /// Only entries that are on, or off.
     enabled: Option<bool>,
+    /// Only entries that customers get only with the next publication.
+    #[serde(default)]
+    pending: bool,
 }
 
 /// How an edit takes effect.
@@ -79,6 +82,8 @@ pub(super) struct EntryPage {
     items: Vec<EntryItem>,
     /// What `after` has to be for the next page; `null` at the end.
     next: Option<i64>,
+    /// How many entries there are on all pages.
+    total: i64,
 }
 
 /// An entry in a list.
@@ -128,6 +133,7 @@ async fn list(
         text: query.q.filter(|text| !text.is_empty()),
         enabled: query.enabled,
         topic: query.topic,
+        pending: query.pending,
         limit,
     };
     caller
@@ -139,7 +145,7 @@ async fn list(
                 at: stored.at,
                 author: stored.author,
             });
-            Ok(Json(EntryPage { items: items.collect(), next: page.next }))
+            Ok(Json(EntryPage { items: items.collect(), next: page.next, total: page.total }))
         })
         .await
 }

@@ -91,7 +91,7 @@ impl Outcome {
 pub(super) struct Job {
     /// Its name.
     id: String,
-    /// `publish`, `check` or `rule-test`.
+    /// `publish`, `check`, `rule-test`, `import`, `index` or `preview`.
     kind: &'static str,
     /// The knowledge base.
     kb: String,

@@ -12,10 +12,12 @@ use std::time::Instant;
 
 use super::gate::MEASURE;
 use super::greeting::Counted;
+use super::importing::Files;
 use super::jobs::Jobs;
 use super::learning::Looks;
 use super::registry::Registry;
 use super::told::decision;
+use super::trial::Drafts;
 use crate::access::{DEFAULT_TENANT, Limits, Scope};
 use crate::desk::Desk;
 use crate::desk::reception::{Asked, Turned};
@@ -33,6 +35,8 @@ pub(super) struct Tenant {
     desk: Desk,
     habits: Arc<Counted>,
     looks: Looks,
+    files: Files,
+    drafts: Drafts,
     /// How many bytes its data take, and when that was measured.
     room: Mutex<(u64, Option<Instant>)>,
 }
@@ -73,6 +77,8 @@ impl Tenant {
             desk,
             habits,
             looks: Looks::default(),
+            files: Files::default(),
+            drafts: Drafts::default(),
             room: Mutex::default(),
         }
     }
@@ -137,6 +143,16 @@ impl Tenant {
     /// What its customers' questions suggested when they were looked at last.
     pub(super) fn looks(&self) -> &Looks {
         &self.looks
+    }
+
+    /// Files that its authors look at before they import them.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What its drafts would answer.
+    pub(super) fn drafts(&self) -> &Drafts {
+        &self.drafts
     }
 
     /// How monitoring names one of its knowledge bases: two tenants may use the

@@ -15,8 +15,10 @@ use crate::error::Result;
 pub struct IgnoredColumns<'a> {
     /// What was said before no longer counts.
     pub forget: bool,
-    /// Headings that count from now on.
+    /// Headings that are passed over from now on.
     pub add: &'a [String],
+    /// What somebody said that columns hold, by heading; an empty field leaves one out.
+    pub mapped: &'a [(String, String)],
 }
 
 impl Shelf {
@@ -26,8 +28,23 @@ impl Shelf {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
             Ok(ignored_columns::table
                 .filter(ignored_columns::kb.eq(kb.id))
+                .filter(ignored_columns::field.is_null())
                 .order(ignored_columns::heading)
                 .select(ignored_columns::heading)
+                .load(connection)?)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// What somebody said that columns hold, by heading.
+    pub fn mapped_columns(&self) -> Result<Vec<(String, String)>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(ignored_columns::table
+                .filter(ignored_columns::kb.eq(kb.id))
+                .filter(ignored_columns::field.is_not_null())
+                .order(ignored_columns::heading)
+                .select((ignored_columns::heading, ignored_columns::field.assume_not_null()))
                 .load(connection)?)
         })?;
         Ok(found.unwrap_or_default())
@@ -42,6 +59,18 @@ pub(super) fn remember(connection: &mut Connection, kb: i32, said: IgnoredColumn
     for heading in said.add {
         diesel::insert_or_ignore_into(ignored_columns::table)
             .values((ignored_columns::kb.eq(kb), ignored_columns::heading.eq(heading)))
+            .execute(connection)?;
+    }
+    for (heading, field) in said.mapped {
+        diesel::insert_into(ignored_columns::table)
+            .values((
+                ignored_columns::kb.eq(kb),
+                ignored_columns::heading.eq(heading),
+                ignored_columns::field.eq(field),
+            ))
+            .on_conflict((ignored_columns::kb, ignored_columns::heading))
+            .do_update()
+            .set(ignored_columns::field.eq(field))
             .execute(connection)?;
     }
     Ok(())

@@ -92,6 +92,8 @@ pub struct Filter {
     pub enabled: Option<bool>,
     /// Only entries of this topic.
     pub topic: Option<String>,
+    /// Only entries that customers get only with the next publication.
+    pub pending: bool,
     /// At most this many.
     pub limit: usize,
 }
@@ -103,6 +105,8 @@ pub struct Page {
     pub items: Vec<Stored>,
     /// What [`Filter::after`] has to be for the next ones; `None` at the end.
     pub next: Option<i64>,
+    /// How many entries there are on all pages.
+    pub total: i64,
 }
 
 /// Live edits of some time.
@@ -151,37 +155,48 @@ impl Shelf {
     /// Entries of the draft, page by page.
     pub fn entries(&self, filter: &Filter) -> Result<Page> {
         let found = self.store.database.read(|connection| {
-            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
-            let mut query = entries::table
-                .inner_join(revisions::table.on(held()))
-                .filter(entries::kb.eq(kb.id))
-                .into_boxed();
-            if let Some(after) = filter.after {
-                query = query.filter(entries::position.gt(after));
-            }
-            if let Some(text) = &filter.text {
-                // As it stands in the record.
-                let quoted = serde_json::to_string(text).map_err(|e| Error::internal("store", e))?;
-                query = query.filter(revisions::content.like(with(&quoted[1..quoted.len() - 1])).escape('!'));
-            }
-            if let Some(enabled) = filter.enabled {
-                query = query
-                    .filter(revisions::content.like(with(&format!("\"enabled\":{enabled}"))).escape('!'));
-            }
-            if let Some(topic) = &filter.topic {
-                let quoted = serde_json::to_string(topic).map_err(|e| Error::internal("store", e))?;
-                query =
-                    query.filter(revisions::content.like(with(&format!("\"topic\":{quoted}"))).escape('!'));
-            }
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok((Vec::new(), 0)) };
+            let query = || {
+                let mut query = entries::table
+                    .inner_join(revisions::table.on(held()))
+                    .filter(entries::kb.eq(kb.id))
+                    .into_boxed();
+                if let Some(text) = &filter.text {
+                    // As it stands in the record.
+                    let quoted = serde_json::to_string(text).map_err(|e| Error::internal("store", e))?;
+                    query =
+                        query.filter(revisions::content.like(with(&quoted[1..quoted.len() - 1])).escape('!'));
+                }
+                if let Some(enabled) = filter.enabled {
+                    query = query
+                        .filter(revisions::content.like(with(&format!("\"enabled\":{enabled}"))).escape('!'));
+                }
+                if let Some(topic) = &filter.topic {
+                    let quoted = serde_json::to_string(topic).map_err(|e| Error::internal("store", e))?;
+                    query = query
+                        .filter(revisions::content.like(with(&format!("\"topic\":{quoted}"))).escape('!'));
+                }
+                if filter.pending {
+                    query =
+                        query.filter(entries::revision.gt(kb.live_from)).filter(revisions::live.eq(false));
+                }
+                Ok::<_, Error>(query)
+            };
             let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_add(1);
-            Ok(query.order(entries::position).limit(limit).select(columns!()).load::<Found>(connection)?)
+            let mut page = query()?;
+            if let Some(after) = filter.after {
+                page = page.filter(entries::position.gt(after));
+            }
+            let page =
+                page.order(entries::position).limit(limit).select(columns!()).load::<Found>(connection)?;
+            Ok((page, query()?.count().get_result::<i64>(connection)?))
         })?;
-        let mut rows = found.unwrap_or_default();
+        let (mut rows, total) = found.unwrap_or_default();
         let more = rows.len() > filter.limit;
         rows.truncate(filter.limit);
         let next = rows.last().filter(|_| more).map(|row| row.0);
         let items = rows.into_iter().map(read).collect::<Result<_>>()?;
-        Ok(Page { items, next })
+        Ok(Page { items, next, total })
     }
 
     /// Changes one entry. With `live`, customers get it at once, on top of
@@ -329,7 +344,7 @@ fn read((_, revision, id, content, at, author): Found) -> Result<Stored> {
 }
 
 /// An entry with its place in the author's order.
-fn stored(connection: &mut Connection, kb: i32, id: &EntryId) -> Outcome<Option<(Stored, i64)>> {
+pub(super) fn stored(connection: &mut Connection, kb: i32, id: &EntryId) -> Outcome<Option<(Stored, i64)>> {
     let found: Option<Found> = entries::table
         .inner_join(revisions::table.on(held()))
         .filter(entries::kb.eq(kb))

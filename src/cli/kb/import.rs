@@ -156,7 +156,11 @@ impl Import<'_> {
             confirmed = usize::MAX;
         }
         let (mut outcome, mut written) = (Outcome::default(), None);
-        let columns = IgnoredColumns { forget: self.args.forget_columns, add: self.incoming.passed_over() };
+        let columns = IgnoredColumns {
+            forget: self.args.forget_columns,
+            add: self.incoming.passed_over(),
+            mapped: &[],
+        };
         shelf.change_draft(columns, |before| {
             let (base, brought) = self.merged(&before)?;
             let removed = brought.diff.removed.len();

@@ -1,7 +1,7 @@
 //! Which column does an author or another program mean by a heading?
 
 use super::table::Row;
-use super::{FIELDS, Kind};
+use super::{FIELDS, Kind, Reading};
 use crate::text::exact_key;
 
 /// Headings that are too short to make a row a header by themselves.
@@ -49,6 +49,22 @@ pub(super) fn field_named(heading: &str) -> Option<&'static str> {
     find(counted).filter(|field| field.kind == Kind::Texts).map(|field| field.name)
 }
 
+impl Reading<'_> {
+    /// What somebody said of a column; an empty field leaves it out.
+    pub(super) fn said_of(&self, heading: &str) -> Option<&str> {
+        let is = |said: &&(String, String)| plain(&said.0) == plain(heading);
+        self.columns.iter().find(is).map(|(_, field)| field.as_str())
+    }
+
+    /// The canonical name of a column: as somebody said, or else by its heading.
+    pub(super) fn field_named(&self, heading: &str) -> Option<&'static str> {
+        match self.said_of(heading) {
+            Some(said) => FIELDS.iter().find(|field| field.name == said).map(|field| field.name),
+            None => field_named(heading),
+        }
+    }
+}
+
 /// Whether a text is the heading of some column.
 pub(super) fn is_heading(text: &str) -> bool {
     field_named(text).is_some()
@@ -60,17 +76,17 @@ pub(super) fn is_empty_column(heading: &str) -> bool {
 }
 
 /// Whether a row is the header of entries.
-pub(super) fn heads(row: &Row) -> bool {
+pub(super) fn heads(row: &Row, reading: &Reading<'_>) -> bool {
+    let field_named = |cell: &str| reading.field_named(cell);
     let has = |field: &str| row.cells.iter().any(|(_, cell)| field_named(cell) == Some(field));
     let is_short = |cell: &str| SHORT.contains(&plain(cell).as_str());
     let named = |(_, cell): &(usize, String)| field_named(cell) == Some("question") && !is_short(cell);
     row.cells.iter().any(named) || has("answer") && (has("question") || has("similar"))
 }
 
-/// Whether several columns may have a heading, each with some items of a list.
-pub(super) fn is_list(heading: &str) -> bool {
-    let name = field_named(heading);
-    FIELDS.iter().any(|field| Some(field.name) == name && field.kind == Kind::Texts)
+/// Whether several columns may hold a field, each with some items of a list.
+pub(super) fn is_list(field: Option<&str>) -> bool {
+    FIELDS.iter().any(|known| Some(known.name) == field && known.kind == Kind::Texts)
 }
 
 /// Whether a table is made of segments, as MaxKB has them: a content and the
@@ -194,7 +210,7 @@ mod tests {
     fn a_row_heads_entries_when_it_names_a_question() {
         let heads = |cells: &[&str]| {
             let cells = (1..).zip(cells).map(|(column, cell)| (column, (*cell).to_owned())).collect();
-            heads(&Row { cells, ..Row::default() })
+            heads(&Row { cells, ..Row::default() }, &Reading::default())
         };
         assert!(heads(&["q", "a", "indexes"]) && heads(&["问", "答"]) && heads(&["问法", "答案"]));
         assert!(heads(&["问题"]));

@@ -64,9 +64,11 @@ pub fn rejected(
     // What is wrong is known already.
     let mut known = Vec::new();
     let tables = match format {
-        Format::Xlsx => xlsx::tables(&name, bytes, reading, |file| Raw::of(file, &reasons), &mut known),
+        Format::Xlsx => {
+            xlsx::tables(&name, bytes, reading, |file| Raw::of(file, reading, &reasons), &mut known)
+        }
         Format::Csv => {
-            let mut table = Raw::of(name.clone(), &reasons);
+            let mut table = Raw::of(name.clone(), reading, &reasons);
             csv::rows(&name, bytes, reading, &mut table, &mut known);
             vec![table]
         }
@@ -153,6 +155,7 @@ impl Reasons {
 /// Keeps the rows of a sheet that are handed back, as they are.
 struct Raw<'a> {
     file: FileName,
+    reading: &'a Reading<'a>,
     reasons: &'a Reasons,
     /// Whether anything was there.
     begun: bool,
@@ -164,8 +167,8 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn of(file: FileName, reasons: &'a Reasons) -> Self {
-        Self { file, reasons, begun: false, titles: 0, headings: Vec::new(), rows: Vec::new() }
+    fn of(file: FileName, reading: &'a Reading<'a>, reasons: &'a Reasons) -> Self {
+        Self { file, reading, reasons, begun: false, titles: 0, headings: Vec::new(), rows: Vec::new() }
     }
 
     fn finish(self, name: &str) -> RejectedSheet {
@@ -211,11 +214,13 @@ impl Table for Raw<'_> {
             }
         } else if self.titles < TITLES {
             self.titles += 1;
-            if heads(row) {
+            if heads(row, self.reading) {
                 self.headings.clone_from(&row.cells);
                 for (first, last) in &row.spans {
                     let heading = row.cells.iter().find(|(column, _)| column == first);
-                    if let Some((_, heading)) = heading.filter(|(_, heading)| is_list(heading)) {
+                    if let Some((_, heading)) =
+                        heading.filter(|(_, heading)| is_list(self.reading.field_named(heading)))
+                    {
                         self.headings.extend((first + 1..=*last).map(|next| (next, heading.clone())));
                     }
                 }

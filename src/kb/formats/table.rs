@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::cells::shortened;
 use super::group::{Group, apart_again, said};
 use super::headings::{
-    field_named, has_segments, heads, is_empty_column, is_list, known_columns, segment_field, without_header,
+    has_segments, heads, is_empty_column, is_list, known_columns, segment_field, without_header,
 };
 use super::rejected::is_remark;
 use super::{FileName, Found, Located, Passed, Reading, Said, whole};
@@ -193,7 +193,7 @@ impl Table for Sheet<'_> {
             }
         } else if self.titles < TITLES {
             self.titles += 1;
-            if heads(row) {
+            if heads(row, self.reading) {
                 self.take_header(row);
             }
         }
@@ -234,7 +234,11 @@ impl Sheet<'_> {
         let mut hidden: Vec<&str> = Vec::new();
         for (number, heading) in &row.cells {
             let heading = heading.trim();
-            let named = if self.segments { segment_field(heading) } else { field_named(heading) };
+            let said = self.reading.said_of(heading);
+            let named = match said {
+                None if self.segments => segment_field(heading),
+                _ => self.reading.field_named(heading),
+            };
             let is_hidden = self.hidden.iter().any(|(first, last)| (first..=last).contains(&number));
             let column = match named {
                 // An id is seldom shown, and it says which entry the row is.
@@ -242,14 +246,15 @@ impl Sheet<'_> {
                     hidden.push(heading);
                     Column::Ignored
                 }
-                Some(name) if !is_list(heading) && self.column(name) > 0 => {
+                Some(name) if !is_list(Some(name)) && self.column(name) > 0 => {
                     let message = format!("“{heading}”这一列出现了两次（都是 {name}），请合并");
                     self.problem(row.line, *number, Some(name), message);
                     Column::Ignored
                 }
                 Some(name) => Column::Field(name),
                 None => {
-                    let is_read = !is_hidden && !is_remark(heading) && !is_empty_column(heading);
+                    let is_read =
+                        said.is_none() && !is_hidden && !is_remark(heading) && !is_empty_column(heading);
                     if is_read && self.passed.takes(heading, self.reading) != Said::Named {
                         strange.push((*number, heading));
                     }
@@ -260,7 +265,7 @@ impl Sheet<'_> {
             // “相似问法” over three columns heads all of them.
             if let (Column::Field(_), Some((_, last))) =
                 (column, row.spans.iter().find(|(first, _)| first == number))
-                && is_list(heading)
+                && is_list(named)
             {
                 self.columns.extend((number + 1..=*last).map(|next| (next, column)));
             }

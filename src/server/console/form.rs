@@ -3,8 +3,8 @@
 //! Forms work without scripts: fields come as a browser sends them, with the token
 //! that only our own pages know.
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -69,5 +69,39 @@ impl FromRequest<Server> for Form {
         let fields = form_urlencoded::parse(&body);
         // Browsers end lines as mail does.
         Ok(Self(fields.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n"))).collect()))
+    }
+}
+
+/// A form with a file; the route says how large it may be.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    pub(super) form: Form,
+    /// Its name and what is in it; `None` when none was chosen.
+    pub(super) file: Option<(String, Bytes)>,
+}
+
+impl FromRequest<Server> for Upload {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, server: &Server) -> Result<Self, Response> {
+        let mut parts =
+            Multipart::from_request(request, server).await.map_err(IntoResponse::into_response)?;
+        let mut upload = Self::default();
+        while let Some(part) = parts.next_field().await.map_err(IntoResponse::into_response)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(str::to_owned) {
+                Some(file) => {
+                    let bytes = part.bytes().await.map_err(IntoResponse::into_response)?;
+                    if !file.is_empty() {
+                        upload.file = Some((file, bytes));
+                    }
+                }
+                None => {
+                    let text = part.text().await.map_err(IntoResponse::into_response)?;
+                    upload.form.0.push((name, text.replace("\r\n", "\n")));
+                }
+            }
+        }
+        Ok(upload)
     }
 }

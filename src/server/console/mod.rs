@@ -6,6 +6,7 @@
 //! nothing comes from anywhere else, so they work without a network. Everything
 //! that a form does works without scripts too.
 
+mod author;
 mod form;
 mod home;
 mod inside;
@@ -39,6 +40,10 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console.css", CSS, include_str!("console.css")),
     ("/console/icon.svg", SVG, include_str!("icon.svg")),
     ("/console/frame.js", SCRIPT, include_str!("frame.js")),
+    ("/console/author.js", SCRIPT, include_str!("author.js")),
+    ("/console/entry.js", SCRIPT, include_str!("entry.js")),
+    ("/console/import.js", SCRIPT, include_str!("import.js")),
+    ("/console/job.js", SCRIPT, include_str!("job.js")),
     ("/console/ask", HTML, include_str!("index.html")),
     ("/console.js", SCRIPT, include_str!("console.js")),
 ];
@@ -48,7 +53,7 @@ pub(super) fn routes(api: Router) -> Router<Server> {
     let files = FILES.iter().fold(Router::new(), |routes, (path, kind, text)| {
         routes.route(path, get(|| async { headed(kind, *text) }))
     });
-    files.merge(home::routes()).layer(Extension(Api(api)))
+    files.merge(home::routes()).merge(author::routes()).layer(Extension(Api(api)))
 }
 
 /// A page or one of its files.

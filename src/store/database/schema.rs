@@ -136,6 +136,7 @@ diesel::table! {
     ignored_columns (kb, heading) {
         kb -> Integer,
         heading -> Text,
+        field -> Nullable<Text>,
     }
 }
 diesel::allow_tables_to_appear_in_same_query!(entries, revisions);

@@ -1,0 +1,78 @@
+//! How is what somebody did to the draft taken back?
+//!
+//! Every change of an entry says what was there before. Taking back a stretch of
+//! the history puts that in its place again, unless somebody has changed the entry
+//! since: theirs stays.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::{IgnoredColumns, Shelf};
+use crate::error::{Error, Result};
+use crate::kb::diff::Diff;
+use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
+
+/// Revisions that are read at a time.
+const PAGE: usize = 1_000;
+
+/// What was taken back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rewound {
+    /// The draft now against the draft before.
+    pub diff: Diff,
+    /// Entries that somebody has changed since; they stay as they are.
+    pub kept: Vec<EntryId>,
+}
+
+impl Shelf {
+    /// Takes back what was done to entries after one revision and up to another one,
+    /// both by their numbers; it is in the history like any other change.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] when what was there before contradicts what was added since.
+    pub fn rewind(&self, after: i64, until: i64) -> Result<Rewound> {
+        // By entry: what was there before the first revision of the stretch.
+        let mut before: HashMap<EntryId, Option<Entry>> = HashMap::new();
+        let mut since: HashSet<EntryId> = HashSet::new();
+        let mut below = None;
+        'pages: loop {
+            let page = self.history(None, below, PAGE)?;
+            let Some(last) = page.last() else { break };
+            below = Some(last.number);
+            for revision in page {
+                if revision.number <= after {
+                    break 'pages;
+                }
+                let Some(id) = revision.entry else { continue };
+                if revision.number > until {
+                    since.insert(id);
+                    continue;
+                }
+                let entry = revision.before.map(serde_json::from_value).transpose();
+                before.insert(id, entry.map_err(|e| Error::internal("rewind", e))?);
+            }
+        }
+        let mut kept: Vec<EntryId> = before.keys().filter(|id| since.contains(*id)).cloned().collect();
+        kept.sort();
+        before.retain(|id, _| !since.contains(id));
+        let mut diff = Diff::default();
+        self.change_draft(IgnoredColumns::default(), |draft| {
+            let mut entries = Vec::with_capacity(draft.entries().len());
+            for entry in draft.entries() {
+                match before.remove(&entry.id) {
+                    None => entries.push(entry.clone()),
+                    Some(Some(old)) => entries.push(old),
+                    Some(None) => {}
+                }
+            }
+            let mut back: Vec<Entry> = before.into_values().flatten().collect();
+            back.sort_by(|one, other| one.id.cmp(&other.id));
+            entries.extend(back);
+            formats::recheck("draft", &entries)?;
+            diff = Diff::between(draft.entries(), &entries);
+            Ok(KnowledgeBase::of_validated(entries))
+        })?;
+        Ok(Rewound { diff, kept })
+    }
+}
