@@ -20,9 +20,9 @@ use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, audit, authoring, drafting, entries, feedback, figures, greeting, handoffs, hooks, importing,
-    jobs, keys, learning, oidc, own, people, service, sign_in, talk, tenancy, tickets, trial, undo, widget,
-    words,
+    Server, audit, authoring, drafting, entries, feedback, figures, files, greeting, handoffs, hooks,
+    importing, jobs, keys, learning, oidc, own, people, service, sign_in, talk, tenancy, tickets, trial,
+    undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -50,6 +50,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(entries::routes())
         .merge(authoring::routes())
         .merge(importing::routes())
+        .merge(files::routes())
         .merge(drafting::routes())
         .merge(trial::routes())
         .merge(undo::routes())

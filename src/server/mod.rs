@@ -22,6 +22,7 @@ mod entries;
 pub mod error;
 mod feedback;
 mod figures;
+mod files;
 mod gate;
 mod greeting;
 mod handoffs;

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::files::Files;
 use super::gate::MEASURE;
 use super::greeting::Counted;
-use super::importing::Files;
 use super::jobs::Jobs;
 use super::learning::Looks;
 use super::registry::Registry;

@@ -33,8 +33,6 @@ const REQUEST_BYTES: usize = 64 << 10;
 const LONGEST: usize = 2_000;
 /// Drafts of a tenant that are kept.
 const KEPT: usize = 2;
-/// An engine over a draft with more phrasings than these is made as a job.
-const QUICK: usize = 500;
 /// Recent questions that both are asked, those that were asked most.
 const RECENT: usize = 1_000;
 /// Changes that are told.
@@ -134,7 +132,7 @@ fn asked(engine: &Engine, service: &Service, tried: &Tried) -> Result<Box<Reply>
 
 /// Ask what is served and the draft the same question; nothing of it is recorded.
 ///
-/// A large draft that has changed is indexed first: the reply is a job, and when it
+/// A draft that has changed is indexed first: the reply is a job, and when it
 /// is done the same question is answered at once.
 #[utoipa::path(
     post,
@@ -160,15 +158,10 @@ async fn try_out(caller: Caller, Path(kb): Path<String>, request: Request) -> Re
             let shelf = caller.shelf(&kb)?;
             let state = state_of(&shelf)?;
             let tenant = Arc::clone(caller.tenant());
-            let base = shelf.draft()?;
-            let (is_empty, is_small) = (base.enabled().next().is_none(), base.phrasing_count() <= QUICK);
-            drop(base);
+            let is_empty = shelf.draft()?.enabled().next().is_none();
             let draft = match tenant.drafts().known(&kb, &state) {
                 Some(known) => Some(known),
                 None if is_empty => None,
-                None if is_small => {
-                    Some(draft(tenant.drafts(), tenant.registry(), &shelf, &state, &|_, _, _| ())?)
-                }
                 None => {
                     return caller.jobs().start(
                         "index",

@@ -43,6 +43,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/author.js", SCRIPT, include_str!("author.js")),
     ("/console/entry.js", SCRIPT, include_str!("entry.js")),
     ("/console/import.js", SCRIPT, include_str!("import.js")),
+    ("/console/inbox.js", SCRIPT, include_str!("inbox.js")),
     ("/console/job.js", SCRIPT, include_str!("job.js")),
     ("/console/ask", HTML, include_str!("index.html")),
     ("/console.js", SCRIPT, include_str!("console.js")),

@@ -311,6 +311,10 @@ impl Page {
             ("/check", self.say("检查", "Check")),
             ("/try", self.say("试问", "Try")),
             ("/releases", self.say("发布", "Publish")),
+            ("/inbox", self.say("学习", "Learn")),
+            ("/words", self.say("词语", "Words")),
+            ("/service", self.say("话术与规则", "Voice and rules")),
+            ("/queries", self.say("标注与目标", "Labels and goal")),
         ];
         let path = self.here.split('?').next().unwrap_or_default();
         html! {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
-use super::editor::{carried, filled};
+use super::editor::{carried, filled, local};
 use super::entry::put;
 use super::parts::{api, entry_page, field_name, list, shown as value_shown, text};
 
@@ -41,6 +41,7 @@ fn of(entry: &Value, field: &str) -> Value {
         (Value::Null, "similar" | "keywords" | "rules" | "tags" | "related") => json!([]),
         (Value::Null, "answers") => json!({}),
         (Value::String(text), _) if text.is_empty() => Value::Null,
+        (Value::String(moment), "valid_from" | "valid_until") => json!(local(moment)),
         (value, _) => value.clone(),
     }
 }

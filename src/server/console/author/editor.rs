@@ -102,7 +102,7 @@ fn moment(form: &Form, name: &str) -> Value {
 }
 
 /// A moment as a field for local times has it, in Beijing.
-fn local(moment: &str) -> String {
+pub(super) fn local(moment: &str) -> String {
     let Ok(moment) = OffsetDateTime::parse(moment, &Rfc3339) else { return moment.to_owned() };
     let at = moment.to_offset(ZONE);
     let date = format!("{:04}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day());

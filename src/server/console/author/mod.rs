@@ -12,12 +12,16 @@ mod entry;
 mod history;
 mod import;
 mod imported;
+mod inbox;
 mod job;
 mod overview;
 mod parts;
 mod preview;
+mod queries;
 mod releases;
+mod service;
 mod trying;
+mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -51,6 +55,13 @@ pub(super) fn routes() -> Router<Server> {
         .route("/console/kb/{kb}/try", get(trying::page).post(trying::add))
         .route("/console/kb/{kb}/releases", get(releases::page).post(releases::start))
         .route("/console/kb/{kb}/releases/{number}", get(releases::one).post(releases::back))
+        .route("/console/kb/{kb}/inbox", get(inbox::page).post(inbox::decide))
+        .route("/console/kb/{kb}/words", get(words::page).post(words::change))
+        .route("/console/kb/{kb}/service", get(service::page).post(service::change))
+        .route("/console/kb/{kb}/queries", get(queries::page).post(queries::upload))
+        .route("/console/kb/{kb}/queries/goal", post(queries::aim))
+        .route("/console/kb/{kb}/queries/remove", post(queries::remove))
+        .route("/console/kb/{kb}/queries/file.jsonl", get(queries::download))
         .route("/console/kb/{kb}/jobs/{id}", get(job::page).post(job::cancel))
         .layer(DefaultBodyLimit::max(FILES))
 }

@@ -137,8 +137,19 @@ pub(super) fn shown(page: &Page, value: &Value) -> Markup {
         Value::Array(items) if items.is_empty() => html! { span.soft { (page.say("（空）", "(empty)")) } },
         Value::Array(items) => html! { ul.plain { @for item in items { li { (shown(page, item)) } } } },
         Value::Object(fields) => html! {
-            ul.plain { @for (name, value) in fields { li { b { (name) } ": " (shown(page, value)) } } }
+            ul.plain { @for (name, value) in fields { li { b { (part_name(page, name)) } ": " (shown(page, value)) } } }
         },
+    }
+}
+
+/// A part of a rule, or a channel.
+fn part_name<'a>(page: &Page, name: &'a str) -> &'a str {
+    match name {
+        "contains" => page.say("同时含有", "contains all"),
+        "without" => page.say("但不含", "but not"),
+        "exact" => page.say("整句等于", "equals"),
+        "regex" => page.say("正则表达式", "pattern"),
+        channel => channel,
     }
 }
 

@@ -71,14 +71,14 @@ fn pending(page: &Page, kb: &str, current: Option<u64>, waiting: Option<&Value>)
     };
     let words = &found["lexicon"];
     let lines = count(words, "added") + count(words, "removed") + count(words, "changed");
-    let is_same = ["added", "removed", "changed"].iter().all(|name| count(&found["entries"], name) == 0);
+    let is_same = ["added", "removed", "changed"].iter().all(|name| count(found, name) == 0);
     html! {
         @if is_same && lines == 0 && found["service"].is_null() { p { (page.say("没有：草稿和顾客现在得到的一样。", "None: the draft is what customers get.")) } }
         @else {
-            p.big { (in_words(page, &found["entries"])) }
+            p.big { (in_words(page, found)) }
             @if lines > 0 { p { (page.say("词语改了 ", "Words: ")) (lines) (page.say(" 行", " lines changed")) } }
             @if !found["service"].is_null() { p { (page.say("话术与规则有修改", "Voice and rules have changed")) } }
-            (difference(page, kb, &found["entries"], 50))
+            (difference(page, kb, found, 50))
         }
     }
 }
@@ -235,17 +235,17 @@ async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
             None => { p { span.tag.good { (page.say("顾客现在得到的就是这个版本", "It is what customers get")) } } }
             Some(served) => { section.card {
                 h2 { (page.say("回滚：让顾客重新得到这个版本", "Roll back: customers get this release again")) }
-                p { (page.say("与正在用的版本相比：", "Against what is served: ")) (in_words(page, &served["entries"])) }
+                p { (page.say("与正在用的版本相比：", "Against what is served: ")) (in_words(page, served)) }
                 form method="post" { (page.csrf()) button.button.danger name="do" value="rollback" data-confirm=(page.say("让顾客马上得到这个版本？草稿不变。", "Serve this release at once? The draft stays.")) { (page.say("回滚到版本 ", "Roll back to release ")) (number) } " " span.soft { (page.say("马上生效，草稿不变；再回滚回来也可以。", "At once; the draft stays. It can be rolled forward again.")) } }
-                (difference(page, kb, &served["entries"], 50))
+                (difference(page, kb, served, 50))
                 @if count(&served["queries"], "flips") > 0 { h3 { (page.say("结果会变的标注问题", "Labelled questions with another outcome")) } (labelled(page, kb, &served["queries"])) }
             } }
         }
         section.card {
             h2 { (page.say("恢复：把草稿变回这个版本", "Restore: the draft becomes this release")) }
-            p { (page.say("草稿会有这些变化：", "It changes in the draft: ")) (in_words(page, &draft["entries"])) }
+            p { (page.say("草稿会有这些变化：", "It changes in the draft: ")) (in_words(page, &draft)) }
             form method="post" { (page.csrf()) button.button name="do" value="restore" data-confirm=(page.say("把草稿变回这个版本？可以撤销。", "Make the draft this release? It can be undone.")) { (page.say("恢复到草稿", "Restore the draft")) } " " span.soft { (page.say("顾客得到的不变，发布以后才会。", "Customers notice nothing until it is published.")) } }
-            (difference(page, kb, &draft["entries"], 50))
+            (difference(page, kb, &draft, 50))
         }
     };
     let title = format!("{}{number}", page.say("版本 ", "Release "));
