@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::envelope::{is_signed, same, signature};
-use super::{Answer, Arrival, Call, Event, Fault, Limits, Meaning, Request, Saying, Settings, What, wechat};
+use super::{
+    Answer, Arrival, Call, Event, Fault, Kind, Limits, Meaning, Request, Saying, Settings, What, wechat,
+};
 
 /// The official host.
 pub(super) const API: &str = "https://api.dingtalk.com";
@@ -181,6 +183,35 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
     Ok(Call::post(hook.to_owned(), body))
 }
 
+/// Asks for a token, which shows whether the key and secret are right.
+pub fn test_call(settings: &Settings) -> Call {
+    let url = format!("{}/v1.0/oauth2/accessToken", settings.api(Kind::DingTalk));
+    Call::post(url, json!({"appKey": settings.app_id, "appSecret": settings.app_secret}))
+}
+
+/// Whether the reply to that holds a token.
+///
+/// # Errors
+/// What is wrong.
+pub fn admitted(status: u16, body: &str) -> Result<(), String> {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    if value.get("accessToken").is_some() {
+        return Ok(());
+    }
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let code = text("code");
+    let why = match code.as_str() {
+        "invalidClientIdOrSecret" | "invalidParameter.appKeyOrSecret" => {
+            "the AppKey (`app_id`) or AppSecret (`app_secret`) is wrong"
+        }
+        code if code.contains("ip") || code.contains("IP") => {
+            "this machine's address is not on the app's IP white list"
+        }
+        _ => "DingTalk does not let us in",
+    };
+    Err(format!("HTTP {status} {code} {}: {why}", text("message")))
+}
+
 pub(super) fn meaning(code: i64) -> Meaning {
     match code {
         -1 | 130101 | 410100 | 90018 => Meaning::Busy,
@@ -194,7 +225,7 @@ pub(super) fn meaning(code: i64) -> Meaning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::{Kind, Part, Platform};
+    use crate::channels::{Part, Platform};
 
     const NOW: i64 = 1_700_000_000_000;
 

@@ -18,14 +18,14 @@ use sha2::{Digest, Sha256};
 use super::Desk;
 use super::addresses::Reach;
 use super::client::{Call, Failed, Replied, address_fault};
-use super::platforms::{Callback, Headers, Refused, Told, numbered, told};
+use super::platforms::{Callback, Headers, Refused, Told, numbered, step, told};
 use super::reception::Incoming;
 use crate::decide::Generation;
 use crate::dialogue::conversation::Owner;
 use crate::dialogue::handoff::Step;
 use crate::engine::Options;
 use crate::error::{Error, Result};
-use crate::store::{Act, Channel, Conversation, Taken};
+use crate::store::{Channel, Conversation, Taken};
 
 /// The kind's name.
 pub const KIND: &str = "chatwoot";
@@ -35,9 +35,6 @@ const PEOPLE: &str = "chatwoot";
 
 /// A request is not older or newer than this, in seconds.
 const SKEW: i64 = 300;
-
-/// People have a conversation until Chatwoot says otherwise, in milliseconds.
-const HELD: i64 = 365 * 24 * 60 * 60 * 1000;
 
 /// The settings of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +233,7 @@ pub(super) fn work(desk: &Desk, channel: &Channel, settings: &Value, taken: &Tak
         if event.name == "conversation_resolved"
             && let Some(open) = known.and_then(|known| known.handoff)
         {
-            step(desk, &open, Step::Close)?;
+            step(desk, &open, Step::Close, PEOPLE)?;
         }
         return Ok(());
     };
@@ -279,21 +276,12 @@ fn may_speak(desk: &Desk, settings: &Settings, address: &Address, known: &Conver
             if status(desk, settings, address)?.is_some_and(|status| status != "pending") {
                 return Ok(false);
             }
-            step(desk, open, Step::Return)?;
+            step(desk, open, Step::Return, PEOPLE)?;
             Ok(true)
         }
         // It is on its way to people; what is said goes into the transcript there.
         Owner::Queued => Ok(false),
         Owner::Bot | Owner::Closed => Ok(true),
-    }
-}
-
-fn step(desk: &Desk, handoff: &str, step: Step) -> Result<()> {
-    let act = Act { lease: HELD, ..Act::of(step, PEOPLE, desk.now()) };
-    match desk.talk().act(handoff, &act) {
-        // It is where it should be, or somebody else has seen to it.
-        Ok(_) | Err(Error::Conflict(_) | Error::Absent { .. }) => Ok(()),
-        Err(e) => Err(e),
     }
 }
 
@@ -439,7 +427,7 @@ fn labels(settings: &Settings, call: &Caller<'_>) -> Told {
 fn open(desk: &Desk, settings: &Settings, address: &Address, body: &Value, id: &str) -> Told {
     let taken_over = || {
         let handoff = body.get("handoff").and_then(Value::as_str).unwrap_or_default();
-        match step(desk, handoff, Step::Claim) {
+        match step(desk, handoff, Step::Claim, PEOPLE) {
             Ok(()) => Told::Done,
             Err(e) => Told::Again(e.to_string(), None),
         }

@@ -131,6 +131,9 @@ impl Desk {
             tracing::error!(%error, target, id = taken.id, "cannot record a delivery");
             return false;
         }
+        if let Settled::Dead { error } = &settled {
+            self.gave_up(&taken, error);
+        }
         true
     }
 

@@ -172,6 +172,7 @@ impl Desk {
                 context: None,
                 channel: None,
                 customer: None,
+                address: None,
                 owner: Owner::Queued,
                 handoff: Some(new),
                 jobs: Vec::new(),

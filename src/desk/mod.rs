@@ -6,7 +6,8 @@
 //! people (`handover`) when that is what comes of it. [`assist`] proposes answers to whoever
 //! took it. What webhooks and platforms are to be told was recorded with it, and
 //! [`delivery`] tells them from threads of its own, so no answer waits for any of
-//! them. [`chatwoot`] and [`generic`] speak to desks elsewhere.
+//! them. [`chatwoot`] and [`generic`] speak to desks elsewhere, [`messengers`] to customers
+//! in WeChat and its like.
 
 mod addresses;
 pub mod assist;
@@ -15,6 +16,7 @@ mod client;
 pub mod delivery;
 pub mod generic;
 mod handover;
+pub mod messengers;
 pub mod platforms;
 pub mod reception;
 mod upkeep;

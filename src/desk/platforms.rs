@@ -7,14 +7,21 @@
 use serde_json::{Value, json};
 
 use super::client::{Failed, Replied};
+use super::messengers::{self, Delivery};
 use super::reception::{Asked, Incoming, Said};
 use super::{Desk, chatwoot, generic, web};
+use crate::channels::{self, Kind, Platform};
+use crate::dialogue::handoff::Step;
 use crate::engine::Reply;
 use crate::error::{Error, Result};
-use crate::store::{Channel, Job, NewHandoff, Taken};
+use crate::store::{Act, Channel, Job, NewHandoff, Taken, Undelivered};
 
 /// The kinds that there are.
-pub const KINDS: [&str; 3] = [chatwoot::KIND, generic::KIND, web::KIND];
+pub const KINDS: [&str; 8] =
+    [chatwoot::KIND, generic::KIND, web::KIND, "wechat", "wecom", "wecom-kf", "dingtalk", "feishu"];
+
+/// People on a platform have a conversation until it says otherwise, in milliseconds.
+const HELD: i64 = 365 * 24 * 60 * 60 * 1000;
 
 /// Why a callback is not taken.
 #[derive(Debug)]
@@ -35,6 +42,15 @@ impl From<Error> for Refused {
 
 /// A header of a callback by its name in lower case.
 pub type Headers<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// What became of what a platform sent.
+#[derive(Debug)]
+pub enum Received {
+    /// It is on the disk; whether it was new.
+    Stored(bool),
+    /// It is answered in the platform's own words.
+    Answered(channels::Answer),
+}
 
 /// A callback that is to be stored.
 pub(super) struct Callback {
@@ -58,7 +74,17 @@ pub(super) enum Told {
 
 /// Whether people take over on the platform itself; the robot is silent then.
 pub fn has_people(channel: &Channel) -> bool {
-    channel.kind == chatwoot::KIND
+    channel.kind == chatwoot::KIND || messengers::has_people(channel)
+}
+
+/// Makes a step with a handoff for people on a platform. Where it is there already, or
+/// somebody else has seen to it, nothing happens.
+pub(super) fn step(desk: &Desk, handoff: &str, step: Step, who: &str) -> Result<()> {
+    let act = Act { lease: HELD, ..Act::of(step, who, desk.now()) };
+    match desk.talk().act(handoff, &act) {
+        Ok(_) | Err(Error::Conflict(_) | Error::Absent { .. }) => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 /// What is wrong with the settings of a channel, if anything is.
@@ -67,7 +93,10 @@ pub fn settings_fault(kind: &str, settings: &Value) -> Option<String> {
         chatwoot::KIND => chatwoot::Settings::of(settings).err(),
         generic::KIND => generic::Settings::of(settings).err(),
         web::KIND => web::Settings::of(settings).err(),
-        _ => Some(format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "))),
+        other => match Kind::named(other) {
+            Some(kind) => Platform::of(kind, settings).err(),
+            None => Some(format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "))),
+        },
     }
 }
 
@@ -87,13 +116,19 @@ pub(super) fn jobs(
         "suggestions": options, "decision": reply.decision.name(), "reason": reply.reason.name(),
         "trace_id": reply.trace_id, "address": address,
     });
-    let id = |what: &str| format!("{}-{what}", reply.trace_id);
-    let mut jobs = vec![Job::to_channel(&channel.id, session, id("reply"), "reply", &said)];
-    if let Some(handoff) = handoff {
-        let given = json!({
+    let given = handoff.map(|handoff| {
+        let told = json!({
             "conversation": session, "kb": reply.kb, "handoff": handoff.id, "reason": handoff.reason,
             "summary": handoff.summary, "candidates": handoff.candidates, "address": address,
         });
+        (handoff, told)
+    });
+    if let Ok(Some(platform)) = messengers::platform(channel) {
+        return messengers::jobs(channel, &platform, session, &said, given, &reply.trace_id);
+    }
+    let id = |what: &str| format!("{}-{what}", reply.trace_id);
+    let mut jobs = vec![Job::to_channel(&channel.id, session, id("reply"), "reply", &said)];
+    if let Some((_, given)) = given {
         let kinds: &[&str] = match channel.kind.as_str() {
             // One call each, so that one that fails is not the end of the others.
             chatwoot::KIND => &["note", "labels", "open"],
@@ -106,19 +141,26 @@ pub(super) fn jobs(
 
 impl Desk {
     /// Takes what a platform has sent. When this returns it is on the disk, and
-    /// the platform may be told so; whether it is new is told.
+    /// the platform may be told so; whether it is new is told. A platform that waits for
+    /// the robot's words gets them.
     ///
     /// # Errors
     /// When it is not the platform's or could not be stored.
     pub fn receive(
         &self,
         channel: &Channel,
-        headers: &Headers<'_>,
-        body: &[u8],
-    ) -> std::result::Result<bool, Refused> {
+        delivery: &Delivery<'_>,
+    ) -> std::result::Result<Received, Refused> {
+        let headers = delivery.header;
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
         let broken = |why: String| Refused::Failed(Error::internal("channel", why));
         let now = self.now();
+        if let Some(platform) = messengers::platform(channel).map_err(broken)? {
+            return messengers::receive(self, channel, &platform, delivery).map(Received::Answered);
+        }
+        let body = delivery.body.ok_or_else(|| {
+            Refused::Malformed("this channel only takes requests that are posted".to_owned())
+        })?;
         let text =
             std::str::from_utf8(body).map_err(|_| Refused::Malformed("the body is not UTF-8".to_owned()))?;
         let callback = match channel.kind.as_str() {
@@ -131,7 +173,7 @@ impl Desk {
             web::KIND => return Err(Refused::Malformed("the widget sends no callbacks".to_owned())),
             other => return Err(broken(format!("kind {other:?} is not known"))),
         };
-        let Some(callback) = callback else { return Ok(false) };
+        let Some(callback) = callback else { return Ok(Received::Stored(false)) };
         let job = Job {
             id: callback.delivery.clone(),
             target: format!("inbox:{}", channel.id),
@@ -141,7 +183,7 @@ impl Desk {
         };
         let new = self.talk().receive(&channel.id, &callback.delivery, &job, &channel.kb, now)?;
         self.wake();
-        Ok(new)
+        Ok(Received::Stored(new))
     }
 
     /// Works on what a platform has sent.
@@ -150,7 +192,11 @@ impl Desk {
         let done = match channel.kind.as_str() {
             chatwoot::KIND => chatwoot::work(self, channel, &settings, taken),
             generic::KIND => generic::work(self, channel, taken),
-            other => return Told::Never(format!("kind {other:?} is not known")),
+            other => match messengers::platform(channel) {
+                Ok(Some(platform)) => messengers::work(self, channel, &platform, taken),
+                Ok(None) => return Told::Never(format!("kind {other:?} is not known")),
+                Err(why) => return Told::Again(why, None),
+            },
         };
         match done {
             Ok(()) => Told::Done,
@@ -171,7 +217,10 @@ impl Desk {
             chatwoot::KIND => chatwoot::test(self, &settings),
             generic::KIND => generic::test(self, &settings),
             web::KIND => web::Settings::of(&settings).map(|site| site.told()),
-            other => Err(format!("kind {other:?} is not known")),
+            other => match messengers::platform(channel)? {
+                Some(platform) => messengers::test(self, &platform),
+                None => Err(format!("kind {other:?} is not known")),
+            },
         }
     }
 
@@ -181,7 +230,25 @@ impl Desk {
         match channel.kind.as_str() {
             chatwoot::KIND => chatwoot::say(self, channel, &settings, taken),
             generic::KIND => generic::say(self, &settings, taken),
-            other => Told::Never(format!("kind {other:?} is not known")),
+            other => match messengers::platform(channel) {
+                Ok(Some(platform)) => messengers::say(self, channel, &platform, taken),
+                Ok(None) => Told::Never(format!("kind {other:?} is not known")),
+                Err(why) => Told::Again(why, None),
+            },
+        }
+    }
+
+    /// Tells the desk of words that nobody tries to say on a platform any more.
+    pub(super) fn gave_up(&self, taken: &Taken, why: &str) {
+        if !taken.target.starts_with("channel:") || taken.kind != "reply" {
+            return;
+        }
+        let body: Value = serde_json::from_str(&taken.body).unwrap_or_default();
+        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+        let seq = body.get("seq").and_then(Value::as_i64);
+        let lost = Undelivered::Lost { seq, text: text("text"), why };
+        if let Err(error) = self.talk().tell_undelivered(&taken.kb, &taken.lane, lost, self.now()) {
+            tracing::error!(%error, id = taken.id, "cannot tell a desk that words did not get there");
         }
     }
 

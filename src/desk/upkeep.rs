@@ -93,6 +93,7 @@ impl Desk {
         }
         self.talk().sweep_news()?;
         self.talk().sweep_received(now.saturating_sub(REMEMBERED))?;
+        self.talk().sweep_quotas(now)?;
         self.talk().sweep_outbox(now.saturating_sub(DEAD))
     }
 }

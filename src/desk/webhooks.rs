@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::{Taken, Webhook};
 
 /// The events that there are.
-pub const EVENTS: [&str; 11] = [
+pub const EVENTS: [&str; 12] = [
     "handoff.created",
     "handoff.claimed",
     "handoff.answered",
@@ -22,6 +22,7 @@ pub const EVENTS: [&str; 11] = [
     "handoff.returned",
     "handoff.expired",
     "message.sent",
+    "message.undelivered",
     "ticket.created",
     "ticket.updated",
     "webhook.test",

@@ -22,7 +22,9 @@ pub fn moment(millis: i64) -> String {
 pub struct ToldLine {
     /// Its number in the conversation; numbers grow.
     pub seq: i64,
-    /// Whose it is; of an `event`, `text` is who has the conversation now.
+    /// Whose it is; of an `event`, `text` is who has the conversation now, `undelivered`
+    /// when words before it did not get to the customer, or `quota` when the customer's
+    /// platform takes only few more.
     pub role: Role,
     /// The words.
     pub text: String,

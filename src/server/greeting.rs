@@ -17,10 +17,9 @@ use super::caller::Caller;
 use super::error::{Problem, Problems};
 use super::routes::Routes;
 use crate::access::Right;
-use crate::engine::Options;
+use crate::desk::messengers::opening;
 use crate::events::habits::Habits;
 use crate::events::{Day, Days, Log};
-use crate::kb::EntryId;
 
 /// Days that are looked at, today included.
 const WEEK: i64 = 7;
@@ -83,20 +82,11 @@ async fn greeting(caller: Caller, Path(kb): Path<String>) -> Result<Json<Greetin
 /// What a conversation in a knowledge base begins with.
 pub(super) fn greeted(caller: &Caller, kb: String) -> Result<Greeting, Problem> {
     let (engine, service) = caller.served(Some(&kb))?;
-    let quick = &service.voice.quick_questions;
-    let question = |id: &EntryId| {
-        let at = engine.available(id, Options::default())?;
-        let question = engine.release().entries()[at].question.clone();
-        Some(QuickQuestion { entry: id.to_string(), question })
-    };
-    let (quick_questions, chosen_by) = if quick.entries.is_empty() {
-        let habits = caller.habits(&kb);
-        let most = habits.most.iter().map(|often| EntryId(often.entry.clone()));
-        let shown = most.filter_map(|id| question(&id)).take(quick.most_asked);
-        (shown.collect(), ChosenBy::Asked)
-    } else {
-        (quick.entries.iter().filter_map(question).collect(), ChosenBy::Author)
-    };
+    let opening = opening(&engine, &service, || Some(caller.habits(&kb)));
+    let chosen_by = if opening.authored { ChosenBy::Author } else { ChosenBy::Asked };
+    let questions = opening.questions.into_iter();
+    let quick_questions =
+        questions.map(|(id, question)| QuickQuestion { entry: id.to_string(), question }).collect();
     Ok(Greeting { kb, greeting: service.voice.greeting.clone(), quick_questions, chosen_by })
 }
 

@@ -3,8 +3,9 @@
 //! Webhooks out, dead letters, and where platforms send their callbacks.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +18,8 @@ use super::request::{bytes, fields, json};
 use super::routes::Routes;
 use super::{DESKS_PATIENCE, Server};
 use crate::access::{Right, Scope};
-use crate::desk::platforms::Refused;
+use crate::desk::messengers::Delivery;
+use crate::desk::platforms::{Received, Refused};
 use crate::desk::webhooks::{EVENTS, ROTATION, new_secret};
 use crate::desk::{address_fault, new_id};
 use crate::dialogue::told::moment;
@@ -34,7 +36,7 @@ const CALLBACK: usize = 1 << 20;
 const PAGE: i64 = 200;
 
 pub(super) fn routes() -> Routes {
-    let callbacks = Routes::new().may(Right::Public, routes!(callback)).bodies(CALLBACK);
+    let callbacks = Routes::new().may(Right::Public, routes!(callback, checked)).bodies(CALLBACK);
     Routes::new()
         .may(Right::Admin, routes!(list, create))
         .may(Right::Admin, routes!(delete))
@@ -390,11 +392,76 @@ struct Taking {
     duplicate: bool,
 }
 
+/// The parameters that platforms put into the address.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Stamped {
+    /// WeChat: the SHA-1 over token, timestamp and nonce.
+    signature: Option<String>,
+    /// WeChat, WeCom, DingTalk: the SHA-1 over these and the encrypted text.
+    msg_signature: Option<String>,
+    /// When it was sent, in seconds (DingTalk: milliseconds) since 1970.
+    timestamp: Option<String>,
+    /// Something that is new each time.
+    nonce: Option<String>,
+    /// What the check of the address is to be answered with; WeCom encrypts it.
+    echostr: Option<String>,
+    /// WeChat: `aes` when the message is encrypted.
+    encrypt_type: Option<String>,
+    /// WeChat: the customer.
+    openid: Option<String>,
+}
+
+impl Stamped {
+    fn get(&self, name: &str) -> Option<String> {
+        match name {
+            "signature" => self.signature.clone(),
+            "msg_signature" => self.msg_signature.clone(),
+            "timestamp" => self.timestamp.clone(),
+            "nonce" => self.nonce.clone(),
+            "echostr" => self.echostr.clone(),
+            "encrypt_type" => self.encrypt_type.clone(),
+            "openid" => self.openid.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Answer a platform that asks whether an address is ours.
+///
+/// WeChat and WeCom ask so when the address is entered in their console; what they
+/// sent comes back when it is signed with the channel's token.
+#[utoipa::path(
+    get,
+    operation_id = "check_callback",
+    path = "/channels/{kind}/{id}",
+    params(
+        ("kind" = String, Path, description = "How the platform speaks."),
+        ("id" = String, Path, description = "The channel."),
+        Stamped,
+    ),
+    responses(
+        (status = 200, description = "What the platform sent.", body = String, content_type = "text/plain"),
+        (status = 401, description = "It is not signed with the channel's token.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn checked(
+    State(server): State<Server>,
+    Path((kind, id)): Path<(String, String)>,
+    Query(stamped): Query<Stamped>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    delivered(server, kind, id, stamped, headers, None).await
+}
+
 /// Take what a platform sends.
 ///
-/// `kind` is `chatwoot` or `generic`, `id` the channel's name (`TENANT~NAME` for
-/// another tenant than the first). It is verified and stored before this replies,
-/// and worked on afterwards.
+/// `kind` is `chatwoot`, `generic`, `wechat`, `wecom`, `wecom-kf`, `dingtalk` or
+/// `feishu`, `id` the channel's name (`TENANT~NAME` for another tenant than the first).
+/// It is verified and stored before this replies, and worked on afterwards; WeChat and
+/// WeCom wait for the robot's words and get them. Each platform is replied to in its
+/// own words, and a message that comes again gets the same reply.
 #[utoipa::path(
     post,
     operation_id = "take_callback",
@@ -402,10 +469,11 @@ struct Taking {
     params(
         ("kind" = String, Path, description = "How the platform speaks."),
         ("id" = String, Path, description = "The channel."),
+        Stamped,
     ),
     request_body(content = Object, content_type = "application/json"),
     responses(
-        (status = 200, description = "It is stored.", body = Taking),
+        (status = 200, description = "It is stored; WeChat, WeCom, DingTalk and Feishu get what they expect to read instead.", body = Taking),
         (status = 401, description = "It is not signed with the channel's secret.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
@@ -413,10 +481,23 @@ struct Taking {
 async fn callback(
     State(server): State<Server>,
     Path((kind, id)): Path<(String, String)>,
+    Query(stamped): Query<Stamped>,
     headers: HeaderMap,
     request: Request,
-) -> Result<Json<Taking>, Problem> {
+) -> Result<Response, Problem> {
     let body = bytes(request, CALLBACK).await?;
+    delivered(server, kind, id, stamped, headers, Some(body)).await
+}
+
+/// Takes a request of a platform to its channel.
+async fn delivered(
+    server: Server,
+    kind: String,
+    id: String,
+    stamped: Stamped,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+) -> Result<Response, Problem> {
     let worker = server.clone();
     let taking = server.desks().work(move |_| {
         let none = || Error::Absent { what: "channel", name: id.chars().take(100).collect() };
@@ -431,8 +512,13 @@ async fn callback(
         let desk = tenant.desk();
         let channel = desk.talk().channel(name)?.filter(|channel| channel.kind == kind).ok_or_else(none)?;
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-        match desk.receive(&channel, &header, &body) {
-            Ok(new) => Ok(Json(Taking { accepted: true, duplicate: !new })),
+        let query = |name: &str| stamped.get(name);
+        let delivery = Delivery { query: &query, header: &header, body: body.as_deref() };
+        match desk.receive(&channel, &delivery) {
+            Ok(Received::Stored(new)) => Ok(Json(Taking { accepted: true, duplicate: !new }).into_response()),
+            Ok(Received::Answered(answer)) => {
+                Ok(([(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response())
+            }
             Err(Refused::Unsigned(why)) => Err(Problem::new(Kind::Unauthorized, why)),
             Err(Refused::Malformed(why)) => Err(Problem::new(Kind::InvalidField, why)),
             Err(Refused::Failed(e)) => Err(e.into()),

@@ -19,6 +19,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::database::copy;
+use super::sealed::KEY_FILE;
 use super::{Store, left_out};
 use crate::access::moment;
 use crate::disk::sync_folder;
@@ -136,7 +137,9 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
                 || name.ends_with(".lock")
                 || name.ends_with("-wal")
                 || name.ends_with("-shm")
-                || name == "audit.heads";
+                || name == "audit.heads"
+                // What it opens is not in a backup either.
+                || name == KEY_FILE;
             if !is_ours {
                 sources.push(Source { path: format!("{prefix}{name}"), place: home.join(&name) });
             }

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::conversations::Conversations;
-use super::database::talk::{channels, outbox};
+use super::database::talk::{channels, cursors, outbox, quotas, received, tokens};
+use super::sealed::of_channel;
 use crate::error::{Error, Result};
 
 /// A place on a platform where customers ask.
@@ -25,6 +26,17 @@ pub struct Channel {
 impl Conversations {
     /// All channels, the oldest first.
     pub fn channels(&self) -> Result<Vec<Channel>> {
+        self.seal.sweep(&self.database)?;
+        let rows = self.database.read(|connection| {
+            let found = channels::table.order((channels::created_at, channels::id));
+            Ok(found.select(Channel::as_select()).load(connection)?)
+        })?;
+        rows.unwrap_or_default().into_iter().map(|row| self.with_secrets(row)).collect()
+    }
+
+    /// All channels as they lie in the database, their secrets sealed: for whoever looks
+    /// at nothing else, with or without the key.
+    pub fn channels_sealed(&self) -> Result<Vec<Channel>> {
         let rows = self.database.read(|connection| {
             let found = channels::table.order((channels::created_at, channels::id));
             Ok(found.select(Channel::as_select()).load(connection)?)
@@ -32,12 +44,18 @@ impl Conversations {
         Ok(rows.unwrap_or_default())
     }
 
+    fn with_secrets(&self, row: Channel) -> Result<Channel> {
+        let settings = self.seal.open_settings(&of_channel(&row.id), &row.settings)?;
+        Ok(Channel { settings, ..row })
+    }
+
     /// A channel by its name.
     pub fn channel(&self, id: &str) -> Result<Option<Channel>> {
+        self.seal.sweep(&self.database)?;
         let row = self.database.read(|connection| {
             Ok(channels::table.find(id).select(Channel::as_select()).first(connection).optional()?)
         })?;
-        Ok(row.flatten())
+        row.flatten().map(|row| self.with_secrets(row)).transpose()
     }
 
     /// Adds a channel.
@@ -46,8 +64,11 @@ impl Conversations {
     /// [`Error::Conflict`] when there is one of the name.
     pub fn add_channel(&self, channel: &Channel) -> Result<()> {
         self.database.write(|connection| {
+            let settings =
+                self.seal.seal_settings(connection, &of_channel(&channel.id), &channel.settings)?;
+            let row = Channel { settings, ..channel.clone() };
             let added = diesel::insert_into(channels::table)
-                .values(channel)
+                .values(&row)
                 .on_conflict_do_nothing()
                 .execute(connection)?;
             if added == 0 {
@@ -72,6 +93,11 @@ impl Conversations {
             }
             let targets = [format!("channel:{id}"), format!("inbox:{id}")];
             diesel::delete(outbox::table.filter(outbox::target.eq_any(targets))).execute(connection)?;
+            // One of the same name is another one.
+            diesel::delete(received::table.filter(received::channel.eq(id))).execute(connection)?;
+            diesel::delete(tokens::table.filter(tokens::channel.eq(id))).execute(connection)?;
+            diesel::delete(cursors::table.filter(cursors::channel.eq(id))).execute(connection)?;
+            diesel::delete(quotas::table.filter(quotas::channel.eq(id))).execute(connection)?;
             Ok(())
         })
     }

@@ -14,6 +14,7 @@ use super::database::talk::{conversations, lines};
 use super::database::{Connection, Database, Durability, Failure, Outcome};
 use super::handoffs::NewHandoff;
 use super::outbox::{self, Job};
+use super::sealed::Seal;
 use super::{handoffs, stream};
 use crate::dialogue::conversation::{Line, Owner, Role};
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Conversations {
     pub(super) database: Arc<Database>,
+    pub(super) seal: Arc<Seal>,
 }
 
 /// A conversation at a moment.
@@ -188,6 +190,9 @@ pub struct Heard<'a> {
     pub channel: Option<&'a str>,
     /// What is said of the customer, as JSON; `None` leaves it.
     pub customer: Option<&'a str>,
+    /// Where it is with the adapter now, as JSON; `None` leaves it. Some addresses are
+    /// good for an hour only, and each message brings a new one.
+    pub address: Option<&'a str>,
     /// Who has the word from now on.
     pub owner: Owner,
     /// The handoff that this opens.
@@ -202,7 +207,7 @@ const LINES: i64 = 10_000;
 impl Store {
     /// The conversations of this data directory.
     pub fn conversations(&self) -> Conversations {
-        Conversations { database: Arc::clone(&self.conversations) }
+        Conversations { database: Arc::clone(&self.conversations), seal: Arc::clone(&self.seal) }
     }
 }
 
@@ -326,6 +331,7 @@ impl Conversations {
                 context: heard.context.clone().or(known.context),
                 channel: heard.channel.map(str::to_owned).or(known.channel),
                 customer: heard.customer.map(str::to_owned).or(known.customer),
+                address: heard.address.map(str::to_owned).or(known.address),
                 handoff: opened.or(known.handoff).filter(|_| heard.owner != Owner::Bot),
                 last_at: heard.at,
                 ..known
@@ -396,6 +402,7 @@ pub(super) fn save(connection: &mut Connection, now: &Conversation) -> Outcome<(
             conversations::context.eq(&now.context),
             conversations::channel.eq(&now.channel),
             conversations::customer.eq(&now.customer),
+            conversations::address.eq(&now.address),
             conversations::handoff.eq(&now.handoff),
             conversations::last_seq.eq(now.last_seq),
             conversations::last_at.eq(now.last_at),

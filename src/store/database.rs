@@ -225,6 +225,12 @@ impl Database {
         self.with(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE);")?))
     }
 
+    /// Moves everything from the log into the file and empties the log, so that what
+    /// was overwritten stands in neither. Whoever reads meanwhile is waited for.
+    pub(super) fn truncate_log(&self) -> Result<()> {
+        self.with(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);")?))
+    }
+
     /// Whether the data directory may be written. Asked of the file system until
     /// this process has written there, and cheap after that.
     pub(super) fn writable(&self) -> Result<()> {

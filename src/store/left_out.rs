@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::Store;
 use super::database::door::{departures, links, sessions};
-use super::database::talk::{channels, webhooks};
+use super::database::talk::{channels, tokens, webhooks};
 use super::database::{Connection, Outcome};
+use super::sealed::each_secret;
 use crate::access::key::random;
 use crate::error::{Error, Result};
 
@@ -26,10 +27,6 @@ use crate::error::{Error, Result};
 const MARK: &[u8; 18] = b"left-out-of-backup";
 /// The files of a data directory that hold such things.
 const FILES: [&str; 2] = ["conversations.db", "access.db"];
-/// Settings of channels whose names hold one of these are secrets; a new kind of
-/// channel names its own so.
-const SECRET: [&str; 5] = ["secret", "token", "password", "key", "credential"];
-
 /// Something whose secret was left out of the backup that it was restored from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOut {
@@ -86,11 +83,15 @@ fn of_conversations(connection: &mut Connection) -> Outcome<()> {
             .set((webhooks::secret.eq(unknown_secret()?), webhooks::previous.eq(&none)))
             .execute(connection)?;
     }
+    // An older zhida had none.
+    if has_table(connection, "tokens")? {
+        diesel::delete(tokens::table).execute(connection)?;
+    }
     let found: Vec<(String, String)> =
         channels::table.select((channels::id, channels::settings)).load(connection)?;
     for (id, settings) in found {
         let mut settings: Value = serde_json::from_str(&settings).unwrap_or(Value::Null);
-        hide(&mut settings, false)?;
+        hide(&mut settings)?;
         diesel::update(channels::table.find(id))
             .set(channels::settings.eq(settings.to_string()))
             .execute(connection)?;
@@ -112,23 +113,11 @@ fn has_table(connection: &mut Connection, name: &str) -> Outcome<bool> {
 }
 
 /// Puts unknown texts in the place of secret ones.
-fn hide(value: &mut Value, is_secret: bool) -> Result<()> {
-    match value {
-        Value::String(text) if is_secret => *text = unknown_secret()?,
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let name = name.to_lowercase();
-                hide(field, is_secret || SECRET.iter().any(|word| name.contains(word)))?;
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                hide(item, is_secret)?;
-            }
-        }
-        _ => {}
-    }
-    Ok(())
+fn hide(value: &mut Value) -> Result<()> {
+    each_secret(value, &mut |text| {
+        *text = unknown_secret()?;
+        Ok(())
+    })
 }
 
 /// A secret as webhooks have it, which nobody knows.
@@ -176,7 +165,7 @@ mod tests {
             "url": "https://a.example", "team": 3, "labels": ["人工"], "secret": "one", "app_secret": "two",
             "encoding_aes_key": "three", "nested": {"token": "four", "name": "kept"}, "tokens": ["five"],
         });
-        hide(&mut settings, false).expect("randomness");
+        hide(&mut settings).expect("randomness");
         let text = settings.to_string();
         for secret in ["one", "two", "three", "four", "five"] {
             assert!(!text.contains(&format!("\"{secret}\"")), "{text}");

@@ -6,6 +6,7 @@
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
 //! data/models/NAME/            models that were fetched or adapted
+//! data/secret.key              what secrets in conversations.db are sealed with; in no backup
 //! ```
 //!
 //! A [`Store`] is the data directory, a [`Shelf`] one knowledge base in it.
@@ -18,6 +19,7 @@ mod access;
 mod audit;
 mod backlog;
 mod backup;
+mod channel_state;
 mod channels;
 mod collect;
 mod columns;
@@ -44,6 +46,7 @@ mod restore;
 mod revive;
 mod rewind;
 mod room;
+mod sealed;
 mod served;
 mod service;
 mod sessions;
@@ -52,6 +55,7 @@ mod stream;
 mod suggestions;
 mod tenants;
 mod tickets;
+mod undelivered;
 mod webhooks;
 mod words;
 
@@ -59,6 +63,7 @@ pub use access::{Access, Counted, Grant, Table};
 pub use audit::{Verdict, WantedAudit};
 pub use backlog::Backlog;
 pub use backup::{Backup, Manifest as BackupManifest};
+pub use channel_state::{Admission, Spent};
 pub use channels::Channel;
 pub use collect::Collected;
 pub use columns::IgnoredColumns;
@@ -71,7 +76,7 @@ pub use holders::Holder;
 pub use keys::{KeyRecord, NewKey};
 pub use left_out::LeftOut;
 pub use models::Models;
-pub use outbox::{Job, Settled, Taken};
+pub use outbox::{Fetched, Job, Settled, Taken};
 pub use overview::{Overview, Pending};
 pub use people::{NewPerson, PersonChange, PersonRecord, SignIn, folded};
 pub use proposals::Proposal;
@@ -86,6 +91,7 @@ pub use stream::News;
 pub use suggestions::Decided;
 pub use tenants::TenantRecord;
 pub use tickets::{NewTicket, Note, Ticket, TicketChange, WantedTickets};
+pub use undelivered::Undelivered;
 pub use webhooks::{MOST as MOST_WEBHOOKS, Webhook};
 pub use words::Words;
 
@@ -97,6 +103,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use self::database::schema::{entries, kbs};
 use self::database::{Ceiling, Connection, Database, Kind, Outcome};
+use self::sealed::{KEY_FILE, Seal};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
@@ -135,6 +142,9 @@ pub struct Store {
     root: PathBuf,
     database: Arc<Database>,
     conversations: Arc<Database>,
+    seal: Arc<Seal>,
+    /// Whether the key's file is where the operator said, the same for all tenants.
+    key_is_elsewhere: bool,
 }
 
 /// A knowledge base in a data directory.
@@ -160,7 +170,8 @@ impl Store {
         let root = root.into();
         let database = Arc::new(Database::at(&root, DRAFTS));
         let conversations = Arc::new(Database::at(&root, TALK));
-        Self { root, database, conversations }
+        let seal = Arc::new(Seal::in_file(root.join(KEY_FILE)));
+        Self { root, database, conversations, seal, key_is_elsewhere: false }
     }
 
     /// The same; nothing in it is changed, whatever the file system allows.
@@ -168,7 +179,23 @@ impl Store {
         let root = root.into();
         let database = Arc::new(Database::read_only(&root, DRAFTS));
         let conversations = Arc::new(Database::read_only(&root, TALK));
-        Self { root, database, conversations }
+        let seal = Arc::new(Seal::in_file(root.join(KEY_FILE)));
+        Self { root, database, conversations, seal, key_is_elsewhere: false }
+    }
+
+    /// The same; secrets of channels and webhooks are sealed with the key in a file,
+    /// which is made at the first of them. Without this it lies beside the databases.
+    #[must_use]
+    pub fn with_key_file(self, file: impl Into<PathBuf>) -> Self {
+        Self { seal: Arc::new(Seal::in_file(file.into())), key_is_elsewhere: true, ..self }
+    }
+
+    /// Seals what an older zhida has left in plain, if there is anything.
+    ///
+    /// # Errors
+    /// When secrets are sealed and their key is not there.
+    pub fn seal_secrets(&self) -> Result<()> {
+        self.seal.sweep(&self.conversations)
     }
 
     /// Whether anything may be changed.
@@ -198,7 +225,8 @@ impl Store {
             return Err(Error::Refused(format!("tenant name {name:?}: {SOUND}")));
         }
         let root = self.root.join("tenants").join(name);
-        Ok(if self.database.is_read_only() { Self::read_only(root) } else { Self::at(root) })
+        let store = if self.database.is_read_only() { Self::read_only(root) } else { Self::at(root) };
+        Ok(if self.key_is_elsewhere { store.with_key_file(self.seal.file()) } else { store })
     }
 
     /// Says how many entries may be in all drafts together; `None` for any number.

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use super::conversations::Conversations;
-use super::database::talk::{outbox, received};
+use super::database::talk::{cursors, outbox, received};
 use super::database::{Connection, Durability, Outcome};
 use super::webhooks;
 use crate::dialogue::handoff::Span;
@@ -93,6 +93,21 @@ pub enum Settled {
         /// Why.
         error: String,
     },
+}
+
+/// A page of what was fetched from a platform.
+#[derive(Debug, Clone)]
+pub struct Fetched<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// The account there.
+    pub account: &'a str,
+    /// The cursor that it was fetched with.
+    pub before: &'a str,
+    /// The one behind it; `None` leaves it.
+    pub next: Option<&'a str>,
+    /// What is to be worked on, each under the platform's own name for it.
+    pub jobs: Vec<Job>,
 }
 
 /// The most jobs of one receiver that wait; beyond them the oldest are given up
@@ -197,6 +212,64 @@ impl Conversations {
                 put(connection, std::slice::from_ref(job), kb, at)?;
             }
             Ok(new == 1)
+        })
+    }
+
+    /// Records a page of what was fetched from a platform, each delivery once, and where
+    /// the next one begins; `None` when somebody else has recorded it meanwhile. Says how
+    /// many were new.
+    pub fn receive_page(&self, page: &Fetched<'_>, kb: &str, at: i64) -> Result<Option<usize>> {
+        self.database.write(|connection| {
+            let place = cursors::table.find((page.channel, page.account));
+            let known: Option<String> = place.select(cursors::cursor).first(connection).optional()?;
+            if known.as_deref().unwrap_or_default() != page.before {
+                return Ok(None);
+            }
+            let mut new = 0;
+            for job in &page.jobs {
+                let added = diesel::insert_into(received::table)
+                    .values((
+                        received::channel.eq(page.channel),
+                        received::delivery.eq(&job.id),
+                        received::at.eq(at),
+                    ))
+                    .on_conflict_do_nothing()
+                    .execute(connection)?;
+                if added == 1 {
+                    put(connection, std::slice::from_ref(job), kb, at)?;
+                    new += 1;
+                }
+            }
+            if let Some(next) = page.next {
+                diesel::replace_into(cursors::table)
+                    .values((
+                        cursors::channel.eq(page.channel),
+                        cursors::account.eq(page.account),
+                        cursors::cursor.eq(next),
+                    ))
+                    .execute(connection)?;
+            }
+            Ok(Some(new))
+        })
+    }
+
+    /// Up to where what is fetched of an account was recorded; empty at the beginning.
+    pub fn cursor(&self, channel: &str, account: &str) -> Result<String> {
+        let found = self.database.read(|connection| {
+            let place = cursors::table.find((channel, account)).select(cursors::cursor);
+            Ok(place.first(connection).optional()?)
+        })?;
+        Ok(found.flatten().unwrap_or_default())
+    }
+
+    /// Notes how far somebody came with a job that they work on.
+    pub fn note_progress(&self, taken: &Taken, body: &Value) -> Result<()> {
+        self.database.write_as(Durability::Written, |connection| {
+            let mine = outbox::table
+                .find(taken.seq)
+                .filter(outbox::worker.eq(&taken.worker).and(outbox::attempts.eq(taken.attempts)));
+            diesel::update(mine).set(outbox::body.eq(body.to_string())).execute(connection)?;
+            Ok(())
         })
     }
 

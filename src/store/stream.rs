@@ -19,11 +19,12 @@ pub struct News {
     pub seq: i64,
     /// The knowledge base.
     pub kb: String,
-    /// `waiting`, `claimed`, `answered`, `closed`, `returned`, `expired`, or `message` from the customer.
+    /// `waiting`, `claimed`, `answered`, `closed`, `returned`, `expired`, `message` from the
+    /// customer, `undelivered` of words that did not get there, or `quota` of few more.
     pub kind: String,
     /// The handoff.
     pub handoff: String,
-    /// The customer's words, or who has it.
+    /// The customer's words, who has it, or why.
     pub data: String,
     /// When, in milliseconds since 1970 (UTC).
     pub at: i64,

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::conversations::Conversations;
 use super::database::talk::{outbox, webhooks};
 use super::database::{Connection, Outcome};
+use super::sealed::of_webhook;
 use crate::error::{Error, Result};
 
 /// A receiver of events.
@@ -79,15 +80,25 @@ impl Webhook {
 impl Conversations {
     /// All webhooks, the oldest first.
     pub fn webhooks(&self) -> Result<Vec<Webhook>> {
-        Ok(self.database.read(all)?.unwrap_or_default())
+        self.seal.sweep(&self.database)?;
+        let all = self.database.read(all)?.unwrap_or_default();
+        all.into_iter().map(|webhook| self.opened(webhook)).collect()
+    }
+
+    fn opened(&self, webhook: Webhook) -> Result<Webhook> {
+        let of = of_webhook(&webhook.id);
+        let secret = self.seal.open(&of, &webhook.secret)?;
+        let previous = webhook.previous.as_deref().map(|text| self.seal.open(&of, text)).transpose()?;
+        Ok(Webhook { secret, previous, ..webhook })
     }
 
     /// A webhook by its name.
     pub fn webhook(&self, id: &str) -> Result<Option<Webhook>> {
+        self.seal.sweep(&self.database)?;
         let row = self.database.read(|connection| {
             Ok(webhooks::table.find(id).select(Row::as_select()).first(connection).optional()?)
         })?;
-        Ok(row.flatten().map(Webhook::from))
+        row.flatten().map(|row| self.opened(Webhook::from(row))).transpose()
     }
 
     /// Adds a webhook.
@@ -108,7 +119,7 @@ impl Conversations {
                 url: webhook.url.clone(),
                 events: list(&webhook.events),
                 kbs: list(&webhook.kbs),
-                secret: webhook.secret.clone(),
+                secret: self.seal.seal(connection, &of_webhook(&webhook.id), &webhook.secret)?,
                 previous: None,
                 previous_until: None,
                 private: webhook.private,
@@ -124,7 +135,8 @@ impl Conversations {
     /// # Errors
     /// [`Error::Absent`] when there is none of the name.
     pub fn rotate_webhook(&self, id: &str, secret: &str, previous_until: i64) -> Result<Webhook> {
-        self.database.write(|connection| {
+        let new = self.database.write(|connection| {
+            let secret = self.seal.seal(connection, &of_webhook(id), secret)?;
             let old: Option<Row> =
                 webhooks::table.find(id).select(Row::as_select()).first(connection).optional()?;
             let old = old.ok_or_else(|| Error::Absent { what: "webhook", name: id.to_owned() })?;
@@ -137,7 +149,8 @@ impl Conversations {
                 .execute(connection)?;
             let new = webhooks::table.find(id).select(Row::as_select()).first(connection)?;
             Ok(Webhook::from(new))
-        })
+        })?;
+        self.opened(new)
     }
 
     /// Removes a webhook with what it has not been told yet.
@@ -156,6 +169,7 @@ impl Conversations {
     }
 }
 
+/// All of them, their secrets sealed.
 pub(super) fn all(connection: &mut Connection) -> Outcome<Vec<Webhook>> {
     let rows: Vec<Row> = webhooks::table.order(webhooks::id).select(Row::as_select()).load(connection)?;
     Ok(rows.into_iter().map(Webhook::from).collect())

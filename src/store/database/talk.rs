@@ -162,4 +162,32 @@ diesel::table! {
         at -> BigInt,
     }
 }
+diesel::table! {
+    tokens (channel) {
+        channel -> Text,
+        value -> Nullable<Text>,
+        valid_from -> BigInt,
+        valid_until -> BigInt,
+        fetcher -> Nullable<Text>,
+        fetch_from -> BigInt,
+        fetch_until -> BigInt,
+    }
+}
+diesel::table! {
+    cursors (channel, account) {
+        channel -> Text,
+        account -> Text,
+        cursor -> Text,
+    }
+}
+diesel::table! {
+    quotas (channel, customer) {
+        channel -> Text,
+        customer -> Text,
+        most -> Integer,
+        spent -> Integer,
+        from_at -> BigInt,
+        until_at -> BigInt,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(conversations, handoffs);

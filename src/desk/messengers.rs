@@ -1,0 +1,421 @@
+//! How are WeChat, WeCom, DingTalk and Feishu served?
+//!
+//! [`crate::channels`] knows how each of them speaks; here what it says is taken to a
+//! conversation, and what comes of it is brought back. Where the platform waits for the
+//! reply (`at_once`), the robot takes its turn while it waits, and a message that comes
+//! again gets what was recorded for it. Everywhere else the event is on the disk before
+//! the platform is told so. What is said later goes through the outbox ([`speak`]).
+
+mod news;
+mod opening;
+mod speak;
+mod test;
+
+pub use opening::{Opening, opening};
+pub(super) use speak::say;
+pub(super) use test::test;
+
+use serde_json::{Map, Value, json};
+
+use super::platforms::{Refused, step};
+use super::reception::{Incoming, Said, TRIES};
+use super::{Desk, new_id};
+use crate::channels::{
+    Answer, Arrival, Event, Fault, Kind, Part, People, Platform, Request, Spoken, What, envelope, wechat,
+};
+use crate::dialogue::conversation::{Owner, Role};
+use crate::dialogue::handoff::Step;
+use crate::engine::{Options, Reply};
+use crate::error::{Error, Result};
+use crate::store::{Channel, Conversation, Heard, Job, NewHandoff, NewLine, Place, Taken};
+
+/// The longest name of a conversation, in characters; a platform's own names can be longer.
+const NAME: usize = 128;
+
+/// A text by its name: a parameter of an address, or a header in lower case.
+pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// A request of a platform.
+pub struct Delivery<'a> {
+    /// A parameter of its address, decoded.
+    pub query: &'a Lookup<'a>,
+    /// A header by its name in lower case.
+    pub header: &'a Lookup<'a>,
+    /// The body as it came; `None` when the platform only looks at the address (`GET`).
+    pub body: Option<&'a [u8]>,
+}
+
+/// The platform of a channel; `None` when it is one of another sort.
+pub(super) fn platform(channel: &Channel) -> std::result::Result<Option<Platform>, String> {
+    let Some(kind) = Kind::named(&channel.kind) else { return Ok(None) };
+    let settings: Value = serde_json::from_str(&channel.settings).map_err(|e| e.to_string())?;
+    Platform::of(kind, &settings).map(Some)
+}
+
+/// Whether the platform's own people take over on a channel.
+pub(super) fn has_people(channel: &Channel) -> bool {
+    platform(channel).ok().flatten().is_some_and(|platform| platform.settings.people == People::Platform)
+}
+
+/// The name of a customer's conversation here.
+fn session(channel: &Channel, customer: &str) -> String {
+    let name = format!("{}:{}:{customer}", channel.kind, channel.id);
+    if name.chars().count() <= NAME && !name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return name;
+    }
+    format!("{}:{}:{}", channel.kind, channel.id, envelope::signature(&[customer]))
+}
+
+/// Takes what a platform has sent, and says what it is replied.
+pub(super) fn receive(
+    desk: &Desk,
+    channel: &Channel,
+    platform: &Platform,
+    delivery: &Delivery<'_>,
+) -> std::result::Result<Answer, Refused> {
+    let body = delivery.body.map(std::str::from_utf8).transpose();
+    let body = body.map_err(|_| Refused::Malformed("the body is not UTF-8".to_owned()))?;
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|e| Refused::Failed(Error::internal("randomness", e)))?;
+    let now = desk.now();
+    let request = Request { query: delivery.query, header: delivery.header, body, now, random };
+    match platform.arrive(&request) {
+        Err(Fault::Unsigned(why)) => Err(Refused::Unsigned(why)),
+        Err(Fault::Malformed(why)) => Err(Refused::Malformed(why)),
+        Ok(Arrival::Nothing(answer)) => Ok(answer),
+        Ok(Arrival::Later(event, answer)) => {
+            let job = inbox(channel, &event)?;
+            desk.talk().receive(&channel.id, &event.id, &job, &channel.kb, now)?;
+            desk.wake();
+            Ok(answer)
+        }
+        Ok(Arrival::Now(event, wrapping)) => Ok(at_once(desk, channel, platform, &event, &wrapping)?),
+    }
+}
+
+/// Something to be worked on, in the order of its customer.
+fn inbox(channel: &Channel, event: &Event) -> Result<Job> {
+    Ok(Job {
+        id: event.id.clone(),
+        target: format!("inbox:{}", channel.id),
+        lane: event.customer.clone(),
+        kind: event.what.name().to_owned(),
+        body: serde_json::to_string(event).map_err(|e| Error::internal("event", e))?,
+    })
+}
+
+/// Works on what was kept.
+pub(super) fn work(desk: &Desk, channel: &Channel, platform: &Platform, taken: &Taken) -> Result<()> {
+    let event: Event = serde_json::from_str(&taken.body).map_err(|e| Error::internal("event", e))?;
+    if let What::News { token, account } = &event.what {
+        return news::fetch(desk, channel, platform, token, account);
+    }
+    happened(desk, channel, platform, &event).map(|_| ())
+}
+
+/// What comes of an event, for whoever waits for it.
+enum Outcome {
+    /// Nothing is said.
+    Silence,
+    /// This is said; where nobody waits for it, it lies in the outbox.
+    Words(Spoken),
+    /// The platform's own people take over.
+    Given,
+}
+
+fn at_once(
+    desk: &Desk,
+    channel: &Channel,
+    platform: &Platform,
+    event: &Event,
+    wrapping: &wechat::Envelope,
+) -> Result<Answer> {
+    Ok(match happened(desk, channel, platform, event)? {
+        Outcome::Silence => wrapping.nothing(),
+        Outcome::Given => wrapping.hand_over(),
+        Outcome::Words(spoken) if fits(platform, &spoken) => {
+            let parts = spoken.parts(&platform.limits());
+            let text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
+            wrapping.text(&text.join("\n"))
+        }
+        // It is on its way through the outbox.
+        Outcome::Words(_) => wrapping.nothing(),
+    })
+}
+
+/// Whether words are the answer to the request; where nothing else can be said they
+/// are, and are cut.
+fn fits(platform: &Platform, spoken: &Spoken) -> bool {
+    let parts: Vec<Part> = spoken.parts(&platform.limits());
+    !platform.can_speak() || (parts.len() <= 1 && parts.iter().all(|part| part.choices.is_empty()))
+}
+
+/// What is to be said through the outbox when the robot has replied.
+pub(super) fn jobs(
+    channel: &Channel,
+    platform: &Platform,
+    session: &str,
+    said: &Value,
+    given: Option<(&NewHandoff, Value)>,
+    trace: &str,
+) -> Vec<Job> {
+    let job = |kind: &str, body: &Value| {
+        Job::to_channel(&channel.id, session, format!("{trace}-{kind}"), kind, body)
+    };
+    let theirs = platform.settings.people == People::Platform;
+    // A request that is answered by giving the customer away has no room for words.
+    let crowded = theirs && given.is_some() && platform.replies_at_once();
+    let spoken = Spoken::of(said);
+    let later = !platform.replies_at_once() || !fits(platform, &spoken) || (crowded && platform.can_speak());
+    let mut jobs = Vec::new();
+    if later {
+        jobs.push(job("reply", said));
+    }
+    if let Some((_, given)) = given.filter(|_| theirs && platform.kind == Kind::WeComKf) {
+        jobs.push(job("handoff", &given));
+    }
+    jobs
+}
+
+/// Takes an event to its conversation.
+fn happened(desk: &Desk, channel: &Channel, platform: &Platform, event: &Event) -> Result<Outcome> {
+    let session = session(channel, &event.customer);
+    if let Some(quota) = platform.quota_after(&event.what) {
+        desk.talk().grant(&channel.id, &session, quota.messages, quota.millis, desk.now())?;
+    }
+    let known = desk.talk().find(&channel.kb, &session)?;
+    let open = known.as_ref().and_then(|known| known.handoff.clone());
+    match &event.what {
+        What::Said { text, choice } => {
+            said(desk, channel, platform, event, &session, text, choice.as_deref(), known.as_ref())
+        }
+        What::Showed { text } => showed(desk, channel, platform, event, &session, text, known.as_ref()),
+        What::Came { code } => {
+            opening::greet(desk, channel, platform, event, &session, code.as_deref(), known.as_ref())
+        }
+        What::Taken { agent } => {
+            taken(desk, channel, &session, agent, known.as_ref())?;
+            Ok(Outcome::Silence)
+        }
+        What::Answered { agent, text } => {
+            let owner = known.as_ref().map_or(Owner::Bot, |known| known.owner);
+            let line = NewLine {
+                author: Some(agent.clone()),
+                client_id: Some(event.id.clone()),
+                ..NewLine::of(Role::Agent, text)
+            };
+            note(desk, channel, event, &session, vec![line], owner, Vec::new())?;
+            Ok(Outcome::Silence)
+        }
+        What::Ended => {
+            if let Some(open) = open {
+                step(desk, &open, Step::Close, &channel.kind)?;
+            }
+            Ok(Outcome::Silence)
+        }
+        What::Lost { why } => {
+            let lost = crate::store::Undelivered::Lost { seq: None, text: "", why };
+            desk.talk().tell_undelivered(&channel.kb, &session, lost, desk.now())?;
+            Ok(Outcome::Silence)
+        }
+        What::News { .. } => Ok(Outcome::Silence),
+    }
+}
+
+/// Somebody of the platform's people has the conversation now.
+fn taken(
+    desk: &Desk,
+    channel: &Channel,
+    session: &str,
+    agent: &str,
+    known: Option<&Conversation>,
+) -> Result<()> {
+    let Some(known) = known else { return Ok(()) };
+    let agent = if agent.is_empty() { channel.kind.as_str() } else { agent };
+    let open = match &known.handoff {
+        Some(open) => open.clone(),
+        // They took it of their own accord.
+        None => {
+            let (engine, service) = desk.answering(channel)?;
+            desk.ask_for_person(&channel.kb, session, &engine, &service)?.id
+        }
+    };
+    step(desk, &open, Step::Claim, agent)
+}
+
+/// A customer's words.
+#[expect(clippy::too_many_arguments, reason = "an event in its parts beside where it happened")]
+fn said(
+    desk: &Desk,
+    channel: &Channel,
+    platform: &Platform,
+    event: &Event,
+    session: &str,
+    text: &str,
+    choice: Option<&str>,
+    known: Option<&Conversation>,
+) -> Result<Outcome> {
+    let theirs = platform.settings.people == People::Platform;
+    let waiting = theirs && known.is_some_and(|known| known.owner == Owner::Queued);
+    if let Some(known) = known.filter(|known| theirs && known.owner == Owner::Agent)
+        && let (Some(open), true) = (&known.handoff, platform.replies_at_once())
+    {
+        // What is said to people does not come here: their session is over.
+        step(desk, open, Step::Return, &channel.kind)?;
+    }
+    let (engine, service) = desk.answering(channel)?;
+    let address = event.address.to_string();
+    let mut customer = Map::new();
+    customer.insert("id".to_owned(), json!(event.customer));
+    customer.extend(event.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+    let name = platform.settings.channel.as_deref().unwrap_or(platform.kind.name());
+    let incoming = Incoming {
+        engine: &engine,
+        service: &service,
+        session,
+        text,
+        choice,
+        channel: Some(name),
+        customer: Some(&customer),
+        options: Options::default(),
+        explain: false,
+        client_id: Some(&event.id),
+        via: Some((channel, &address)),
+    };
+    let heard = match desk.hear(&incoming) {
+        // A question of a list that is long gone is a question all the same.
+        Err(Error::Question(crate::error::QuestionError::NotOffered { .. })) => {
+            desk.hear(&Incoming { choice: None, ..incoming })
+        }
+        other => other,
+    };
+    let heard = match heard {
+        Ok(heard) => heard,
+        // Blank, or a letter: nothing that could be answered.
+        Err(Error::Question(_)) => return Ok(Outcome::Silence),
+        Err(e) => return Err(e),
+    };
+    desk.listened(&incoming, &heard);
+    if waiting {
+        return Ok(Outcome::Given);
+    }
+    let reply = match heard {
+        Said::WithPerson(_) => return Ok(Outcome::Silence),
+        Said::Replied(turned) => value(&turned.reply)?,
+        Said::Again(reply) => reply,
+    };
+    let spoken = spoken(&reply);
+    let given = theirs && reply.get("owner").and_then(Value::as_str) == Some(Owner::Queued.name());
+    // Words that nothing else can bring go first; the next message is given away.
+    let only_words = reply.get("answer").is_some_and(|answer| !answer.is_null()) && !platform.can_speak();
+    Ok(if given && !only_words { Outcome::Given } else { Outcome::Words(spoken) })
+}
+
+fn value(reply: &Reply) -> Result<Value> {
+    serde_json::to_value(reply).map_err(|e| Error::internal("reply", e))
+}
+
+/// What the customer reads of a reply, as [`super::reception::words`] says it.
+fn spoken(reply: &Value) -> Spoken {
+    let answers = reply.get("answers").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let mut words: Vec<&str> = match answers {
+        Some(all) => all.iter().filter_map(|answer| answer.get("text")?.as_str()).collect(),
+        None => reply.pointer("/answer/text").and_then(Value::as_str).into_iter().collect(),
+    };
+    words.extend(reply.get("message").and_then(Value::as_str));
+    Spoken::of(&json!({"text": words.join("\n\n"), "suggestions": reply.get("suggestions")}))
+}
+
+/// A picture or the like: a person sees that there is one, the robot asks for words.
+fn showed(
+    desk: &Desk,
+    channel: &Channel,
+    platform: &Platform,
+    event: &Event,
+    session: &str,
+    text: &str,
+    known: Option<&Conversation>,
+) -> Result<Outcome> {
+    let theirs = platform.settings.people == People::Platform;
+    let owner = known.map_or(Owner::Bot, |known| known.owner);
+    let line = NewLine { client_id: Some(event.id.clone()), ..NewLine::of(Role::Customer, text) };
+    let owner_now = if owner == Owner::Closed { Owner::Bot } else { owner };
+    if owner == Owner::Agent || owner == Owner::Queued {
+        note(desk, channel, event, session, vec![line], owner_now, Vec::new())?;
+        let given = theirs && owner == Owner::Queued && platform.replies_at_once();
+        return Ok(if given { Outcome::Given } else { Outcome::Silence });
+    }
+    let words = platform.settings.not_text.clone();
+    if words.is_empty() {
+        note(desk, channel, event, session, vec![line], owner_now, Vec::new())?;
+        return Ok(Outcome::Silence);
+    }
+    let spoken = Spoken { text: words.clone(), choices: Vec::new() };
+    let jobs = if platform.replies_at_once() {
+        Vec::new()
+    } else {
+        let body =
+            json!({"conversation": session, "kb": channel.kb, "text": words, "address": event.address});
+        vec![Job::to_channel(&channel.id, session, format!("{}-reply", new_id()), "reply", &body)]
+    };
+    note(desk, channel, event, session, vec![line, NewLine::of(Role::Bot, words)], owner_now, jobs)?;
+    Ok(Outcome::Words(spoken))
+}
+
+/// Records lines as said, once for each event, with what is to be said because of them.
+fn note(
+    desk: &Desk,
+    channel: &Channel,
+    event: &Event,
+    session: &str,
+    lines: Vec<NewLine>,
+    owner: Owner,
+    jobs: Vec<Job>,
+) -> Result<()> {
+    note_with(desk, channel, event, session, lines, owner, jobs, None)
+}
+
+#[expect(clippy::too_many_arguments, reason = "an event in its parts beside where it happened")]
+fn note_with(
+    desk: &Desk,
+    channel: &Channel,
+    event: &Event,
+    session: &str,
+    lines: Vec<NewLine>,
+    owner: Owner,
+    jobs: Vec<Job>,
+    context: Option<String>,
+) -> Result<()> {
+    let address = event.address.to_string();
+    for _ in 0..TRIES {
+        let known = desk.talk().find(&channel.kb, session)?;
+        if let Some(known) = &known
+            && !desk.talk().heard_before(known.key, &event.id)?.is_empty()
+        {
+            return Ok(());
+        }
+        let place = match &known {
+            Some(known) => Place::Known(known),
+            None => {
+                Place::New { kb: &channel.kb, id: session, via: Some(&channel.id), address: Some(&address) }
+            }
+        };
+        let heard = Heard {
+            place,
+            at: desk.now(),
+            lines: lines.clone(),
+            context: context.clone(),
+            channel: Some(&channel.kind),
+            customer: None,
+            address: Some(&address),
+            owner,
+            handoff: None,
+            jobs: jobs.clone(),
+        };
+        if desk.talk().record(&heard)?.is_some() {
+            desk.wake();
+            return Ok(());
+        }
+    }
+    Err(Error::Conflict(format!("conversation {session:?} changes all the time")))
+}
