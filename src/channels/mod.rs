@@ -16,7 +16,7 @@ pub mod wecom;
 pub mod wecom_kf;
 
 pub use parts::{Choice, Limits, Part, Quota, Spoken};
-pub use settings::{People, Settings};
+pub use settings::{People, Settings, names};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

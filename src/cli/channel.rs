@@ -1,5 +1,7 @@
 //! `zhida channel`: on which platforms does a knowledge base answer?
 
+mod settings;
+
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
@@ -8,7 +10,6 @@ use serde_json::Value;
 use super::Common;
 use super::audited::{Deed, Subject, tenant_of};
 use crate::desk::platforms::{KINDS, settings_fault};
-use crate::desk::webhooks::new_secret;
 use crate::desk::{Desk, Settings, web};
 use crate::error::{Error, Result};
 use crate::server::Origin;
@@ -42,10 +43,6 @@ struct Add {
     /// The knowledge base that answers.
     #[arg(long, value_name = "NAME")]
     kb: String,
-    /// The platform's address: Chatwoot's own, or where replies go; for `web` that of this
-    /// server as browsers see it.
-    #[arg(long, value_name = "URL", required_if_eq_any = [("kind", "chatwoot"), ("kind", "generic")])]
-    url: Option<String>,
     /// A page's origin that may show the widget, such as https://shop.example; may be repeated.
     #[arg(long, value_name = "ORIGIN", required_if_eq("kind", "web"))]
     origin: Vec<Origin>,
@@ -55,21 +52,8 @@ struct Add {
     /// Requests a second that the widget takes from one address, behind which many may sit.
     #[arg(long, value_name = "N")]
     per_address: Option<NonZeroU32>,
-    /// The access token of Chatwoot's agent bot.
-    #[arg(long, value_name = "TOKEN", env = "ZHIDA_CHANNEL_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// What requests are signed with; a generic channel gets a new one without it.
-    #[arg(long, value_name = "SECRET", env = "ZHIDA_CHANNEL_SECRET", hide_env_values = true)]
-    secret: Option<String>,
-    /// A label that a conversation of Chatwoot's gets when it goes to people; may be repeated.
-    #[arg(long, value_name = "LABEL")]
-    label: Vec<String>,
-    /// The number of the team of Chatwoot's that conversations go to.
-    #[arg(long, value_name = "ID")]
-    team: Option<i64>,
-    /// The platform is on an address inside the house.
-    #[arg(long)]
-    private: bool,
+    #[command(flatten)]
+    platform: Box<settings::Args>,
     /// The channel's name: 1 to 64 letters, digits, `-` or `_`.
     name: String,
 }
@@ -135,30 +119,24 @@ fn add(args: &Add) -> Result<ExitCode> {
     if args.kind == web::KIND {
         return add_site(args, &store);
     }
-    let mut settings = serde_json::Map::new();
-    settings.insert("url".to_owned(), args.url.clone().into());
-    settings.insert("private".to_owned(), args.private.into());
-    let secret = match (&args.secret, args.kind.as_str()) {
-        (Some(secret), _) => Some(secret.clone()),
-        (None, "generic") => Some(new_secret()?),
-        (None, _) => None,
-    };
-    settings.extend(secret.clone().map(|secret| ("secret".to_owned(), secret.into())));
-    if args.kind == "chatwoot" {
-        let token = args.token.clone().ok_or_else(|| {
-            Error::Refused("--token is missing: the access token of Chatwoot's agent bot".to_owned())
-        })?;
-        settings.insert("token".to_owned(), token.into());
-        settings.insert("labels".to_owned(), args.label.clone().into());
-        settings.extend(args.team.map(|team| ("team".to_owned(), team.into())));
-    }
-    let channel = keep(args, &store, &Value::Object(settings))?;
+    let settings = args.platform.settings(&args.kind)?;
+    let made = settings.made;
+    let channel = keep(args, &store, &Value::Object(settings.all))?;
     say!("/channels/{}/{}", channel.kind, channel.id);
-    if let (Some(secret), None) = (secret, &args.secret) {
+    if let Some(secret) = made {
         say!("{secret}");
         eprintln!(
             "{}",
             either!("the second line is the secret; it is shown once", "第二行是密钥，只显示这一次")
+        );
+    }
+    if channel.kind != "chatwoot" && channel.kind != "generic" {
+        eprintln!(
+            "{}",
+            either!(
+                "paste it behind the server's public https address in the platform's console (回调地址, 请求地址, 消息接收地址); the server must run when the console saves it, since some check it at once",
+                "把它接在服务器的公网 https 地址后面，填到平台后台的回调地址（消息接收地址、请求地址）；保存时平台会立即校验，所以请先启动服务器"
+            )
         );
     }
     eprintln!(
@@ -192,14 +170,14 @@ fn keep(args: &Add, store: &Store, settings: &Value) -> Result<Channel> {
 /// Makes a site for pages of one's own, and prints what goes into them.
 fn add_site(args: &Add, store: &Store) -> Result<ExitCode> {
     let origins = args.origin.iter().map(ToString::to_string).collect();
-    let mut site = web::Settings::new(origins, args.secret.clone())?;
+    let mut site = web::Settings::new(origins, args.platform.secret()?)?;
     site.per_visitor = args.per_visitor.unwrap_or(site.per_visitor);
     site.per_address = args.per_address.unwrap_or(site.per_address);
     let settings = serde_json::to_value(&site).map_err(|e| Error::internal("channel", e))?;
     keep(args, store, &settings)?;
-    let address = args.url.as_deref().unwrap_or("https://ADDRESS");
+    let address = args.platform.url.as_deref().unwrap_or("https://ADDRESS");
     say!("{}", site.line(address, tenant_of(store).as_deref()));
-    if args.secret.is_none() {
+    if args.platform.secret.is_none() {
         say!("{}", site.secret);
     }
     eprintln!(
@@ -217,7 +195,8 @@ fn list(args: &List) -> Result<ExitCode> {
     for channel in store.conversations().channels()? {
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
         let site = web::Settings::of(&settings).ok().filter(|_| channel.kind == web::KIND);
-        let url = settings.get("url").and_then(Value::as_str).unwrap_or_default();
+        let text = |name: &str| settings.get(name).and_then(Value::as_str);
+        let url = text("url").or(text("app_id")).unwrap_or_default();
         if let Some(site) = site {
             let (key, origins) = (site.key(tenant_of(&store).as_deref()), site.origins);
             if args.json {
@@ -233,7 +212,8 @@ fn list(args: &List) -> Result<ExitCode> {
             // Neither token nor secret.
             say!(
                 "{}",
-                serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb, "url": url,
+                serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb,
+                    "url": text("url").unwrap_or_default(), "app_id": text("app_id"), "people": text("people"),
                     "path": format!("/channels/{}/{}", channel.kind, channel.id)})
             );
         } else {

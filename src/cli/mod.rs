@@ -202,11 +202,23 @@ pub(crate) struct Common {
     /// release that is opened brings its own].
     #[arg(long, value_name = "DIR", env = "ZHIDA_MODEL")]
     model: Option<PathBuf>,
+    /// The file with the key that secrets of channels and webhooks are sealed with; it is
+    /// made at the first of them [default: `secret.key` in the data directory].
+    #[arg(long, value_name = "FILE", env = "ZHIDA_SECRET_KEY_FILE", hide_short_help = true)]
+    secret_key_file: Option<PathBuf>,
 }
 
 impl Common {
     fn store(&self) -> Store {
-        Store::at(&self.data)
+        self.sealing(Store::at(&self.data))
+    }
+
+    /// The same store, with its secrets sealed as the operator says.
+    fn sealing(&self, store: Store) -> Store {
+        match &self.secret_key_file {
+            Some(file) => store.with_key_file(file),
+            None => store,
+        }
     }
 
     /// Where fetched and adapted models lie.

@@ -135,7 +135,13 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
     // publishing takes.
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
-    let store = if args.read_only { Store::read_only(&args.common.data) } else { args.common.store() };
+    let store = if args.read_only {
+        args.common.sealing(Store::read_only(&args.common.data))
+    } else {
+        args.common.store()
+    };
+    // A key that is missing is told now, and not when the first customer waits.
+    store.seal_secrets()?;
     refuse_open_doors(args, &store, address)?;
     let certificate = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),

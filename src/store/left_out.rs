@@ -142,9 +142,10 @@ impl Store {
     /// Whose secrets have to be set again because a backup left them out.
     pub fn left_out(&self) -> Result<Vec<LeftOut>> {
         let conversations = self.conversations();
-        let hooks = conversations.webhooks()?.into_iter().filter(|one| was_left_out(&one.secret));
+        // What was left out is not sealed until somebody works here.
+        let hooks = conversations.webhooks_sealed()?.into_iter().filter(|one| was_left_out(&one.secret));
         let mut all: Vec<LeftOut> = hooks.map(|one| LeftOut::Webhook(one.id)).collect();
-        let channels = conversations.channels()?.into_iter();
+        let channels = conversations.channels_sealed()?.into_iter();
         let lacking = channels.filter(|one| {
             serde_json::from_str(&one.settings).is_ok_and(|found: Value| holds_left_out(&found))
         });

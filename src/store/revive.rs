@@ -177,13 +177,13 @@ fn is_inside(path: &str) -> bool {
 fn open(root: &Path) -> Result<()> {
     let store = Store::at(root);
     store.heads()?;
-    store.conversations().webhooks()?;
+    store.conversations().channels_sealed()?;
     for tenant in store.access().tenants()? {
         let home = root.join("tenants").join(&tenant.name);
         if home.is_dir() {
             let tenant = store.tenant(&tenant.name)?;
             tenant.heads()?;
-            tenant.conversations().webhooks()?;
+            tenant.conversations().channels_sealed()?;
         }
     }
     Ok(())

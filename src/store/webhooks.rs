@@ -85,6 +85,11 @@ impl Conversations {
         all.into_iter().map(|webhook| self.opened(webhook)).collect()
     }
 
+    /// All webhooks as they lie in the database, their secrets sealed.
+    pub fn webhooks_sealed(&self) -> Result<Vec<Webhook>> {
+        Ok(self.database.read(all)?.unwrap_or_default())
+    }
+
     fn opened(&self, webhook: Webhook) -> Result<Webhook> {
         let of = of_webhook(&webhook.id);
         let secret = self.seal.open(&of, &webhook.secret)?;
