@@ -432,6 +432,7 @@ impl Bench {
             context: None,
             channel: None,
             customer: None,
+            address: None,
             owner: Owner::Queued,
             handoff: Some(NewHandoff {
                 id: id.clone(),
@@ -645,6 +646,7 @@ fn room_is_made_from_the_oldest_and_nobody_who_waits_goes() {
             context: None,
             channel: None,
             customer: None,
+            address: None,
             owner: Owner::Bot,
             handoff: None,
             jobs: Vec::new(),

@@ -31,6 +31,8 @@ mod live;
 mod look_alikes;
 mod masking;
 mod mend;
+mod messengers;
+mod messengers_kf;
 mod model;
 mod oidc;
 mod openapi;
