@@ -11,6 +11,7 @@
 //! told (`ZHIDA_FUZZ_SEED` repeats it). `tests/fuzz/run` says how.
 
 mod bodies;
+mod channels;
 mod files;
 mod mutate;
 mod stores;

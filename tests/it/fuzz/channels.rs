@@ -1,0 +1,141 @@
+//! What platforms send: XML, JSON and what is sealed.
+
+use serde_json::{Value, json};
+use zhida::channels::envelope::{Key, open_feishu, seal_feishu};
+use zhida::channels::fields::{Fields, xml};
+use zhida::channels::{Arrival, Kind, Platform, Request, Spoken, wecom_kf};
+
+use super::fuzz;
+
+const WORDS: [&str; 16] = [
+    "<xml>",
+    "</xml>",
+    "<![CDATA[",
+    "]]>",
+    "<!DOCTYPE x [",
+    "<!ENTITY a \"b\">",
+    "&a;",
+    "&#x10FFFF;",
+    "&#0;",
+    "FromUserName",
+    "MsgType",
+    "Encrypt",
+    "sessionWebhook",
+    "https://oapi.dingtalk.com@",
+    "\u{feff}",
+    "\\ud800",
+];
+
+#[test]
+fn messages_of_platforms() {
+    let seeds = [
+        xml(&[
+            ("ToUserName", "gh"),
+            ("FromUserName", "u"),
+            ("MsgType", "text"),
+            ("Content", "退货"),
+            ("MsgId", "1"),
+        ]),
+        "<xml><MsgType>event</MsgType><Event>subscribe</Event><Info><A>&lt;</A></Info></xml>".to_owned(),
+        json!({"FromUserName": "u", "MsgType": "text", "CreateTime": 1, "Content": "退货"}).to_string(),
+    ]
+    .map(String::into_bytes);
+    fuzz("messages_of_platforms", &seeds, &WORDS, |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
+        match Fields::read(text) {
+            Err(why) if why.is_empty() => Err("refused without a word".to_owned()),
+            Ok(fields) => {
+                // What was read can be written, and is the same when it is read again.
+                let content = fields.get("Content").unwrap_or_default();
+                let again =
+                    Fields::read(&xml(&[("Content", content)])).map_err(|e| format!("written: {e}"))?;
+                let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+                let same = plain(again.get("Content").unwrap_or_default()).trim() == plain(content).trim();
+                let odd = content.contains(['\u{fffe}', '\u{ffff}']);
+                if same || odd { Ok(()) } else { Err(format!("{content:?} is another one")) }
+            }
+            Err(_) => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn sealed_messages() {
+    let key = Key::read(&"k".repeat(43)).expect("a key");
+    let seeds = [
+        key.seal(b"<xml><MsgType>text</MsgType></xml>", "wx1", [1; 16]),
+        key.seal(b"", "wx1", [2; 16]),
+        seal_feishu(b"{\"type\":\"url_verification\"}", "word", [3; 16]),
+    ]
+    .map(String::into_bytes);
+    fuzz("sealed_messages", &seeds, &["=", "+", "A", "AAAA"], |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
+        if let Ok(plain) = key.open(text, "wx1")
+            && plain.len() > text.len()
+        {
+            return Err("more came out than went in".to_owned());
+        }
+        match open_feishu(text, "word") {
+            Ok(plain) if plain.len() > text.len() => Err("more came out than went in".to_owned()),
+            _ => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn requests_of_platforms() {
+    let key = "k".repeat(43);
+    let channels = [
+        Platform::of(Kind::WeChat, &json!({"app_id": "wx1", "token": "t"})),
+        Platform::of(Kind::WeCom, &json!({"app_id": "ww1", "token": "t", "aes_key": key})),
+        Platform::of(
+            Kind::WeComKf,
+            &json!({"app_id": "ww1", "token": "t", "aes_key": key, "app_secret": "s"}),
+        ),
+        Platform::of(
+            Kind::DingTalk,
+            &json!({"app_id": "d", "app_secret": "s", "token": "t", "aes_key": key}),
+        ),
+        Platform::of(Kind::Feishu, &json!({"app_id": "f", "app_secret": "s", "encrypt_key": "word"})),
+    ]
+    .map(|channel| channel.expect("sound"));
+    let page = json!({"next_cursor": "c", "has_more": 1, "msg_list": [{"msgid": "m", "open_kfid": "w",
+        "external_userid": "u", "send_time": 1, "origin": 3, "msgtype": "text", "text": {"content": "x"}}]});
+    let hook = json!({"msgtype": "text", "text": {"content": "x"}, "msgId": "m", "conversationId": "c",
+        "senderStaffId": "u", "sessionWebhook": "https://oapi.dingtalk.com/x", "suggestions": [{"entry": "a"}]});
+    let event = json!({"header": {"event_id": "e", "event_type": "im.message.receive_v1"}, "event": {
+        "sender": {"sender_id": {"open_id": "o"}}, "message": {"message_id": "m", "chat_id": "c",
+        "message_type": "text", "content": "{\"text\":\"x\"}"}}});
+    let sealed = json!({"encrypt": seal_feishu(event.to_string().as_bytes(), "word", [3; 16])});
+    let message = xml(&[("FromUserName", "u"), ("MsgType", "text"), ("Content", "x"), ("MsgId", "1")]);
+    let seeds = [page.to_string(), hook.to_string(), sealed.to_string(), message].map(String::into_bytes);
+    // The signature that is right for WeChat in plain text; for the others it is not.
+    let signed = zhida::channels::envelope::signature(&["t", "1800000000", "n"]);
+    let query = |name: &str| match name {
+        "signature" | "msg_signature" => Some(signed.clone()),
+        "timestamp" => Some("1800000000".to_owned()),
+        "nonce" => Some("n".to_owned()),
+        _ => None,
+    };
+    fuzz("requests_of_platforms", &seeds, &WORDS, |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        wecom_kf::page_of(&value);
+        for channel in &channels {
+            Spoken::of(&value).parts(&channel.limits());
+            channel.verdict(200, text);
+            let request = Request {
+                query: &query,
+                header: &|_| None,
+                body: Some(text),
+                now: 1_800_000_000_000,
+                random: [0; 16],
+            };
+            let believed = matches!(channel.arrive(&request), Ok(Arrival::Later(..) | Arrival::Now(..)));
+            if believed && channel.kind != Kind::WeChat {
+                return Err(format!("{} believes what nobody has signed", channel.kind.name()));
+            }
+        }
+        Ok(())
+    });
+}
