@@ -9,11 +9,14 @@
 //! ```
 //! It is replied to with 200 when it is on the disk, and worked on afterwards;
 //! `webhook-id` (else `message_id`) names the delivery, and a second one of the same
-//! name does nothing.
+//! name does nothing. A recogniser of speech may add up to ten other readings of the
+//! message, `"alternatives":[{"text":"怎么退火","confidence":0.3}]`: all are read, the one
+//! that the engine is surest of is taken, and the reply says in `heard` which that was
+//! (`alternative`: 0 for `text` itself).
 //!
 //! Out, to the channel's `url`, in the order of the conversation, with a
 //! `webhook-id` that stays the same over all attempts: `{"type":…,"data":{…}}`, where
-//! `type` is `reply` (`text`, `suggestions`, `decision`, of the robot or, with `author`, of
+//! `type` is `reply` (`text`, `suggestions`, `decision`, `heard`, of the robot or, with `author`, of
 //! a person), `handoff` (`reason`, `summary`, `candidates`), `closed`, `returned` or `expired`.
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +53,18 @@ pub struct Settings {
     pub private: bool,
 }
 
+/// The most other readings of a message.
+const ALTERNATIVES: usize = 10;
+
+/// Another reading of a message that was spoken.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Alternative {
+    text: String,
+    /// How sure the recogniser is; told again, and not reckoned with.
+    confidence: Option<f64>,
+}
+
 /// What a platform sends.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +75,8 @@ struct Message {
     choice: Option<String>,
     customer: Option<Map<String, Value>>,
     channel: Option<String>,
+    #[serde(default)]
+    alternatives: Vec<Alternative>,
 }
 
 impl Message {
@@ -71,6 +88,13 @@ impl Message {
         let chars = message.text.chars().count();
         if chars > TEXT_CHARS {
             return Err(format!("`text` has {chars} characters; the limit is {TEXT_CHARS}"));
+        }
+        if message.alternatives.len() > ALTERNATIVES {
+            let count = message.alternatives.len();
+            return Err(format!("`alternatives` has {count} readings; the limit is {ALTERNATIVES}"));
+        }
+        if message.alternatives.iter().any(|one| one.text.chars().count() > TEXT_CHARS) {
+            return Err(format!("a text in `alternatives` has more than {TEXT_CHARS} characters"));
         }
         let bytes =
             message.customer.as_ref().map_or(0, |fields| Value::Object(fields.clone()).to_string().len());
@@ -134,14 +158,24 @@ impl Settings {
 pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> {
     let message = Message::of(&taken.body).map_err(|e| Error::internal("generic", e))?;
     let (engine, service) = desk.answering(channel)?;
-    let address = json!({"conversation": message.conversation}).to_string();
+    let mut address = json!({"conversation": message.conversation});
     let shown = message.channel.as_deref().unwrap_or(KIND);
     let session = format!("generic:{}:{}", channel.id, message.conversation);
+    let mut text = message.text.as_str();
+    if !message.alternatives.is_empty() && message.choice.is_none() {
+        let others = message.alternatives.iter().map(|one| one.text.as_str());
+        let texts: Vec<&str> = std::iter::once(text).chain(others).collect();
+        let best = super::alternatives::best(desk, &engine, &service, &session, &texts)?;
+        text = texts[best];
+        let confidence = best.checked_sub(1).and_then(|at| message.alternatives.get(at)?.confidence);
+        address["heard"] = json!({"text": text, "alternative": best, "confidence": confidence});
+    }
+    let address = address.to_string();
     let incoming = Incoming {
         engine: &engine,
         service: &service,
         session: &session,
-        text: &message.text,
+        text,
         choice: message.choice.as_deref(),
         channel: Some(shown),
         customer: message.customer.as_ref(),
@@ -164,8 +198,12 @@ pub(super) fn say(desk: &Desk, settings: &Value, taken: &Taken) -> Told {
     let mut data: Value = serde_json::from_str(&taken.body).unwrap_or_default();
     if let Some(fields) = data.as_object_mut() {
         // The platform's own name for the conversation, not ours.
-        let theirs = fields.remove("address").and_then(|address| address.get("conversation").cloned());
+        let address = fields.remove("address").unwrap_or_default();
+        let theirs = address.get("conversation").cloned();
         fields.extend(theirs.map(|id| ("conversation".to_owned(), id)));
+        // What a person says is no reply to one reading.
+        let heard = address.get("heard").filter(|_| !fields.contains_key("author")).cloned();
+        fields.extend(heard.map(|heard| ("heard".to_owned(), heard)));
     }
     let body = json!({"type": taken.kind, "data": data}).to_string();
     let signed = match headers(&[&settings.secret], &taken.id, desk.now() / 1000, &body) {

@@ -10,6 +10,7 @@
 //! in WeChat and its like.
 
 mod addresses;
+mod alternatives;
 pub mod assist;
 pub mod chatwoot;
 mod client;
