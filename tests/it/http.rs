@@ -678,7 +678,7 @@ async fn the_page_needs_nothing_from_outside() {
         ("/login", "text/html"),
         ("/setup", "text/html"),
         ("/console.css", "text/css"),
-        ("/console.js", "text/javascript"),
+        ("/console/frame.js", "text/javascript"),
         ("/door.js", "text/javascript"),
     ] {
         let got = get(&app, path).await;

@@ -11,6 +11,7 @@ mod bodies;
 mod checkup;
 mod codes;
 mod columns;
+mod console_author;
 mod corpora;
 mod crash;
 mod desk;

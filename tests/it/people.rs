@@ -85,7 +85,7 @@ async fn login(app: &Router, name: &str, password: &str) -> Got {
     post(app, "/v1/login", json!({"name": name, "password": password})).await
 }
 
-fn over(data: &Path) -> Router {
+pub fn over(data: &Path) -> Router {
     let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     router(Server::new(registry, admission()))

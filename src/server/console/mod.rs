@@ -45,8 +45,6 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/import.js", SCRIPT, include_str!("import.js")),
     ("/console/inbox.js", SCRIPT, include_str!("inbox.js")),
     ("/console/job.js", SCRIPT, include_str!("job.js")),
-    ("/console/ask", HTML, include_str!("index.html")),
-    ("/console.js", SCRIPT, include_str!("console.js")),
 ];
 
 /// The routes of the pages, which ask `api`.

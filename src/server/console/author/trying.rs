@@ -117,6 +117,9 @@ fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
                 p { (page.say("直接命中条目 ", "Settled by entry ")) a href=(entry_page(kb, text(&hit, "entry"))) { (text(&hit, "entry")) } }
             }
             p { (page.say("看到的话：", "What it saw: ")) code { (text(explain, "core")) } }
+            @if count(explain, "steps") > 0 {
+                ul { @for step in list(explain, "steps") { li { (step_name(page, text(step, "step"))) "：" code { (text(step, "text")) } } } }
+            }
             @if count(explain, "tokens") > 0 {
                 p.tokens { @for token in list(explain, "tokens") {
                     span.token.stop[token["stop"] == Value::Bool(true)] { (text(token, "text"))
@@ -140,6 +143,30 @@ fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// A step of the normalisation, in words.
+fn step_name<'a>(page: &Page, step: &'a str) -> &'a str {
+    match step {
+        "markup" => page.say("去掉网页标记", "markup"),
+        "nfkc" => page.say("全角转半角", "width"),
+        "lower_case" => page.say("统一小写", "lower case"),
+        "wrapping" => page.say("去掉引用、签名和表情代码", "quotes and signatures"),
+        "simplified" => page.say("繁体转简体", "simplified"),
+        "blanks" => page.say("清理空白", "blanks"),
+        "punctuation" => page.say("去掉标点", "punctuation"),
+        "emoji" => page.say("去掉表情", "emoji"),
+        "repeats" => page.say("合并重复", "repeats"),
+        "fillers" => page.say("去掉客套", "fillers"),
+        "numeral_words" => page.say("还原词里的数字", "numeral words"),
+        "numbers" => page.say("统一数字写法", "numbers"),
+        "list_number" => page.say("去掉序号", "list number"),
+        "references" => page.say("去掉单号和电话", "references"),
+        "hesitation" => page.say("去掉口头语", "hesitation"),
+        "echo" => page.say("合并说了几遍的话", "echo"),
+        "heard" | "heard_too" => page.say("按读音还原", "as heard"),
+        other => other,
     }
 }
 
