@@ -19,6 +19,7 @@ pub mod generic;
 mod handover;
 pub mod messengers;
 pub mod platforms;
+pub mod presence;
 pub mod reception;
 mod upkeep;
 pub mod web;

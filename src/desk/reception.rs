@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 use super::{Desk, platforms};
 use crate::decide::{Decision, Reason};
 use crate::dialogue::conversation::{Line, Owner, Role, customer_id};
-use crate::dialogue::handoff::estimated_wait;
 use crate::dialogue::rules::{Action, Fired};
 use crate::dialogue::ruling::{Ruled, under_rules};
 use crate::dialogue::voice::Related;
@@ -222,7 +221,7 @@ impl Desk {
         };
         let mut reply = composed(incoming, &ruled, service, course, &standing, now);
         if let (Some((_, position)), Some(handoff)) = (&standing, &mut reply.handoff) {
-            handoff.estimated_wait_s = estimated_wait(*position, &self.talk().recent_waits(kb)?);
+            handoff.estimated_wait_s = self.estimated_wait(kb, *position)?;
         }
         let owner = if standing.is_some() { Owner::Queued } else { Owner::Bot };
         reply.owner = Some(owner.name());

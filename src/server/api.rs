@@ -20,9 +20,9 @@ use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::Routes;
 use super::{
-    Server, audit, authoring, drafting, entries, feedback, figures, files, greeting, handoffs, hooks,
-    importing, jobs, keys, learning, oidc, own, people, service, sign_in, talk, tenancy, tickets, trial,
-    undo, widget, words,
+    Server, audit, authoring, canned, condition, drafting, entries, feedback, figures, files, greeting,
+    handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, presence, service, sign_in,
+    talk, tenancy, tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -63,6 +63,10 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(talk::routes())
         .merge(handoffs::routes())
         .merge(tickets::routes())
+        .merge(notes::routes())
+        .merge(canned::routes())
+        .merge(presence::routes())
+        .merge(condition::routes())
         .merge(hooks::routes())
         .merge(learning::routes())
         .merge(keys::routes())

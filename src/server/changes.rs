@@ -22,10 +22,13 @@ use crate::access::Right;
 use crate::access::chain::Deed;
 use crate::error::Error;
 
-/// Operations that are sent as if they changed something, and only look.
-const LOOKING: [&str; 9] = [
+/// Operations that are sent as if they changed something, and only look, or say
+/// that somebody is still there.
+const LOOKING: [&str; 11] = [
     "check_kb",
     "read_tokens",
+    "renew_handoff",
+    "set_presence",
     "test_rules",
     "test_service",
     "find_holders",

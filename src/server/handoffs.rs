@@ -19,7 +19,7 @@ use super::routes::Routes;
 use super::talk::{begin, stream};
 use crate::access::Right;
 use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
-use crate::dialogue::handoff::{Handoff, LEASE, State, Step, estimated_wait};
+use crate::dialogue::handoff::{Handoff, LEASE, State, Step};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff, moment};
 use crate::error::Error;
 use crate::events::Doing;
@@ -99,13 +99,13 @@ fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
     if handoff.state == State::Waiting {
         let (_, ahead) = desk.talk().waiting(&handoff.kb, handoff.number)?;
         told.position = Some(ahead + 1);
-        told.estimated_wait_s = estimated_wait(ahead + 1, &desk.talk().recent_waits(&handoff.kb)?);
+        told.estimated_wait_s = desk.estimated_wait(&handoff.kb, ahead + 1)?;
     }
     Ok(told)
 }
 
 /// A handoff that the caller may know of.
-fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
+pub(super) fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
     let none = || Error::Absent { what: "handoff", name: id.chars().take(100).collect() };
     let found = caller.desk().talk().handoff(id)?.filter(|handoff| caller.knows(&handoff.kb));
     found.ok_or_else(|| none().into())

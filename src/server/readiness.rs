@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::Server;
 use super::routes::Routes;
 use super::soundness::LAG;
+use super::tenants::Tenant;
 use crate::access::{DEFAULT_TENANT, Right};
 
 pub(super) fn routes() -> Routes {
@@ -88,6 +89,13 @@ pub(super) struct Warning {
     message: String,
 }
 
+impl Warning {
+    /// The knowledge base; empty when the whole data directory is meant.
+    pub(super) fn kb(&self) -> &str {
+        &self.kb
+    }
+}
+
 /// Say whether questions may be sent.
 ///
 /// 503 until every published knowledge base was tried, and while none answers.
@@ -139,6 +147,23 @@ async fn readyz(State(server): State<Server>) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// What whoever is responsible for a tenant should look at, in full: of the tenant
+/// that owns the data directory also what belongs to no single one.
+pub(super) fn warnings(server: &Server, tenant: &Tenant) -> Vec<Warning> {
+    let view = tenant.registry().view();
+    let mut warnings: Vec<Warning> = view
+        .warnings()
+        .into_iter()
+        .map(|(kb, reason, message)| Warning { kb: kb.to_owned(), reason, message })
+        .collect();
+    if tenant.name() == DEFAULT_TENANT {
+        warnings.extend(lagging(server));
+        warnings.extend(whole_house(server));
+    }
+    warnings.extend(records(server, tenant.name()));
+    warnings
+}
+
 /// The reasons alone, each once: what is served where keys are asked for, and what
 /// exactly is wrong with it, the log and the metrics tell the operator.
 fn told_to_anybody(warnings: &[Warning]) -> Vec<Warning> {
@@ -167,8 +192,15 @@ fn lagging(server: &Server) -> Option<Warning> {
 
 /// What is wrong and keeps no answer from being right.
 fn beside(server: &Server) -> Vec<Warning> {
+    let mut warnings = whole_house(server);
+    warnings.extend(records(server, DEFAULT_TENANT));
+    warnings
+}
+
+/// What of that is nobody's own.
+fn whole_house(server: &Server) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let (events, soundness) = (server.tenants().health(), server.soundness());
+    let events = server.tenants().health();
     if let Some(message) = events.trouble() {
         let reason = if events.failing.is_some() { Trouble::EventsLost } else { Trouble::EventsUnsynced };
         warnings.push(whole(reason, message));
@@ -180,11 +212,18 @@ fn beside(server: &Server) -> Vec<Warning> {
         );
         warnings.push(whole(Trouble::DiskFull, message));
     }
-    if soundness.is_mute(DEFAULT_TENANT) {
+    warnings
+}
+
+/// What is wrong with what is kept of a tenant.
+fn records(server: &Server, tenant: &str) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let soundness = server.soundness();
+    if soundness.is_mute(tenant) {
         let message = "conversations cannot be read; the server's log says why";
         warnings.push(whole(Trouble::ConversationsUnreadable, message.to_owned()));
     }
-    if soundness.audit(DEFAULT_TENANT) == Some(false) {
+    if soundness.audit(tenant) == Some(false) {
         let message = "the record of changes is not whole; `zhida audit verify` says where";
         warnings.push(whole(Trouble::AuditBroken, message.to_owned()));
     }

@@ -99,14 +99,18 @@ impl Tenant {
         if limits.storage.is_none() {
             return;
         }
-        let is_due = {
-            let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-            room.1.is_none_or(|measured| measured.elapsed() >= MEASURE)
-        };
-        if is_due {
-            let bytes = size_of(self.registry.store().root());
-            *self.room.lock().unwrap_or_else(PoisonError::into_inner) = (bytes, Some(Instant::now()));
+        self.weigh();
+    }
+
+    /// How many bytes its data take, measured now unless that was done lately.
+    pub(super) fn weigh(&self) -> u64 {
+        let known = *self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.1.is_some_and(|measured| measured.elapsed() < MEASURE) {
+            return known.0;
         }
+        let bytes = size_of(self.registry.store().root());
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = (bytes, Some(Instant::now()));
+        bytes
     }
 
     /// How many bytes its data took when they were measured last.

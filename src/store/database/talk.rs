@@ -190,4 +190,29 @@ diesel::table! {
         until_at -> BigInt,
     }
 }
+diesel::table! {
+    canned_replies (id) {
+        id -> Text,
+        owner -> Nullable<Text>,
+        title -> Text,
+        text -> Text,
+        updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    notes (conversation, seq) {
+        conversation -> BigInt,
+        seq -> BigInt,
+        author -> Text,
+        text -> Text,
+        at -> BigInt,
+    }
+}
+diesel::table! {
+    presence (agent) {
+        agent -> Text,
+        state -> Text,
+        seen_at -> BigInt,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(conversations, handoffs);
