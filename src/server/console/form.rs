@@ -20,6 +20,13 @@ const BYTES: usize = 4 << 20;
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
+    /// The fields of a query or body as browsers write them.
+    pub(super) fn of(encoded: &[u8]) -> Self {
+        let fields = form_urlencoded::parse(encoded);
+        // Browsers end lines as mail does.
+        Self(fields.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n"))).collect())
+    }
+
     /// The first value of a field without blanks around it; empty when it is not there.
     pub(super) fn get(&self, name: &str) -> &str {
         self.raw(name).trim()
@@ -66,9 +73,7 @@ impl FromRequest<Server> for Form {
     async fn from_request(request: Request, _: &Server) -> Result<Self, Response> {
         let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "表单太大（最多 4 MB）").into_response();
         let body = to_bytes(request.into_body(), BYTES).await.map_err(too_large)?;
-        let fields = form_urlencoded::parse(&body);
-        // Browsers end lines as mail does.
-        Ok(Self(fields.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n"))).collect()))
+        Ok(Self::of(&body))
     }
 }
 

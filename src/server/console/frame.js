@@ -1,13 +1,15 @@
 // What every page does better with scripts; without them it still works.
 
 // Moments are shown in the reader's own time.
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const moment = new Date(time.dateTime);
-  if (!Number.isNaN(moment.getTime())) {
+export function tellTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
     time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
     time.title = time.dateTime;
   }
 }
+tellTimes(document);
 
 // Nothing is sent twice, and what cannot be undone is asked for.
 document.addEventListener("submit", (event) => {
@@ -17,6 +19,12 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) {
     event.preventDefault();
     return;
+  }
+  if (question) {
+    // The server need not ask once more.
+    const sure = document.createElement("input");
+    [sure.type, sure.name, sure.value] = ["hidden", "sure", "1"];
+    form.append(sure);
   }
   if (form.dataset.sent && !event.defaultPrevented) {
     event.preventDefault();

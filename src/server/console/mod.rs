@@ -7,11 +7,16 @@
 //! that a form does works without scripts too.
 
 mod author;
+mod canned;
+mod desk;
 mod form;
+mod handoff;
 mod home;
 mod inside;
 mod language;
 mod page;
+mod tickets;
+mod told;
 mod words;
 
 use axum::http::{HeaderName, HeaderValue, header};
@@ -45,6 +50,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/import.js", SCRIPT, include_str!("import.js")),
     ("/console/inbox.js", SCRIPT, include_str!("inbox.js")),
     ("/console/job.js", SCRIPT, include_str!("job.js")),
+    ("/console/desk.js", SCRIPT, include_str!("desk.js")),
 ];
 
 /// The routes of the pages, which ask `api`.
@@ -52,7 +58,14 @@ pub(super) fn routes(api: Router) -> Router<Server> {
     let files = FILES.iter().fold(Router::new(), |routes, (path, kind, text)| {
         routes.route(path, get(|| async { headed(kind, *text) }))
     });
-    files.merge(home::routes()).merge(author::routes()).layer(Extension(Api(api)))
+    files
+        .merge(home::routes())
+        .merge(author::routes())
+        .merge(desk::routes())
+        .merge(handoff::routes())
+        .merge(canned::routes())
+        .merge(tickets::routes())
+        .layer(Extension(Api(api)))
 }
 
 /// A page or one of its files.

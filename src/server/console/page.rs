@@ -94,6 +94,11 @@ impl FromRequestParts<Server> for Page {
         let method = parts.method.clone();
         match me {
             Ok(me) => Ok(Self { inside, me, is_english, here, notice, method }),
+            // Whoever sends a form hears from the API that they are nobody any more, and
+            // gets back what they have filled in ([`Self::ended`]).
+            Err(refusal) if refusal.code == 401 && method != Method::GET => {
+                Ok(Self { inside, me: Me::nobody(), is_english, here, notice, method })
+            }
             Err(refusal) => {
                 let me = Me::nobody();
                 let page = Self { inside, me, is_english, here, notice, method };
@@ -208,6 +213,44 @@ impl Page {
         };
         let title = self.say("登录已过期", "Your session has ended");
         Some(self.show(Sheet::new(title, body).refused(StatusCode::UNAUTHORIZED)))
+    }
+
+    /// What the address asks for behind its path.
+    pub(super) fn query(&self) -> Form {
+        Form::of(self.here.split_once('?').map_or("", |(_, query)| query).as_bytes())
+    }
+
+    /// What came of a form that the API refused: back to a page, where it is said.
+    pub(super) fn denied(&self, form: &Form, refusal: &Refusal, to: &str) -> Response {
+        self.ended(form, refusal).unwrap_or_else(|| self.go_with_fault(to, &self.fault(refusal)))
+    }
+
+    /// What the API refused, in a sentence or two.
+    pub(super) fn fault(&self, refusal: &Refusal) -> String {
+        let problem = words::problem(refusal, self.is_english);
+        if refusal.detail.is_empty() { problem } else { format!("{problem} ({})", refusal.detail) }
+    }
+
+    /// Asks whether something is meant that cannot be taken back, unless the form says
+    /// so already; `what` says what goes.
+    pub(super) fn unsure(&self, form: &Form, what: &str, back: &str) -> Option<Response> {
+        if form.has("sure") {
+            return None;
+        }
+        let body = html! {
+            div.card {
+                p { (what) }
+                form.toolbar method="post" action=(self.here) {
+                    @for (name, value) in form.fields().iter().filter(|(name, _)| name != "csrf") {
+                        textarea hidden name=(name) { "\n" (value) }
+                    }
+                    (self.csrf())
+                    button.button.danger type="submit" name="sure" value="1" { (self.say("确定", "Yes, do it")) }
+                    a.button href=(back) { (self.say("取消", "Cancel")) }
+                }
+            }
+        };
+        Some(self.show(Sheet::new(self.say("请确认", "Please confirm"), body)))
     }
 
     /// A whole page.

@@ -1,0 +1,230 @@
+//! Which questions were left behind, and what became of them?
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::super::Server;
+use super::form::Form;
+use super::inside::address;
+use super::page::{Outcome, Page, Sheet};
+use super::told::{state, when};
+
+pub(super) fn routes() -> Router<Server> {
+    Router::new()
+        .route("/console/tickets", get(list))
+        .route("/console/tickets/export", get(export))
+        .route("/console/tickets/{number}", get(one).post(change))
+}
+
+const STATES: [&str; 4] = ["open", "pending", "solved", "closed"];
+
+#[derive(Deserialize)]
+struct Ticket {
+    number: i64,
+    kb: String,
+    conversation: Option<String>,
+    state: String,
+    version: i64,
+    assignee: Option<String>,
+    channel: Option<String>,
+    fields: Map<String, Value>,
+    summary: String,
+    notes: Vec<Note>,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Deserialize)]
+struct Note {
+    author: String,
+    text: String,
+    at: String,
+}
+
+#[derive(Deserialize)]
+struct Tickets {
+    items: Vec<Ticket>,
+    next: Option<i64>,
+}
+
+impl Ticket {
+    /// What it is about, in a line.
+    fn about(&self) -> String {
+        let first = self.fields.values().filter_map(Value::as_str).max_by_key(|text| text.chars().count());
+        let text = first.filter(|text| !text.is_empty()).unwrap_or(&self.summary);
+        text.chars().take(80).collect()
+    }
+}
+
+/// A state as people read it.
+fn word(page: &Page, code: &str) -> &'static str {
+    match code {
+        "open" => page.say("待处理", "open"),
+        "pending" => page.say("等待回音", "pending"),
+        "solved" => page.say("已解决", "solved"),
+        _ => page.say("已关闭", "closed"),
+    }
+}
+
+async fn list(page: Page) -> Response {
+    page.reply(listed(&page).await)
+}
+
+async fn listed(page: &Page) -> Outcome {
+    let asked = page.query();
+    let (kept, assignee, kb) = (asked.get("state"), asked.get("assignee"), asked.get("kb"));
+    let filters = [("state", kept), ("assignee", assignee), ("kb", kb)];
+    let mut wanted = filters.to_vec();
+    wanted.push(("before", asked.get("before")));
+    let Tickets { items, next } = page.inside.get(&address("/v1/tickets", &wanted)).read().await?;
+    let more = next.map(|next| {
+        let next = next.to_string();
+        let mut wanted = filters.to_vec();
+        wanted.push(("before", &next));
+        address("/console/tickets", &wanted)
+    });
+    let file =
+        |format: &str| address("/console/tickets/export", &[("state", kept), ("kb", kb), ("format", format)]);
+    let mine = page.me.name.as_str();
+    let body = html! {
+        form.row method="get" action="/console/tickets" {
+            label { span.label { (page.say("状态", "State")) } select name="state" {
+                option value="" { (page.say("全部", "All")) }
+                @for code in STATES { option value=(code) selected[code == kept] { (word(page, code)) } }
+            } }
+            label { span.label { (page.say("负责人", "Assignee")) } input name="assignee" value=(assignee) list="agents"; }
+            datalist #agents { option value=(mine) {} }
+            label { span.label { (page.say("知识库", "Knowledge base")) } select name="kb" {
+                option value="" { (page.say("全部", "All")) }
+                @for name in &page.me.knowledge_bases { option value=(name) selected[name == kb] { (name) } }
+            } }
+            button.button type="submit" { (page.say("筛选", "Filter")) }
+        }
+        div.toolbar {
+            a.button.small href=(address("/console/tickets", &[("assignee", mine)])) { (page.say("只看我的", "Mine only")) }
+            a.button.small href=(file("csv")) { (page.say("导出 CSV", "Export CSV")) }
+            a.button.small href=(file("xlsx")) { (page.say("导出 Excel", "Export XLSX")) }
+        }
+        @if items.is_empty() { p.empty { (page.say("没有符合条件的工单。", "No ticket fits.")) } }
+        @else {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("工单", "Tickets")) {
+                table.list {
+                    thead { tr {
+                        th { (page.say("编号", "Number")) } th { (page.say("内容", "About")) } th { (page.say("状态", "State")) }
+                        th { (page.say("负责人", "Assignee")) } th { (page.say("知识库 · 渠道", "Knowledge base · channel")) } th { (page.say("创建", "Made")) }
+                    } }
+                    tbody { @for ticket in &items { tr {
+                        td { a href={ "/console/tickets/" (ticket.number) } { "#" (ticket.number) } }
+                        td { (ticket.about()) }
+                        td { (state(page, &ticket.state)) }
+                        td { (ticket.assignee.as_deref().unwrap_or("—")) }
+                        td { (ticket.kb) " · " (ticket.channel.as_deref().unwrap_or("—")) }
+                        td { (when(&ticket.created_at)) }
+                    } } }
+                }
+            }
+            @if let Some(more) = more { p { a href=(more) { (page.say("下一页", "Next page")) } } }
+        }
+    };
+    Ok(page.show(Sheet::new(page.say("工单", "Tickets"), body)))
+}
+
+/// The export of the API under an address of the pages, so that whoever is not
+/// signed in any more is asked to.
+async fn export(page: Page) -> Response {
+    let asked = page.query();
+    let names = ["state", "kb", "format"].map(|name| (name, asked.get(name)));
+    match page.inside.get(&address("/v1/tickets/export", &names)).got().await {
+        Ok(got) => (got.headers, got.body).into_response(),
+        Err(refusal) => page.failed(refusal),
+    }
+}
+
+async fn one(page: Page, Path(number): Path<String>) -> Response {
+    page.reply(shown(&page, &number, None).await)
+}
+
+async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> Outcome {
+    let to = format!("/v1/tickets/{}", super::inside::part(number));
+    let ticket: Ticket = page.inside.get(&to).read().await?;
+    let is_refused = refused.is_some();
+    let body = html! {
+        p { a href="/console/tickets" { "← " (page.say("工单", "Tickets")) } }
+        div.desk {
+            section.card {
+                div.verdict-head {
+                    (state(page, &ticket.state))
+                    span.soft { (ticket.kb) " · " (ticket.channel.as_deref().unwrap_or("—")) " · " (when(&ticket.created_at)) }
+                }
+                h2 { (page.say("顾客填写", "What the customer wrote")) }
+                dl.fields { @for (name, value) in &ticket.fields { dt { (name) } dd.words { @match value { Value::String(text) => (text), other => (other.to_string()) } } } }
+                @if !ticket.summary.is_empty() { h2 { (page.say("之前的对话", "What was said before")) } p { (ticket.summary) } }
+                @if let Some(conversation) = &ticket.conversation { p.soft { (page.say("会话 ", "Conversation ")) code { (conversation) } } }
+                h2 { (page.say("备注", "Notes")) }
+                @if ticket.notes.is_empty() { p.empty { (page.say("还没有备注。", "There is none yet.")) } }
+                ul.plain { @for note in &ticket.notes { li { p.soft { b { (note.author) } " " (when(&note.at)) } p.words { (note.text) } } } }
+            }
+            (changes(page, &ticket, refused))
+        }
+    };
+    let sheet = Sheet::new(format!("{} #{}", page.say("工单", "Ticket"), ticket.number), body);
+    Ok(page.show(if is_refused { sheet.refused(axum::http::StatusCode::CONFLICT) } else { sheet }))
+}
+
+fn changes(page: &Page, ticket: &Ticket, refused: Option<(&Form, String)>) -> Markup {
+    let (filled, fault) = match &refused {
+        Some((form, fault)) => (Some(*form), Some(fault)),
+        None => (None, None),
+    };
+    let chosen = filled.map_or(ticket.state.as_str(), |form| form.get("state"));
+    let assignee =
+        filled.map_or_else(|| ticket.assignee.as_deref().unwrap_or_default(), |form| form.get("assignee"));
+    html! {
+        form.card method="post" action={ "/console/tickets/" (ticket.number) } data-keep {
+            (page.csrf())
+            input type="hidden" name="version" value=(ticket.version);
+            @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
+            label { span.label { (page.say("状态", "State")) } select name="state" { @for code in STATES { option value=(code) selected[code == chosen] { (word(page, code)) } } } }
+            label { span.label { (page.say("负责人", "Assignee")) } input name="assignee" value=(assignee) list="me" maxlength="100"; }
+            datalist #me { option value=(page.me.name) {} }
+            label { span.label { (page.say("添加备注", "Add a note")) } textarea name="note" rows="4" maxlength="4000" { "\n" (filled.map_or("", |form| form.raw("note"))) } }
+            div.toolbar {
+                button.button.primary type="submit" { (page.say("保存", "Save")) }
+                button.button type="submit" name="take" value="1" { (page.say("归我处理", "I see to it")) }
+            }
+            p.soft { (page.say("最近修改 ", "Changed ")) (when(&ticket.updated_at)) }
+        }
+    }
+}
+
+async fn change(page: Page, Path(number): Path<String>, form: Form) -> Response {
+    let assignee = if form.has("take") { page.me.name.as_str() } else { form.get("assignee") };
+    let mut wanted = json!({"state": form.get("state"), "assignee": assignee, "note": form.raw("note")});
+    if let Ok(version) = form.get("version").parse::<i64>() {
+        wanted["version"] = version.into();
+    }
+    let api = format!("/v1/tickets/{}", super::inside::part(&number));
+    match form.ask(&page, Method::PATCH, &api).json(&wanted).got().await {
+        Ok(_) => page.go(
+            &format!("/console/tickets/{}", super::inside::part(&number)),
+            page.say("已保存。", "Saved."),
+        ),
+        Err(refusal) => {
+            if let Some(ended) = page.ended(&form, &refusal) {
+                return ended;
+            }
+            let fault = match refusal.code {
+                412 => page.say("同事刚改过这个工单：下面是您填写的，旁边是现在的内容；再保存一次即可。", "A colleague has just changed this ticket: here is what you filled in, beside it what there is now; save once more.").to_owned(),
+                409 => page.say("工单已关闭；请先把状态改为待处理。", "The ticket is closed; set it to open first.").to_owned(),
+                _ => page.fault(&refusal),
+            };
+            page.reply(shown(&page, &number, Some((&form, fault))).await)
+        }
+    }
+}
