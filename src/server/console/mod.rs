@@ -8,6 +8,7 @@
 
 mod author;
 mod canned;
+mod chart;
 mod desk;
 mod form;
 mod handoff;
@@ -15,6 +16,7 @@ mod home;
 mod inside;
 mod language;
 mod page;
+mod stats;
 mod tickets;
 mod told;
 mod words;
@@ -65,6 +67,7 @@ pub(super) fn routes(api: Router) -> Router<Server> {
         .merge(handoff::routes())
         .merge(canned::routes())
         .merge(tickets::routes())
+        .merge(stats::routes())
         .layer(Extension(Api(api)))
 }
 

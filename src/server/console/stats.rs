@@ -1,0 +1,368 @@
+//! What did the robot do in some days, and what came of it?
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::Server;
+use super::chart::{self, Column};
+use super::form::Form;
+use super::inside::{address, part};
+use super::page::{Outcome, Page, Sheet};
+use super::told::{percent, reason, when};
+use crate::events::stats::DEFINITIONS;
+
+pub(super) fn routes() -> Router<Server> {
+    Router::new().route("/console/stats", get(figures)).route("/console/stats/export", get(export))
+}
+
+/// Groups that are drawn, and those that are listed.
+const DRAWN: usize = 31;
+const LISTED: usize = 200;
+
+/// What groups can be told apart by.
+const APART: [&str; 6] = ["day", "hour", "channel", "topic", "entry", "release"];
+
+#[derive(Deserialize)]
+pub(super) struct Counts {
+    pub(super) questions: u64,
+    pub(super) answered: u64,
+    pub(super) clarified: u64,
+    pub(super) handed_off: u64,
+    handed_off_by_reason: BTreeMap<String, u64>,
+    sessions: u64,
+    disliked: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Share {
+    numerator: u64,
+    denominator: u64,
+    pub(super) value: Option<f64>,
+    interval: Option<[f64; 2]>,
+    before: Option<f64>,
+    pub(super) change: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Latency {
+    p50: u32,
+    p95: u32,
+    p99: u32,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Group {
+    key: String,
+    pub(super) counts: Counts,
+    pub(super) shares: BTreeMap<String, Share>,
+    questions_before: u64,
+    rating: Option<f64>,
+    latency_us: Option<Latency>,
+}
+
+#[derive(Deserialize)]
+struct Unanswered {
+    text: String,
+    count: u64,
+    reason: String,
+    last: String,
+}
+
+/// The figures as the API tells them.
+#[derive(Deserialize)]
+pub(super) struct Stats {
+    from: String,
+    to: String,
+    pub(super) all: Group,
+    groups: Vec<Group>,
+    cold: Vec<String>,
+    unanswered: Vec<Unanswered>,
+    lost: u64,
+    damaged: u64,
+}
+
+async fn figures(page: Page) -> Response {
+    page.reply(shown(&page).await)
+}
+
+/// The knowledge base that is asked for, or the first.
+fn kb<'a>(page: &'a Page, asked: &'a Form) -> &'a str {
+    match asked.get("kb") {
+        "" => page.me.knowledge_bases.first().map_or("", String::as_str),
+        named => named,
+    }
+}
+
+fn api(kb: &str, asked: &Form, by: &str, format: &str) -> String {
+    let path = format!("/v1/kbs/{}/stats", part(kb));
+    address(&path, &[("from", asked.get("from")), ("to", asked.get("to")), ("by", by), ("format", format)])
+}
+
+async fn shown(page: &Page) -> Outcome {
+    let asked = page.query();
+    let kb = kb(page, &asked);
+    let title = page.say("统计", "Figures");
+    if kb.is_empty() {
+        let body = html! { p.empty { (page.say("还没有知识库。", "There is no knowledge base yet.")) } };
+        return Ok(page.show(Sheet::new(title, body)));
+    }
+    let by = APART.into_iter().find(|by| *by == asked.get("by")).unwrap_or("day");
+    let stats: Stats = page.inside.get(&api(kb, &asked, by, "")).read().await?;
+    let body = html! {
+        (wanted(page, kb, &stats, by))
+        @if stats.lost + stats.damaged > 0 {
+            div.card.problem { (page.say("有事件没有存下或已损坏，数字不全：", "Some events were lost or damaged, and are missing here: ")) (stats.lost + stats.damaged) }
+        }
+        (overview(page, &stats.all))
+        @if stats.all.counts.questions == 0 { p.empty { (page.say("这段时间没有人提问。", "Nobody asked in these days.")) } }
+        @else {
+            (apart(page, &stats.groups, by))
+            (all_shares(page, &stats.all))
+            (reasons(page, &stats.all.counts))
+        }
+        (open_questions(page, &stats))
+    };
+    Ok(page.show(Sheet::new(title, body)))
+}
+
+/// Which figures.
+fn wanted(page: &Page, kb: &str, stats: &Stats, by: &str) -> Markup {
+    let file = |format: &str| {
+        let named = [("kb", kb), ("from", &stats.from), ("to", &stats.to), ("by", by), ("format", format)];
+        address("/console/stats/export", &named)
+    };
+    html! {
+        form.row method="get" action="/console/stats" {
+            label { span.label { (page.say("知识库", "Knowledge base")) } select name="kb" {
+                @for name in &page.me.knowledge_bases { option value=(name) selected[name == kb] { (name) } }
+            } }
+            label { span.label { (page.say("从", "From")) } input type="date" name="from" value=(stats.from); }
+            label { span.label { (page.say("到", "To")) } input type="date" name="to" value=(stats.to); }
+            label { span.label { (page.say("分组", "By")) } select name="by" {
+                @for one in APART { option value=(one) selected[one == by] { (by_word(page, one)) } }
+            } }
+            button.button.primary type="submit" { (page.say("查看", "Show")) }
+        }
+        div.toolbar {
+            a.button.small href=(file("csv")) { (page.say("导出 CSV", "Export CSV")) }
+            a.button.small href=(file("xlsx")) { (page.say("导出 Excel", "Export XLSX")) }
+            span.soft { (page.say("日期按北京时间；“之前”指前面同样长的一段。", "Days are those of China; “before” is as many days before.")) }
+        }
+    }
+}
+
+fn by_word(page: &Page, by: &str) -> &'static str {
+    match by {
+        "hour" => page.say("时段", "hour"),
+        "channel" => page.say("渠道", "channel"),
+        "topic" => page.say("主题", "topic"),
+        "entry" => page.say("条目", "entry"),
+        "release" => page.say("版本", "release"),
+        _ => page.say("日期", "day"),
+    }
+}
+
+/// The figures that are looked at first.
+fn overview(page: &Page, all: &Group) -> Markup {
+    let tiles = [
+        ("answer_rate", page.say("直接回答", "Answered")),
+        ("clarify_rate", page.say("反问", "Asked back")),
+        ("handoff_rate", page.say("转人工", "Handed off")),
+        ("solved_confirmed_rate", page.say("确认解决", "Solved, confirmed")),
+        ("solved_assumed_rate", page.say("推定解决", "Solved, assumed")),
+        ("satisfied_rate", page.say("满意", "Satisfied")),
+    ];
+    html! {
+        dl.tiles {
+            div.card { dt { (page.say("问题", "Questions")) } dd { b { (all.counts.questions) } span.soft { (page.say("之前 ", "before ")) (all.questions_before) } } }
+            div.card { dt { (page.say("会话", "Sessions")) } dd { b { (all.counts.sessions) } } }
+            @for (name, text) in tiles {
+                @if let Some(share) = all.shares.get(name) {
+                    div.card { dt { (text) } dd {
+                        b { (share.value.map_or_else(|| "—".to_owned(), percent)) }
+                        span.soft { (share.numerator) " / " (share.denominator) }
+                        (change(page, share.change))
+                    } }
+                }
+            }
+            div.card { dt { (page.say("报错（答得不对）", "Reported wrong")) } dd { b { (all.counts.disliked) } } }
+            div.card { dt { (page.say("评分", "Rating")) } dd { b { (all.rating.map_or_else(|| "—".to_owned(), |stars| format!("{stars:.2}"))) } } }
+            div.card { dt { (page.say("耗时", "Latency")) } dd {
+                @match &all.latency_us {
+                    Some(latency) => { b { (millis(latency.p95)) } span.soft { "p95 · p50 " (millis(latency.p50)) " · p99 " (millis(latency.p99)) } }
+                    None => b { "—" },
+                }
+            } }
+        }
+    }
+}
+
+fn millis(micros: u32) -> String {
+    format!("{:.1} ms", f64::from(micros) / 1000.0)
+}
+
+/// How a share has changed, in points.
+fn change(page: &Page, change: Option<f64>) -> Markup {
+    html! {
+        @if let Some(change) = change {
+            span.soft { (page.say("变化 ", "change ")) (format!("{:+.1}", change * 100.0)) (page.say(" 个百分点", " points")) }
+        }
+    }
+}
+
+/// Volume by group, as a chart and a table.
+fn apart(page: &Page, groups: &[Group], by: &str) -> Markup {
+    let nameless = page.say("（未注明）", "(not said)");
+    let name = |group: &Group| if group.key.is_empty() { nameless.to_owned() } else { group.key.clone() };
+    let names: Vec<String> = groups.iter().take(DRAWN).map(name).collect();
+    let columns: Vec<Column<'_>> = groups
+        .iter()
+        .zip(&names)
+        .map(|(group, name)| {
+            let counts = &group.counts;
+            let parts = vec![
+                ("answered", counts.answered),
+                ("clarified", counts.clarified),
+                ("handed", counts.handed_off),
+            ];
+            Column { name, parts }
+        })
+        .collect();
+    let title = format!("{} · {}", page.say("问题数", "Questions"), by_word(page, by));
+    html! {
+        section.card {
+            h2 { (title) }
+            div.figure {
+                div {
+                    (chart::columns(&title, &columns))
+                    p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问 ", "asked back ")) span.key.handed {} (page.say("转人工", "handed off")) }
+                }
+                div.scroll tabindex="0" role="region" aria-label=(title) {
+                    table.list.numbers {
+                        thead { tr {
+                            th { (by_word(page, by)) } th { (page.say("问题", "Questions")) } th { (page.say("回答", "Answered")) } th { (page.say("反问", "Asked back")) }
+                            th { (page.say("转人工", "Handed off")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("确认解决", "Confirmed")) } th { "p95" }
+                        } }
+                        tbody { @for group in groups.iter().take(LISTED) { tr {
+                            td { (name(group)) } td { (group.counts.questions) } td { (group.counts.answered) } td { (group.counts.clarified) } td { (group.counts.handed_off) }
+                            @for share in ["answer_rate", "solved_confirmed_rate"] { td { (group.shares.get(share).and_then(|share| share.value).map_or_else(|| "—".to_owned(), percent)) } }
+                            td { (group.latency_us.as_ref().map_or_else(|| "—".to_owned(), |latency| millis(latency.p95))) }
+                        } } }
+                    }
+                }
+            }
+            @if groups.len() > LISTED { p.soft { (page.say("只列出前 200 组，全部请导出。", "The first 200 groups; export for all.")) } }
+        }
+    }
+}
+
+/// Every share with its interval, as a chart and a table.
+fn all_shares(page: &Page, all: &Group) -> Markup {
+    let title = page.say("各项比率（95% 区间）", "Shares (95 % intervals)");
+    let known: Vec<(&str, &str, &Share)> = DEFINITIONS
+        .iter()
+        .filter_map(|(name, english, chinese)| {
+            let text = if page.is_english() { *english } else { *chinese };
+            Some((*name, text, all.shares.get(*name)?))
+        })
+        .collect();
+    let rows: Vec<chart::Share<'_>> = known
+        .iter()
+        .map(|(name, text, share)| {
+            // In Chinese the name stands before its definition.
+            let name = if page.is_english() { name } else { text.split('：').next().unwrap_or(text) };
+            chart::Share { name, value: share.value, interval: share.interval, before: share.before }
+        })
+        .collect();
+    html! {
+        section.card {
+            h2 { (title) }
+            div.figure {
+                div { (chart::shares(title, &rows)) p.soft { (page.say("横线是 95% 区间，竖线是之前的值。", "The line is the 95 % interval, the stroke the value before.")) } }
+                div.scroll tabindex="0" role="region" aria-label=(title) {
+                    table.list.numbers {
+                        thead { tr { th { (page.say("比率", "Share")) } th { (page.say("值", "Value")) } th { (page.say("分子 / 分母", "Of")) } th { (page.say("区间", "Interval")) } th { (page.say("之前", "Before")) } } }
+                        tbody { @for ((_, text, share), row) in known.iter().zip(&rows) { tr {
+                            td { details { summary { (row.name) } p { (text) } } }
+                            td { (share.value.map_or_else(|| "—".to_owned(), percent)) }
+                            td { (share.numerator) " / " (share.denominator) }
+                            td { @if let Some([low, high]) = share.interval { (percent(low)) "–" (percent(high)) } @else { "—" } }
+                            td { (share.before.map_or_else(|| "—".to_owned(), percent)) }
+                        } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why people were brought in.
+fn reasons(page: &Page, counts: &Counts) -> Markup {
+    if counts.handed_off == 0 {
+        return html! {};
+    }
+    let mut known: Vec<(&str, u64)> =
+        counts.handed_off_by_reason.iter().map(|(code, count)| (reason(page, code), *count)).collect();
+    known.sort_by(|a, b| b.1.cmp(&a.1));
+    let columns: Vec<Column<'_>> =
+        known.iter().take(10).map(|(name, count)| Column { name, parts: vec![("handed", *count)] }).collect();
+    let title = page.say("转人工的原因", "Why people were brought in");
+    html! {
+        section.card {
+            h2 { (title) }
+            div.figure {
+                div { (chart::columns(title, &columns)) }
+                table.list.numbers {
+                    thead { tr { th { (page.say("原因", "Reason")) } th { (page.say("次数", "Times")) } th { (page.say("占比", "Share")) } } }
+                    tbody { @for (name, count) in &known { tr { td { (name) } td { (count) } td { (percent(*count as f64 / counts.handed_off as f64)) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// What got no answer, and what nobody asked for.
+fn open_questions(page: &Page, stats: &Stats) -> Markup {
+    html! {
+        @if !stats.unanswered.is_empty() {
+            section.card {
+                h2 { (page.say("没有答上的问题", "Questions without an answer")) }
+                div.scroll tabindex="0" role="region" aria-label=(page.say("没有答上的问题", "Questions without an answer")) {
+                    table.list {
+                        thead { tr { th { (page.say("问题", "Question")) } th { (page.say("次数", "Times")) } th { (page.say("原因", "Reason")) } th { (page.say("最近", "Last")) } } }
+                        tbody { @for one in &stats.unanswered { tr { td { (one.text) } td { (one.count) } td { (reason(page, &one.reason)) } td { (when(&one.last)) } } } }
+                    }
+                }
+            }
+        }
+        @if !stats.cold.is_empty() {
+            details.card {
+                summary { (page.say("30 天没有用到的条目", "Entries that nobody was answered with")) " (" (stats.cold.len()) ")" }
+                ul { @for entry in stats.cold.iter().take(LISTED) { li { code { (entry) } } } }
+            }
+        }
+    }
+}
+
+/// The API's file under a name that says what it is.
+async fn export(page: Page) -> Response {
+    let asked = page.query();
+    let format = if asked.get("format") == "xlsx" { "xlsx" } else { "csv" };
+    match page.inside.get(&api(kb(&page, &asked), &asked, asked.get("by"), format)).got().await {
+        Ok(got) => {
+            let mut response = (got.headers, got.body).into_response();
+            let name = format!("attachment; filename=\"stats.{format}\"");
+            if let Ok(name) = HeaderValue::from_str(&name) {
+                response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+            }
+            response
+        }
+        Err(refusal) => page.failed(refusal),
+    }
+}
