@@ -283,7 +283,7 @@ impl Desk {
             return Ok(None);
         }
         let Some((_, position)) = self.standing(known)? else { return Ok(None) };
-        Ok(Some((position, estimated_wait(position, &self.talk().recent_waits(&known.kb)?))))
+        Ok(Some((position, self.estimated_wait(&known.kb, position)?)))
     }
 
     /// The handoff that somebody waits in, and the place in the queue.

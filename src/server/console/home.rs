@@ -90,7 +90,7 @@ fn steps(page: &Page) -> Markup {
             li.card {
                 h2 { (page.say("放到您的网页上", "Put it on your page")) }
                 p { (page.say("一行代码，顾客就能在您的网页上提问。", "One line of code, and customers can ask on your page.")) }
-                a.button href="/console/admin/channels" { (page.say("添加网页渠道", "Add the web channel")) }
+                p.soft { (page.say("在服务器上运行 ", "Run on the server: ")) code { "zhida channel add --kind web --help" } }
             }
         }
     }

@@ -304,7 +304,6 @@ impl Page {
             ("/console/desk", self.say("坐席", "Desk"), "agent"),
             ("/console/tickets", self.say("工单", "Tickets"), "agent"),
             ("/console/stats", self.say("统计", "Figures"), "author"),
-            ("/console/admin", self.say("管理", "Administration"), "admin"),
         ];
         let path = self.here.split('?').next().unwrap_or_default();
         let is_at = |place: &str| if place == "/console" { path == place } else { path.starts_with(place) };
@@ -332,7 +331,7 @@ impl Page {
                     }
                     @match self.me.kind.as_str() {
                         "person" => {
-                            a href="/console/me" { (self.me.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.me.name)) }
+                            span { (self.me.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.me.name)) }
                             form method="post" action="/console/leave" { (self.csrf()) button.link type="submit" { (self.say("退出", "Sign out")) } }
                         }
                         "machine" => { span.soft title=(self.say("这台服务没有密钥和人员，只对本机开放", "This server has no keys and no people: it is open to its own machine only")) { (self.say("本机", "This machine")) } }
