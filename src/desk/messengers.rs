@@ -209,7 +209,7 @@ fn happened(desk: &Desk, channel: &Channel, platform: &Platform, event: &Event) 
         }
         What::Ended => {
             if let Some(open) = open {
-                step(desk, &open, Step::Close, &channel.kind)?;
+                end(desk, &open, Step::Close, &channel.kind)?;
             }
             Ok(Outcome::Silence)
         }
@@ -243,6 +243,12 @@ fn taken(
     step(desk, &open, Step::Claim, agent)
 }
 
+/// Ends a handoff for whoever of the platform's people has it: nobody else may.
+fn end(desk: &Desk, open: &str, by: Step, kind: &str) -> Result<()> {
+    let agent = desk.talk().handoff(open)?.and_then(|handoff| handoff.agent);
+    step(desk, open, by, agent.as_deref().unwrap_or(kind))
+}
+
 /// A customer's words.
 #[expect(clippy::too_many_arguments, reason = "an event in its parts beside where it happened")]
 fn said(
@@ -261,7 +267,7 @@ fn said(
         && let (Some(open), true) = (&known.handoff, platform.replies_at_once())
     {
         // What is said to people does not come here: their session is over.
-        step(desk, open, Step::Return, &channel.kind)?;
+        end(desk, open, Step::Return, &channel.kind)?;
     }
     let (engine, service) = desk.answering(channel)?;
     let address = event.address.to_string();

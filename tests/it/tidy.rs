@@ -80,7 +80,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aes", &["channels"]),
     ("cbc", &["channels"]),
     ("sha1", &["channels"]),
-    ("ring", &["store"]),
+    ("ring", &["server", "store"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
