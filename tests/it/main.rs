@@ -55,3 +55,4 @@ mod talk;
 mod tidy;
 mod traces;
 mod views;
+mod widget;

@@ -178,9 +178,9 @@ async fn page(
 ) -> Result<Response, Problem> {
     let site = site_of(&server, key).await?;
     let mut response = files().page.response(&headers, "no-cache");
-    // Only our own files run, and talk only to us; images that were sent are shown from memory.
+    // Only our own files run, and talk only to us.
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob: data:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'self' {}",
         site.settings.origins.join(" ")
     );

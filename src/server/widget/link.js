@@ -56,11 +56,11 @@ const headers = (more) => ({
 });
 
 // Asks, and gives back what is replied; a problem is thrown with `status`, else there was no way.
-const call = async (path, body, type = 'application/json') => {
+const call = async (path, body) => {
   const response = await fetch(BASE + path, {
     method: body === undefined ? 'GET' : 'POST',
-    headers: headers(body === undefined ? {} : { 'content-type': type }),
-    body: type === 'application/json' && body !== undefined ? JSON.stringify(body) : body,
+    headers: headers(body === undefined ? {} : { 'content-type': 'application/json' }),
+    body: body === undefined ? body : JSON.stringify(body),
     signal: AbortSignal.timeout(20000),
   });
   if (response.ok) return response.json();
@@ -266,8 +266,11 @@ const event = (text) => {
   const of = (field) => text.split('\n').filter((line) => line.startsWith(field)).map((line) => line.slice(field.length).trim()).join('\n');
   const data = of('data:');
   if (!data) return;
-  if (of('event:') === 'waits') link.waits = JSON.parse(data);
-  else take([JSON.parse(data)]);
+  if (of('event:') === 'waits') {
+    link.waits = JSON.parse(data);
+    // A conversation that begins with the wish for a person has no line that says so.
+    if (link.waits && link.owner === 'bot') link.owner = 'queued';
+  } else take([JSON.parse(data)]);
   on.state();
 };
 

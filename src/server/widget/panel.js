@@ -23,7 +23,6 @@ const state = () => {
     if (types) end();
   }
   $('person').hidden = owner === 'queued' || owner === 'agent';
-  $('image').hidden = !(owner === 'queued' || owner === 'agent');
   const live = owner === 'queued' || owner === 'agent';
   if (live !== state.live) tell('live', state.live = live);
 };
@@ -92,10 +91,9 @@ const speak = (lang) => {
   document.title = $('title').textContent = words.title;
   const texts = { person: words.person, send: words.send };
   for (const id in texts) $(id).textContent = texts[id];
-  const names = { close: words.close, lines: words.log, text: words.ask, image: words.image };
+  const names = { close: words.close, lines: words.log, text: words.ask };
   for (const id in names) $(id).setAttribute('aria-label', names[id]);
   $('close').title = words.close;
-  $('image').title = words.image;
   $('text').placeholder = words.placeholder;
 };
 

@@ -10,9 +10,8 @@ const WORDS = {
     earlier: '以上是登录前的对话', quick: '常见问题', related: '相关问题', none: '都不是', choose: '请选择',
     helped: '这个回答有帮助吗？', yes: '有帮助', no: '没帮助', thanks: '感谢您的反馈', sorry: '抱歉没帮上忙，需要人工客服吗？',
     leave: '填写留言', submit: '提交留言', cancel: '取消', required: '（必填）', opens: (at) => `人工客服 ${at} 上班`,
-    rate: '请为本次服务评分', stars: (n) => `${n} 分`, failed: '没有发出去', again: '重试', sending: '发送中',
-    image: '发送图片', picture: '图片', large: '图片不能超过 4 MB', kind: '只能发送 PNG、JPEG、GIF 或 WebP 图片',
-    wrong: '出错了，请稍后再试', few: '请检查标出的几项', typing: '正在输入',
+    rate: '请为本次服务评分', stars: (n) => `${n} 分`, failed: '没有发出去', again: '重试',
+    wrong: '出错了，请稍后再试', few: '请检查标出的几项',
   },
   en: {
     lang: 'en', title: 'Help', close: 'Close', person: 'Talk to a person', send: 'Send', log: 'Conversation',
@@ -24,9 +23,8 @@ const WORDS = {
     earlier: 'What was said before you signed in', quick: 'Frequent questions', related: 'Related', none: 'None of these', choose: 'Choose one',
     helped: 'Did this help?', yes: 'Yes', no: 'No', thanks: 'Thank you', sorry: 'Sorry about that. Would you like a person?',
     leave: 'Leave a message', submit: 'Send the message', cancel: 'Cancel', required: ' (required)', opens: (at) => `We are back at ${at}`,
-    rate: 'How was it?', stars: (n) => `${n} of 5`, failed: 'Not sent', again: 'Try again', sending: 'Sending',
-    image: 'Send an image', picture: 'Image', large: 'An image may have at most 4 MB', kind: 'Only PNG, JPEG, GIF or WebP images',
-    wrong: 'Something went wrong; please try again', few: 'Please check the marked fields', typing: 'Typing',
+    rate: 'How was it?', stars: (n) => `${n} of 5`, failed: 'Not sent', again: 'Try again',
+    wrong: 'Something went wrong; please try again', few: 'Please check the marked fields',
   },
 };
 // What asks for a person is said to the robot, which knows the hours and the rules.
