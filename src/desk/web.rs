@@ -45,7 +45,7 @@ pub struct Settings {
 }
 
 fn of_visitor() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(4)
+    NonZeroU32::MIN.saturating_add(9)
 }
 
 fn of_address() -> NonZeroU32 {
@@ -133,7 +133,7 @@ mod tests {
         let made = Settings::new(vec!["https://shop.example".to_owned()], None).expect("randomness");
         let value = serde_json::to_value(&made).expect("JSON");
         assert_eq!(Settings::of(&value).as_ref(), Ok(&made));
-        assert_eq!((made.per_visitor.get(), made.per_address.get()), (5, 50));
+        assert_eq!((made.per_visitor.get(), made.per_address.get()), (10, 50));
         let line = made.line("https://help.example/", Some("acme"));
         assert!(line.contains("src=\"https://help.example/widget.js\" data-site=\"acme~zw_"), "{line}");
         assert_eq!(parts("acme~zw_x"), (Some("acme"), "zw_x"));

@@ -27,6 +27,8 @@ const PAGE: &str = "https://shop.example";
 /// A new site of a data directory.
 fn site(data: &Path, change: impl FnOnce(&mut Settings)) -> Settings {
     let mut site = Settings::new(vec![PAGE.to_owned()], None).expect("randomness");
+    // Tests are faster than visitors.
+    (site.per_visitor, site.per_address) = (1_000.try_into().expect("many"), 1_000.try_into().expect("many"));
     change(&mut site);
     let channel = Channel {
         id: "shop".to_owned(),

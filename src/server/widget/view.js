@@ -69,7 +69,7 @@ const line = (one) => {
     all.push(says(one.role, linked(one.text)));
     if (one.suggestions) {
       const none = one.decision === 'clarify' ? [press(words.none, () => say('都不是'))] : [];
-      all.push(options(words.choose, one.suggestions, none));
+      all.push(options(one.decision === 'clarify' ? words.choose : words.maybe, one.suggestions, none));
     }
     if (one.related) all.push(options(words.related, one.related));
     if (one.ticket) {
