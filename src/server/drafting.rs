@@ -3,8 +3,6 @@
 //! Which topics there are, whether a phrasing is free, what a rule would catch, and
 //! taking back what was done.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::Request;
 use serde::{Deserialize, Serialize};
@@ -21,7 +19,7 @@ use crate::error::Error;
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, Rule};
 use crate::retrieve::exact::Exact;
-use crate::store::Holder;
+use crate::store::{Holder, Outline};
 
 /// The largest body with phrasings, in bytes.
 const PHRASINGS_BYTES: usize = 1 << 20;
@@ -38,27 +36,6 @@ pub(super) fn routes() -> Routes {
         .merge(phrasings)
 }
 
-/// What the draft holds, in numbers.
-#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
-struct Outline {
-    /// Entries.
-    entries: usize,
-    /// Those that are switched off.
-    off: usize,
-    /// Phrasings of all of them.
-    phrasings: usize,
-    /// Entries that customers get only with the next publication, removed ones apart.
-    pending: i64,
-    /// The last revision of any kind.
-    revision: i64,
-    /// The release that is served; `null` when nothing was published.
-    current: Option<u32>,
-    /// Topics with how many entries each has, by name.
-    topics: BTreeMap<String, usize>,
-    /// Channels that have answers of their own, by name.
-    channels: BTreeMap<String, usize>,
-}
-
 /// Count what the draft holds.
 #[utoipa::path(
     get,
@@ -68,31 +45,7 @@ struct Outline {
     responses((status = 200, description = "The numbers.", body = Outline), Problems)
 )]
 async fn outline(caller: Caller, Path(kb): Path<String>) -> Result<Json<Outline>, Problem> {
-    caller
-        .author(move |caller| {
-            let shelf = caller.shelf(&kb)?;
-            let waiting = crate::store::Filter { pending: true, limit: 1, ..Default::default() };
-            let head = shelf.head()?;
-            let mut told = Outline {
-                pending: shelf.entries(&waiting)?.total,
-                revision: head.as_ref().map_or(0, |head| head.revision),
-                current: head.and_then(|head| head.current),
-                ..Outline::default()
-            };
-            for Entry { enabled, topic, answers, similar, .. } in shelf.draft()?.entries() {
-                told.entries += 1;
-                told.off += usize::from(!enabled);
-                told.phrasings += 1 + similar.len();
-                if let Some(topic) = topic {
-                    *told.topics.entry(topic.clone()).or_default() += 1;
-                }
-                for channel in answers.keys() {
-                    *told.channels.entry(channel.clone()).or_default() += 1;
-                }
-            }
-            Ok(Json(told))
-        })
-        .await
+    caller.author(move |caller| Ok(Json(caller.shelf(&kb)?.outline()?))).await
 }
 
 /// Phrasings and keywords that somebody wants.

@@ -322,7 +322,7 @@ impl Shelf {
 
 /// The revision that holds an entry.
 #[diesel::dsl::auto_type]
-fn held() -> _ {
+pub(super) fn held() -> _ {
     revisions::kb.eq(entries::kb).and(revisions::number.eq(entries::revision))
 }
 

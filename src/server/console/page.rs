@@ -22,11 +22,8 @@ const NOTICE: &str = "zhida_notice";
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Me {
     pub(super) kind: String,
-    pub(super) id: Option<String>,
     pub(super) name: String,
     pub(super) display_name: Option<String>,
-    pub(super) tenant: String,
-    pub(super) role: String,
     pub(super) rights: Vec<String>,
     pub(super) knowledge_bases: Vec<String>,
     pub(super) csrf_token: Option<String>,
@@ -112,11 +109,8 @@ impl Me {
     fn nobody() -> Self {
         Self {
             kind: "nobody".to_owned(),
-            id: None,
             name: String::new(),
             display_name: None,
-            tenant: String::new(),
-            role: String::new(),
             rights: Vec::new(),
             knowledge_bases: Vec::new(),
             csrf_token: None,

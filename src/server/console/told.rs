@@ -19,11 +19,6 @@ pub(super) fn when(moment: &str) -> Markup {
     html! { time datetime=(moment) { (local.as_deref().unwrap_or(moment)) } }
 }
 
-/// A moment that may not have come.
-pub(super) fn when_if(moment: Option<&str>) -> Markup {
-    html! { @if let Some(moment) = moment { (when(moment)) } @else { span.soft { "—" } } }
-}
-
 /// A span in seconds, in its two largest units.
 pub(super) fn span(page: &Page, seconds: i64) -> String {
     let units = [
@@ -42,18 +37,6 @@ pub(super) fn span(page: &Page, seconds: i64) -> String {
     });
     let parts: Vec<String> = parts.collect();
     if parts.is_empty() { format!("0{}", units[3].1) } else { parts.join(" ") }
-}
-
-/// Bytes in a unit that fits.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// A share as percent.
@@ -100,13 +83,12 @@ pub(super) fn state(page: &Page, code: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, when};
+    use super::when;
 
     #[test]
     fn a_moment_is_told_in_chinas_time() {
         let told = when("2026-11-27T18:40:00Z").into_string();
         assert_eq!(told, "<time datetime=\"2026-11-27T18:40:00Z\">2026-11-28 02:40</time>");
         assert_eq!(when("<b>").into_string(), "<time datetime=\"&lt;b&gt;\">&lt;b&gt;</time>");
-        assert_eq!((bytes(512), bytes(3 << 20)), ("512 B".to_owned(), "3.0 MiB".to_owned()));
     }
 }
