@@ -116,7 +116,7 @@ impl Unkeyed {
     }
 
     /// The caller for whom somebody else has vouched.
-    pub(super) fn as_caller(self, tenant: Arc<Tenant>, identity: Identity) -> Caller {
+    pub(super) fn call_as(self, tenant: Arc<Tenant>, identity: Identity) -> Caller {
         let Self { server, from, request, traced } = self;
         let signature = Arc::new(Signature::of(&identity.name));
         Caller { server, tenant, identity: Arc::new(identity), signature, from, request, traced }

@@ -249,7 +249,7 @@ async fn preview(caller: Caller, Path(kb): Path<String>) -> Result<Response, Pro
                     let draft = draft(tenant.drafts(), tenant.registry(), &shelf, &state, progress)?;
                     let labelled = publish::queries(&shelf)?;
                     let mut recent = look::questions(&shelf, DAYS)?.all;
-                    recent.sort_by(|one, other| other.count.cmp(&one.count));
+                    recent.sort_by_key(|one| std::cmp::Reverse(one.count));
                     recent.truncate(RECENT);
                     let (asked, total) = (labelled.len(), labelled.len() + recent.len());
                     let mut flips: Vec<Flip> = Vec::new();

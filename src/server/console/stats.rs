@@ -309,7 +309,7 @@ fn reasons(page: &Page, counts: &Counts) -> Markup {
     }
     let mut known: Vec<(&str, u64)> =
         counts.handed_off_by_reason.iter().map(|(code, count)| (reason(page, code), *count)).collect();
-    known.sort_by(|a, b| b.1.cmp(&a.1));
+    known.sort_by_key(|one| std::cmp::Reverse(one.1));
     let columns: Vec<Column<'_>> =
         known.iter().take(10).map(|(name, count)| Column { name, parts: vec![("handed", *count)] }).collect();
     let title = page.say("转人工的原因", "Why people were brought in");

@@ -149,7 +149,7 @@ impl Visit {
             session: None,
         };
         let visit = Self {
-            caller: Unkeyed::of(server, parts).as_caller(tenant, identity),
+            caller: Unkeyed::of(server, parts).call_as(tenant, identity),
             kb: channel.kb,
             vouched,
             token,

@@ -141,7 +141,7 @@ async fn started(page: &Page, kb: &str, form: &Form) -> Outcome {
             let told = page.say("另一个任务正在进行，请等它完成。", "Another job is at work; wait for it.");
             Ok(page.go_with_fault(&here, told))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }
 
@@ -176,6 +176,6 @@ async fn fixed(page: &Page, kb: &str, form: &Form) -> Outcome {
         Err(refusal) if [409, 412, 422].contains(&refusal.code) => {
             Ok(page.go_with_fault(&here, &refusal.detail))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

@@ -61,8 +61,9 @@ pub(super) async fn shown(page: &Page, kb: &str, id: &str, form: &Form, mine: &V
     // What both began with.
     let history = address(&format!("{}/history", api(kb)), &[("entry", id), ("limit", "200")]);
     let history: Value = page.inside.get(&history).read().await?;
-    let seen = form.get("etag").trim_matches('"');
-    let began = list(&history, "revisions").find(|revision| revision["number"].to_string() == seen);
+    let seen: Option<i64> = form.get("etag").trim_matches('"').parse().ok();
+    let began =
+        list(&history, "revisions").find(|revision| seen.is_some_and(|number| revision["number"] == number));
     let began = began.map(|revision| revision["after"].clone());
     let last = history["revisions"][0].clone();
     let differing: Vec<&str> =

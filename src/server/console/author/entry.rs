@@ -257,6 +257,6 @@ async fn deleted(page: &Page, kb: &str, id: &str, form: &Form) -> Outcome {
             );
             Ok(page.go_with_fault(&entry_page(kb, id), told))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

@@ -105,7 +105,8 @@ pub(super) async fn restore(page: Page, Path((kb, id)): Path<(String, String)>, 
 async fn restored(page: &Page, kb: &str, id: &str, form: &Form) -> Outcome {
     let history = revisions(page, kb, id).await?;
     let side = if form.get("side") == "before" { "before" } else { "after" };
-    let wanted = list(&history, "revisions").find(|one| one["number"].to_string() == form.get("number"));
+    let number: Option<i64> = form.get("number").parse().ok();
+    let wanted = list(&history, "revisions").find(|one| number.is_some_and(|number| one["number"] == number));
     let here = format!("{}/history", entry_page(kb, id));
     let Some(entry) = wanted.map(|one| &one[side]).filter(|entry| !entry.is_null()) else {
         return Ok(page.go_with_fault(&here, page.say("找不到那个版本。", "There is no such version.")));
@@ -123,6 +124,6 @@ async fn restored(page: &Page, kb: &str, id: &str, form: &Form) -> Outcome {
             let told: Vec<String> = faults(&refusal).into_iter().map(|(_, message)| message).collect();
             Ok(page.go_with_fault(&here, &told.join("；")))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

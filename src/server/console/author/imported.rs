@@ -70,7 +70,7 @@ async fn rewound(page: &Page, kb: &str, form: &Form) -> Outcome {
             ))
         }
         Err(refusal) if refusal.code == 422 => Ok(page.go_with_fault(&back, &refusal.detail)),
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }
 

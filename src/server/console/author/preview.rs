@@ -280,7 +280,7 @@ async fn confirmed(page: &Page, kb: &str, file: &str, form: &Form) -> Outcome {
             let then = format!("{}/import/done", base(kb));
             Ok(Redirect::to(&address(&place, &[("then", &then)])).into_response())
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }
 

@@ -207,7 +207,7 @@ async fn started(page: &Page, kb: &str, form: &Form) -> Outcome {
             let told = page.say("另一个任务正在进行，请等它完成。", "Another job is at work; wait for it.");
             Ok(page.go_with_fault(&here, told))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }
 
@@ -272,6 +272,6 @@ async fn went(page: &Page, kb: &str, number: &str, form: &Form) -> Outcome {
                 .go(&here, page.say("已回滚，顾客马上得到那个版本。", "Rolled back; customers get it now.")))
         }
         Err(refusal) if [409, 422].contains(&refusal.code) => Ok(page.go_with_fault(&here, &refusal.detail)),
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

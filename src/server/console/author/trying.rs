@@ -232,6 +232,6 @@ async fn added(page: &Page, kb: &str, form: &Form) -> Outcome {
         Err(refusal) if [412, 422].contains(&refusal.code) => {
             Ok(page.go_with_fault(&here(""), &refusal.detail))
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

@@ -193,6 +193,6 @@ async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
             let written = Some(form.raw("whole")).filter(|whole| !whole.is_empty());
             shown(page, kb, "", &faults(&refusal), written).await
         }
-        Err(refusal) => page.ended(form, &refusal).map_or(Err(refusal), Ok),
+        Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }
