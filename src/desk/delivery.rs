@@ -126,13 +126,14 @@ impl Desk {
                 );
             }
         }
+        if let Settled::Dead { error } = &settled {
+            // Before: rather told twice than given up in silence.
+            self.gave_up(&taken, error);
+        }
         if let Err(error) = self.talk().settle(&taken, &settled) {
             // It is told again when its time is over.
             tracing::error!(%error, target, id = taken.id, "cannot record a delivery");
             return false;
-        }
-        if let Settled::Dead { error } = &settled {
-            self.gave_up(&taken, error);
         }
         true
     }

@@ -4,7 +4,7 @@
 //! conversation, and what comes of it is brought back. Where the platform waits for the
 //! reply (`at_once`), the robot takes its turn while it waits, and a message that comes
 //! again gets what was recorded for it. Everywhere else the event is on the disk before
-//! the platform is told so. What is said later goes through the outbox ([`speak`]).
+//! the platform is told so. What is said later goes through the outbox (`speak`).
 
 mod news;
 mod opening;

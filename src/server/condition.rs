@@ -21,6 +21,7 @@ pub(super) fn routes() -> Routes {
 
 /// How a tenant's service is doing.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = TenantHealth)]
 struct Health {
     /// The version of the server.
     version: &'static str,

@@ -72,7 +72,7 @@ impl Files {
         let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = files.iter().find(|file| file.id == id && file.kb == kb && file.at.elapsed() < KEPT_FOR);
         found.cloned().ok_or_else(|| {
-            let detail = format!("there is no file {id:?}; files are kept for an hour, put it up again");
+            let detail = "there is no such file; files are kept for an hour, put it up again";
             Problem::new(Kind::NotHere, detail).of_field("file")
         })
     }

@@ -50,19 +50,15 @@ fn strict(call: &Call, state: &Mutex<State>) -> Answer {
         "/cgi-bin/kf/sync_msg" => {
             // Two messages a page; between the pages an empty one that says "more".
             let cursor = body["cursor"].as_str().unwrap_or_default().trim_start_matches('c');
-            let at: usize = cursor.parse().unwrap_or(0);
-            let from = at / 2 * 2;
-            if at % 2 == 1 {
-                return ok(json!({"next_cursor": format!("c{}", at + 1), "has_more": 1, "msg_list": []}));
+            if let Some(at) = cursor.strip_suffix('-') {
+                return ok(json!({"next_cursor": format!("c{at}"), "has_more": 1, "msg_list": []}));
             }
+            let from: usize = cursor.parse().unwrap_or(0);
             let page: Vec<Value> = state.messages.iter().skip(from).take(2).cloned().collect();
             let end = from + page.len();
             let more = end < state.messages.len();
-            let next = if page.len() == 2 && more { end - 1 } else { end };
-            // A page that ends in the middle is asked for again from there.
-            ok(
-                json!({"next_cursor": format!("c{}", next + usize::from(next % 2 == 1 && !more)), "has_more": i32::from(more), "msg_list": page}),
-            )
+            let next = format!("c{end}{}", if more { "-" } else { "" });
+            ok(json!({"next_cursor": next, "has_more": i32::from(more), "msg_list": page}))
         }
         "/cgi-bin/kf/send_msg" | "/cgi-bin/kf/send_msg_on_event" => {
             let id = body["msgid"].as_str().unwrap_or_default();
