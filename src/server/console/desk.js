@@ -104,6 +104,9 @@ function heard({ kind, handoff, seq }) {
   if (kind === "waiting" && handoff !== own) {
     tell(say("有新的会话在等待接待。", "A conversation waits for a person."));
     beep();
+  } else if (kind === "undelivered" && (handoff === own || !own)) {
+    tell(say("有一条消息没有送达顾客。", "Some words did not reach the customer."));
+    beep();
   } else if (kind === "message" && (handoff === own || !own)) {
     tell(say("顾客发来新消息。", "The customer has written."));
     if (document.hidden) beep();
@@ -116,7 +119,7 @@ function listen() {
   const pass = (news) => { heard(news); channel?.postMessage(news); };
   // Whatever happened before the stream was open stands in the page.
   events.addEventListener("open", () => pass({ kind: "open" }));
-  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "message"]) {
+  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "message", "undelivered", "quota"]) {
     events.addEventListener(kind, (event) => {
       pass({ kind, handoff: JSON.parse(event.data).handoff, seq: event.lastEventId });
     });
