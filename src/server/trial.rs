@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
 use super::address::Path;
+use super::authoring::refusal;
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::registry::Registry;
@@ -87,7 +88,8 @@ fn draft(
         return Ok(known);
     }
     let encoder = registry.models().for_building()?;
-    let engine = publish::engine_of_draft(shelf, encoder, registry.default_goal(), progress)?;
+    let goal = registry.default_goal();
+    let engine = publish::engine_of_draft(shelf, encoder, goal, progress).map_err(refusal)?;
     let made = Draft {
         kb: shelf.name().to_owned(),
         state: state.to_owned(),
