@@ -155,8 +155,17 @@ struct RulesOfText {
     text: String,
     /// The rules that catch it, by their numbers from 1.
     caught_by: Vec<usize>,
-    /// Rules that would, and the word of `without` that silences each.
-    silenced: Vec<(usize, String)>,
+    /// Rules that would.
+    silenced: Vec<SilencedRule>,
+}
+
+/// A rule that would catch a sentence.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct SilencedRule {
+    /// Its number, from 1.
+    rule: usize,
+    /// The word of `without` that silences it.
+    word: String,
 }
 
 /// Tell which of some rules catch which sentences, without keeping anything.
@@ -196,7 +205,9 @@ async fn try_rules(
                 for claim in exact.claims(&query.text) {
                     let Some(number) = claim.rule else { continue };
                     match claim.silenced_by.and_then(|word| only.rules.get(number)?.without().get(word)) {
-                        Some(word) => told.silenced.push((number + 1, word.clone())),
+                        Some(word) => {
+                            told.silenced.push(SilencedRule { rule: number + 1, word: word.clone() });
+                        }
                         None => told.caught_by.push(number + 1),
                     }
                 }

@@ -104,7 +104,7 @@ struct PutUp {
     /// What keeps it from being read at all.
     problems: Vec<Fault>,
     /// The fields that a column may hold: name and Chinese heading.
-    fields: Vec<(&'static str, &'static str)>,
+    fields: Vec<[&'static str; 2]>,
 }
 
 impl PutUp {
@@ -120,7 +120,7 @@ impl PutUp {
             bytes: kept.bytes.len(),
             sheets,
             problems: problems.iter().map(Fault::of).collect(),
-            fields: formats::column_fields().collect(),
+            fields: formats::column_fields().map(|(name, heading)| [name, heading]).collect(),
         })
     }
 }

@@ -153,7 +153,7 @@ const tryRules = later(async () => {
   const texts = caught.length
     ? [say(`命中：规则 ${caught.join("、")}`, `Caught by rule ${caught.join(", ")}`)]
     : [say("没有规则命中。", "No rule catches it.")];
-  for (const [number, word] of silenced) texts.push(say(`规则 ${number} 因为含有“${word}”而不算`, `Rule ${number} is silenced by “${word}”`));
+  for (const { rule: number, word } of silenced) texts.push(say(`规则 ${number} 因为含有“${word}”而不算`, `Rule ${number} is silenced by “${word}”`));
   out.replaceChildren(...texts.map((text) => element("p", { textContent: text })));
 }, 350);
 

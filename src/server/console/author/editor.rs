@@ -342,7 +342,7 @@ pub(super) fn tried(page: &Page, told: &Value) -> Markup {
         @if let Some(first) = item["caught_by"][0].as_u64() { p.good { (page.say("命中：规则 ", "Caught by rule ")) (first) } }
         @else { p { (page.say("没有规则命中。", "No rule catches it.")) } }
         @for one in list(item, "silenced") {
-            p.soft { (page.say("规则 ", "Rule ")) (one[0].to_string()) (page.say(" 因为含有“", " is silenced by “")) (one[1].as_str().unwrap_or_default()) (page.say("”而不算", "”")) }
+            p.soft { (page.say("规则 ", "Rule ")) (one["rule"].to_string()) (page.say(" 因为含有“", " is silenced by “")) (text(one, "word")) (page.say("”而不算", "”")) }
         }
     }
 }
