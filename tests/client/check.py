@@ -80,8 +80,9 @@ def make_client(server, venv, folder):
         raise SystemExit(f"/openapi.json is not valid: {str(fault)[:500]}") from None
     (folder / "openapi.json").write_text(json.dumps(document))
     config = {"package_name_override": "zhida_client", "project_name_override": "client", "post_hooks": []}
-    # The generator knows no TOML; it is text like any other.
-    config["content_type_overrides"] = {"application/toml": "application/octet-stream"}
+    # The generator knows neither TOML nor workbooks; both are files like any other.
+    workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    config["content_type_overrides"] = dict.fromkeys(["application/toml", workbook], "application/octet-stream")
     (folder / "config.json").write_text(json.dumps(config))
     command = [str(venv / "bin" / "openapi-python-client"), "generate", "--fail-on-warning", "--meta", "none"]
     command += ["--path", str(folder / "openapi.json"), "--config", str(folder / "config.json")]
