@@ -13,6 +13,7 @@ use serde_json::Value;
 use utoipa_axum::routes;
 
 use super::address::{Path, Query};
+use super::authoring::refusal;
 use super::caller::Caller;
 use super::entries::{etag, expected, needs_condition};
 use super::error::{Kind, Problem, Problems};
@@ -310,7 +311,8 @@ async fn rule_test(
                         registry.models().for_building()?,
                         registry.default_goal(),
                         progress,
-                    )?;
+                    )
+                    .map_err(refusal)?;
                     serde_json::to_value(test(&engine)?).map_err(|e| Error::internal("rule-test", e).into())
                 },
             )
