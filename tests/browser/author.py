@@ -8,7 +8,6 @@ machine; what is authored stays text. With `--shots` every page is also pictured
 1366x768 and 390x844, light and dark.
 """
 
-import argparse
 import pathlib
 import sys
 import tempfile
@@ -110,44 +109,32 @@ def collide(started, address, one):
 def look(started, address, axe, allowed, shots):
     """Every page: nothing serious for axe-core, nothing runs, nothing is asked of others."""
     slowest = (0, "")
-    for size, width, height in (("office", 1366, 768), ("phone", 390, 844)):
-        for scheme in ("light", "dark"):
-            context, foreign, faults = driver.visitor(
-                started, allowed, locale="zh-CN", color_scheme=scheme, viewport={"width": width, "height": height}
-            )
-            page = context.new_page()
-            entries = page.request.get(f"{address}/v1/kbs/gym/entries").json()["items"]
-            entry = next(one["entry"]["id"] for one in entries if "游泳池" in one["entry"]["question"])
-            places = ["/console/new"] + [f"/console/kb/gym{path}" for path in [*PAGES, f"/entries/{entry}", f"/entries/{entry}/history"]]
-            for place in places:
-                begun = time.monotonic()
-                page.goto(address + place)
-                slowest = max(slowest, (time.monotonic() - begun, place))
-                page.locator("[data-job]").wait_for(state="detached", timeout=60_000)
-                page.wait_for_load_state()
-                name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
-                if shots:
-                    page.screenshot(path=shots / f"{name}-{size}-{scheme}.png", full_page=size == "phone")
-                assert page.title() != "ran", place
-                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert wide <= 0, f"{place} at {width}: {wide} pixels too wide"
-                driver.accessible(page, axe, f"{place} {size} {scheme}")
-            assert not foreign and not faults, (foreign, faults)
-            context.close()
+    for size, viewport, scheme in driver.LOOKS:
+        context, foreign, faults = driver.visitor(
+            started, allowed, locale="zh-CN", color_scheme=scheme, viewport=viewport
+        )
+        page = context.new_page()
+        entries = page.request.get(f"{address}/v1/kbs/gym/entries").json()["items"]
+        entry = next(one["entry"]["id"] for one in entries if "游泳池" in one["entry"]["question"])
+        places = ["/console/new"] + [f"/console/kb/gym{path}" for path in [*PAGES, f"/entries/{entry}", f"/entries/{entry}/history"]]
+        for place in places:
+            begun = time.monotonic()
+            page.goto(address + place)
+            slowest = max(slowest, (time.monotonic() - begun, place))
+            page.locator("[data-job]").wait_for(state="detached", timeout=60_000)
+            page.wait_for_load_state()
+            name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
+            driver.fits(page, axe, place, shots, name, size, scheme)
+        assert not foreign and not faults, (foreign, faults)
+        context.close()
     return slowest
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("binary")
-    parser.add_argument("--shots", type=pathlib.Path)
-    arguments = parser.parse_args()
-    chromium = driver.ready(__file__, sys.argv[1:])
-    axe = driver.axe_source() if chromium else None
-    if axe is None:
+    begun = driver.story(__file__)
+    if begun is None:
         return
-    if arguments.shots:
-        arguments.shots.mkdir(parents=True, exist_ok=True)
+    arguments, chromium, axe = begun
     with tempfile.TemporaryDirectory() as folder, driver.browser(chromium) as started:
         server = Server(arguments.binary, pathlib.Path(folder) / "data", LC_ALL="C.UTF-8")
         address = server.address if server.address.startswith("http") else f"http://{server.address}"

@@ -9,7 +9,6 @@ open. axe-core finds nothing serious, nothing that a customer writes runs, and n
 leaves the machine. With `--shots` every page is also pictured.
 """
 
-import argparse
 import json
 import pathlib
 import sys
@@ -108,35 +107,23 @@ def survive(page, address, ask, handoff, person):
 
 def look(page, address, axe, handoff, shots):
     slowest = (0, "")
-    for size, width, height in (("office", 1366, 768), ("phone", 390, 844)):
-        for scheme in ("light", "dark"):
-            page.set_viewport_size({"width": width, "height": height})
-            page.emulate_media(color_scheme=scheme)
-            for place in [*PAGES, f"/console/desk/{handoff}"]:
-                begun = time.monotonic()
-                page.goto(address + place)
-                slowest = max(slowest, (time.monotonic() - begun, place))
-                name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(handoff, "conversation")
-                if shots:
-                    page.screenshot(path=shots / f"desk-{name.strip('-') or 'home'}-{size}-{scheme}.png", full_page=size == "phone")
-                assert page.title() != "ran", place
-                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert wide <= 0, f"{place} at {width}: {wide} pixels too wide"
-                driver.accessible(page, axe, f"{place} {size} {scheme}")
+    for size, viewport, scheme in driver.LOOKS:
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=scheme)
+        for place in [*PAGES, f"/console/desk/{handoff}"]:
+            begun = time.monotonic()
+            page.goto(address + place)
+            slowest = max(slowest, (time.monotonic() - begun, place))
+            name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(handoff, "conversation")
+            driver.fits(page, axe, place, shots, f"desk-{name.strip('-') or 'home'}", size, scheme)
     return slowest
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("binary")
-    parser.add_argument("--shots", type=pathlib.Path)
-    arguments = parser.parse_args()
-    chromium = driver.ready(__file__, sys.argv[1:])
-    axe = driver.axe_source() if chromium else None
-    if axe is None:
+    begun = driver.story(__file__)
+    if begun is None:
         return
-    if arguments.shots:
-        arguments.shots.mkdir(parents=True, exist_ok=True)
+    arguments, chromium, axe = begun
     with tempfile.TemporaryDirectory() as folder, driver.browser(chromium) as started:
         server = Server(arguments.binary, pathlib.Path(folder) / "data", LC_ALL="C.UTF-8")
         try:

@@ -5,6 +5,7 @@ Playwright's own download of browsers is not needed: Chromium comes from the sys
 check says that it skips.
 """
 
+import argparse
 import contextlib
 import http.server
 import os
@@ -109,6 +110,39 @@ def accessible(place, axe, what, also=()):
     told = "\n".join(f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0].get('failureSummary', '')}" for one in wrong)
     assert not wrong, f"{what}:\n{told}"
     return len(found["passes"]), [one["id"] for one in found["violations"]]
+
+
+def story(script):
+    """What a story in the console begins with: its arguments, Chromium's path and axe-core; None where it skips."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("--shots", type=pathlib.Path)
+    arguments = parser.parse_args()
+    chromium = ready(script, sys.argv[1:])
+    axe = axe_source() if chromium else None
+    if axe is None:
+        return None
+    if arguments.shots:
+        arguments.shots.mkdir(parents=True, exist_ok=True)
+    return arguments, chromium, axe
+
+
+# How every page of the console is looked at: name, size, colours.
+LOOKS = [
+    (size, {"width": width, "height": height}, scheme)
+    for size, width, height in (("office", 1366, 768), ("phone", 390, 844))
+    for scheme in ("light", "dark")
+]
+
+
+def fits(page, axe, what, shots, name, size, scheme):
+    """Fails where an open page has run what somebody typed, is wider than its screen, or bars somebody; pictures it first."""
+    if shots:
+        page.screenshot(path=shots / f"{name}-{size}-{scheme}.png", full_page=size == "phone")
+    assert page.title() != "ran", what
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{what} {size}: {wide} pixels too wide"
+    accessible(page, axe, f"{what} {size} {scheme}")
 
 
 class Site:

@@ -199,7 +199,7 @@ fn table(page: &Page, waiting: &[&Handoff]) -> Markup {
                     th { (page.say("原因", "Reason")) }
                     th { (page.say("问题与摘要", "Question and summary")) }
                     th { (page.say("知识库 · 渠道", "Knowledge base · channel")) }
-                    th { span.hidden { (page.say("操作", "Action")) } }
+                    th { span.hidden-label { (page.say("操作", "Action")) } }
                 } }
                 tbody { @for one in waiting {
                     tr {

@@ -246,7 +246,7 @@ fn proposed(page: &Page, one: &Handoff, proposals: &[Proposal], is_mine: bool) -
                     a.button.small href={ (one.place()) "?take=" (part(&proposal.entry)) "#reply" } data-put=(proposal.text) data-entry=(proposal.entry) data-key=[key.as_deref()] {
                         @if let Some(key) = &key { kbd { (key) } " " }
                         (page.say("用这个", "Use it"))
-                        span.hidden { (page.say("：", ": ")) (proposal.question) }
+                        span.hidden-label { (page.say("：", ": ")) (proposal.question) }
                     }
                 }
             }

@@ -41,8 +41,7 @@ async fn rate(
     Path((_, id)): Path<(String, String)>,
     request: Request,
 ) -> Result<Json<FeedbackReply>, Problem> {
-    let caller = visit.caller.clone();
-    let known = caller.clone().at_desk(move |_| visit.found(&id)).await?;
+    let (caller, known) = visit.conversation(id).await?;
     given(caller, request, Some(known.id)).await
 }
 
@@ -83,8 +82,8 @@ async fn leave(
     request: Request,
 ) -> Result<Response, Problem> {
     let Filled { fields, client_id } = fields(json(request, tickets::BYTES).await?)?;
-    let (caller, kb) = (visit.caller.clone(), visit.kb.clone());
-    let known = caller.clone().at_desk(move |_| visit.found(&id)).await?;
+    let kb = visit.kb.clone();
+    let (caller, known) = visit.conversation(id).await?;
     let made = Made {
         kb: Some(kb),
         // What another visitor calls theirs is another one.

@@ -266,8 +266,7 @@ async fn follow(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let after = begin(&headers, wanted.after)?.unwrap_or(0);
     let lasts = visit.vouched.as_ref().map(|vouched| Duration::from_millis(vouched.lasts));
-    let caller = visit.caller.clone();
-    let known = caller.clone().at_desk(move |_| visit.found(&id)).await?;
+    let (caller, known) = visit.conversation(id).await?;
     let following = caller.server().crowd().follow(&known.id, caller.from())?;
     let (desk, server, talk) = (caller.desk().clone(), caller.server().clone(), caller.desk().talk().clone());
     // What was told of the place, and when it was looked at.

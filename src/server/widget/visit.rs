@@ -226,6 +226,13 @@ impl Visit {
         let none = || Error::Absent { what: "conversation", name: id.chars().take(200).collect() };
         self.known(id)?.ok_or_else(|| none().into())
     }
+
+    /// The same, looked up where others must not wait for it, with who goes on.
+    pub(super) async fn conversation(self, id: String) -> Result<(Caller, Conversation), Problem> {
+        let caller = self.caller.clone();
+        let known = caller.clone().at_desk(move |_| self.found(&id)).await?;
+        Ok((caller, known))
+    }
 }
 
 /// The customer whom the site has vouched for in a conversation.
