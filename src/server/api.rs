@@ -18,7 +18,7 @@ use super::error::{Kind, Problem, Problems};
 use super::metrics::Form;
 use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
-use super::routes::Routes;
+use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, condition, drafting, entries, feedback, figures, files, greeting,
     handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, presence, service, sign_in,
@@ -82,6 +82,8 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
     let (router, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).merge(all.into_inner()).split_for_parts();
     document.info.description = Some(description());
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.extend(ways().map(|(name, scheme)| (name.to_owned(), scheme.into())));
     (router, document)
 }
 

@@ -12,6 +12,9 @@ use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{PathItem, extensions::Extensions};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -20,6 +23,7 @@ use super::caller::admitted;
 use super::changes::Change;
 use super::error::{Kind, Problem};
 use super::gate;
+use super::shown;
 use crate::access::{Right, Role};
 
 /// Some routes of the API, each with its right.
@@ -42,6 +46,10 @@ impl Routes {
             for (method, operation) in operations(item) {
                 let told = Extensions::builder().add("x-zhida-right", right.name()).build();
                 operation.extensions.get_or_insert_default().merge(told);
+                if right != Right::Public {
+                    operation.security =
+                        Some(ways().map(|(name, _)| SecurityRequirement::new(name, [] as [&str; 0])).into());
+                }
                 route.operations.push((method, operation.operation_id.clone().unwrap_or_default()));
             }
         }
@@ -86,6 +94,20 @@ impl Route {
     fn changes(&self, method: &Method) -> bool {
         !matches!(*method, Method::GET | Method::HEAD) && !matches!(self.right, Right::Public | Right::Ask)
     }
+}
+
+/// How a caller shows who they are, as the API's description names and defines it.
+pub(super) fn ways() -> [(&'static str, SecurityScheme); 2] {
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "A key of `POST /v1/keys` or `zhida key create`. Without any key or person the server \
+         asks for none, and answers its own machine only.",
+    ));
+    let session = ApiKeyValue::with_description(
+        shown::COOKIE,
+        "A person's session, as `POST /v1/login` sets it (over TLS with the prefix `__Host-`); \
+         what changes something needs `x-csrf-token` beside it.",
+    );
+    [("key", SecurityScheme::Http(key.build())), ("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)))]
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {

@@ -15,7 +15,7 @@ use crate::store::{Grant, Table};
 /// Carries [`Token::csrf`].
 const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 /// The cookie; behind TLS with the prefix that keeps other hosts from setting it.
-const COOKIE: &str = "zhida_session";
+pub(super) const COOKIE: &str = "zhida_session";
 const SECURE_COOKIE: &str = "__Host-zhida_session";
 
 /// Why somebody is not let in.
