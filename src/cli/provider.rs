@@ -31,6 +31,11 @@ pub(super) struct Args {
     /// The claim that is somebody's name here.
     #[arg(long, value_name = "CLAIM", default_value = "preferred_username")]
     oidc_name_claim: String,
+    /// The claim that names somebody's tenant, when people of several sign in at the
+    /// same provider; whoever has none is not let in then. Without this, all belong to
+    /// the tenant that owns the data directory.
+    #[arg(long, value_name = "CLAIM", requires = "oidc_issuer")]
+    oidc_tenant_claim: Option<String>,
     /// The claim whose values say what somebody is for; dots lead inside.
     #[arg(long, value_name = "CLAIM", default_value = "roles")]
     oidc_role_claim: String,
@@ -80,6 +85,7 @@ impl Args {
             scopes: self.oidc_scope.clone(),
             name_claim: self.oidc_name_claim.clone(),
             role_claim: self.oidc_role_claim.clone(),
+            tenant_claim: self.oidc_tenant_claim.clone(),
             roles: self.oidc_role.clone(),
         };
         settings.checked().map(Some)

@@ -17,7 +17,7 @@ use super::provider::{Provider, Vouched};
 use super::routes::Routes;
 use super::shown;
 use super::sign_in::Visitor;
-use crate::access::{DEFAULT_TENANT, Right, key};
+use crate::access::{Right, key};
 use crate::store::{Departure, NewPerson, PersonChange, PersonRecord, SignIn, folded};
 
 /// What the browser keeps until it comes back.
@@ -155,7 +155,10 @@ fn known(server: &Server, visitor: &Visitor, vouched: &Vouched) -> Result<Person
         visitor.refused(server, person);
         Err(Problem::new(Kind::NotSignedIn, detail))
     };
-    if let Some(person) = access.by_subject(DEFAULT_TENANT, &vouched.subject)? {
+    let Some(tenant) = vouched.tenant.as_deref().filter(|name| access.table().has_tenant(name)) else {
+        return refused(None, "the provider does not say which tenant of this server you belong to; ask an admin");
+    };
+    if let Some(person) = access.by_subject(tenant, &vouched.subject)? {
         if person.disabled_at.is_some() {
             return refused(Some(&person), "this person may not come in; ask an admin");
         }
@@ -163,7 +166,7 @@ fn known(server: &Server, visitor: &Visitor, vouched: &Vouched) -> Result<Person
             // The provider says what they are for now.
             (SignIn::Mapped, Some(role)) if role != person.role => {
                 let change = PersonChange { role: Some(role), ..PersonChange::default() };
-                let (_, after) = access.change_person(DEFAULT_TENANT, &person.id, &change)?;
+                let (_, after) = access.change_person(tenant, &person.id, &change)?;
                 visitor.record(server, "change_person", &after, true, Some(super::people::state(&after)));
                 Ok(after)
             }
@@ -176,7 +179,7 @@ fn known(server: &Server, visitor: &Visitor, vouched: &Vouched) -> Result<Person
     let Some(name) = vouched.name.as_deref().map(folded) else {
         return refused(None, "the provider does not say who you are here; ask an admin");
     };
-    match access.by_password(DEFAULT_TENANT, &name)? {
+    match access.by_password(tenant, &name)? {
         // Whoever signs in otherwise is not taken over by a name that somebody has elsewhere.
         Some((person, _)) => {
             let has_come = access.subject_of(&person.id)?.is_some();
@@ -191,7 +194,7 @@ fn known(server: &Server, visitor: &Visitor, vouched: &Vouched) -> Result<Person
                 return refused(None, "nobody here expects you from the provider; ask an admin");
             };
             let person = access.create_person(NewPerson {
-                tenant: DEFAULT_TENANT.to_owned(),
+                tenant: tenant.to_owned(),
                 name,
                 display_name: vouched.display_name.clone().unwrap_or_default(),
                 role,

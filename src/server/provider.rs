@@ -18,7 +18,7 @@ use openidconnect::{
 use serde_json::Value;
 
 use super::error::{Kind, Problem};
-use crate::access::Role;
+use crate::access::{DEFAULT_TENANT, Role};
 use crate::error::{Error, Result};
 
 /// How long what the provider says of itself is believed.
@@ -45,6 +45,9 @@ pub struct ProviderSettings {
     pub name_claim: String,
     /// The claim whose values say what somebody is for; a path with dots may lead to it.
     pub role_claim: String,
+    /// The claim that names somebody's tenant, a path with dots; without it everybody
+    /// belongs to the tenant that owns the data directory.
+    pub tenant_claim: Option<String>,
     /// Which value means which role; without any, only people who are known may come.
     pub roles: Vec<(Role, String)>,
 }
@@ -90,6 +93,8 @@ pub(super) struct Vouched {
     pub(super) name: Option<String>,
     /// What others call them.
     pub(super) display_name: Option<String>,
+    /// Whose people they belong to; `None` when the claim that says so is missing.
+    pub(super) tenant: Option<String>,
     /// What they are for, when a value of the claim says so.
     pub(super) role: Option<Role>,
 }
@@ -251,6 +256,10 @@ impl ProviderSettings {
             subject: format!("{} {subject}", self.issuer),
             name,
             display_name: text("name"),
+            tenant: match &self.tenant_claim {
+                Some(claim) => text(claim),
+                None => Some(DEFAULT_TENANT.to_owned()),
+            },
             role: self.roles.iter().filter(|(_, value)| has(value)).map(|(role, _)| *role).max(),
         }
     }
@@ -294,6 +303,7 @@ mod tests {
             scopes: Vec::new(),
             name_claim: "preferred_username".to_owned(),
             role_claim: "realm_access.roles".to_owned(),
+            tenant_claim: None,
             roles: vec![(Role::Agent, "kefu".to_owned()), (Role::Author, "faq".to_owned())],
         }
     }
@@ -309,6 +319,7 @@ mod tests {
             subject: "https://login.example 42".to_owned(),
             name: Some("anna".to_owned()),
             display_name: Some("安娜".to_owned()),
+            tenant: Some(DEFAULT_TENANT.to_owned()),
             role: Some(Role::Author),
         };
         assert_eq!(vouched, expected, "the greatest of several");
@@ -317,6 +328,9 @@ mod tests {
         let one = json!({"realm_access.roles": "kefu"});
         assert_eq!(settings().read("42", &one).role, Some(Role::Agent));
         assert_eq!(settings().read("42", &json!({})).role, None);
+        let of_tenants = ProviderSettings { tenant_claim: Some("shop".to_owned()), ..settings() };
+        assert_eq!(of_tenants.read("42", &json!({"shop": "acme"})).tenant.as_deref(), Some("acme"));
+        assert_eq!(of_tenants.read("42", &claims).tenant, None, "nobody's, not the first tenant's");
     }
 
     #[test]

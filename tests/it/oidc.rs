@@ -109,6 +109,10 @@ impl Provider {
     }
 
     fn app(&self, data: &Path, roles: &[(Role, &str)]) -> Router {
+        self.app_of(data, roles, None)
+    }
+
+    fn app_of(&self, data: &Path, roles: &[(Role, &str)], tenant_claim: Option<&str>) -> Router {
         let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
         registry.open_all().expect("everything opens");
         let settings = ProviderSettings {
@@ -119,6 +123,7 @@ impl Provider {
             scopes: vec!["groups".to_owned()],
             name_claim: "preferred_username".to_owned(),
             role_claim: "roles".to_owned(),
+            tenant_claim: tenant_claim.map(str::to_owned),
             roles: roles.iter().map(|(role, value)| (*role, (*value).to_owned())).collect(),
         };
         let provider = Some(settings.checked().expect("sound"));
@@ -335,4 +340,30 @@ async fn a_claim_says_what_somebody_is_for_and_names_take_nobody_over() {
     let registry = Arc::new(Registry::new(Store::at(root), None, MAX_WRONG, "demo"));
     let bare = router(Server::new(registry, admission()));
     send(&bare, get("/v1/oidc/start")).await.problem(404, "not-here");
+}
+
+#[tokio::test]
+async fn people_of_several_tenants_come_from_one_provider() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    publish(root, "demo", SMALL_KB, None);
+    Store::at(root).access().create_tenant("acme", &Default::default()).expect("a tenant");
+    let signer = Signer::new("one");
+    let provider = Provider::start(&signer);
+    let app = provider.app_of(root, &[(Role::Author, "faq")], Some("org.shop"));
+    let of = |tenant: Value| {
+        move |claims: &mut Value| {
+            claims["roles"] = json!("faq");
+            claims["org"] = json!({"shop": tenant});
+        }
+    };
+    for nobody in [json!(null), json!("other"), json!(""), json!(["acme"]), json!("../acme")] {
+        goes(&app, &provider, &signer, "anna", of(nobody)).await.problem(401, "not-signed-in");
+    }
+    let known = me(&app, &goes(&app, &provider, &signer, "anna", of(json!("acme"))).await).await;
+    assert_eq!((&known["tenant"], &known["role"]), (&json!("acme"), &json!("author")));
+    assert_eq!(known["knowledge_bases"], json!([]), "the first tenant's are not theirs");
+    // Of the same name in another tenant is somebody else; who moves is no one they were.
+    let known = me(&app, &goes(&app, &provider, &signer, "anna", of(json!("default"))).await).await;
+    assert_eq!(known["tenant"], "default");
 }
