@@ -156,7 +156,10 @@ fn known(server: &Server, visitor: &Visitor, vouched: &Vouched) -> Result<Person
         Err(Problem::new(Kind::NotSignedIn, detail))
     };
     let Some(tenant) = vouched.tenant.as_deref().filter(|name| access.table().has_tenant(name)) else {
-        return refused(None, "the provider does not say which tenant of this server you belong to; ask an admin");
+        return refused(
+            None,
+            "the provider does not say which tenant of this server you belong to; ask an admin",
+        );
     };
     if let Some(person) = access.by_subject(tenant, &vouched.subject)? {
         if person.disabled_at.is_some() {
