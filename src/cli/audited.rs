@@ -5,6 +5,7 @@
 //! [`Begun::end`] behind it, and what was done is recorded. Commands whose outcome
 //! says more than that record it themselves, with [`record`].
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ pub(crate) enum Deed<'a> {
 /// What a command may change, and who says so.
 pub(crate) struct Subject<'a> {
     /// The data directory.
-    data: &'a Path,
+    data: Cow<'a, Path>,
     /// The knowledge base whose state shows what was changed.
     kb: Option<&'a str>,
     /// What is changed, as the audit names it.
@@ -43,11 +44,18 @@ pub(crate) struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// A knowledge base, whose state shows what was changed.
     pub(crate) fn kb(data: &'a Path, kb: &'a str, action: &'static str, signed: Option<&'a Signed>) -> Self {
+        let data = Cow::Borrowed(data);
         Self { data, kb: Some(kb), object: format!("/v1/kbs/{kb}"), action, signed, done: None }
     }
 
     /// Something else; its success is the change.
-    pub(crate) fn other(data: &'a Path, object: impl Into<String>, action: &'static str, done: &str) -> Self {
+    pub(crate) fn other(
+        data: impl Into<Cow<'a, Path>>,
+        object: impl Into<String>,
+        action: &'static str,
+        done: &str,
+    ) -> Self {
+        let data = data.into();
         let (object, done) = (object.into(), Some(done.to_owned()));
         Self { data, kb: None, object, action, signed: None, done }
     }
@@ -78,7 +86,7 @@ pub(crate) struct Begun {
 /// Looks at what a command may change.
 pub(crate) fn begin(deed: Deed<'_>) -> Option<Begun> {
     let Deed::Changes(Subject { data, kb, object, action, signed, done }) = deed else { return None };
-    let store = Store::at(data);
+    let store = Store::at(data.into_owned());
     let state = |kb: &str| store.shelf_to_create(kb).ok()?.state().ok()?;
     // Whatever is wrong here the command itself will say.
     let before = kb.and_then(state);

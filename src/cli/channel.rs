@@ -3,22 +3,58 @@
 mod settings;
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Common;
 use super::audited::{Deed, Subject, tenant_of};
-use crate::desk::platforms::{KINDS, settings_fault};
+use crate::access::DEFAULT_TENANT;
+use crate::desk::channels::{Made, Wanted, add as keep, made, path, shown, site, tested};
+use crate::desk::platforms::KINDS;
 use crate::desk::{Desk, Settings, web};
 use crate::error::{Error, Result};
 use crate::server::Origin;
-use crate::store::{Channel, Store};
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
+}
+
+/// The data directory of a tenant.
+#[derive(Debug, clap::Args)]
+#[group(id = "channel_place")]
+struct Place {
+    #[command(flatten)]
+    common: Common,
+    /// The tenant whose channels are meant.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TENANT)]
+    tenant: String,
+}
+
+impl Place {
+    /// # Errors
+    /// When there is no such tenant.
+    fn store(&self) -> Result<Store> {
+        let store = self.common.store();
+        if self.tenant == DEFAULT_TENANT {
+            return Ok(store);
+        }
+        let known: Vec<String> = store.access().tenants()?.into_iter().map(|one| one.name).collect();
+        if !known.contains(&self.tenant) {
+            return Err(Error::Unknown { what: "tenant", name: self.tenant.clone(), known });
+        }
+        store.tenant(&self.tenant)
+    }
+
+    /// Where the tenant's data are; whether there is such a tenant, [`Self::store`] says.
+    fn data(&self) -> PathBuf {
+        let data = self.common.data.clone();
+        if self.tenant == DEFAULT_TENANT { data } else { data.join("tenants").join(&self.tenant) }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,7 +72,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct Add {
     #[command(flatten)]
-    common: Common,
+    place: Place,
     /// How the platform speaks.
     #[arg(long, value_parser = KINDS)]
     kind: String,
@@ -61,7 +97,7 @@ struct Add {
 #[derive(Debug, clap::Args)]
 struct List {
     #[command(flatten)]
-    common: Common,
+    place: Place,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -70,7 +106,7 @@ struct List {
 #[derive(Debug, clap::Args)]
 struct Named {
     #[command(flatten)]
-    common: Common,
+    place: Place,
     /// The channel's name.
     name: String,
 }
@@ -82,11 +118,11 @@ impl Args {
             Action::Add(args) => {
                 let done = format!("a {} channel of {}", args.kind, args.kb);
                 let object = format!("channel {}", args.name);
-                Subject::other(&args.common.data, object, "add_channel", &done).into()
+                Subject::other(args.place.data(), object, "add_channel", &done).into()
             }
             Action::Remove(args) => {
                 let object = format!("channel {}", args.name);
-                Subject::other(&args.common.data, object, "remove_channel", "removed").into()
+                Subject::other(args.place.data(), object, "remove_channel", "removed").into()
             }
             Action::List(_) | Action::Test(_) => Deed::Looks,
         }
@@ -99,31 +135,53 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Action::List(args) => list(args),
         Action::Test(args) => test(args),
         Action::Remove(args) => {
-            args.common.store().conversations().remove_channel(&args.name)?;
+            args.place.store()?.conversations().remove_channel(&args.name)?;
             eprintln!("{}", either!("channel {} is removed", "渠道 {} 已删除", args.name));
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
+impl Add {
+    /// What was said of the channel, by the kind's own names.
+    fn settings(&self) -> Result<Map<String, Value>> {
+        let mut settings = self.platform.settings(&self.kind)?;
+        if self.kind == web::KIND {
+            let origins: Vec<String> = self.origin.iter().map(ToString::to_string).collect();
+            settings.insert("origins".to_owned(), json!(origins));
+            for (name, pace) in [("per_visitor", self.per_visitor), ("per_address", self.per_address)] {
+                settings.extend(pace.map(|pace| (name.to_owned(), json!(pace))));
+            }
+        }
+        Ok(settings)
+    }
+}
+
 fn add(args: &Add) -> Result<ExitCode> {
-    let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if args.name.is_empty() || args.name.len() > 64 || !args.name.chars().all(sound) {
-        return Err(Error::Refused(format!(
-            "channel name {:?}: use 1 to 64 letters, digits, '-' or '_'; it is part of an address",
-            args.name
-        )));
-    }
-    let store = args.common.store();
-    store.shelf(&args.kb)?;
+    let store = args.place.store()?;
+    let wanted = Wanted {
+        name: args.name.clone(),
+        kind: args.kind.clone(),
+        kb: args.kb.clone(),
+        settings: args.settings()?,
+    };
+    let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    let made = made(wanted, i64::try_from(now).unwrap_or(0)).map_err(|unfit| unfit.of_channel(&args.name))?;
+    keep(&store, &made)?;
     if args.kind == web::KIND {
-        return add_site(args, &store);
+        told_site(args, &store, &made)
+    } else {
+        told(args, &store, &made)
     }
-    let settings = args.platform.settings(&args.kind)?;
-    let made = settings.made;
-    let channel = keep(args, &store, &Value::Object(settings.all))?;
-    say!("/channels/{}/{}", channel.kind, channel.id);
-    if let Some(secret) = made {
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says where the platform must send to.
+fn told(args: &Add, store: &Store, made: &Made) {
+    let channel = &made.channel;
+    let Some(path) = path(channel, tenant_of(store).as_deref()) else { return };
+    say!("{path}");
+    if let Some(secret) = &made.secret {
         say!("{secret}");
         eprintln!(
             "{}",
@@ -147,38 +205,15 @@ fn add(args: &Add) -> Result<ExitCode> {
             args.name
         )
     );
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps a channel whose settings are sound.
-fn keep(args: &Add, store: &Store, settings: &Value) -> Result<Channel> {
-    if let Some(fault) = settings_fault(&args.kind, settings) {
-        return Err(Error::Refused(format!("channel {}: {fault}", args.name)));
-    }
-    let channel = Channel {
-        id: args.name.clone(),
-        kind: args.kind.clone(),
-        kb: args.kb.clone(),
-        settings: settings.to_string(),
-        created_at: i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
-            .unwrap_or(0),
-    };
-    store.conversations().add_channel(&channel)?;
-    Ok(channel)
-}
-
-/// Makes a site for pages of one's own, and prints what goes into them.
-fn add_site(args: &Add, store: &Store) -> Result<ExitCode> {
-    let origins = args.origin.iter().map(ToString::to_string).collect();
-    let mut site = web::Settings::new(origins, args.platform.secret()?)?;
-    site.per_visitor = args.per_visitor.unwrap_or(site.per_visitor);
-    site.per_address = args.per_address.unwrap_or(site.per_address);
-    let settings = serde_json::to_value(&site).map_err(|e| Error::internal("channel", e))?;
-    keep(args, store, &settings)?;
+/// Says what goes into pages of one's own.
+fn told_site(args: &Add, store: &Store, made: &Made) {
+    let site = site(&made.channel, tenant_of(store).as_deref()).unwrap_or_default();
     let address = args.platform.url.as_deref().unwrap_or("https://ADDRESS");
-    say!("{}", site.line(address, tenant_of(store).as_deref()));
-    if args.platform.secret.is_none() {
-        say!("{}", site.secret);
+    say!("{}", web::line(address, &site));
+    if let Some(secret) = &made.secret {
+        say!("{secret}");
     }
     eprintln!(
         "{}",
@@ -187,36 +222,35 @@ fn add_site(args: &Add, store: &Store) -> Result<ExitCode> {
             "请把第一行粘贴到网页里 </body> 之前；ADDRESS 换成浏览器访问本服务器的地址。第二行是您自己的服务器给访客身份签名（JWT，HS256）用的密钥，只显示这一次，不要写进网页"
         )
     );
-    Ok(ExitCode::SUCCESS)
 }
 
 fn list(args: &List) -> Result<ExitCode> {
-    let store = args.common.store();
+    let store = args.place.store()?;
+    let tenant = tenant_of(&store);
     for channel in store.conversations().channels()? {
-        let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
-        let site = web::Settings::of(&settings).ok().filter(|_| channel.kind == web::KIND);
+        // Neither token nor secret.
+        let (settings, _) = shown(&channel);
         let text = |name: &str| settings.get(name).and_then(Value::as_str);
-        let url = text("url").or(text("app_id")).unwrap_or_default();
-        if let Some(site) = site {
-            let (key, origins) = (site.key(tenant_of(&store).as_deref()), site.origins);
-            if args.json {
-                say!(
-                    "{}",
-                    serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb, "site": key,
-                        "origins": origins, "path": format!("/widget/{key}")})
-                );
+        let path = path(&channel, tenant.as_deref());
+        let key = site(&channel, tenant.as_deref());
+        let origins = settings.get("origins").cloned().unwrap_or_else(|| json!([]));
+        if args.json {
+            let mut told = json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb, "path": path});
+            if let Some(key) = key {
+                told["site"] = key.into();
+                told["origins"] = origins;
             } else {
-                say!("{}\t{}\t{}\t{key}\t{}", channel.id, channel.kind, channel.kb, origins.join(" "));
+                told["url"] = text("url").unwrap_or_default().into();
+                told["app_id"] = json!(text("app_id"));
+                told["people"] = json!(text("people"));
             }
-        } else if args.json {
-            // Neither token nor secret.
-            say!(
-                "{}",
-                serde_json::json!({"name": channel.id, "kind": channel.kind, "kb": channel.kb,
-                    "url": text("url").unwrap_or_default(), "app_id": text("app_id"), "people": text("people"),
-                    "path": format!("/channels/{}/{}", channel.kind, channel.id)})
-            );
+            say!("{told}");
+        } else if let Some(key) = key {
+            let origins: Vec<&str> =
+                origins.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            say!("{}\t{}\t{}\t{key}\t{}", channel.id, channel.kind, channel.kb, origins.join(" "));
         } else {
+            let url = text("url").or(text("app_id")).unwrap_or_default();
             say!("{}\t{}\t{}\t{url}", channel.id, channel.kind, channel.kb);
         }
     }
@@ -224,16 +258,12 @@ fn list(args: &List) -> Result<ExitCode> {
 }
 
 fn test(args: &Named) -> Result<ExitCode> {
-    let store = args.common.store();
+    let store = args.place.store()?;
     let absent = || Error::Absent { what: "channel", name: args.name.clone() };
     let channel = store.conversations().channel(&args.name)?.ok_or_else(absent)?;
     let desk = Desk::new(&store, Settings::default(), |_| None, |_, _, _| ());
-    match desk.test_channel(&channel) {
+    match tested(&desk, &store, &channel) {
         Ok(told) => {
-            if channel.kind == web::KIND {
-                // Without a release the widget has nothing to answer with.
-                store.shelf(&channel.kb)?.current_number()?;
-            }
             say!("{told}");
             Ok(ExitCode::SUCCESS)
         }

@@ -7,11 +7,12 @@
 //! took it. What webhooks and platforms are to be told was recorded with it, and
 //! [`delivery`] tells them from threads of its own, so no answer waits for any of
 //! them. [`chatwoot`] and [`generic`] speak to desks elsewhere, [`messengers`] to customers
-//! in WeChat and its like.
+//! in WeChat and its like; [`channels`] is how any of them is set up.
 
 mod addresses;
 mod alternatives;
 pub mod assist;
+pub mod channels;
 pub mod chatwoot;
 mod client;
 pub mod delivery;

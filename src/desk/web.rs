@@ -79,19 +79,20 @@ impl Settings {
         let settings: Self = serde_json::from_value(settings.clone()).map_err(|e| e.to_string())?;
         if settings.origins.is_empty() {
             return Err(
-                "--origin is missing: which pages show the widget, such as https://shop.example".to_owned()
+                "`origins` is empty (--origin): name the pages that show the widget, such as https://shop.example".to_owned()
             );
         }
         if settings.origins.len() > ORIGINS {
-            return Err(format!("a site has at most {ORIGINS} origins"));
+            return Err(format!("`origins`: a site has at most {ORIGINS}"));
         }
         if settings.origins.iter().any(|origin| origin == "*") {
             return Err(
-                "--origin '*' would let any page show the widget; name the pages' own origins".to_owned()
+                "`origins` (--origin): '*' would let any page show the widget; name the pages' own origins"
+                    .to_owned(),
             );
         }
         if settings.secret.len() < 32 {
-            return Err("the secret of tokens has at least 32 characters, as HS256 wants it".to_owned());
+            return Err("`secret`: that of tokens has at least 32 characters, as HS256 wants it".to_owned());
         }
         Ok(settings)
     }
@@ -100,18 +101,13 @@ impl Settings {
     pub fn told(&self) -> String {
         format!("site {}: shown by pages of {}", self.site, self.origins.join(", "))
     }
+}
 
-    /// The line that goes into a page; `address` is that of this server, and `tenant`
-    /// whose it is unless that is the first one.
-    pub fn line(&self, address: &str, tenant: Option<&str>) -> String {
-        let address = address.trim_end_matches('/');
-        format!("<script async src=\"{address}/widget.js\" data-site=\"{}\"></script>", self.key(tenant))
-    }
-
-    /// The site as pages name it.
-    pub fn key(&self, tenant: Option<&str>) -> String {
-        tenant.map_or_else(|| self.site.clone(), |tenant| format!("{tenant}~{}", self.site))
-    }
+/// The line that goes into a page; `address` is that of this server as browsers see it,
+/// and `key` the site as pages name it.
+pub fn line(address: &str, key: &str) -> String {
+    let address = address.trim_end_matches('/');
+    format!("<script async src=\"{address}/widget.js\" data-site=\"{key}\"></script>")
 }
 
 /// The tenant and the site that a page names; the first tenant has no name there.
@@ -134,7 +130,7 @@ mod tests {
         let value = serde_json::to_value(&made).expect("JSON");
         assert_eq!(Settings::of(&value).as_ref(), Ok(&made));
         assert_eq!((made.per_visitor.get(), made.per_address.get()), (10, 50));
-        let line = made.line("https://help.example/", Some("acme"));
+        let line = line("https://help.example/", "acme~zw_x");
         assert!(line.contains("src=\"https://help.example/widget.js\" data-site=\"acme~zw_"), "{line}");
         assert_eq!(parts("acme~zw_x"), (Some("acme"), "zw_x"));
         assert_eq!(parts("zw_x"), (None, "zw_x"));

@@ -20,9 +20,9 @@ use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::{Routes, ways};
 use super::{
-    Server, audit, authoring, canned, condition, drafting, entries, feedback, figures, files, greeting,
-    handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, presence, service, sign_in,
-    talk, tenancy, tickets, trial, undo, widget, words,
+    Server, audit, authoring, canned, channels, condition, drafting, entries, feedback, figures, files,
+    greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, presence, service,
+    sign_in, talk, tenancy, tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -68,6 +68,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(presence::routes())
         .merge(condition::routes())
         .merge(hooks::routes())
+        .merge(channels::routes())
         .merge(learning::routes())
         .merge(keys::routes())
         .merge(people::routes())

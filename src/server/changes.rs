@@ -24,8 +24,9 @@ use crate::error::Error;
 
 /// Operations that are sent as if they changed something, and only look, or say
 /// that somebody is still there.
-const LOOKING: [&str; 11] = [
+const LOOKING: [&str; 12] = [
     "check_kb",
+    "test_channel",
     "read_tokens",
     "renew_handoff",
     "set_presence",

@@ -16,6 +16,7 @@ mod authoring;
 mod caller;
 mod canned;
 mod changes;
+mod channels;
 mod condition;
 mod connections;
 mod console;

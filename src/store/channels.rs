@@ -82,6 +82,35 @@ impl Conversations {
         })
     }
 
+    /// Changes a channel: what `change` makes of it, with its secrets open, is kept. What
+    /// it was let in with is forgotten, for it may be somebody else's now.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is none of the name, and whatever `change` says.
+    pub fn change_channel<E: From<Error>>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&Channel) -> std::result::Result<Channel, E>,
+    ) -> std::result::Result<Channel, E> {
+        self.seal.sweep(&self.database)?;
+        let done = self.database.write(|connection| {
+            let row = channels::table.find(id).select(Channel::as_select()).first(connection).optional()?;
+            let absent = || Error::Absent { what: "channel", name: id.to_owned() };
+            let known = self.with_secrets(row.ok_or_else(absent)?)?;
+            let now = match change(&known) {
+                Ok(now) => now,
+                Err(why) => return Ok(Err(why)),
+            };
+            let settings = self.seal.seal_settings(connection, &of_channel(id), &now.settings)?;
+            diesel::update(channels::table.find(id))
+                .set((channels::kb.eq(&now.kb), channels::settings.eq(settings)))
+                .execute(connection)?;
+            diesel::delete(tokens::table.filter(tokens::channel.eq(id))).execute(connection)?;
+            Ok(Ok(now))
+        })?;
+        done
+    }
+
     /// Removes a channel with what was not said or worked on yet.
     ///
     /// # Errors

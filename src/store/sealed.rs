@@ -38,7 +38,7 @@ const KEY: usize = 32;
 const SECRET: [&str; 5] = ["secret", "token", "password", "key", "credential"];
 
 /// Whether a setting of a name is a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET.iter().any(|word| name.contains(word))
 }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::channels::{Kind, People};
-use crate::desk::webhooks::new_secret;
+use crate::desk::web;
 use crate::error::{Error, Result};
 
 /// The largest file with a secret, in bytes.
@@ -26,7 +26,7 @@ pub(super) struct Args {
     token: Option<String>,
     /// Chatwoot, generic: what requests are signed with; a generic channel gets a new one without it.
     #[arg(long, value_name = "SECRET", env = "ZHIDA_CHANNEL_SECRET", hide_env_values = true)]
-    pub(super) secret: Option<String>,
+    secret: Option<String>,
     /// WeChat's AppID, WeCom's CorpID, DingTalk's AppKey, Feishu's App ID.
     #[arg(long, value_name = "ID")]
     app_id: Option<String>,
@@ -80,34 +80,28 @@ pub(super) struct Args {
     private: bool,
 }
 
-/// The settings of a channel.
-pub(super) struct Settings {
-    pub(super) all: Map<String, Value>,
-    /// A secret that was made here, to be shown once.
-    pub(super) made: Option<String>,
-}
-
 impl Args {
     /// What a desk's or site's requests are signed with, if it was given.
     ///
     /// # Errors
     /// When its file cannot be read.
-    pub(super) fn secret(&self) -> Result<Option<String>> {
+    fn secret(&self) -> Result<Option<String>> {
         self.secret.as_deref().map(|text| read("--secret", text)).transpose()
     }
 
-    /// The settings of a kind.
+    /// The settings of a kind, by their names; what is not given is not there.
     ///
     /// # Errors
     /// When a flag is missing, or belongs to another kind.
-    pub(super) fn settings(&self, kind: &str) -> Result<Settings> {
+    pub(super) fn settings(&self, kind: &str) -> Result<Map<String, Value>> {
         match Kind::named(kind) {
             Some(kind) => self.of_platform(kind),
+            None if kind == web::KIND => Ok(self.secret()?.map(secret_alone).unwrap_or_default()),
             None => self.of_desk(kind),
         }
     }
 
-    fn of_desk(&self, kind: &str) -> Result<Settings> {
+    fn of_desk(&self, kind: &str) -> Result<Map<String, Value>> {
         let given = [
             ("--app-id", self.app_id.is_some()),
             ("--menus", self.menus),
@@ -123,10 +117,7 @@ impl Args {
         let mut all = Map::new();
         all.insert("url".to_owned(), url.into());
         all.insert("private".to_owned(), self.private.into());
-        let secret = self.secret()?;
-        let made = if kind == "generic" && secret.is_none() { Some(new_secret()?) } else { None };
-        let secret = secret.or_else(|| made.clone());
-        all.extend(secret.map(|secret| ("secret".to_owned(), secret.into())));
+        all.extend(self.secret()?.map(|secret| ("secret".to_owned(), secret.into())));
         if kind == "chatwoot" {
             let token = self.token.as_deref().ok_or_else(|| {
                 Error::Refused("--token is missing: the access token of Chatwoot's agent bot".to_owned())
@@ -135,10 +126,10 @@ impl Args {
             all.insert("labels".to_owned(), self.label.clone().into());
             all.extend(self.team.map(|team| ("team".to_owned(), team.into())));
         }
-        Ok(Settings { all, made })
+        Ok(all)
     }
 
-    fn of_platform(&self, kind: Kind) -> Result<Settings> {
+    fn of_platform(&self, kind: Kind) -> Result<Map<String, Value>> {
         let given = [
             ("--secret (the platform's own is --app-secret)", self.secret.is_some()),
             ("--label", !self.label.is_empty()),
@@ -178,8 +169,12 @@ impl Args {
         all.insert("menus".to_owned(), json!(self.menus));
         all.insert("private".to_owned(), json!(self.private));
         all.insert("reply_hosts".to_owned(), json!(self.reply_host));
-        Ok(Settings { all, made: None })
+        Ok(all)
     }
+}
+
+fn secret_alone(secret: String) -> Map<String, Value> {
+    Map::from_iter([("secret".to_owned(), secret.into())])
 }
 
 fn refuse(kind: &str, given: &[(&str, bool)]) -> Result<()> {

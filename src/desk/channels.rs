@@ -1,0 +1,332 @@
+//! How is a channel set up, changed and shown?
+//!
+//! `zhida channel`, the API and the console come here, so that they take and refuse the
+//! same. What the settings of a kind are, [`settings_fault`] decides; here a new channel
+//! gets the secrets that are ours to make, a change keeps those that are not named, and
+//! what is shown has none.
+
+use serde_json::{Map, Value};
+
+use super::platforms::{KINDS, settings_fault};
+use super::webhooks::new_secret;
+use super::{Desk, generic, web};
+use crate::channels::Kind;
+use crate::error::{Error, Result};
+use crate::store::{Channel, Store, is_secret};
+
+/// The longest name of a channel.
+const NAME: usize = 64;
+
+/// Settings that are made here and never changed.
+const OURS: [&str; 2] = ["site", "salt"];
+
+/// What a new channel is to be.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its name, part of an address.
+    pub name: String,
+    /// How the platform speaks.
+    pub kind: String,
+    /// The knowledge base that answers.
+    pub kb: String,
+    /// By the kind's own rules; `null` is what is not given.
+    pub settings: Map<String, Value>,
+}
+
+/// A channel that was made, and the secret that was made with it, to be shown once.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The channel.
+    pub channel: Channel,
+    /// The secret.
+    pub secret: Option<String>,
+}
+
+/// Why a channel cannot be as it is wanted.
+#[derive(Debug)]
+pub enum Unfit {
+    /// Something that was said of it.
+    Field {
+        /// Which: `name`, `kind` or a setting, where it is known.
+        field: Option<String>,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// Something else.
+    Failed(Error),
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Unfit {
+    fn field(field: &str, why: impl Into<String>) -> Self {
+        Self::Field { field: Some(field.to_owned()), why: why.into() }
+    }
+
+    /// Of the settings: the first name in backticks is the one to blame.
+    fn of_settings(why: String) -> Self {
+        let named = why.split('`').nth(1).filter(|name| !name.is_empty()).map(str::to_owned);
+        Self::Field { field: named, why }
+    }
+
+    /// As an error of a command.
+    pub fn of_channel(self, name: &str) -> Error {
+        match self {
+            Self::Field { field: Some(field), why } if field == "name" => Error::Refused(why),
+            Self::Field { why, .. } => Error::Refused(format!("channel {name}: {why}")),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+/// Makes a channel; nothing is kept yet.
+///
+/// # Errors
+/// When its name or settings are not sound.
+pub fn made(wanted: Wanted, now: i64) -> std::result::Result<Made, Unfit> {
+    let Wanted { name, kind, kb, mut settings } = wanted;
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > NAME || !name.chars().all(sound) {
+        let why = format!(
+            "channel name {name:?}: use 1 to {NAME} letters, digits, '-' or '_'; it is part of an address"
+        );
+        return Err(Unfit::field("name", why));
+    }
+    if !KINDS.contains(&kind.as_str()) {
+        let why = format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "));
+        return Err(Unfit::field("kind", why));
+    }
+    settings.retain(|_, value| !value.is_null());
+    let secret = complete(&kind, &mut settings)?;
+    check(&kind, &settings)?;
+    let channel =
+        Channel { id: name, kind, kb, settings: Value::Object(settings).to_string(), created_at: now };
+    Ok(Made { channel, secret })
+}
+
+/// Adds what is ours to make; gives back a secret that was made.
+fn complete(kind: &str, settings: &mut Map<String, Value>) -> std::result::Result<Option<String>, Unfit> {
+    if settings.contains_key("secret") {
+        if kind == web::KIND {
+            sited(settings)?;
+        }
+        return Ok(None);
+    }
+    Ok(match kind {
+        web::KIND => {
+            sited(settings)?;
+            settings.get("secret").and_then(Value::as_str).map(str::to_owned)
+        }
+        generic::KIND => {
+            let secret = new_secret()?;
+            settings.insert("secret".to_owned(), secret.clone().into());
+            Some(secret)
+        }
+        _ => None,
+    })
+}
+
+/// Gives a site its name in pages, and the secrets that it lacks.
+fn sited(settings: &mut Map<String, Value>) -> std::result::Result<(), Unfit> {
+    unchanged(settings)?;
+    let new = web::Settings::new(Vec::new(), None)?;
+    let new = serde_json::to_value(&new).map_err(|e| Error::internal("channel", e))?;
+    for (name, value) in new.as_object().into_iter().flatten() {
+        settings.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Ok(())
+}
+
+fn unchanged(settings: &Map<String, Value>) -> std::result::Result<(), Unfit> {
+    match OURS.into_iter().find(|name| settings.contains_key(*name)) {
+        Some(name) => Err(Unfit::field(name, format!("`{name}` is made here and stays as it is"))),
+        None => Ok(()),
+    }
+}
+
+fn check(kind: &str, settings: &Map<String, Value>) -> std::result::Result<(), Unfit> {
+    settings_fault(kind, &Value::Object(settings.clone())).map_or(Ok(()), |why| Err(Unfit::of_settings(why)))
+}
+
+/// The channel with other settings: those that are named change, `null` takes one away,
+/// and secrets that are not named stay.
+///
+/// # Errors
+/// When it would not be sound.
+pub fn changed(
+    known: &Channel,
+    kb: Option<&str>,
+    settings: Map<String, Value>,
+) -> std::result::Result<Channel, Unfit> {
+    if known.kind == web::KIND {
+        unchanged(&settings)?;
+    }
+    let mut all = of(known);
+    for (name, value) in settings {
+        if value.is_null() {
+            all.remove(&name);
+        } else {
+            all.insert(name, value);
+        }
+    }
+    check(&known.kind, &all)?;
+    Ok(Channel {
+        kb: kb.unwrap_or(&known.kb).to_owned(),
+        settings: Value::Object(all).to_string(),
+        ..known.clone()
+    })
+}
+
+fn of(channel: &Channel) -> Map<String, Value> {
+    serde_json::from_str(&channel.settings).unwrap_or_default()
+}
+
+/// The settings that anybody who keeps channels may read, and the names of the secrets
+/// that are set.
+pub fn shown(channel: &Channel) -> (Map<String, Value>, Vec<String>) {
+    let is_hidden = |name: &str| is_secret(name) || (channel.kind == web::KIND && name == "salt");
+    let (mut open, mut secrets) = (Map::new(), Vec::new());
+    for (name, value) in of(channel) {
+        if is_hidden(&name) {
+            secrets.push(name);
+        } else {
+            open.insert(name, value);
+        }
+    }
+    (open, secrets)
+}
+
+/// The site of a widget as pages name it; `tenant` unless it is the first one.
+pub fn site(channel: &Channel, tenant: Option<&str>) -> Option<String> {
+    let settings = of(channel);
+    let site = settings.get("site").and_then(Value::as_str).filter(|_| channel.kind == web::KIND)?;
+    Some(tenant.map_or_else(|| site.to_owned(), |tenant| format!("{tenant}~{site}")))
+}
+
+/// The path that the platform sends to, or under which the widget's panel is; `None`
+/// where nobody sends anything.
+pub fn path(channel: &Channel, tenant: Option<&str>) -> Option<String> {
+    let is_called = matches!(channel.kind.as_str(), super::chatwoot::KIND | generic::KIND)
+        || Kind::named(&channel.kind).is_some();
+    match site(channel, tenant) {
+        Some(site) => Some(format!("/widget/{site}")),
+        None if is_called => {
+            let tenant = tenant.map(|tenant| format!("{tenant}~")).unwrap_or_default();
+            Some(format!("/channels/{}/{tenant}{}", channel.kind, channel.id))
+        }
+        None => None,
+    }
+}
+
+/// Whether a channel works, in words: its platform lets us in, and something answers.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn tested(desk: &Desk, store: &Store, channel: &Channel) -> std::result::Result<String, String> {
+    let told = desk.test_channel(channel)?;
+    let published = store.shelf(&channel.kb).and_then(|shelf| shelf.current_number());
+    match published {
+        Ok(_) => Ok(told),
+        // A widget is nothing but its answers.
+        Err(why) if channel.kind == web::KIND => Err(why.to_string()),
+        Err(why) => Ok(format!("{told}; but nothing is answered yet: {why}")),
+    }
+}
+
+/// Keeps a new channel.
+///
+/// # Errors
+/// [`Error::Conflict`] when there is one of the name, and when there is no such
+/// knowledge base.
+pub fn add(store: &Store, made: &Made) -> Result<()> {
+    store.shelf(&made.channel.kb)?;
+    store.conversations().add_channel(&made.channel)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted(kind: &str, settings: &Value) -> Wanted {
+        Wanted {
+            name: "shop".to_owned(),
+            kind: kind.to_owned(),
+            kb: "demo".to_owned(),
+            settings: settings.as_object().cloned().unwrap_or_default(),
+        }
+    }
+
+    fn fault(unfit: Unfit) -> (Option<String>, String) {
+        match unfit {
+            Unfit::Field { field, why } => (field, why),
+            Unfit::Failed(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_channel_gets_its_secrets_and_shows_none() {
+        let Made { channel, secret } =
+            made(wanted("generic", &json!({"url": "https://a.example/in", "private": null})), 1)
+                .expect("sound");
+        let secret = secret.expect("one is made");
+        assert!(channel.settings.contains(&secret));
+        let (open, secrets) = shown(&channel);
+        assert_eq!(
+            (Value::Object(open), secrets),
+            (json!({"url": "https://a.example/in"}), vec!["secret".to_owned()])
+        );
+        assert_eq!(path(&channel, Some("acme")).as_deref(), Some("/channels/generic/acme~shop"));
+
+        let Made { channel, secret } =
+            made(wanted("web", &json!({"origins": ["https://shop.example"]})), 1).expect("sound");
+        assert!(secret.is_some_and(|secret| channel.settings.contains(&secret)));
+        let (open, secrets) = shown(&channel);
+        assert!(!open.contains_key("salt") && open.contains_key("site"), "{open:?}");
+        assert_eq!(secrets, ["salt", "secret"]);
+        assert!(path(&channel, None).is_some_and(|path| path.starts_with("/widget/zw_")));
+        let own = json!({"origins": ["https://shop.example"], "secret": "x".repeat(40)});
+        let Made { channel, secret } = made(wanted("web", &own), 1).expect("sound");
+        assert!(secret.is_none() && web::Settings::of(&Value::Object(of(&channel))).is_ok());
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name() {
+        let known = made(wanted("wechat", &json!({"app_id": "wx1", "token": "t", "greeting": "您好"})), 1);
+        let known = known.expect("sound").channel;
+        let change = json!({"app_id": "wx2", "greeting": null}).as_object().cloned().unwrap_or_default();
+        let now = changed(&known, Some("other"), change).expect("sound");
+        let all = Value::Object(of(&now));
+        assert_eq!((all["app_id"].as_str(), all["token"].as_str()), (Some("wx2"), Some("t")));
+        assert_eq!((all.get("greeting"), now.kb.as_str()), (None, "other"));
+        let change = json!({"token": null}).as_object().cloned().unwrap_or_default();
+        let (field, why) = fault(changed(&known, None, change).expect_err("it is needed"));
+        assert_eq!((field.as_deref(), why.contains("is missing")), (Some("token"), true));
+        let site = made(wanted("web", &json!({"origins": ["https://a.example"]})), 1).expect("sound").channel;
+        let change = json!({"site": "zw_other"}).as_object().cloned().unwrap_or_default();
+        assert_eq!(fault(changed(&site, None, change).expect_err("it stays")).0.as_deref(), Some("site"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (kind, settings, field) in [
+            ("fax", json!({}), "kind"),
+            ("wechat", json!({"app_id": "w"}), "token"),
+            ("feishu", json!({"app_id": "w", "app_secret": "s", "encrypt_key": "k", "tokn": "x"}), "tokn"),
+            ("generic", json!({"url": "gopher://a/"}), "url"),
+            ("web", json!({}), "origins"),
+            ("web", json!({"origins": ["https://a.example"], "salt": "x"}), "salt"),
+            ("chatwoot", json!({"url": "https://a.example"}), "token"),
+        ] {
+            let (found, why) = fault(made(wanted(kind, &settings), 1).expect_err("a fault"));
+            assert_eq!(found.as_deref(), Some(field), "{kind}: {why}");
+        }
+        let bad = Wanted { name: "a/b".to_owned(), ..wanted("generic", &json!({})) };
+        assert_eq!(fault(made(bad, 1).expect_err("a fault")).0.as_deref(), Some("name"));
+    }
+}
