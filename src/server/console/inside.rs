@@ -207,6 +207,15 @@ impl Inside {
         self.ask(Method::GET, address)
     }
 
+    /// The address of this server as the one who asks sees it, without a slash at the end.
+    pub(super) fn own_address(&self) -> String {
+        if let Some(public) = self.server.proxies().public_url.as_deref() {
+            return public.trim_end_matches('/').to_owned();
+        }
+        let host = self.head.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("ADDRESS");
+        format!("{}://{host}", if self.client.is_encrypted { "https" } else { "http" })
+    }
+
     /// The value of a cookie.
     pub(super) fn cookie(&self, name: &str) -> Option<&str> {
         super::super::shown::cookie(&self.head, name)

@@ -8,6 +8,7 @@
 
 mod author;
 mod canned;
+mod channels;
 mod chart;
 mod desk;
 mod form;
@@ -53,6 +54,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/inbox.js", SCRIPT, include_str!("inbox.js")),
     ("/console/job.js", SCRIPT, include_str!("job.js")),
     ("/console/desk.js", SCRIPT, include_str!("desk.js")),
+    ("/console/channels.js", SCRIPT, include_str!("channels.js")),
 ];
 
 /// The routes of the pages, which ask `api`.
@@ -66,6 +68,7 @@ pub(super) fn routes(api: Router) -> Router<Server> {
         .merge(desk::routes())
         .merge(handoff::routes())
         .merge(canned::routes())
+        .merge(channels::routes())
         .merge(tickets::routes())
         .merge(stats::routes())
         .layer(Extension(Api(api)))
