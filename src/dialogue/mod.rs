@@ -25,6 +25,7 @@ mod followup;
 pub mod handoff;
 pub mod hours;
 mod light;
+pub mod patch;
 mod reading;
 mod rule_test;
 pub mod rules;

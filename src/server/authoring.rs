@@ -295,10 +295,23 @@ async fn diff(
 struct HistoryQuery {
     /// Only the history of this entry.
     entry: Option<String>,
+    /// Only the history of the words, or of the service document.
+    #[param(inline)]
+    of: Option<HistoryOf>,
     /// Only revisions with a lower number: the last one of the page before.
     before: Option<i64>,
     /// At most this many, 1 to 1000; without it 100.
     limit: Option<usize>,
+}
+
+/// What a history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HistoryOf {
+    /// The lines of the lexicon.
+    Words,
+    /// The service document.
+    Service,
 }
 
 /// Who changed what, when and why.
@@ -324,15 +337,19 @@ struct History {
 async fn history(
     caller: Caller,
     Path(kb): Path<String>,
-    Query(HistoryQuery { entry, before, limit }): Query<HistoryQuery>,
+    Query(HistoryQuery { entry, of, before, limit }): Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
     let limit = limit.unwrap_or(100).clamp(1, 1_000);
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
             let entry = entry.map(EntryId);
-            let revisions = shelf.history(entry.as_ref(), before, limit)?;
-            let releases = if entry.is_none() { shelf.servings(limit)? } else { Vec::new() };
+            let revisions = match of {
+                Some(HistoryOf::Words) => shelf.words_history(before, limit)?,
+                Some(HistoryOf::Service) => shelf.service_history(before, limit)?,
+                None => shelf.history(entry.as_ref(), before, limit)?,
+            };
+            let releases = if entry.is_none() && of.is_none() { shelf.servings(limit)? } else { Vec::new() };
             Ok(Json(History { revisions, releases }))
         })
         .await

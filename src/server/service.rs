@@ -18,6 +18,7 @@ use super::error::{Kind, Problem, Problems};
 use super::request;
 use super::routes::Routes;
 use crate::access::Right;
+use crate::dialogue::patch::{self, Patch};
 use crate::dialogue::service::{BYTES, SHIPPED};
 use crate::dialogue::{Service, TestReport};
 
@@ -26,7 +27,8 @@ const TOML: &str = "application/toml";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .may(Right::Author, routes!(service, replace))
+        .may(Right::Author, routes!(service, replace, change))
+        .may(Right::Author, routes!(told))
         .may(Right::Author, routes!(test))
         .bodies(BYTES)
 }
@@ -119,6 +121,118 @@ async fn replace(
                 revision: edit.revision,
                 live: edit.live,
                 tests: Service::read(&text)?.rules.report(),
+            };
+            Ok(([(header::ETAG, etag(edit.revision))], Json(body)).into_response())
+        })
+        .await
+}
+
+/// What the service document says, part by part.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ServiceValues {
+    /// The texts.
+    #[schema(value_type = Object)]
+    voice: serde_json::Value,
+    /// When people are there, as it is written.
+    #[schema(value_type = Object)]
+    hours: serde_json::Value,
+    /// The form of a ticket.
+    #[schema(value_type = Object)]
+    ticket: serde_json::Value,
+    /// The rules in their order, as they are written.
+    #[schema(value_type = Vec<Object>)]
+    rules: serde_json::Value,
+}
+
+/// Show what the service document of the draft says, with its `ETag`; what it
+/// leaves out is as shipped.
+#[utoipa::path(
+    get,
+    operation_id = "get_service_values",
+    path = "/v1/kbs/{kb}/service/values",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    responses(
+        (status = 200, description = "What it says.", body = ServiceValues),
+        (status = 422, description = "The document has a fault, which only another version of zhida lets in.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn told(caller: Caller, Path(kb): Path<String>) -> Result<Response, Problem> {
+    caller
+        .author(move |caller| {
+            let found = caller.shelf(&kb)?.service()?;
+            let mut said = patch::values(&found.text)?;
+            let values = ServiceValues {
+                voice: said["voice"].take(),
+                hours: said["hours"].take(),
+                ticket: said["ticket"].take(),
+                rules: said["rules"].take(),
+            };
+            Ok(([(header::ETAG, etag(found.revision))], Json(values)).into_response())
+        })
+        .await
+}
+
+/// How a part of a document is changed.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PatchQuery {
+    /// At once, on top of the release that is served; then its tests must pass.
+    #[serde(default)]
+    live: bool,
+    /// Only say what the rules' tests would come to; nothing is kept.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Change parts of the service document that `If-Match` names; comments and all the
+/// rest of it stay as they are written.
+#[utoipa::path(
+    patch,
+    operation_id = "patch_service",
+    path = "/v1/kbs/{kb}/service",
+    params(("kb" = String, Path, description = "The knowledge base."), PatchQuery),
+    request_body(content = Patch, content_type = "application/merge-patch+json", example = json!({"voice": {"greeting": "您好！"}, "rules": {"angry": {"enabled": false}}})),
+    responses(
+        (status = 200, description = "It is changed, or would be; `ETag` names it.", body = ServiceChange),
+        (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It would have a fault, with `live` a test that fails, or is written in a way that cannot be changed part by part; `problems` names all of it.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn change(
+    caller: Caller,
+    Path(kb): Path<String>,
+    Query(PatchQuery { live, dry_run }): Query<PatchQuery>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let expected = expected(&headers)?;
+    let patch: Patch = request::fields(request::json(request, BYTES).await?)?;
+    caller
+        .author(move |caller| {
+            let shelf = caller.shelf(&kb)?;
+            let before = shelf.service()?;
+            let text = patch::patched(&before.text, &patch)?;
+            let tests = Service::read(&text)?.rules.report();
+            if dry_run {
+                let changed = text != before.text;
+                let body = ServiceChange { changed, revision: before.revision, live: false, tests };
+                return Ok(([(header::ETAG, etag(before.revision))], Json(body)).into_response());
+            }
+            let Some(expected) = expected else { return Err(needs_condition(before.revision)) };
+            // Whoever was faster is told of, though the change would fit theirs too.
+            let edit = shelf.put_service(&expected, &text, live)?;
+            if edit.live {
+                caller.registry().catch_up(&kb);
+            }
+            let body = ServiceChange {
+                changed: edit.action.is_some(),
+                revision: edit.revision,
+                live: edit.live,
+                tests,
             };
             Ok(([(header::ETAG, etag(edit.revision))], Json(body)).into_response())
         })

@@ -41,6 +41,7 @@ const TEXTS: usize = 64;
 pub(super) fn routes() -> Routes {
     let lexicon = Routes::new().may(Right::Author, routes!(lexicon, replace, edit)).bodies(LEXICON_BYTES);
     Routes::new()
+        .may(Right::Author, routes!(restore))
         .may(Right::Author, routes!(tokens))
         .may(Right::Author, routes!(rule_test))
         .may(Right::Author, routes!(check_codes))
@@ -206,6 +207,40 @@ fn in_the_body(error: Error) -> Error {
 
 fn changed((changes, revision): (LexiconChanges, i64)) -> Response {
     ([(header::ETAG, etag(revision))], Json(changes)).into_response()
+}
+
+/// Which state of the words is wanted.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WordsWanted {
+    /// A revision of the words: they become what they were right after it; 0 for
+    /// none at all.
+    #[schema(minimum = 0)]
+    revision: i64,
+}
+
+/// Make the lexicon of the draft what it was right after a revision.
+#[utoipa::path(
+    post,
+    operation_id = "restore_lexicon",
+    path = "/v1/kbs/{kb}/lexicon/restore",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = WordsWanted, example = json!({"revision": 12})),
+    responses(
+        (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
+        (status = 412, description = "`If-Match` was sent, and somebody else was faster.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn restore(
+    caller: Caller,
+    Path(kb): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let expected = expected(&headers)?.unwrap_or(Expected::Anything);
+    let WordsWanted { revision } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    caller.author(move |caller| Ok(changed(caller.shelf(&kb)?.restore_words(&expected, revision)?))).await
 }
 
 /// Show how a sentence is cut into words with the lexicon of the draft, and why.

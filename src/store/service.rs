@@ -58,6 +58,16 @@ impl Shelf {
         Ok(found.unwrap_or_default())
     }
 
+    /// The revisions of the service document, newest first; with `before` only those
+    /// with a lower number.
+    pub fn service_history(&self, before: Option<i64>, limit: usize) -> Result<Vec<Revision>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            history(connection, kb.id, before, limit)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Puts a service document in the place of the one that was expected; a
     /// blank one is the shipped one. With `live`, customers get it at once, on
     /// top of the release that is served; otherwise with the next publication.

@@ -56,6 +56,60 @@ impl Shelf {
         Ok(found.unwrap_or_default())
     }
 
+    /// The revisions of the words, newest first; with `before` only those with a lower
+    /// number.
+    pub fn words_history(&self, before: Option<i64>, limit: usize) -> Result<Vec<Revision>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            history(connection, kb.id, before, limit)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Makes the words what they were right after a revision; that is in the history
+    /// like any other change. Says what differs, and the last revision afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the words are not what was expected.
+    pub fn restore_words(&self, expected: &Expected, number: i64) -> Result<(LexiconChanges, i64)> {
+        self.store.database.write(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            let current = Some(last(connection, kb.id)?);
+            if !expected.allows(current) {
+                return Err(Error::Stale { what: "the lexicon".to_owned(), current }.into());
+            }
+            let now = load(connection, kb.id)?;
+            let mut items = now.items().to_vec();
+            let later: Vec<Row> = lexicon_revisions::table
+                .filter(lexicon_revisions::kb.eq(kb.id))
+                .filter(lexicon_revisions::number.gt(number))
+                .order(lexicon_revisions::number.desc())
+                .select(Row::as_select())
+                .load(connection)?;
+            let read = |line: &String| -> Result<Item> {
+                serde_json::from_str(line).map_err(|e| Error::internal("store", e))
+            };
+            for row in &later {
+                let before = row.before.as_ref().map(read).transpose()?;
+                let after = row.content.as_ref().map(read).transpose()?;
+                let place = after
+                    .as_ref()
+                    .and_then(|after| items.iter().position(|item| item.what.key() == after.what.key()));
+                match (place, before) {
+                    (Some(at), Some(before)) => items[at] = before,
+                    (Some(at), None) => {
+                        items.remove(at);
+                    }
+                    (None, Some(before)) => items.push(before),
+                    (None, None) => {}
+                }
+            }
+            let then = AuthoredLexicon::of_validated(items);
+            replace(connection, &kb, &then, &self.signature)?;
+            Ok((now.changes(&then), last(connection, kb.id)?))
+        })
+    }
+
     /// Changes the authors' words as a whole: `change` gets what is there, and
     /// nobody else writes until its outcome is recorded. Says what differs,
     /// and the last revision afterwards.

@@ -22,6 +22,7 @@ mod releases;
 mod service;
 mod trying;
 mod words;
+mod words_history;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -1,116 +1,152 @@
 //! How does the robot speak, and when does it call a person?
 //!
-//! The service document as a text with its faults at their lines, the tests of its
-//! rules beside it; the commonest sentences as a form above.
+//! The service document by forms, one for each of its parts; what they do not know
+//! stands in the text. A form changes what was filled in and nothing else.
 
-use axum::extract::Path;
+mod history;
+mod hours;
+mod rule;
+mod rules;
+mod text;
+mod ticket;
+mod voice;
+
+use axum::extract::{Path, Query};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::super::form::Form;
 use super::super::inside::{Refusal, address};
 use super::super::page::{Outcome, Page, Sheet};
-use super::parts::{api, base, count, list, text};
+use super::parts::{Asked, api, asked, base, faults, list, text as said};
 
-pub(super) async fn page(page: Page, Path(kb): Path<String>) -> Response {
-    page.reply(shown(&page, &kb, None, None).await)
-}
-
-/// What somebody has written, and what was wrong with it.
-struct Written<'a> {
-    document: &'a str,
-    etag: String,
-    wrong: Markup,
-}
-
-async fn shown(page: &Page, kb: &str, written: Option<Written<'_>>, tested: Option<Value>) -> Outcome {
-    let got = page.inside.get(&format!("{}/service", api(kb))).got().await?;
-    let saved = String::from_utf8_lossy(&got.body).into_owned();
-    let outline = super::entries::outline(page, kb).await?;
-    let is_refused = written.as_ref().is_some_and(|written| !written.wrong.clone().into_string().is_empty());
-    let (document, etag, wrong) = match &written {
-        Some(written) => (written.document, written.etag.clone(), written.wrong.clone()),
-        None => (saved.as_str(), got.etag(), html! {}),
+pub(super) async fn page(page: Page, Path(kb): Path<String>, Query(query): Asked) -> Response {
+    let outcome = match asked(&query, "part") {
+        "text" => text::page(&page, &kb).await,
+        "history" => history::page(&page, &kb).await,
+        "hours" => hours::page(&page, &kb).await,
+        "ticket" => ticket::page(&page, &kb).await,
+        "rules" => rules::page(&page, &kb).await,
+        "rule" => rule::page(&page, &kb, asked(&query, "id")).await,
+        _ => voice::page(&page, &kb).await,
     };
-    let body = html! {
-        (wrong)
-        @if let Some(tested) = &tested { (report(page, tested)) }
-        form.card method="post" data-keep="1" {
-            (page.csrf())
-            input type="hidden" name="etag" value=(etag);
-            p.soft { (page.say("欢迎语、没有答案时说什么、寒暄、人工时间、工单、转人工规则，都写在这一份文件里；每一段上面有说明。", "Greeting, what is said without an answer, small talk, hours, tickets and handoff rules stand in this document; each part says how it is written.")) }
-            label { span.label { (page.say("服务文件", "Service document")) } textarea.code name="document" rows="28" spellcheck="false" data-numbers="1" { "\n" (document) } }
-            div.toolbar {
-                button.button.primary name="do" value="draft" { (page.say("保存到草稿", "Save to the draft")) }
-                button.button name="do" value="test" { (page.say("只试规则，不保存", "Only run the tests")) }
-                @if !outline["current"].is_null() { button.button name="do" value="live" data-confirm=(page.say("顾客马上按这份文件得到服务？", "Serve customers by this document at once?")) { (page.say("保存并立即生效", "Save and serve at once")) } }
-                button.button.danger name="do" value="reset" data-confirm=(page.say("改回出厂的文件？您的文件留在历史里。", "Go back to the shipped document? Yours stays in the history.")) { (page.say("改回出厂设置", "Shipped document")) }
-            }
-        }
-    };
-    let mut sheet =
-        Sheet::new(page.say("话术与规则", "Voice and rules"), body).of_kb(kb).with_script("author.js");
-    if is_refused {
-        sheet = sheet.refused(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    Ok(page.show(sheet))
-}
-
-/// What the rules' own tests say.
-fn report(page: &Page, tested: &Value) -> Markup {
-    let failed = tested["failed"].as_u64().unwrap_or(0);
-    html! {
-        section.card {
-            h2 { (page.say("规则的测试", "Tests of the rules")) }
-            p { span.tag.good { (page.say("通过 ", "passed ")) (tested["passed"].to_string()) } " "
-                @if failed > 0 { span.tag.bad { (page.say("没通过 ", "failed ")) (failed) } " " }
-                (page.say("规则 ", "rules ")) (tested["rules"].to_string()) }
-            @if failed > 0 {
-                div.scroll { table.list {
-                    thead { tr { th { (page.say("规则", "Rule")) } th { (page.say("顾客说", "Customer says")) } th { (page.say("应该命中", "Should fire")) } th { (page.say("实际", "Does")) } } }
-                    tbody { @for test in list(tested, "tests").filter(|test| test["passed"] != Value::Bool(true)) {
-                        tr { td { code { (text(test, "rule")) } } td { (text(test, "text")) } td { (yes(page, &test["expected"])) }
-                            td { (yes(page, &test["fired"])) @if !text(test, "winner").is_empty() { " " span.soft { (text(test, "winner")) } } @if !text(test, "failed").is_empty() { br; span.soft { (text(test, "failed")) } } } }
-                    } }
-                } }
-            }
-            @if count(tested, "untested") > 0 { p.soft { (page.say("没有测试的规则：", "Rules without a test: ")) (list(tested, "untested").filter_map(Value::as_str).collect::<Vec<_>>().join("、")) } }
-        }
-    }
-}
-
-fn yes(page: &Page, value: &Value) -> &'static str {
-    if *value == Value::Bool(true) { page.say("是", "yes") } else { page.say("否", "no") }
+    page.reply(outcome)
 }
 
 pub(super) async fn change(page: Page, Path(kb): Path<String>, form: Form) -> Response {
-    page.reply(changed(&page, &kb, &form).await)
+    let outcome = match form.get("part") {
+        "history" => history::change(&page, &kb, &form).await,
+        "hours" => hours::change(&page, &kb, &form).await,
+        "ticket" => ticket::change(&page, &kb, &form).await,
+        "rules" => rules::change(&page, &kb, &form).await,
+        "rule" => rule::change(&page, &kb, &form).await,
+        "voice" => voice::change(&page, &kb, &form).await,
+        _ => text::change(&page, &kb, &form).await,
+    };
+    page.reply(outcome)
 }
 
-async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
-    let place = format!("{}/service", api(kb));
-    let document = form.raw("document");
-    let kept = |wrong: Markup| Written { document, etag: form.get("etag").to_owned(), wrong };
-    if form.get("do") == "test" {
-        let ask = form.ask(page, Method::POST, &format!("{place}/test"));
-        return match ask.file("application/toml", document.to_owned()).read::<Value>().await {
-            Ok(tested) => shown(page, kb, Some(kept(html! {})), Some(tested)).await,
-            Err(refusal) => refused(page, kb, form, refusal).await,
-        };
+/// What the document says, and the condition for changing it.
+struct Values {
+    said: Value,
+    etag: String,
+    /// Whether customers could get a change at once.
+    is_published: bool,
+}
+
+async fn values(page: &Page, kb: &str) -> Result<Values, Refusal> {
+    let got = page.inside.get(&format!("{}/service/values", api(kb))).got().await?;
+    let outline = super::entries::outline(page, kb).await?;
+    Ok(Values { said: got.read()?, etag: got.etag(), is_published: !outline["current"].is_null() })
+}
+
+/// The address of a part.
+fn place(kb: &str, part: &str) -> String {
+    address(&format!("{}/service", base(kb)), &[("part", part)])
+}
+
+/// A page of one of the parts, with the way to the others.
+fn sheet(page: &Page, kb: &str, here: &str, body: Markup) -> Sheet {
+    let parts = [
+        ("voice", page.say("说什么", "What it says")),
+        ("hours", page.say("服务时间", "Hours")),
+        ("ticket", page.say("工单", "Tickets")),
+        ("rules", page.say("转人工规则", "Handoff rules")),
+        ("text", page.say("全文", "As a text")),
+        ("history", page.say("历史与恢复", "History")),
+    ];
+    let whole = html! {
+        nav.toolbar aria-label=(page.say("话术与规则的各部分", "Parts of voice and rules")) {
+            @for (part, name) in parts {
+                a.button.small.chosen[part == here] href=(place(kb, part)) aria-current=[(part == here).then_some("page")] { (name) }
+            }
+        }
+        (body)
+    };
+    Sheet::new(page.say("话术与规则", "Voice and rules"), whole).of_kb(kb).with_script("author.js")
+}
+
+/// How a form of a part begins: which one, for which state.
+fn begin(page: &Page, part: &str, etag: &str) -> Markup {
+    html! {
+        (page.csrf())
+        input type="hidden" name="part" value=(part);
+        input type="hidden" name="etag" value=(etag);
     }
+}
+
+/// How it ends.
+fn save(page: &Page, is_published: bool) -> Markup {
+    html! {
+        div.toolbar.save {
+            button.button.primary name="do" value="draft" { (page.say("保存到草稿", "Save to the draft")) }
+            @if is_published { button.button name="do" value="live" data-confirm=(page.say("顾客马上按这样得到服务？", "Serve customers like this at once?")) { (page.say("保存并立即生效", "Save and serve at once")) } }
+        }
+    }
+}
+
+/// What is wrong with what was filled in.
+fn wrong(page: &Page, told: &[String]) -> Markup {
+    html! { @if !told.is_empty() { div.card.problem role="alert" { b { (page.say("没有保存，请改好这些：", "Not saved; mend these:")) } ul { @for one in told { li { (one) } } } } } }
+}
+
+/// What came of sending a change: done, or why not, for the form to be shown again.
+enum Sent {
+    Done(Response),
+    Refused(Vec<String>, String),
+}
+
+/// Sends what a form changes; nothing when it changes nothing.
+async fn send(page: &Page, kb: &str, form: &Form, patch: &Value, back: &str) -> Result<Sent, Refusal> {
     let is_live = form.get("do") == "live";
-    let sent = if form.get("do") == "reset" { String::new() } else { document.to_owned() };
-    let place = address(&place, &[("live", if is_live { "true" } else { "" })]);
-    let ask = form.ask(page, Method::PUT, &place).if_match(form.get("etag"));
-    match ask.file("application/toml", sent).read::<Value>().await {
+    let is_empty = patch
+        .as_object()
+        .is_none_or(|parts| parts.values().all(|part| part.as_object().is_some_and(Map::is_empty)));
+    if is_empty && !is_live {
+        return Ok(Sent::Done(page.go(back, page.say("没有改动。", "Nothing was changed."))));
+    }
+    if is_live
+        && let Some(asking) = page.unsure(
+            form,
+            page.say("顾客马上按这样得到服务？", "Serve customers like this at once?"),
+            back,
+        )
+    {
+        return Ok(Sent::Done(asking));
+    }
+    let to = address(&format!("{}/service", api(kb)), &[("live", if is_live { "true" } else { "" })]);
+    let ask = form.ask(page, Method::PATCH, &to).if_match(form.get("etag")).json(patch);
+    match ask.read::<Value>().await {
         Ok(done) => {
             let failed = done["tests"]["failed"].as_u64().unwrap_or(0);
-            let here = format!("{}/service", base(kb));
             if failed > 0 {
-                let told = page.say("已保存，但有规则的测试没通过，发布时会被拦下；点“只试规则”看是哪些。", "Saved, but tests of rules fail, and publishing will refuse them; run the tests to see which.");
-                return Ok(page.go_with_fault(&here, told));
+                let told = page.say(
+                    "已保存，但有规则的测试没通过，发布时会被拦下；在“转人工规则”里看是哪些。",
+                    "Saved, but tests of rules fail, and publishing will refuse them; see the handoff rules.",
+                );
+                return Ok(Sent::Done(page.go_with_fault(back, told)));
             }
             let told = if is_live {
                 page.say("已保存，立即生效。", "Saved, and served at once.")
@@ -120,42 +156,94 @@ async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
                     "Saved to the draft; it counts once it is published.",
                 )
             };
-            Ok(page.go(&here, told))
+            Ok(Sent::Done(page.go(back, told)))
         }
-        Err(refusal) => refused(page, kb, form, refusal).await,
+        Err(refusal) if refusal.code == 412 => {
+            let now = values(page, kb).await?;
+            let told = page.say("别人刚改过话术与规则。您填的还在下面；再保存一次，您改过的几项以您的为准，其余保留对方的。", "Somebody has just changed this. What you filled in is below; save again, and what you changed is as you say, the rest stays as they left it.");
+            Ok(Sent::Refused(vec![told.to_owned()], now.etag))
+        }
+        Err(refusal) if [400, 413, 422].contains(&refusal.code) => {
+            let told = faults(&refusal)
+                .into_iter()
+                .map(|(field, message)| if field == "*" { message } else { format!("{message}（{field}）") });
+            Ok(Sent::Refused(told.collect(), form.get("etag").to_owned()))
+        }
+        Err(refusal) => page.ended(form, &refusal).map(Sent::Done).ok_or(refusal),
     }
 }
 
-/// What was written stays, with what is wrong line by line.
-async fn refused(page: &Page, kb: &str, form: &Form, refusal: Refusal) -> Outcome {
-    if let Some(response) = page.ended(form, &refusal) {
-        return Ok(response);
-    }
-    let (mut etag, document) = (form.get("etag").to_owned(), form.raw("document"));
-    let wrong = match refusal.code {
-        412 => {
-            let got = page.inside.get(&format!("{}/service", api(kb))).got().await?;
-            etag = got.etag();
-            let theirs = String::from_utf8_lossy(&got.body).into_owned();
-            html! {
-                div.card.problem role="alert" { (page.say("别人刚改过这份文件。您写的在下面的框里；对方的版本在这里，请合并后再保存。", "Somebody has just changed the document. Yours is in the box below; theirs is here: put them together and save.")) }
-                details.card { summary { (page.say("对方的版本", "Their version")) } pre.code { (theirs) } }
-            }
-        }
-        400 | 413 | 422 => html! {
-            div.card.problem role="alert" {
-                b { (page.say("没有保存，请改好这些：", "Not saved; mend these:")) }
-                @if count_problems(&refusal) == 0 { p { (refusal.detail) } }
-                ul { @for fault in refusal.more.get("problems").and_then(Value::as_array).into_iter().flatten() {
-                    li { @if let Some(line) = fault["line"].as_u64() { b { (page.say("第 ", "Line ")) (line) (page.say(" 行：", ": ")) } } (text(fault, "message")) @if !text(fault, "field").is_empty() { " " code { (text(fault, "field")) } } }
-                } }
-            }
-        },
-        _ => return Err(refusal),
-    };
-    shown(page, kb, Some(Written { document, etag, wrong }), None).await
+/// Shows a form again with what is wrong.
+fn again(page: &Page, sheet: Sheet, told: &[String]) -> Outcome {
+    let sheet = if told.is_empty() { sheet } else { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) };
+    Ok(page.show(sheet))
 }
 
-fn count_problems(refusal: &Refusal) -> usize {
-    refusal.more.get("problems").and_then(Value::as_array).map_or(0, Vec::len)
+/// The keys of a table that a form has changed.
+fn differing(before: &Value, after: &Map<String, Value>) -> Map<String, Value> {
+    let changed = after.iter().filter(|(key, value)| before[key.as_str()] != **value);
+    changed.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What a button of a list does with it: `up-2`, `down-2` or `drop-2`, from 0. Says
+/// whether it was one.
+fn arrange<T>(deed: &str, items: &mut Vec<T>) -> bool {
+    let Some((what, at)) = deed.split_once('-') else { return false };
+    let Ok(at) = at.parse::<usize>() else { return false };
+    match what {
+        "up" if at > 0 && at < items.len() => items.swap(at - 1, at),
+        "down" if at + 1 < items.len() => items.swap(at, at + 1),
+        "drop" if at < items.len() => {
+            items.remove(at);
+        }
+        "up" | "down" | "drop" => {}
+        _ => return false,
+    }
+    true
+}
+
+/// The buttons for it.
+fn arranging(page: &Page, at: usize, count: usize, what: &str) -> Markup {
+    let label = |zh: &str, en: &str| format!("{} {what}", if page.is_english() { en } else { zh });
+    html! {
+        span.pair {
+            button.icon name="do" value={ "up-" (at) } disabled[at == 0] aria-label=(label("上移", "Move up")) { "↑" }
+            button.icon name="do" value={ "down-" (at) } disabled[at + 1 == count] aria-label=(label("下移", "Move down")) { "↓" }
+            button.icon name="do" value={ "drop-" (at) } aria-label=(label("去掉", "Take out")) { "×" }
+        }
+    }
+}
+
+/// The texts of a list, without those that are none.
+fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
+    value[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// Words as somebody types them: by commas, strokes or lines.
+fn split(typed: &str) -> Vec<String> {
+    let parts = typed.split(['\n', '、', '，', ',', '；', ';']);
+    parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_arranged_by_their_buttons() {
+        let mut list = vec!["a", "b", "c"];
+        assert!(arrange("up-2", &mut list) && list == ["a", "c", "b"]);
+        assert!(arrange("down-0", &mut list) && list == ["c", "a", "b"]);
+        assert!(arrange("drop-1", &mut list) && list == ["c", "b"]);
+        assert!(arrange("up-0", &mut list) && arrange("down-9", &mut list) && list == ["c", "b"]);
+        assert!(!arrange("draft", &mut list) && !arrange("add-x", &mut list));
+        assert_eq!(split("律师函、起诉， 曝光\n"), ["律师函", "起诉", "曝光"]);
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let after = json!({"a": 1, "b": "y"});
+        let after = after.as_object().cloned().unwrap_or_default();
+        assert_eq!(Value::Object(differing(&json!({"a": 1, "b": "x", "c": 3}), &after)), json!({"b": "y"}));
+    }
 }

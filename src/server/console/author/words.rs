@@ -49,6 +49,7 @@ async fn shown(
     } else {
         Some(looked(page, &format!("{}/tokens", api(kb)), &json!({"text": sentence})).await?)
     };
+    let history = super::words_history::section(page, kb, &got.etag()).await?;
     let body = html! {
         @for (field, message) in wrong { div.card.problem role="alert" { @if field != "*" { code { (field) } " " } (message) } }
         p.soft { (page.say("词语从下一次发布起对顾客有效；这里的试验马上用上。", "Words count for customers from the next publication on; the test here uses them at once.")) }
@@ -81,6 +82,7 @@ async fn shown(
                 p { button.button name="do" value="replace" { (page.say("保存整个词表", "Save all of it")) } }
             }
         }
+        (history)
     };
     let mut sheet = Sheet::new(page.say("词语", "Words"), body).of_kb(kb).with_script("author.js");
     if !wrong.is_empty() {
@@ -90,7 +92,7 @@ async fn shown(
 }
 
 /// What kind of line it is, and its words.
-fn of_line(line: &Value) -> (&'static str, Vec<&str>) {
+pub(super) fn of_line(line: &Value) -> (&'static str, Vec<&str>) {
     let kind = KINDS.into_iter().find(|kind| !line[*kind].is_null()).unwrap_or("word");
     let words = match line[kind].as_str() {
         Some(only) => vec![only],
@@ -144,6 +146,9 @@ pub(super) async fn change(page: Page, Path(kb): Path<String>, form: Form) -> Re
 }
 
 async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
+    if form.get("do") == "restore" {
+        return super::words_history::restored(page, kb, form).await;
+    }
     let place = format!("{}/lexicon", api(kb));
     let here = format!("{}/words", base(kb));
     let patch = |body: Value| form.ask(page, Method::PATCH, &place).json(&body);
