@@ -87,9 +87,9 @@ pub(super) fn in_words(page: &Page, rule: &Value) -> String {
             when.push(pattern.replace("{}", &value));
         }
     };
-    say("words", "说到“{}”", "says “{}”");
-    say("without", "没有说“{}”", "does not say “{}”");
-    say("patterns", "符合“{}”", "matches “{}”");
+    say("words", "顾客说到“{}”", "says “{}”");
+    say("without", "顾客没有说“{}”", "does not say “{}”");
+    say("patterns", "顾客的话符合“{}”", "matches “{}”");
     say("misses", "连续 {} 条没有答案", "{} misses in a row");
     say("repeats", "同一个问题又问了 {} 次", "asked again {} times");
     say("entries", "答案是条目“{}”", "is answered from “{}”");
@@ -108,8 +108,8 @@ pub(super) fn in_words(page: &Page, rule: &Value) -> String {
         });
     }
     for (name, is, zh, en) in [
-        ("asks_for_person", true, "要找人工", "asks for a person"),
-        ("asks_for_person", false, "没有要找人工", "does not ask for a person"),
+        ("asks_for_person", true, "顾客要找人工", "asks for a person"),
+        ("asks_for_person", false, "顾客没有要找人工", "does not ask for a person"),
         ("angry", true, "顾客很不满", "is angry"),
         ("angry", false, "顾客没有不满", "is not angry"),
         ("session", true, "在会话里", "is in a conversation"),
@@ -137,7 +137,7 @@ pub(super) fn in_words(page: &Page, rule: &Value) -> String {
     if page.is_english() {
         format!("When the customer {} → {then}{early}", when.join(" and "))
     } else {
-        format!("顾客{} → {then}{early}", when.join("，并且"))
+        format!("{} → {then}{early}", when.join("，并且"))
     }
 }
 
