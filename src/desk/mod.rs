@@ -19,6 +19,7 @@ pub mod delivery;
 pub mod generic;
 mod handover;
 pub mod messengers;
+pub mod pictures;
 pub mod platforms;
 pub mod presence;
 pub mod reception;

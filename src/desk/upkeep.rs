@@ -91,6 +91,7 @@ impl Desk {
         if settings.keep.is_some() {
             self.talk().sweep_lines(oldest)?;
         }
+        self.talk().sweep_pictures(oldest)?;
         self.talk().sweep_news()?;
         self.talk().sweep_received(now.saturating_sub(REMEMBERED))?;
         self.talk().sweep_quotas(now)?;

@@ -82,6 +82,19 @@ impl Role {
     }
 }
 
+/// A picture that somebody showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Picture {
+    /// Names it within its conversation.
+    pub id: String,
+    /// Its media type: `image/jpeg`, `image/png`, `image/gif` or `image/webp`.
+    pub kind: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// What its file was called.
+    pub name: String,
+}
+
 /// Something that was said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -103,6 +116,13 @@ pub struct Line {
     pub data: Option<Value>,
     /// The client's name for the message.
     pub client_id: Option<String>,
+}
+
+impl Line {
+    /// The picture that it shows.
+    pub fn picture(&self) -> Option<Picture> {
+        serde_json::from_value(self.data.as_ref()?.get("picture")?.clone()).ok()
+    }
 }
 
 /// The customer's id, if what is known of the customer has one: `{"id": "9"}`.

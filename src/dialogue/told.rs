@@ -5,7 +5,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::conversation::{Line, Role};
+use super::conversation::{Line, Picture, Role};
 use super::handoff::{Candidate, Handoff, Shown, State};
 
 /// A moment in milliseconds since 1970 as RFC 3339 in UTC.
@@ -40,6 +40,9 @@ pub struct ToldLine {
     /// The questions that were offered beside the words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suggestions: Vec<Shown>,
+    /// The picture that was shown; `GET /v1/conversations/{id}/pictures/{picture}` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Picture>,
 }
 
 impl From<&Line> for ToldLine {
@@ -55,6 +58,7 @@ impl From<&Line> for ToldLine {
             trace_id: line.trace_id.clone(),
             decision: line.decision.clone(),
             suggestions: suggestions.unwrap_or_default(),
+            picture: line.picture(),
         }
     }
 }

@@ -21,8 +21,8 @@ use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, bat
 use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, feedback, figures, files,
-    greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, presence, service,
-    sign_in, talk, tenancy, tickets, trial, undo, widget, words,
+    greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, pictures, presence,
+    service, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -69,6 +69,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(condition::routes())
         .merge(hooks::routes())
         .merge(channels::routes())
+        .merge(pictures::routes())
         .merge(learning::routes())
         .merge(keys::routes())
         .merge(people::routes())

@@ -192,7 +192,7 @@ impl Begun {
 
 /// Refuses more to a tenant that has all that it may have, and tells the store
 /// how many entries that is.
-fn limit(caller: &Caller, method: &Method) -> Result<(), Problem> {
+pub(super) fn limit(caller: &Caller, method: &Method) -> Result<(), Problem> {
     let limits = caller.server().gate().access().table().limits(&caller.identity().tenant);
     caller.store().limit_entries(limits.entries);
     match limits.storage {

@@ -92,7 +92,7 @@ struct Action {
 }
 
 /// A handoff with what belongs to it at this moment.
-fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
+pub(super) fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
     let desk = caller.desk();
     let lines = desk.talk().last_lines(handoff.key, TRANSCRIPT)?;
     let mut told = ToldHandoff::of(handoff, &lines, desk.now());
@@ -177,6 +177,7 @@ async fn step(
                 agent,
                 named,
                 text: doing.text.as_deref(),
+                data: None,
                 client_id: doing.client_id.as_deref(),
                 lease: LEASE,
                 at: caller.desk().now(),

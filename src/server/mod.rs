@@ -43,6 +43,7 @@ mod own;
 mod packed;
 mod peer;
 mod people;
+mod pictures;
 mod presence;
 mod provider;
 mod readiness;

@@ -5,6 +5,7 @@
 //! again. What was said has the robot's and the customer's words in the order in
 //! which they were recorded, by numbers and not by a clock.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -15,7 +16,7 @@ use super::database::{Connection, Database, Durability, Failure, Outcome};
 use super::handoffs::NewHandoff;
 use super::outbox::{self, Job};
 use super::sealed::Seal;
-use super::{handoffs, stream};
+use super::{handoffs, pictures, stream};
 use crate::dialogue::conversation::{Line, Owner, Role};
 use crate::error::{Error, Result};
 
@@ -25,6 +26,8 @@ use crate::error::{Error, Result};
 pub struct Conversations {
     pub(super) database: Arc<Database>,
     pub(super) seal: Arc<Seal>,
+    /// Where pictures lie.
+    pub(super) files: PathBuf,
 }
 
 /// A conversation at a moment.
@@ -207,7 +210,8 @@ const LINES: i64 = 10_000;
 impl Store {
     /// The conversations of this data directory.
     pub fn conversations(&self) -> Conversations {
-        Conversations { database: Arc::clone(&self.conversations), seal: Arc::clone(&self.seal) }
+        let files = self.root.join(pictures::FOLDER);
+        Conversations { database: Arc::clone(&self.conversations), seal: Arc::clone(&self.seal), files }
     }
 }
 

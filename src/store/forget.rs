@@ -1,7 +1,7 @@
 //! How does a customer's conversation go for good?
 //!
 //! With everything that hangs on it: what was said, its handoffs with their
-//! proposals and news, its tickets. SQLite overwrites what is removed, and the
+//! proposals and news, its tickets, its pictures. SQLite overwrites what is removed, and the
 //! log of writes is emptied afterwards, so that no page keeps it. What waits in
 //! the outbox was promised to somebody and goes when it is delivered.
 
@@ -24,7 +24,7 @@ impl Conversations {
         if !self.is_there() {
             return Ok(0);
         }
-        let gone = self.database.write_as(Durability::Synced, |connection| {
+        let keys = self.database.write_as(Durability::Synced, |connection| {
             connection.batch_execute("PRAGMA secure_delete = ON")?;
             let keys: Vec<i64> = conversations::table
                 .filter(conversations::id.eq(id))
@@ -36,11 +36,13 @@ impl Conversations {
             diesel::delete(stream::table.filter(stream::handoff.eq_any(&names))).execute(connection)?;
             diesel::delete(tickets::table.filter(tickets::conversation.eq(id))).execute(connection)?;
             // What was said and the handoffs hang on it.
-            Ok(diesel::delete(conversations::table.filter(conversations::key.eq_any(&keys)))
-                .execute(connection)?)
+            diesel::delete(conversations::table.filter(conversations::key.eq_any(&keys)))
+                .execute(connection)?;
+            Ok(keys)
         })?;
+        self.drop_pictures(&keys)?;
         self.checkpoint()?;
-        Ok(gone)
+        Ok(keys.len())
     }
 
     /// The clients' names of the conversations of a customer: what a client says

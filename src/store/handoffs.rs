@@ -51,6 +51,8 @@ pub struct Act<'a> {
     pub named: bool,
     /// What they say to the customer.
     pub text: Option<&'a str>,
+    /// What stands beside it, as JSON.
+    pub data: Option<&'a str>,
     /// The desk's name for the message: the same one is not sent twice.
     pub client_id: Option<&'a str>,
     /// How long a claim holds if nothing is done, in milliseconds.
@@ -62,7 +64,7 @@ pub struct Act<'a> {
 impl<'a> Act<'a> {
     /// A step of somebody who has said who they are.
     pub fn of(step: Step, agent: &'a str, at: i64) -> Self {
-        Self { step, agent, named: true, text: None, client_id: None, lease: LEASE, at }
+        Self { step, agent, named: true, text: None, data: None, client_id: None, lease: LEASE, at }
     }
 }
 
@@ -359,6 +361,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
             role: Some(if person { Role::Agent } else { Role::Bot }),
             text: text.to_owned(),
             author: person.then(|| act.agent.to_owned()),
+            data: act.data.map(str::to_owned),
             client_id: act.client_id.map(str::to_owned),
             ..NewLine::default()
         });

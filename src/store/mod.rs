@@ -6,6 +6,7 @@
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
 //! data/models/NAME/            models that were fetched or adapted
+//! data/files/CONVERSATION/…    pictures that customers and agents show each other
 //! data/secret.key              what secrets in conversations.db are sealed with; in no backup
 //! ```
 //!
@@ -43,6 +44,7 @@ mod outbox;
 mod outline;
 mod overview;
 mod people;
+mod pictures;
 mod presence;
 mod proposals;
 mod queries;
@@ -87,6 +89,7 @@ pub use outbox::{Fetched, Job, Settled, Taken};
 pub use outline::Outline;
 pub use overview::{Overview, Pending};
 pub use people::{NewPerson, PersonChange, PersonRecord, SignIn, folded};
+pub use pictures::picture_name;
 pub use presence::Present;
 pub use proposals::Proposal;
 pub use releases::{Approval, Publication, Record, Served};

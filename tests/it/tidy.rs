@@ -76,6 +76,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("subtle", &["access", "channels", "desk"]),
     ("getrandom", &["access", "desk", "events"]),
     ("tokio_rustls", &["server"]),
+    ("infer", &["desk"]),
     ("rustix", &["disk"]),
     ("aes", &["channels"]),
     ("cbc", &["channels"]),

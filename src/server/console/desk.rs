@@ -62,6 +62,13 @@ pub(super) struct Line {
     pub(super) decision: Option<String>,
     #[serde(default)]
     pub(super) suggestions: Vec<Named>,
+    pub(super) picture: Option<Picture>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Picture {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 impl Handoff {

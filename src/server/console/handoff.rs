@@ -1,7 +1,7 @@
 //! What is this customer's matter, and what do I say?
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::super::Server;
 use super::canned::{self, Canned};
-use super::desk::{Handoff, Line, Named, Presence, claim};
-use super::form::Form;
+use super::desk::{Handoff, Line, Named, Picture, Presence, claim};
+use super::form::{Form, Upload};
 use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
 use super::told::{percent, reason, span, state, when};
@@ -23,11 +23,15 @@ pub(super) fn routes() -> Router<Server> {
         .route("/console/desk/{id}/claim", post(take))
         .route("/console/desk/{id}/reply", post(reply))
         .route("/console/desk/{id}/note", post(note))
+        .route("/console/desk/{id}/picture", post(picture).layer(DefaultBodyLimit::max(PICTURE_FORM)))
         .route("/console/desk/{id}/end", post(end))
 }
 
 /// Lines that go along with a handoff; there may be more behind as many.
 const LINES: usize = 50;
+
+/// The largest form with a picture, in bytes.
+const PICTURE_FORM: usize = crate::desk::pictures::BYTES + (64 << 10);
 
 /// Proposed answers that have a key.
 const KEYS: usize = 5;
@@ -108,9 +112,9 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
                     ol.talk #live-talk data-live tabindex="0" aria-label=(page.say("聊天记录", "What was said")) {
                         @let lines = if whole.is_empty() { &one.transcript } else { &whole };
                         @if whole.is_empty() && lines.len() >= LINES { li.event { a href={ (one.place()) "?all=1" } { (page.say("查看更早的消息", "Show earlier messages")) } } }
-                        @for line in lines { (said(page, line)) }
+                        @for line in lines { (said(page, &one, line)) }
                     }
-                    @if is_mine { (reply_box(page, &one, &draft, &at_hand)) }
+                    @if is_mine { (reply_box(page, &one, &draft, &at_hand)) (picture_box(page, &one)) }
                     @if is_open { (ways_out(page, &one, is_mine)) }
                 }
                 div.beside {
@@ -157,7 +161,7 @@ fn standing(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
     }
 }
 
-fn said(page: &Page, line: &Line) -> Markup {
+fn said(page: &Page, one: &Handoff, line: &Line) -> Markup {
     let who = match line.role.as_str() {
         "customer" => page.say("顾客", "Customer"),
         "bot" => page.say("机器人", "Robot"),
@@ -181,8 +185,41 @@ fn said(page: &Page, line: &Line) -> Markup {
     html! {
         li class={ "line " (class) } id={ "line-" (line.seq) } {
             p.soft { b { (who) } " " (when(&line.at)) @if line.decision.as_deref() == Some("handoff") { " " span.tag.warn { (page.say("转人工", "handoff")) } } }
-            p.words { (line.text) }
+            @match &line.picture {
+                Some(picture) => (pictured(page, one, picture)),
+                None => p.words { (line.text) },
+            }
             @if !line.suggestions.is_empty() { ul.soft { @for one in &line.suggestions { li { (one.question) } } } }
+        }
+    }
+}
+
+/// A picture of the conversation; the large one is a page of its own.
+fn pictured(page: &Page, one: &Handoff, picture: &Picture) -> Markup {
+    let to = format!("/v1/conversations/{}/pictures/{}", part(&one.conversation), part(&picture.id));
+    let to = address(&to, &[("kb", &one.kb)]);
+    html! {
+        p { a href=(to) target="_blank" rel="noopener" {
+            img.picture src=(to) alt={ (page.say("图片 ", "Picture ")) (picture.name) (page.say("（点开看大图，新窗口）", " (opens large, in a new window)")) };
+        } }
+    }
+}
+
+/// A picture to show to the customer, where the channel has them.
+fn picture_box(page: &Page, one: &Handoff) -> Markup {
+    if one.channel.as_deref() != Some(crate::desk::web::KIND) {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { (page.say("发图片给顾客", "Show the customer a picture")) }
+            form method="post" action={ (one.place()) "/picture" } enctype="multipart/form-data" {
+                (page.csrf())
+                input type="hidden" name="client_id" value=(crate::desk::new_id());
+                label { span.label { (page.say("JPEG、PNG、GIF 或 WebP，不超过 5 MB", "JPEG, PNG, GIF or WebP, at most 5 MB")) }
+                    input type="file" name="picture" accept="image/jpeg,image/png,image/gif,image/webp" required; }
+                button.button.small type="submit" { (page.say("发送图片", "Send it")) }
+            }
         }
     }
 }
@@ -349,6 +386,24 @@ async fn again(page: &Page, id: &str, form: &Form, refusal: &Refusal) -> Respons
     match shown(page, id, Some(draft)).await {
         Ok(response) => response,
         Err(_) => page.go_with_fault("/console/desk", &fault),
+    }
+}
+
+async fn picture(page: Page, Path(id): Path<String>, upload: Upload) -> Response {
+    let Upload { form, file } = upload;
+    let Some((name, bytes)) = file else {
+        return page.go_with_fault(&place(&id), page.say("请先选一张图片。", "Choose a picture first."));
+    };
+    let to = format!("/v1/handoffs/{}/pictures", part(&id));
+    let to = address(&to, &[("name", &name), ("client_id", form.get("client_id"))]);
+    match form.ask(&page, Method::POST, &to).file("application/octet-stream", bytes).got().await {
+        Ok(_) => page.go(&format!("{}#reply", place(&id)), page.say("图片已发送。", "The picture is sent.")),
+        Err(refusal) if refusal.field.as_deref() == Some("picture") && refusal.code == 422 => {
+            let text = page
+                .say("这不是 JPEG、PNG、GIF 或 WebP 图片。", "This is no JPEG, PNG, GIF or WebP picture.");
+            page.go_with_fault(&place(&id), text)
+        }
+        Err(refusal) => page.denied(&form, &refusal, &place(&id)),
     }
 }
 

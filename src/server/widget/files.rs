@@ -37,6 +37,7 @@ const PANEL: &str = concat!(
     include_str!("link.js"),
     include_str!("view.js"),
     include_str!("forms.js"),
+    include_str!("pictures.js"),
     include_str!("panel.js"),
     "})();\n"
 );
@@ -180,7 +181,7 @@ async fn page(
     let mut response = files().page.response(&headers, "no-cache");
     // Only our own files run, and talk only to us.
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data: blob:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'self' {}",
         site.settings.origins.join(" ")
     );

@@ -24,6 +24,7 @@ const state = () => {
   }
   $('person').hidden = owner === 'queued' || owner === 'agent';
   const live = owner === 'queued' || owner === 'agent';
+  $('picture').hidden = !live;
   if (live !== state.live) tell('live', state.live = live);
 };
 
@@ -41,6 +42,8 @@ const notes = (one) => (kept.notes || []).filter((note) => note.after === one.se
 const on = {
   state,
   line(one) {
+    // A stream may be faster than the reply.
+    if (one.picture && one.client_id) on.gone({ id: one.client_id });
     [...line(one), ...after(one)].forEach((made) => add(made, one.role === 'customer'));
     if (one.role === 'bot' || one.role === 'agent') {
       if (!shown || document.hidden) tell('unread', ++unread);
@@ -91,9 +94,10 @@ const speak = (lang) => {
   document.title = $('title').textContent = words.title;
   const texts = { person: words.person, send: words.send };
   for (const id in texts) $(id).textContent = texts[id];
-  const names = { close: words.close, lines: words.log, text: words.ask };
+  const names = { close: words.close, lines: words.log, text: words.ask, picture: words.attach, file: words.attach };
   for (const id in names) $(id).setAttribute('aria-label', names[id]);
   $('close').title = words.close;
+  $('picture').title = words.attach;
   $('text').placeholder = words.placeholder;
 };
 
@@ -171,6 +175,18 @@ $('ask').addEventListener('submit', (event) => {
   grow();
   say(said);
   text.focus();
+});
+$('picture').addEventListener('click', () => $('file').click());
+$('file').addEventListener('change', () => {
+  [...$('file').files].forEach((file) => showPicture(file));
+  $('file').value = '';
+  text.focus();
+});
+text.addEventListener('paste', (event) => {
+  const files = [...event.clipboardData.files].filter((file) => file.type.startsWith('image/'));
+  if (!files.length || $('picture').hidden) return;
+  event.preventDefault();
+  files.forEach((file) => showPicture(file));
 });
 $('person').addEventListener('click', () => say(PERSON));
 $('close').addEventListener('click', () => tell('close'));

@@ -210,7 +210,7 @@ async fn say(
     caller.at_desk(move |caller| Ok(Json(behind(caller.desk(), &visit.found(&id)?, after)?))).await
 }
 
-fn behind(desk: &Desk, known: &Conversation, after: i64) -> Done<Standing> {
+pub(super) fn behind(desk: &Desk, known: &Conversation, after: i64) -> Done<Standing> {
     let after = after.max(0);
     let lines = desk.talk().lines(known.key, after, PAGE)?;
     standing(desk, Some(known), lines.iter().map(Seen::from).collect(), after)

@@ -7,7 +7,7 @@ use axum::response::sse::Event;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dialogue::conversation::{Line, Owner, Role};
+use crate::dialogue::conversation::{Line, Owner, Picture, Role};
 use crate::dialogue::handoff::Shown;
 use crate::dialogue::told::moment;
 
@@ -38,6 +38,9 @@ pub(super) struct Seen {
     /// Questions to press.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     suggestions: Vec<Shown>,
+    /// The picture that was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<Picture>,
     /// Questions that are worth reading next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Shown>,
@@ -74,6 +77,7 @@ impl From<&Line> for Seen {
             decision: line.decision.clone(),
             is_entry: data.is_some_and(|data| data.get("entry").is_some()),
             suggestions: list(data, "suggestions"),
+            picture: line.picture(),
             related: list(reply, "related"),
             ticket: handoff
                 .and_then(|handoff| handoff.get("ticket"))

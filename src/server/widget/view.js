@@ -66,7 +66,7 @@ const line = (one) => {
   if (one.role === 'event') {
     all.push(note(words.events[one.text] || one.text));
   } else {
-    all.push(says(one.role, linked(one.text)));
+    all.push(says(one.role, one.picture ? [picture(one.picture)] : linked(one.text)));
     if (one.suggestions) {
       const none = one.decision === 'clarify' ? [press(words.none, () => say('都不是'))] : [];
       all.push(options(one.decision === 'clarify' ? words.choose : words.maybe, one.suggestions, none));

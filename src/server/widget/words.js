@@ -11,6 +11,8 @@ const WORDS = {
     helped: '这个回答有帮助吗？', yes: '有帮助', no: '没帮助', thanks: '感谢您的反馈', sorry: '抱歉没帮上忙，需要人工客服吗？',
     leave: '填写留言', submit: '提交留言', cancel: '取消', required: '（必填）', opens: (at) => `人工客服 ${at} 上班`,
     rate: '请为本次服务评分', stars: (n) => `${n} 分`, failed: '没有发出去', again: '重试',
+    attach: '发送图片', picture: '图片', uploading: '正在上传图片', large: '图片不能超过 5 MB', kinds: '只能发送 JPEG、PNG、GIF、WebP 图片',
+    many: '图片发得太多了，请稍后再发', nobody: '找人工客服时才能发图片',
     wrong: '出错了，请稍后再试', few: '请检查标出的几项',
   },
   en: {
@@ -24,6 +26,8 @@ const WORDS = {
     helped: 'Did this help?', yes: 'Yes', no: 'No', thanks: 'Thank you', sorry: 'Sorry about that. Would you like a person?',
     leave: 'Leave a message', submit: 'Send the message', cancel: 'Cancel', required: ' (required)', opens: (at) => `We are back at ${at}`,
     rate: 'How was it?', stars: (n) => `${n} of 5`, failed: 'Not sent', again: 'Try again',
+    attach: 'Send a picture', picture: 'Picture', uploading: 'Sending the picture', large: 'A picture may have at most 5 MB', kinds: 'Only JPEG, PNG, GIF and WebP pictures can be sent',
+    many: 'Too many pictures; please try again later', nobody: 'Pictures are for a person: ask for one first',
     wrong: 'Something went wrong; please try again', few: 'Please check the marked fields',
   },
 };
