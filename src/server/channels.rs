@@ -242,7 +242,7 @@ fn as_origins(kind: &str, settings: &mut Map<String, Value>) -> Result<(), Probl
     for one in list {
         let wrong = |why: String| Problem::new(Kind::InvalidField, why).of_field("origins");
         let text = one.as_str().ok_or_else(|| wrong("an origin is a text".to_owned()))?;
-        *one = text.trim().parse::<Origin>().map_err(wrong)?.to_string().into();
+        *one = text.trim().trim_end_matches('/').parse::<Origin>().map_err(wrong)?.to_string().into();
     }
     Ok(())
 }
