@@ -5,19 +5,26 @@ usage: python3 tests/browser/widget.py ZHIDA [SCREENSHOTS]
 Starts the binary ZHIDA with a knowledge base whose every text tries to be HTML, and
 another site's page with a strict policy and styles that hide and move everything. A
 visitor opens the panel by keyboard, asks, chooses, is cut off and comes back, talks
-to a person, leaves a question behind. Prints bytes, requests, main-thread time and
+to a person, shows a picture and gets one back, leaves a question behind; signs in at the
+page and out; has two tabs open. Prints bytes, requests, main-thread time and
 layout shift; with SCREENSHOTS it leaves pictures there. Skips where Chromium,
 Playwright or axe-core cannot be had.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import driver
@@ -82,10 +89,11 @@ class Check:
             self.zhida("kb", "publish", "--kb", kb, "--model", "none")
         self.key = json.loads(self.zhida("key", "create", "--role", "agent", "--json"))["key"]
         self.site = driver.Site()
-        self.sites = {}
+        self.sites, self.secrets = {}, {}
         for kb in ["shop", "night"]:
             out = self.zhida("channel", "add", "--kind", "web", "--kb", kb, "--origin", self.site.address, f"site-{kb}")
             self.sites[kb] = re.search(r'data-site="([^"]+)"', out)[1]
+            self.secrets[kb] = out.splitlines()[1]
         self.server = Server(binary, self.data, "--model", "none")
 
     def zhida(self, *arguments):
@@ -318,6 +326,205 @@ def forms(check, started, axe):
     print("forms, English, and a page without frames: as they should be")
 
 
+def png(side, colour):
+    """A picture of one colour."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes(colour) * side for _ in range(side))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def fetched(address, **headers):
+    """What an address gives: status, headers, body."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as reply:
+            return reply.status, reply.headers, reply.read()
+    except urllib.error.HTTPError as fault:
+        return fault.code, fault.headers, fault.read()
+
+
+def seen(frame, count):
+    """Waits until so many pictures are there and drawn."""
+    frame.wait_for_function("([n]) => { const all = [...document.querySelectorAll('#lines img.picture')]; return all.length === n && all.every((one) => one.naturalWidth > 0); }", arg=[count], timeout=20000)
+
+
+def kept(frame):
+    return frame.evaluate("() => JSON.parse(localStorage.getItem('zhida-' + location.pathname.split('/').pop()))")
+
+
+def pictures(check, started, axe, folder):
+    """A visitor shows a person a picture; what only looks like one is refused; nobody else gets it."""
+    context, foreign, faults = driver.visitor(started, [check.server.address, check.site.address])
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto(check.page("/", open="", lang="zh"), wait_until="load")
+    frame = panel(page, check)
+    assert frame.locator("#picture").is_hidden(), "pictures are for people"
+    frame.click("#person")
+    shows(frame, "正在为您转接")
+    frame.wait_for_selector("#picture:visible")
+    mine = png(64, (200, 30, 30))
+    with page.expect_file_chooser() as chosen:
+        frame.focus("#picture")
+        page.keyboard.press("Enter")
+    chosen.value.set_files({"name": f"照片{EVIL}.png", "mimeType": "image/png", "buffer": mine})
+    seen(frame, 1)
+    assert frame.locator("#pending .line").count() == 0
+    for name, content, word in [
+        ("a.png", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "只能发送"),
+        ("b.png", b"<!doctype html><script>alert(1)</script>", "只能发送"),
+        ("c.png", mine + b"\0" * (5 * 1024 * 1024), "不能超过"),
+    ]:
+        frame.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": content})
+        frame.wait_for_selector(f".failed:has-text('{name}'):has-text('{word}')")
+    [waiting] = check.api("GET", "/v1/handoffs?state=waiting")["items"]
+    [line] = [one for one in waiting["transcript"] if one.get("picture")]
+    picture = line["picture"]
+    assert (picture["kind"], picture["bytes"], line["role"]) == ("image/png", len(mine), "customer"), line
+    base = check.server.address
+    place = f"{base}/v1/conversations/{waiting['conversation']}/pictures/{picture['id']}"
+    status, headers, body = fetched(place, Authorization=f"Bearer {check.key}")
+    assert (status, body, headers["Content-Type"], headers["X-Content-Type-Options"]) == (200, mine, "image/png", "nosniff"), (status, dict(headers))
+    assert "sandbox" in headers["Content-Security-Policy"] and headers["Content-Disposition"].startswith("inline; filename="), dict(headers)
+    assert fetched(place)[0] == 401, "everybody sees it"
+    ask = json.loads(check.zhida("key", "create", "--role", "ask", "--json"))["key"]
+    assert fetched(place, Authorization=f"Bearer {ask}")[0] == 403, "customers' keys see it"
+    own = f"{base}/widget/{check.sites['shop']}/conversations/{waiting['conversation']}/pictures/{picture['id']}"
+    token = kept(frame)["visitor"]
+    assert fetched(own, Authorization=f"Bearer {token}")[0] == 200
+    other, _, _ = driver.visitor(started, [base, check.site.address])
+    stranger = other.new_page()
+    stranger.add_init_script(WATCH)
+    stranger.goto(check.page("/", open="", lang="zh"), wait_until="load")
+    assert fetched(own, Authorization=f"Bearer {kept(panel(stranger, check))['visitor']}")[0] == 404, "another visitor sees it"
+    other.close()
+    # The agent sees it in the console, and shows one in return.
+    check.api("POST", f"/v1/handoffs/{waiting['id']}/claim", {})
+    desk, _, _ = driver.visitor(started, [base], extra_http_headers={"Authorization": f"Bearer {check.key}"}, viewport={"width": 1366, "height": 768}, locale="zh-CN")
+    agent = desk.new_page()
+    agent.goto(f"{base}/console/desk/{waiting['id']}")
+    agent.wait_for_function("() => { const one = document.querySelector('img.picture'); return one && one.naturalWidth === 64; }")
+    driver.accessible(agent, axe, "the conversation with a picture")
+    agent.click("summary:has-text('发图片给顾客')")
+    agent.set_input_files("input[name=picture]", {"name": "x.png", "mimeType": "image/png", "buffer": b"<svg/>"})
+    agent.click("button:has-text('发送图片')")
+    agent.get_by_text("这不是 JPEG").wait_for()
+    agent.click("summary:has-text('发图片给顾客')")
+    agent.set_input_files("input[name=picture]", {"name": "y.png", "mimeType": "image/png", "buffer": png(32, (30, 30, 200))})
+    agent.click("button:has-text('发送图片')")
+    agent.get_by_text("图片已发送").wait_for()
+    if folder:
+        agent.screenshot(path=folder / "desk-picture.png")
+    desk.close()
+    seen(frame, 2)
+    if folder:
+        page.screenshot(path=folder / "panel-picture.png")
+    driver.accessible(frame, axe, "the panel with pictures")
+    page.reload(wait_until="load")
+    frame = panel(page, check)
+    seen(frame, 2)
+    small = frame.eval_on_selector_all("button", "all => all.filter((one) => one.offsetParent && (one.offsetWidth < 44 || one.offsetHeight < 44)).map((one) => one.outerHTML)")
+    assert not small, small
+    for number in range(9):
+        frame.set_input_files("#file", {"name": f"{number}.png", "mimeType": "image/png", "buffer": png(8, (number, 0, 0))})
+    seen(frame, 11)
+    frame.set_input_files("#file", {"name": "more.png", "mimeType": "image/png", "buffer": png(8, (99, 0, 0))})
+    frame.wait_for_selector(".failed:has-text('more.png'):has-text('太多')")
+    check.api("POST", f"/v1/handoffs/{waiting['id']}/close", {})
+    frame.wait_for_selector("#picture", state="hidden")
+    lies = list((check.data / "files").glob("*/*"))
+    assert len(lies) == 11, [one.name for one in lies]
+    check.zhida("forget", "--conversation", waiting["conversation"])
+    assert not list((check.data / "files").glob("*/*")), "pictures outlive their conversation"
+    assert not foreign and not faults, (foreign, faults)
+    context.close()
+    print("pictures: shown both ways, to nobody else; what only looks like one is refused; gone with the conversation")
+
+
+def jwt(secret, **claims):
+    def part(value):
+        return base64.urlsafe_b64encode(value).rstrip(b"=")
+    signed = part(json.dumps({"alg": "HS256"}).encode()) + b"." + part(json.dumps(claims).encode())
+    return (signed + b"." + part(hmac.new(secret.encode(), signed, hashlib.sha256).digest())).decode()
+
+
+def identified(check, started):
+    """Somebody who has signed in at the page is known; a token that ran out or is not the site's counts for nothing."""
+    context, foreign, _ = driver.visitor(started, [check.server.address, check.site.address])
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto(check.page("/", open="", lang="zh"), wait_until="load")
+    frame = panel(page, check)
+    anonymous = kept(frame)["session"]
+    secret = check.secrets["shop"]
+    page.evaluate("(token) => zhida('identify', token)", jwt(secret, sub="u-42", name="王芳", kb="shop", exp=int(time.time()) + 6))
+    frame.wait_for_function("([old]) => JSON.parse(localStorage.getItem('zhida-' + location.pathname.split('/').pop())).session !== old", arg=[anonymous])
+    session = kept(frame)["session"]
+    frame.fill("#text", "几点上班")
+    frame.press("#text", "Enter")
+    shows(frame, "早上九点")
+    page.wait_for_timeout(6500)
+    # It ran out: the next message is not heard, and the page is asked for a new one.
+    frame.fill("#text", "红色的灯亮了怎么办")
+    frame.press("#text", "Enter")
+    frame.wait_for_selector("#trouble:has-text('登录已过期')")
+    page.wait_for_function("() => heard.some(([event]) => event === 'expired')")
+    turns = [one["text"] for one in check.api("GET", f"/v1/conversations/{session}")["turns"] if one["role"] == "customer"]
+    assert turns == ["几点上班"], turns
+    for wrong in [jwt("x" * 43, sub="u-42", kb="shop", exp=int(time.time()) + 600), jwt(secret, sub="u-42", kb="night", exp=int(time.time()) + 600)]:
+        page.evaluate("(token) => { heard.length = 0; zhida('identify', token); }", wrong)
+        page.wait_for_function("() => heard.some(([event]) => event === 'expired')")
+        assert frame.locator("#trouble").is_visible()
+    # A good one: what waited is said, once, and what was said before is there.
+    page.evaluate("(token) => zhida('identify', token)", jwt(secret, sub="u-42", kb="shop", exp=int(time.time()) + 600))
+    shows(frame, "请关机")
+    shows(frame, "早上九点")
+    turns = [one["text"] for one in check.api("GET", f"/v1/conversations/{session}")["turns"] if one["role"] == "customer"]
+    assert turns == ["几点上班", "红色的灯亮了怎么办"], turns
+    # Whoever has the browser next sees nothing of it.
+    page.evaluate("() => zhida('reset')")
+    frame.wait_for_function("() => !document.getElementById('lines').textContent.includes('请关机')")
+    assert kept(frame)["session"] != session and not foreign, foreign
+    context.close()
+    print("identities: known, refused when they ran out or are not the site's, and nothing of them is left behind")
+
+
+def two_tabs(check, started):
+    """Two tabs of one visitor: each hears what the other says, and nothing is doubled or lost."""
+    context, foreign, _ = driver.visitor(started, [check.server.address, check.site.address])
+    frames, pages = [], []
+    for _ in range(2):
+        page = context.new_page()
+        page.add_init_script(WATCH)
+        page.goto(check.page("/", open="", lang="zh"), wait_until="load")
+        pages.append(page)
+        frames.append(panel(page, check))
+    one, other = frames
+    sessions = [kept(frame)["session"] for frame in frames]
+    assert sessions[0] == sessions[1], sessions
+    said = []
+    for number in range(3):
+        for name, frame in zip("甲乙", frames):
+            text = f"{name}页的第{number}句"
+            said.append(text)
+            frame.fill("#text", text)
+            frame.evaluate("() => document.getElementById('ask').requestSubmit()")
+    for page, frame in zip(pages, frames):
+        page.bring_to_front()
+        for text in said:
+            shows(frame, text)
+    turns = [turn["text"] for turn in check.api("GET", f"/v1/conversations/{sessions[0]}")["turns"] if turn["role"] == "customer"]
+    assert sorted(turns) == sorted(said), turns
+    # One forgets the conversation: the other one follows.
+    pages[1].evaluate("() => zhida('reset')")
+    other.wait_for_function("() => !document.getElementById('lines').textContent.includes('甲页')")
+    pages[0].bring_to_front()
+    one.wait_for_function("() => !document.getElementById('lines').textContent.includes('甲页')")
+    assert kept(one)["session"] == kept(other)["session"] != sessions[0] and not foreign, foreign
+    context.close()
+    print("two tabs: nothing doubled, nothing lost")
+
+
 def photographs(check, started, folder):
     """Pictures of the panel, large and small, light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -364,11 +571,15 @@ def main():
         check = Check(sys.argv[1], pathlib.Path(folder))
         try:
             with driver.browser(chromium) as started:
-                if len(sys.argv) > 2:
-                    photographs(check, started, pathlib.Path(sys.argv[2]))
                 keyboard(check, started, axe)
                 cut_off(check, started)
                 forms(check, started, axe)
+                pictures(check, started, axe, pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+                identified(check, started)
+                two_tabs(check, started)
+                # Last: its visitors stay in the queue.
+                if len(sys.argv) > 2:
+                    photographs(check, started, pathlib.Path(sys.argv[2]))
         finally:
             check.stop()
     print(f"the widget holds; {time.monotonic() - begun:.0f} s")

@@ -123,7 +123,7 @@ async fn listed(page: &Page) -> Outcome {
                     th scope="col" { (page.say("名称", "Name")) } th scope="col" { (page.say("类型", "Kind")) }
                     th scope="col" { (page.say("知识库", "Knowledge base")) } th scope="col" { (page.say("状态", "State")) }
                     th scope="col" { (page.say("最近收到", "Last in")) } th scope="col" { (page.say("最近发出", "Last out")) }
-                    th scope="col" { (page.say("待发 / 没送到", "Waiting / given up")) }
+                    th.nowrap scope="col" { (page.say("待发 / 没送到", "Waiting / given up")) }
                 } }
                 tbody { @for one in &items { tr {
                     td { a href=(one.place()) { (one.name) } }
@@ -132,12 +132,12 @@ async fn listed(page: &Page) -> Outcome {
                     td { (tag(page, one)) }
                     td.nowrap { (moment(page, one.state.last_in.as_deref())) }
                     td.nowrap { (moment(page, one.state.last_out.as_deref())) }
-                    td.number { (one.state.due) " / " (one.state.dead) }
+                    td.nowrap { (one.state.due) " / " (one.state.dead) }
                 } } }
             } }
         }
         h2 { (page.say("添加渠道", "Add a channel")) }
-        ul.works {
+        ul.kinds {
             @for one in KINDS.iter().filter(|one| kinds.iter().any(|code| code == one.code)) {
                 li.card {
                     div.verdict-head { b { (one.name(page)) } }
@@ -176,7 +176,7 @@ fn fresh(page: &Page, kind: &Kind, refused: Option<(&Form, &Refusal)>) -> Respon
             @if let Some((_, refusal)) = refused { p.fault role="alert" { (plain::fault(page, kind, refusal)) } }
             label.block { span.label { (page.say("名称", "Name")) }
                 input.narrow name="name" required maxlength="64" pattern="[A-Za-z0-9_\\-]+" value=(filled("name")) autocomplete="off" aria-invalid[wrong("name")] aria-describedby="help-name"; }
-            p.soft #help-name { (page.say("英文字母、数字、“-”或“_”，例如 ", "Letters, digits, '-' or '_', such as ")) code { (kind.code) "-1" } (page.say("。它会出现在地址里，以后不能改。", ". It is part of an address and stays.")) }
+            p.soft.help #help-name { (page.say("英文字母、数字、“-”或“_”，例如 ", "Letters, digits, '-' or '_', such as ")) code { (kind.code) "-1" } (page.say("。它会出现在地址里，以后不能改。", ". It is part of an address and stays.")) }
             (bases_of(page, filled("kb"), wrong("kb")))
             (fields(page, kind, &Filled { form: refused.map(|(form, _)| form), known: None, fault: refused.and_then(|(_, refusal)| refusal.field.as_deref()) }))
             button.button.primary type="submit" { (page.say("添加", "Add")) }
@@ -272,7 +272,7 @@ fn field(page: &Page, field: &Field, filled: &Filled<'_>) -> Markup {
                 @if is_set && !field.is_needed { p { label.check { input type="checkbox" name="drop" value=(name); " " (page.say("清除已保存的 ", "Forget the ")) (field.label(page)) } } }
             }
         }
-        p.soft id=(help) { (field.help(page)) }
+        p.soft.help id=(help) { (field.help(page)) }
     }
 }
 
