@@ -12,7 +12,7 @@ use super::webhooks::new_secret;
 use super::{Desk, generic, web};
 use crate::channels::Kind;
 use crate::error::{Error, Result};
-use crate::store::{Channel, Store, is_secret};
+use crate::store::{Channel, SEALED, Store, is_secret};
 
 /// The longest name of a channel.
 const NAME: usize = 64;
@@ -149,6 +149,12 @@ fn unchanged(settings: &Map<String, Value>) -> std::result::Result<(), Unfit> {
 }
 
 fn check(kind: &str, settings: &Map<String, Value>) -> std::result::Result<(), Unfit> {
+    // What looks sealed would be kept as it is, and never open.
+    let sealed = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(SEALED));
+    if let Some((name, _)) = settings.iter().find(|(_, value)| sealed(value)) {
+        let why = format!("`{name}` is a sealed secret out of a database; give the secret itself");
+        return Err(Unfit::field(name, why));
+    }
     settings_fault(kind, &Value::Object(settings.clone())).map_or(Ok(()), |why| Err(Unfit::of_settings(why)))
 }
 
@@ -204,7 +210,7 @@ pub fn shown(channel: &Channel) -> (Map<String, Value>, Vec<String>) {
 pub fn site(channel: &Channel, tenant: Option<&str>) -> Option<String> {
     let settings = of(channel);
     let site = settings.get("site").and_then(Value::as_str).filter(|_| channel.kind == web::KIND)?;
-    Some(tenant.map_or_else(|| site.to_owned(), |tenant| format!("{tenant}~{site}")))
+    Some(web::key(site, tenant))
 }
 
 /// The path that the platform sends to, or under which the widget's panel is; `None`
@@ -322,6 +328,7 @@ mod tests {
             ("web", json!({}), "origins"),
             ("web", json!({"origins": ["https://a.example"], "salt": "x"}), "salt"),
             ("chatwoot", json!({"url": "https://a.example"}), "token"),
+            ("wechat", json!({"app_id": "w", "token": "sealed:1:AAAA"}), "token"),
         ] {
             let (found, why) = fault(made(wanted(kind, &settings), 1).expect_err("a fault"));
             assert_eq!(found.as_deref(), Some(field), "{kind}: {why}");

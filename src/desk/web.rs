@@ -110,6 +110,11 @@ pub fn line(address: &str, key: &str) -> String {
     format!("<script async src=\"{address}/widget.js\" data-site=\"{key}\"></script>")
 }
 
+/// A site as pages name it, with whose it is unless that is the first tenant.
+pub fn key(site: &str, tenant: Option<&str>) -> String {
+    tenant.map_or_else(|| site.to_owned(), |tenant| format!("{tenant}~{site}"))
+}
+
 /// The tenant and the site that a page names; the first tenant has no name there.
 pub fn parts(key: &str) -> (Option<&str>, &str) {
     match key.split_once('~') {
@@ -130,7 +135,7 @@ mod tests {
         let value = serde_json::to_value(&made).expect("JSON");
         assert_eq!(Settings::of(&value).as_ref(), Ok(&made));
         assert_eq!((made.per_visitor.get(), made.per_address.get()), (10, 50));
-        let line = line("https://help.example/", "acme~zw_x");
+        let line = line("https://help.example/", &key("zw_x", Some("acme")));
         assert!(line.contains("src=\"https://help.example/widget.js\" data-site=\"acme~zw_"), "{line}");
         assert_eq!(parts("acme~zw_x"), (Some("acme"), "zw_x"));
         assert_eq!(parts("zw_x"), (None, "zw_x"));

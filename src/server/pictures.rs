@@ -15,7 +15,7 @@ use super::address::{Path, Query};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::handoffs;
-use super::request::bytes;
+use super::request::{File, bytes};
 use super::routes::Routes;
 use super::talk;
 use crate::access::Right;
@@ -93,7 +93,7 @@ struct Of {
         ("picture" = String, Path, description = "The `id` of the line's `picture`."),
         Of,
     ),
-    responses((status = 200, description = "The picture.", content_type = "image/png", body = Vec<u8>), Problems)
+    responses((status = 200, description = "The picture.", content_type = "image/png", body = inline(File)), Problems)
 )]
 async fn see(
     caller: Caller,
@@ -128,7 +128,7 @@ struct Sent {
     operation_id = "show_picture",
     path = "/v1/handoffs/{id}/pictures",
     params(("id" = String, Path, description = "The handoff."), Sent),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(File), content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "The customer sees it.", body = ToldHandoff),
         (status = 409, description = "Somebody else has the conversation, or its channel takes no pictures from here.", body = Problem, content_type = "application/problem+json"),

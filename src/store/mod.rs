@@ -96,7 +96,7 @@ pub use releases::{Approval, Publication, Record, Served};
 pub use restore::Restored;
 pub use revive::{Checked, check as check_backup};
 pub use rewind::Rewound;
-pub use sealed::is_secret;
+pub use sealed::{MARK as SEALED, is_secret};
 pub use service::{ServiceEdit, ServiceText};
 pub use sessions::{Counted as CountedAttempt, Departure, Errand, Lasting, SessionRecord, Wait};
 pub use signature::Signature;

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 pub const KEY_FILE: &str = "secret.key";
 
 /// How a sealed text begins.
-const MARK: &str = "sealed:1:";
+pub const MARK: &str = "sealed:1:";
 
 /// The bytes of the key.
 const KEY: usize = 32;

@@ -8,6 +8,7 @@ mod audited;
 mod authoring;
 mod backup;
 mod bodies;
+mod channels;
 mod checkup;
 mod codes;
 mod columns;

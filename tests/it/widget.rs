@@ -14,7 +14,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use zhida::access::{Limits, Role, moment};
-use zhida::desk::web::Settings;
+use zhida::desk::web::{Settings, key};
 use zhida::server::router;
 use zhida::store::{Channel, Expected, NewKey, Store};
 
@@ -398,11 +398,11 @@ async fn a_site_leads_to_its_tenant_and_to_no_other() {
     let (first, second) = (site(root, |_| ()), site(&theirs, |_| ()));
     let app = router(server_over(root, admission()));
     for (key, answer) in [
-        (first.key(None), Some("部分地区支持。")),
-        (second.key(Some("acme")), Some("全国都支持。")),
-        (second.key(None), None),
-        (first.key(Some("acme")), None),
-        (first.key(Some("other")), None),
+        (key(&first.site, None), Some("部分地区支持。")),
+        (key(&second.site, Some("acme")), Some("全国都支持。")),
+        (key(&second.site, None), None),
+        (key(&first.site, Some("acme")), None),
+        (key(&first.site, Some("other")), None),
     ] {
         let ask = |path: String, token: String, body: Value| {
             let request = Request::builder()

@@ -11,7 +11,7 @@ use super::super::address::{Path, Query};
 use super::super::changes;
 use super::super::error::{Kind, Problem, Problems};
 use super::super::pictures::served;
-use super::super::request::bytes;
+use super::super::request::{File, bytes};
 use super::super::routes::Routes;
 use super::talk::behind;
 use super::told::Standing;
@@ -53,7 +53,7 @@ struct Sent {
         ("id" = String, Path, description = "The conversation."),
         Sent,
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(File), content_type = "application/octet-stream"),
     responses((status = 200, description = "What has been said since.", body = Standing), Problems)
 )]
 async fn show(
@@ -90,7 +90,7 @@ async fn show(
         ("id" = String, Path, description = "The conversation."),
         ("picture" = String, Path, description = "The `id` of the line's `picture`."),
     ),
-    responses((status = 200, description = "The picture.", content_type = "image/png", body = Vec<u8>), Problems)
+    responses((status = 200, description = "The picture.", content_type = "image/png", body = inline(File)), Problems)
 )]
 async fn see(
     visit: Visit,
