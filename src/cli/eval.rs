@@ -11,14 +11,14 @@ use rayon::prelude::*;
 use super::audited::{Deed, Subject};
 use super::{Common, bench, detectors, eval_dialogues, lines, progress, simulate, thresholds};
 use crate::decide::Generation;
-use crate::decide::policy::GOALS;
 use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
 use crate::eval::compare::{self, Baseline};
 use crate::eval::dataset::{self, LabelledQuery};
-use crate::eval::report::{self, GenerationReport, QuerySet, Report, table};
-use crate::eval::run::{self, Prediction};
+use crate::eval::measure::{self, Asked};
+use crate::eval::report::{self, Report, table};
+use crate::eval::run::Prediction;
 use crate::eval::tune;
 
 #[derive(Debug, clap::Args)]
@@ -147,50 +147,10 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
         write_whole(path, &evidence(&engine, &queries)?)?;
     }
 
-    let mut runs = Vec::new();
-    for &generation in generations {
-        let stage = match generation {
-            Generation::One => "generation 1",
-            Generation::Two => "generation 2",
-        };
-        let bars = progress::Bars::new();
-        let options = Options { generation, ..Options::default() };
-        let predictions =
-            run::predict(&engine, &queries, options, &|done| bars.show(stage, done, queries.len()))?;
-        let policy =
-            serde_json::to_value(engine.policy(generation)).map_err(|e| Error::internal("eval", e))?;
-        let mut run = GenerationReport::new(generation.number(), policy, predictions);
-        if args.tune {
-            let bars = progress::Bars::new();
-            let total = GOALS.len() * queries.len();
-            run.trade_off =
-                tune::trade_off(&engine, &queries, generation, &|done| bars.show("goals", done, total))?;
-        }
-        runs.push(run);
-    }
-    let manifest = release.manifest();
-    let now = time::OffsetDateTime::now_utc();
-    let mut report = Report {
-        zhida: env!("CARGO_PKG_VERSION").to_owned(),
-        created: now
-            .replace_nanosecond(0)
-            .unwrap_or(now)
-            .format(&time::format_description::well_known::Rfc3339)
-            .map_err(|e| Error::internal("eval", e))?,
-        kb: manifest.kb.clone(),
-        entries: release.entries().len(),
-        release: manifest.number.to_string(),
-        model: manifest.model.as_ref().map(|model| model.id.clone()),
-        max_wrong,
-        queries: QuerySet {
-            file: queries_file.display().to_string(),
-            n: queries.len(),
-            sha256: compare::fingerprint(&queries)?,
-        },
-        generations: runs,
-        baseline: None,
-        questions: Report::questions_of(release.entries()),
-    };
+    let bars = progress::Bars::new();
+    let told = queries_file.display().to_string();
+    let asked = Asked { file: &told, queries: &queries, generations, max_wrong, tune: args.tune };
+    let mut report = measure::report(&engine, &asked, &|stage, done, total| bars.show(stage, done, total))?;
     if let Some((path, baseline)) = &baseline {
         let runs: Vec<(u8, &[Prediction])> =
             report.generations.iter().map(|run| (run.number, run.predictions.as_slice())).collect();

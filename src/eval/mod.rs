@@ -8,6 +8,7 @@ pub mod detectors;
 pub mod dialogues;
 pub mod evidence;
 pub(crate) mod lines;
+pub mod measure;
 pub mod metrics;
 pub mod published;
 pub mod report;

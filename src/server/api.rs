@@ -20,9 +20,9 @@ use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::{Routes, ways};
 use super::{
-    Server, audit, authoring, canned, channels, condition, drafting, entries, feedback, figures, files,
-    greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, pictures, presence,
-    service, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
+    Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
+    files, greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, pictures,
+    presence, schedules, service, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -57,6 +57,8 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(words::routes())
         .merge(service::routes())
         .merge(jobs::routes())
+        .merge(evaluations::routes())
+        .merge(schedules::routes())
         .merge(feedback::routes())
         .merge(greeting::routes())
         .merge(figures::routes())

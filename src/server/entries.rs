@@ -5,6 +5,8 @@
 //! they get 412 and nothing happens. The reply comes when the next question
 //! sees the edit.
 
+use std::collections::{HashMap, HashSet};
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -63,6 +65,52 @@ pub(super) struct ListQuery {
     /// Only entries that customers get only with the next publication.
     #[serde(default)]
     pending: bool,
+    /// Only entries that are valid now, later, or no more.
+    #[param(inline)]
+    valid: Option<Valid>,
+    /// Only entries that the last check found something about.
+    #[param(inline)]
+    findings: Option<Found>,
+    /// Only entries that somebody asked for in the last 30 days (`true`), or nobody.
+    asked: Option<bool>,
+    /// `asked`: those that were asked for most come first; without it, the author's order.
+    #[param(inline)]
+    sort: Option<Sort>,
+}
+
+/// When entries are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = EntryValidity)]
+enum Valid {
+    /// At this moment.
+    Now,
+    /// From some later moment on.
+    Future,
+    /// No more.
+    Expired,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = EntryFindings)]
+enum Found {
+    /// Errors.
+    Errors,
+    /// Warnings.
+    Warnings,
+    /// Either.
+    Any,
+}
+
+/// In which order entries are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = EntrySort)]
+enum Sort {
+    /// By how often they were asked for.
+    Asked,
 }
 
 /// How an edit takes effect.
@@ -98,6 +146,8 @@ pub(super) struct EntryItem {
     at: String,
     /// By whom.
     author: String,
+    /// How many conversations of the last 30 days it has answered.
+    asked: u64,
 }
 
 pub(super) fn etag(revision: i64) -> String {
@@ -130,17 +180,35 @@ async fn list(
     }
     let filter = Filter {
         after: query.after,
-        text: query.q.filter(|text| !text.is_empty()),
+        text: query.q.clone().filter(|text| !text.is_empty()),
         enabled: query.enabled,
-        topic: query.topic,
+        topic: query.topic.clone(),
         pending: query.pending,
         limit,
     };
+    let ListQuery { valid, findings, asked, sort, .. } = query;
     caller
         .author(move |caller| {
-            let page = caller.shelf(&kb)?.entries(&filter)?;
+            let shelf = caller.shelf(&kb)?;
+            let month = caller.tenant().month(&kb);
+            let counts: HashMap<&str, u64> =
+                month.most.iter().map(|often| (often.entry.as_str(), often.conversations)).collect();
+            let count = |entry: &Entry| counts.get(entry.id.0.as_str()).copied().unwrap_or(0);
+            let page = if valid.is_none() && findings.is_none() && asked.is_none() && sort.is_none() {
+                shelf.entries(&filter)?
+            } else {
+                let found = findings.map(|findings| of_the_check(caller, &kb, findings)).transpose()?;
+                let now = time::OffsetDateTime::now_utc();
+                let keep = |entry: &Entry| {
+                    valid.is_none_or(|valid| valid.holds(entry, now))
+                        && found.as_ref().is_none_or(|found| found.contains(&entry.id.0))
+                        && asked.is_none_or(|asked| asked == (count(entry) > 0))
+                };
+                shelf.entries_where(&filter, keep, |entry| if sort.is_some() { count(entry) } else { 0 })?
+            };
             let items = page.items.into_iter().map(|stored| EntryItem {
                 etag: etag(stored.revision),
+                asked: count(&stored.entry),
                 entry: stored.entry,
                 at: stored.at,
                 author: stored.author,
@@ -148,6 +216,32 @@ async fn list(
             Ok(Json(EntryPage { items: items.collect(), next: page.next, total: page.total }))
         })
         .await
+}
+
+impl Valid {
+    fn holds(self, entry: &Entry, now: time::OffsetDateTime) -> bool {
+        match self {
+            Self::Now => entry.valid_at(now),
+            Self::Future => entry.valid_from.is_some_and(|from| now < from),
+            Self::Expired => entry.valid_until.is_some_and(|until| until <= now),
+        }
+    }
+}
+
+/// The entries that the last check of this server found something about.
+fn of_the_check(caller: &Caller, kb: &str, findings: Found) -> Result<HashSet<String>, Problem> {
+    let Some(result) = caller.jobs().last_result("check", kb) else {
+        let detail = "this server has not checked the draft yet; check it first (`POST …/check`)";
+        return Err(Problem::new(Kind::NotNow, detail).of_field("findings"));
+    };
+    let wanted = |finding: &Value| match findings {
+        Found::Errors => finding["severity"] == "error",
+        Found::Warnings => finding["severity"] == "warning",
+        Found::Any => finding["severity"] != "info",
+    };
+    let all = result["findings"].as_array().into_iter().flatten().filter(|finding| wanted(finding));
+    let ids = all.flat_map(|finding| finding["entries"].as_array().into_iter().flatten());
+    Ok(ids.filter_map(|id| id.as_str().or_else(|| id["id"].as_str())).map(str::to_owned).collect())
 }
 
 /// Show an entry of the draft, with its `ETag`.

@@ -92,21 +92,35 @@ pub(super) fn greeted(caller: &Caller, kb: String) -> Result<Greeting, Problem> 
 
 /// What was counted of each knowledge base, and when; `None` while somebody counts
 /// for the first time.
-#[derive(Default)]
-pub(super) struct Counted(Mutex<HashMap<String, (Instant, Arc<Habits>)>>);
+pub(super) struct Counted {
+    known: Mutex<HashMap<String, (Instant, Arc<Habits>)>>,
+    /// Of so many days.
+    days: i64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self::over(WEEK)
+    }
+}
 
 impl Counted {
+    /// Those of the last days, today among them.
+    pub(super) fn over(days: i64) -> Self {
+        Self { known: Mutex::default(), days }
+    }
+
     /// What customers of a knowledge base ask for; counts if that is long ago,
     /// which takes its time.
     pub(super) fn read(&self, log: &Log, kb: &str) -> Arc<Habits> {
         // Whoever comes meanwhile waits here instead of counting too.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((counted, habits)) = known.get(kb)
             && counted.elapsed() < FRESH
         {
             return Arc::clone(habits);
         }
-        let habits = Arc::new(count(log, kb));
+        let habits = Arc::new(count(log, kb, self.days));
         known.insert(kb.to_owned(), (Instant::now(), Arc::clone(&habits)));
         habits
     }
@@ -115,7 +129,7 @@ impl Counted {
     /// counted anew beside.
     pub(super) fn known(self: &Arc<Self>, log: &Log, kb: &str) -> Option<Arc<Habits>> {
         // While somebody counts, an answer goes out without.
-        let known = self.0.try_lock().ok()?;
+        let known = self.known.try_lock().ok()?;
         let (fresh, habits) = match known.get(kb) {
             Some((counted, habits)) => (counted.elapsed() < FRESH, Some(Arc::clone(habits))),
             None => (false, None),
@@ -134,9 +148,9 @@ impl Counted {
     }
 }
 
-fn count(log: &Log, kb: &str) -> Habits {
+fn count(log: &Log, kb: &str, days: i64) -> Habits {
     let today = Day::today();
-    let habits = Days::new(today.plus(1 - WEEK), today).and_then(|days| Habits::read(log, kb, days));
+    let habits = Days::new(today.plus(1 - days), today).and_then(|days| Habits::read(log, kb, days));
     habits.unwrap_or_else(|error| {
         tracing::warn!(%error, kb, "cannot count what is asked");
         Habits::default()

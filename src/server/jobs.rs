@@ -91,13 +91,13 @@ impl Outcome {
 pub(super) struct Job {
     /// Its name.
     id: String,
-    /// `publish`, `check`, `rule-test`, `import`, `index` or `preview`.
+    /// `publish`, `rollback`, `check`, `rule-test`, `import`, `index`, `preview` or `evaluation`.
     kind: &'static str,
     /// The knowledge base.
     kb: String,
     /// Whether it still works.
     state: State,
-    /// What it is doing: `index`, `vectors`, `strangers`, `calibration`, `checkup`, `queries`.
+    /// What it is doing: `index`, `vectors`, `strangers`, `calibration`, `checkup`, `queries`, `generation 1`, `generation 2`, `goals`.
     stage: &'static str,
     /// Steps of the stage that are done.
     done: usize,
@@ -226,6 +226,19 @@ impl Jobs {
             response.headers_mut().insert(header::LOCATION, place);
         }
         Ok(response)
+    }
+
+    /// What the last job of a kind came to that is done.
+    pub(super) fn last_result(&self, kind: &str, kb: &str) -> Option<Value> {
+        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_kind = jobs.values().rev().filter(|job| job.kind == kind && job.kb == kb);
+        of_kind.find_map(|job| {
+            let state = job.state.lock().unwrap_or_else(PoisonError::into_inner);
+            match &state.outcome {
+                Some((Outcome::Done(value), _)) => Some(value.clone()),
+                _ => None,
+            }
+        })
     }
 
     fn find(&self, id: &str, caller: &Caller) -> Result<Arc<Work>, Problem> {

@@ -23,6 +23,7 @@ mod console;
 mod drafting;
 mod entries;
 pub mod error;
+mod evaluations;
 mod feedback;
 mod figures;
 mod files;
@@ -50,6 +51,7 @@ mod readiness;
 mod registry;
 mod request;
 mod routes;
+mod schedules;
 mod service;
 mod shown;
 mod sign_in;
@@ -478,6 +480,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             parts.tenants.retain(|name| table.has_tenant(name));
             for tenant in tenants {
                 tenant.registry().refresh();
+                schedules::tend(parts.gate.access(), &tenant, time::OffsetDateTime::now_utc());
                 tenant.measure(&table.limits(tenant.name()));
                 parts.soundness.look(parts.gate.access(), &tenant);
             }

@@ -26,6 +26,9 @@ use crate::error::Result;
 use crate::events::habits::Habits;
 use crate::events::{Health, Log};
 
+/// The days after which an entry that nobody asks for is cold.
+const MONTH: i64 = 30;
+
 /// Everything of one tenant.
 pub(super) struct Tenant {
     name: String,
@@ -34,6 +37,8 @@ pub(super) struct Tenant {
     log: Log,
     desk: Desk,
     habits: Arc<Counted>,
+    /// What was asked in a month, for lists of entries.
+    month: Counted,
     looks: Looks,
     files: Files,
     drafts: Drafts,
@@ -76,6 +81,7 @@ impl Tenant {
             log,
             desk,
             habits,
+            month: Counted::over(MONTH),
             looks: Looks::default(),
             files: Files::default(),
             drafts: Drafts::default(),
@@ -142,6 +148,12 @@ impl Tenant {
     /// What customers of one of its knowledge bases ask for.
     pub(super) fn habits(&self, kb: &str) -> Arc<Habits> {
         self.habits.read(&self.log, kb)
+    }
+
+    /// How many conversations of the last thirty days each entry of a knowledge base
+    /// has answered, the most first.
+    pub(super) fn month(&self, kb: &str) -> Arc<Habits> {
+        self.month.read(&self.log, kb)
     }
 
     /// What its customers' questions suggested when they were looked at last.
@@ -217,8 +229,9 @@ impl Tenants {
         }
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
             let backlog = store.tenant(&name).and_then(|store| store.conversations().backlog());
+            let is_due = store.tenant(&name).and_then(|store| store.has_schedules()).unwrap_or_default();
             let opened = match backlog {
-                Ok(backlog) if backlog.is_work() => self.open(&name).map(|_| ()),
+                Ok(backlog) if backlog.is_work() || is_due => self.open(&name).map(|_| ()),
                 Ok(_) => Ok(()),
                 Err(error) => Err(error),
             };

@@ -107,6 +107,16 @@ fn state_of(shelf: &Shelf) -> Result<String, Problem> {
     Ok(format!("{} {goal}", shelf.head()?.map_or(0, |head| head.revision)))
 }
 
+/// The engine over a draft, which is made unless it is there.
+pub(super) fn engine_of_draft(
+    tenant: &super::tenants::Tenant,
+    shelf: &Shelf,
+    progress: Progress<'_>,
+) -> Result<Arc<Engine>, Problem> {
+    let state = state_of(shelf)?;
+    Ok(draft(tenant.drafts(), tenant.registry(), shelf, &state, progress)?.engine)
+}
+
 /// A question that is tried.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

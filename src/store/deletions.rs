@@ -13,8 +13,8 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
 use super::database::schema::{
-    claims, deletions, entries, kbs, lexicon, lexicon_revisions, queries, releases, revisions,
-    service_revisions, servings, suggestions,
+    claims, deletions, entries, evaluations, kbs, lexicon, lexicon_revisions, queries, releases, revisions,
+    schedules, service_revisions, servings, suggestions,
 };
 use super::database::{Connection, Outcome};
 use super::signature::now;
@@ -73,6 +73,8 @@ impl Shelf {
             diesel::delete(service_revisions::table.filter(service_revisions::kb.eq(kb.id)))
                 .execute(connection)?;
             diesel::delete(queries::table.filter(queries::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(evaluations::table.filter(evaluations::kb.eq(kb.id))).execute(connection)?;
+            diesel::delete(schedules::table.filter(schedules::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(suggestions::table.filter(suggestions::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(servings::table.filter(servings::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(releases::table.filter(releases::kb.eq(kb.id))).execute(connection)?;

@@ -154,6 +154,30 @@ impl Shelf {
 
     /// Entries of the draft, page by page.
     pub fn entries(&self, filter: &Filter) -> Result<Page> {
+        self.listed(filter, false)
+    }
+
+    /// The entries that a filter finds, whatever their number, that pass `keep` too;
+    /// the highest `rank` first, then in the author's order. `after` and `next` count
+    /// entries here.
+    pub fn entries_where<R: Ord>(
+        &self,
+        filter: &Filter,
+        keep: impl Fn(&Entry) -> bool,
+        rank: impl Fn(&Entry) -> R,
+    ) -> Result<Page> {
+        let mut items = self.listed(filter, true)?.items;
+        items.retain(|stored| keep(&stored.entry));
+        items.sort_by_key(|stored| std::cmp::Reverse(rank(&stored.entry)));
+        let from = filter.after.and_then(|after| usize::try_from(after).ok()).unwrap_or(0);
+        let (total, until) = (items.len(), from.saturating_add(filter.limit));
+        let next = (until < total).then(|| i64::try_from(until).unwrap_or(i64::MAX));
+        let items = items.into_iter().skip(from).take(filter.limit).collect();
+        Ok(Page { items, next, total: i64::try_from(total).unwrap_or(i64::MAX) })
+    }
+
+    /// A page, or all that there is.
+    fn listed(&self, filter: &Filter, all: bool) -> Result<Page> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok((Vec::new(), 0)) };
             let query = || {
@@ -184,6 +208,10 @@ impl Shelf {
             };
             let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_add(1);
             let mut page = query()?;
+            if all {
+                let rows = page.order(entries::position).select(columns!()).load::<Found>(connection)?;
+                return Ok((rows, 0));
+            }
             if let Some(after) = filter.after {
                 page = page.filter(entries::position.gt(after));
             }
@@ -192,8 +220,10 @@ impl Shelf {
             Ok((page, query()?.count().get_result::<i64>(connection)?))
         })?;
         let (mut rows, total) = found.unwrap_or_default();
-        let more = rows.len() > filter.limit;
-        rows.truncate(filter.limit);
+        let more = !all && rows.len() > filter.limit;
+        if !all {
+            rows.truncate(filter.limit);
+        }
         let next = rows.last().filter(|_| more).map(|row| row.0);
         let items = rows.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Page { items, next, total })

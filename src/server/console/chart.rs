@@ -39,6 +39,48 @@ pub(super) fn shares(title: &str, rows: &[Share<'_>]) -> Markup {
     }
 }
 
+/// A point of a curve that can be chosen.
+pub(super) struct Mark {
+    /// Shares, 0 to 1.
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) name: String,
+    /// Where choosing it leads.
+    pub(super) place: String,
+    pub(super) class: &'static str,
+}
+
+/// A curve of shares over shares, with points to choose.
+pub(super) fn curve(title: &str, points: &[(f64, f64)], marks: &[Mark]) -> Markup {
+    const LEFT: f64 = 44.0;
+    const WIDTH: f64 = 430.0;
+    const HEIGHT: f64 = 220.0;
+    let highest =
+        points.iter().map(|point| point.1).chain(marks.iter().map(|mark| mark.y)).fold(0.0, f64::max);
+    // A little room above; a quarter of it is a round share.
+    let top = [0.04, 0.08, 0.2, 0.4, 0.6, 0.8].into_iter().find(|top| *top >= highest).unwrap_or(1.0);
+    let x = |share: f64| LEFT + share.clamp(0.0, 1.0) * WIDTH;
+    let y = |share: f64| 10.0 + HEIGHT * (1.0 - share.clamp(0.0, top) / top);
+    let line: Vec<String> =
+        points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
+    html! {
+        svg.chart viewBox="0 0 500 262" role="group" aria-label=(title) {
+            @for step in 0..=4 {
+                @let at = f64::from(step) / 4.0;
+                line.grid x1=(x(at)) x2=(x(at)) y1=(y(top)) y2=(y(0.0)) {}
+                text.axis x=(x(at)) y="246" text-anchor=(anchor(step, 4)) { (format!("{:.0}%", at * 100.0)) }
+                line.grid x1=(LEFT) x2=(LEFT + WIDTH) y1=(y(top * at)) y2=(y(top * at)) {}
+                text.axis x=(LEFT - 6.0) y=(y(top * at) + 4.0) text-anchor="end" { (format!("{:.0}%", top * at * 100.0)) }
+            }
+            text.axis x=(LEFT) y="259" { (title) }
+            polyline.curve points=(line.join(" ")) {}
+            @for mark in marks {
+                a href=(mark.place) aria-label=(mark.name) { circle class=(mark.class) cx=(x(mark.x)) cy=(y(mark.y)) r="7" { title { (mark.name) } } }
+            }
+        }
+    }
+}
+
 /// Where the words below an axis hang so that they stay inside.
 const fn anchor(step: i32, last: i32) -> &'static str {
     if step == 0 {

@@ -139,5 +139,34 @@ diesel::table! {
         field -> Nullable<Text>,
     }
 }
+diesel::table! {
+    evaluations (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        at -> Text,
+        author -> Text,
+        summary -> Text,
+        body -> Text,
+    }
+}
+diesel::table! {
+    schedules (kb, number) {
+        kb -> Integer,
+        number -> BigInt,
+        action -> Text,
+        release -> Nullable<Integer>,
+        due -> BigInt,
+        zone -> Integer,
+        who -> Nullable<Text>,
+        author -> Text,
+        reason -> Nullable<Text>,
+        at -> Text,
+        state -> Text,
+        claimed -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+        ended -> Nullable<Text>,
+    }
+}
 diesel::allow_tables_to_appear_in_same_query!(entries, revisions);
 diesel::allow_tables_to_appear_in_same_query!(lexicon, lexicon_revisions);
+diesel::allow_tables_to_appear_in_same_query!(kbs, schedules);

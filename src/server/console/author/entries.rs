@@ -46,10 +46,29 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
             ("topic", topic),
             ("enabled", enabled),
             ("pending", pending),
+            ("valid", asked(query, "valid")),
+            ("findings", asked(query, "findings")),
+            (
+                "asked",
+                match asked(query, "heat") {
+                    "hot" => "true",
+                    "cold" => "false",
+                    _ => "",
+                },
+            ),
+            ("sort", asked(query, "sort")),
             ("after", after),
         ],
     );
-    let entries: Value = page.inside.get(&place).read().await?;
+    let entries: Value = match page.inside.get(&place).read().await {
+        Ok(entries) => entries,
+        // Findings are those of a check, and there was none.
+        Err(refusal) if refusal.slug() == "not-now" => {
+            let body = html! { p.empty { (page.say("还没有检查过草稿，不知道哪些条目有问题。", "The draft was not checked yet.")) " " a href={ (base(kb)) "/check" } { (page.say("去检查", "Check it")) } } };
+            return Ok(page.show(sheet(page, kb, query, &outline, body)));
+        }
+        Err(refusal) => return Err(refusal),
+    };
     let body = table(page, kb, query, &entries, &outline);
     Ok(page.show(sheet(page, kb, query, &outline, body)))
 }
@@ -99,6 +118,7 @@ fn sheet(page: &Page, kb: &str, query: &HashMap<String, String>, outline: &Value
                 } }
                 button.button type="submit" { (page.say("查找", "Search")) }
             }
+            (more_filters(page, query))
         }
         div.toolbar {
             a.button.primary href={ (base(kb)) "/entries/new" } { (page.say("新建条目", "New entry")) }
@@ -108,6 +128,58 @@ fn sheet(page: &Page, kb: &str, query: &HashMap<String, String>, outline: &Value
         (body)
     };
     Sheet::new(page.say("条目", "Entries"), whole).of_kb(kb).with_script("author.js")
+}
+
+/// Filters that are needed now and then.
+fn more_filters(page: &Page, query: &HashMap<String, String>) -> Markup {
+    let any = page.say("全部", "All");
+    let filters = [
+        (
+            "valid",
+            page.say("有效期", "Validity"),
+            vec![
+                ("", any),
+                ("now", page.say("现在有效", "Valid now")),
+                ("future", page.say("以后生效", "Later")),
+                ("expired", page.say("已失效", "Expired")),
+            ],
+        ),
+        (
+            "findings",
+            page.say("检查发现", "Check found"),
+            vec![
+                ("", any),
+                ("any", page.say("有问题的", "Something")),
+                ("errors", page.say("必须先改的", "Errors")),
+                ("warnings", page.say("最好改的", "Warnings")),
+            ],
+        ),
+        (
+            "heat",
+            page.say("最近 30 天", "Last 30 days"),
+            vec![
+                ("", any),
+                ("hot", page.say("有人问", "Asked for")),
+                ("cold", page.say("没人问", "Not asked for")),
+            ],
+        ),
+        (
+            "sort",
+            page.say("次序", "Order"),
+            vec![
+                ("", page.say("作者的次序", "The author's")),
+                ("asked", page.say("问得多的在前", "Asked most first")),
+            ],
+        ),
+    ];
+    let is_used = filters.iter().any(|(name, ..)| !asked(query, name).is_empty());
+    html! {
+        details open[is_used] { summary { (page.say("更多筛选", "More filters")) }
+            div.row { @for (name, label, options) in filters {
+                label { span.label { (label) } select name=(name) { @for (value, told) in options { option value=(value) selected[value == asked(query, name)] { (told) } } } }
+            } }
+        }
+    }
 }
 
 fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value, outline: &Value) -> Markup {
@@ -121,8 +193,10 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
             }
         };
     }
-    let keep: Vec<(&str, &str)> =
-        ["q", "topic", "state"].into_iter().map(|name| (name, asked(query, name))).collect();
+    let keep: Vec<(&str, &str)> = ["q", "topic", "state", "valid", "findings", "heat", "sort"]
+        .into_iter()
+        .map(|name| (name, asked(query, name)))
+        .collect();
     let here = format!("{}/entries", base(kb));
     let next = entries["next"].as_i64().map(|next| next.to_string());
     let first = address(&here, &keep);
@@ -146,7 +220,7 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
                 thead { tr {
                     th { span.hidden-label { (page.say("选择", "Choose")) } }
                     th { (page.say("问题", "Question")) } th { (page.say("主题", "Topic")) }
-                    th { (page.say("问法", "Phrasings")) } th { (page.say("状态", "State")) } th { (page.say("最后修改", "Changed")) }
+                    th { (page.say("问法", "Phrasings")) } th { (page.say("30 天内问", "Asked in 30 days")) } th { (page.say("状态", "State")) } th { (page.say("最后修改", "Changed")) }
                 } }
                 tbody { @for item in list(entries, "items") { (row(page, kb, item)) } }
             } }
@@ -178,6 +252,7 @@ fn row(page: &Page, kb: &str, item: &Value) -> Markup {
             td { a href=(entry_page(kb, id)) { (text(entry, "question")) } br; span.soft { (answer) } }
             td { (text(entry, "topic")) }
             td { (1 + count(entry, "similar")) }
+            td { (item["asked"].to_string()) }
             td {
                 @if entry["enabled"] == Value::Bool(false) { span.tag { (page.say("停用", "Off")) } } @else { span.tag.good { (page.say("启用", "On")) } }
                 @if entry["valid_until"].is_string() || entry["valid_from"].is_string() { " " span.tag.warn { (page.say("限时", "Timed")) } }

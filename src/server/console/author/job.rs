@@ -71,6 +71,8 @@ pub(super) fn kind(page: &Page, name: &str) -> &'static str {
         "import" => page.say("正在导入", "Importing"),
         "preview" => page.say("正在比较发布前后", "Comparing before and after"),
         "index" => page.say("正在准备草稿", "Preparing the draft"),
+        "evaluation" => page.say("正在评测", "Evaluating"),
+        "rollback" => page.say("正在回滚", "Rolling back"),
         _ => page.say("任务", "Work"),
     }
 }
@@ -83,6 +85,9 @@ fn stage_name(page: &Page, stage: &str) -> &'static str {
         "calibration" => page.say("校准把握", "Calibrating"),
         "checkup" => page.say("用自己的问法试问", "Asking its own phrasings"),
         "queries" => page.say("试问题", "Asking questions"),
+        "generation 1" => page.say("试问题（第一代）", "Asking (generation 1)"),
+        "generation 2" => page.say("试问题（第二代）", "Asking (generation 2)"),
+        "goals" => page.say("试不同的目标", "Trying other goals"),
         "rows" => page.say("读表格", "Reading rows"),
         _ => page.say("准备中", "Getting ready"),
     }

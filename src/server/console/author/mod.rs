@@ -6,9 +6,11 @@
 mod bulk;
 mod check;
 mod conflict;
+mod curve;
 mod editor;
 mod entries;
 mod entry;
+mod evaluations;
 mod history;
 mod import;
 mod imported;
@@ -19,6 +21,7 @@ mod parts;
 mod preview;
 mod queries;
 mod releases;
+mod schedule;
 mod service;
 mod trying;
 mod words;
@@ -63,6 +66,10 @@ pub(super) fn routes() -> Router<Server> {
         .route("/console/kb/{kb}/queries/goal", post(queries::aim))
         .route("/console/kb/{kb}/queries/remove", post(queries::remove))
         .route("/console/kb/{kb}/queries/file.jsonl", get(queries::download))
+        .route("/console/kb/{kb}/evaluations", get(evaluations::page).post(evaluations::start))
+        .route("/console/kb/{kb}/evaluations/comparison", get(evaluations::comparison))
+        .route("/console/kb/{kb}/evaluations/{number}", get(evaluations::one).post(evaluations::forget))
+        .route("/console/kb/{kb}/schedule", post(schedule::change))
         .route("/console/kb/{kb}/jobs/{id}", get(job::page).post(job::cancel))
         .layer(DefaultBodyLimit::max(FILES))
 }

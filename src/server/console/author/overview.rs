@@ -29,6 +29,7 @@ async fn shown(page: &Page, kb: &str) -> Outcome {
         page.inside.get(&address(&format!("{}/history", api(kb)), &[("limit", "8")])).read().await?;
     let body = html! {
         @if let Some(job) = &running { p.card role="status" { a href={ (base(kb)) "/jobs/" (part(text(job, "id"))) } { (super::job::kind(page, text(job, "kind"))) (page.say("，看进度", "; see how far it is")) } } }
+        (super::schedule::told(page, kb).await?)
         (figures(page, &outline))
         h2 { (page.say("接下来", "What next")) }
         ul.todo { @for step in next(page, kb, &outline, check.as_ref()) {

@@ -3,7 +3,7 @@
 //! Labelled questions to upload, look at and take away; and the goal: the most wrong
 //! answers that are allowed, with what keeping it costs.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -12,28 +12,31 @@ use serde_json::{Value, json};
 use super::super::form::{Form, Upload};
 use super::super::inside::address;
 use super::super::page::{Outcome, Page, Sheet};
+use super::evaluations::share;
 use super::file;
-use super::parts::{api, base, entry_page, faults, list, percent, text};
+use super::parts::{Asked, api, asked, base, entry_page, faults, list, percent, text};
 
 /// Questions that are shown.
 const SHOWN: usize = 200;
 
-pub(super) async fn page(page: Page, Path(kb): Path<String>) -> Response {
-    page.reply(shown(&page, &kb, &[]).await)
+pub(super) async fn page(page: Page, Path(kb): Path<String>, Query(query): Asked) -> Response {
+    page.reply(shown(&page, &kb, asked(&query, "at"), &[]).await)
 }
 
-async fn shown(page: &Page, kb: &str, wrong: &[(String, String)]) -> Outcome {
+async fn shown(page: &Page, kb: &str, at: &str, wrong: &[(String, String)]) -> Outcome {
     let got = page.inside.get(&format!("{}/queries", api(kb))).got().await?;
     let whole = String::from_utf8_lossy(&got.body).into_owned();
     let queries: Vec<Value> = whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let goal: Value = page.inside.get(&format!("{}/goal", api(kb))).read().await?;
     let served: Value = page.inside.get("/v1/kbs").read().await?;
     let served = list(&served, "items").find(|one| text(one, "kb") == kb);
+    let curve = super::curve::section(page, kb, goal["max_wrong"].as_f64(), at).await?;
     let body = html! {
         @if !wrong.is_empty() { div.card.problem role="alert" {
             b { (page.say("没有保存：", "Not saved:")) } ul { @for (_, message) in wrong { li { (message) } } }
         } }
         (careful(page, kb, &goal, served))
+        (curve)
         section.card {
             h2 { (page.say("标注问题", "Labelled questions")) " " span.tag { (queries.len()) } }
             p { (page.say("每次发布都会用它们试问；结果明显变差，发布会被拦下。表格要有两列：问题、期望（条目编号或标准问题，空着表示应转人工）。", "Every publication is asked them, and refused when they come out clearly worse. The sheet has two columns: 问题 (text) and 期望 (expect: an entry's id or question; blank means a person should answer).")) }
@@ -44,6 +47,7 @@ async fn shown(page: &Page, kb: &str, wrong: &[(String, String)]) -> Outcome {
             }
             @if !queries.is_empty() {
                 div.toolbar {
+                    a.button.small href={ (base(kb)) "/evaluations" } { (page.say("评测与报告", "Evaluations")) }
                     a.button.small href={ (base(kb)) "/queries/file.jsonl" } { (page.say("下载", "Download")) }
                     form method="post" action={ (base(kb)) "/queries/remove" } { (page.csrf()) button.button.small.danger type="submit" data-confirm=(page.say("去掉全部标注问题？要留着请先下载。", "Take all labelled questions away? Download them first to keep them.")) { (page.say("全部去掉", "Take all away")) } }
                 }
@@ -86,10 +90,6 @@ fn careful(page: &Page, kb: &str, goal: &Value, served: Option<&Value>) -> Marku
             }
         }
     }
-}
-
-fn share(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "–".to_owned(), |share| format!("{:.1}%", share * 100.0))
 }
 
 fn table(page: &Page, kb: &str, queries: &[Value]) -> Markup {
@@ -135,7 +135,7 @@ async fn uploaded(page: &Page, kb: &str, upload: Upload) -> Outcome {
             &here,
             page.say("已保存，下次发布起用它们试问。", "Saved; publications are asked them from now on."),
         )),
-        Err(refusal) if [400, 422].contains(&refusal.code) => shown(page, kb, &faults(&refusal)).await,
+        Err(refusal) if [400, 422].contains(&refusal.code) => shown(page, kb, "", &faults(&refusal)).await,
         Err(refusal) => Err(refusal),
     }
 }

@@ -56,6 +56,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
                 a.button href={ (base(kb)) "/try" } { (page.say("试问", "Try")) }
             }
         }
+        (super::schedule::section(page, kb, current, &releases).await?)
         (kept(page, kb, current, &releases))
     };
     Ok(page.show(Sheet::new(page.say("发布", "Publish"), body).of_kb(kb).with_script("author.js")))
