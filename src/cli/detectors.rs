@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::detectors::{Detector, Figures, Labelled, Measured, read};
 use crate::eval::lines::Lines;
 use crate::eval::metrics::Estimate;
-use crate::learn::anger;
+use crate::learn::hearing;
 use crate::release::background;
 
 #[derive(Debug, clap::Args)]
@@ -25,10 +25,13 @@ pub(super) struct Args {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
-    /// Train the detector of anger on the part `tuned` and write its weights
-    /// (`src/decide/data/anger.tsv` in the source), instead of measuring.
-    #[arg(long, value_name = "FILE")]
+    /// Train a detector on the part `tuned` and write its weights
+    /// (`src/decide/data/` in the source), instead of measuring.
+    #[arg(long, value_name = "FILE", requires = "detector")]
     train: Option<PathBuf>,
+    /// With --train: which one, `request` or `anger`.
+    #[arg(long, value_name = "DETECTOR", value_parser = detector, requires = "train")]
+    detector: Option<Detector>,
     /// With --train: more files of ordinary questions, {"text":"…"} a line.
     #[arg(long, value_name = "FILE", requires = "train")]
     ordinary: Vec<PathBuf>,
@@ -59,14 +62,18 @@ fn train(args: &Args, out: &Path) -> Result<ExitCode> {
     struct Question {
         text: String,
     }
-    let set = set(Detector::Anger, args.anger.as_deref())?;
+    let detector = args.detector.unwrap_or(Detector::Anger);
+    let set = match detector {
+        Detector::Request => set(detector, args.requests.as_deref())?,
+        Detector::Anger => set(detector, args.anger.as_deref())?,
+    };
     let tuned: Vec<&Labelled> = set.iter().filter(|one| one.half == "tuned").collect();
     let mut ordinary = background()?;
     for path in &args.ordinary {
         let questions: Vec<Question> = Lines::read(path)?.json(r#"应为 {"text":…}"#)?;
         ordinary.extend(questions.into_iter().map(|question| question.text));
     }
-    let trained = anger::train(&tuned, &ordinary);
+    let trained = hearing::train(detector, &tuned, &ordinary);
     write_whole(out, trained.weights.as_bytes())?;
     eprintln!(
         "{} sentences, {} ordinary questions, {} weights; cross-validation: precision {:.3}, recall {:.3}",
@@ -77,6 +84,11 @@ fn train(args: &Args, out: &Path) -> Result<ExitCode> {
         trained.recall
     );
     Ok(ExitCode::SUCCESS)
+}
+
+fn detector(name: &str) -> std::result::Result<Detector, String> {
+    let known = [Detector::Request, Detector::Anger];
+    known.into_iter().find(|one| one.name() == name).ok_or_else(|| "use `request` or `anger`".to_owned())
 }
 
 fn set(detector: Detector, path: Option<&Path>) -> Result<Vec<Labelled>> {

@@ -3,12 +3,11 @@
 //! A list tells abuse that is aimed at the service and words of feeling from
 //! what is asked ("差评怎么删") and from what is said of others ("楼上太吵，气死我了").
 //! No list holds all that anger says: what it does not find is weighed by a small
-//! linear model over the characters of the message, which is trained on
-//! `corpora/anger.jsonl` by `zhida eval detectors --train`.
+//! linear model over its [`super::characters`].
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use super::characters::{Model, Seen, is_shorter};
 use super::claims::Claims;
 use crate::text::written;
 
@@ -17,16 +16,7 @@ const KINDS: [&str; 5] = ["insult", "anger", "asks", "others", "ours"];
 
 static CLAIMS: LazyLock<Option<Claims>> = LazyLock::new(|| Claims::compile(LIST, &KINDS));
 
-/// A feature a line, then a tab and its weight; the empty feature is the bias.
-const WEIGHTS: &str = include_str!("data/anger.tsv");
-
-static MODEL: LazyLock<HashMap<&'static str, f64>> = LazyLock::new(|| {
-    let line = |line: &'static str| {
-        let (feature, weight) = line.rsplit_once('\t')?;
-        Some((feature, weight.parse().ok()?))
-    };
-    WEIGHTS.lines().filter_map(line).collect()
-});
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(include_str!("data/anger.tsv")));
 
 /// What a keyword list would hold, as the yardstick of the detector: the words
 /// that shop systems suggest for "negative feeling".
@@ -39,60 +29,30 @@ pub const KEYWORDS: [&str; 24] = [
 const SIGNS: [char; 16] =
     ['。', '！', '!', '？', '?', '；', ';', '，', ',', '、', '\n', '…', '~', '～', '：', '—'];
 
-/// The longest piece of a message that is looked at, in characters: anger shows
-/// at once, and a letter holds every pair of characters.
-const LONGEST: usize = 200;
-
 /// Of a shorter message only the list is asked: its characters say too little.
 const SHORTEST: usize = 5;
 
-/// The longest run of characters that is a feature.
-const GRAM: usize = 3;
-
 /// Whether a message shows strong negative feeling towards the service.
 pub fn is_angry(text: &str) -> bool {
-    if is_listed(text) {
-        return true;
-    }
-    if is_short(text) {
-        return false;
-    }
-    let features = features(text);
-    weigh(&features, |feature| MODEL.get(feature).copied().unwrap_or_default()) > 0.0
+    is_listed(text) || (!is_short(text) && MODEL.says(&seen(text)))
 }
 
 /// Whether a message is too short for the model.
 pub fn is_short(text: &str) -> bool {
-    written(text).chars().count() < SHORTEST
+    is_shorter(text, SHORTEST)
 }
 
-/// What speaks for and against: the weights of the features over the root of
-/// their number, so that long messages are no surer than short ones, and the
-/// bias.
-pub fn weigh(features: &BTreeSet<String>, weight: impl Fn(&str) -> f64) -> f64 {
-    let sum: f64 = features.iter().map(|feature| weight(feature)).sum();
-    weight("") + sum / (features.len().max(1) as f64).sqrt()
-}
-
-/// What the model sees of a message: its runs of one to three characters
-/// between a beginning (`^`) and an end (`$`), whether it asks and of whom it speaks
-/// (`#asks` …), and roughly how long it is. What the list finds is left out: where
-/// it is in sight, the characters would learn nothing.
-pub fn features(text: &str) -> BTreeSet<String> {
-    let cut: String = text.chars().take(LONGEST).collect();
-    let whole = written(&cut);
-    let characters: Vec<char> = std::iter::once('^').chain(whole.chars()).chain(['$']).collect();
-    let mut features: BTreeSet<String> = BTreeSet::new();
-    for size in 1..=GRAM {
-        features.extend(characters.windows(size).map(|gram| gram.iter().collect::<String>()));
-    }
-    let asks = cut.split(SIGNS).map(written).any(|clause| says(&clause, "asks"));
-    features.extend(asks.then(|| "#asks".to_owned()));
-    features.extend(
-        ["others", "ours"].into_iter().filter(|kind| says(&whole, kind)).map(|kind| format!("#{kind}")),
-    );
-    features.insert(format!("#length{}", (whole.chars().count() / 5).min(4)));
-    features
+/// What the model sees of a message: its characters, whether it asks and of whom it
+/// speaks. What the list finds is left out: where it is in sight, the characters
+/// would learn nothing.
+pub fn seen(text: &str) -> Seen {
+    let asks = text.split(SIGNS).map(written).any(|clause| says(&clause, "asks"));
+    let whole = written(text);
+    let mut signs = Vec::new();
+    signs.extend(asks.then_some("#asks"));
+    signs.extend(says(&whole, "others").then_some("#others"));
+    signs.extend(says(&whole, "ours").then_some("#ours"));
+    Seen::of(text, signs)
 }
 
 /// Whether the list has a text as this kind.
@@ -125,8 +85,8 @@ mod tests {
     #[test]
     fn every_line_of_the_list_and_of_the_model_is_read() {
         assert!(CLAIMS.as_ref().is_some_and(|claims| claims.len() > 20));
-        assert_eq!(MODEL.len(), WEIGHTS.lines().count());
-        assert!(MODEL.len() > 1_000 && MODEL.contains_key(""));
+        assert_eq!(MODEL.len(), include_str!("data/anger.tsv").lines().count());
+        assert!(MODEL.len() > 1_000);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Reason;
+use super::characters::{Model, Seen, is_shorter};
 use super::claims::Claims;
 use crate::text::lexicon::items;
 use crate::text::{self, clauses};
@@ -68,6 +69,30 @@ pub fn may_request(core: &str) -> bool {
     MENTIONS.as_ref().is_some_and(|pattern| pattern.is_match(core))
 }
 
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(include_str!("data/requested.tsv")));
+
+/// Of a shorter message only the list is asked.
+const SHORTEST: usize = 4;
+
+/// Whether a message is too short for the model.
+pub fn is_short(text: &str) -> bool {
+    is_shorter(text, SHORTEST)
+}
+
+/// What the model sees of a message that it weighs where the list finds no request.
+pub fn seen(text: &str) -> Seen {
+    Seen::of(text, Vec::new())
+}
+
+/// Whether the list alone finds a reason in a message, whose core is given too, or
+/// in one of its clauses.
+pub fn listed(text: &str, core: &str, core_of: impl Fn(&str) -> String) -> Option<Reason> {
+    before_search(core).or_else(|| {
+        let clauses = if may_request(core) { clauses(text) } else { Vec::new() };
+        clauses.iter().find_map(|clause| in_clause(&core_of(&clause.text)))
+    })
+}
+
 /// Why a normalised message goes to a person without a search, if it does.
 pub fn before_search(core: &str) -> Option<Reason> {
     reason(core, |_| true)
@@ -76,10 +101,8 @@ pub fn before_search(core: &str) -> Option<Reason> {
 /// The same for a message as it was typed, whose core is given too, and for
 /// its clauses; `core_of` gives the core of a clause.
 pub fn heard(text: &str, core: &str, core_of: impl Fn(&str) -> String) -> Option<Reason> {
-    before_search(core).or_else(|| {
-        let clauses = if may_request(core) { clauses(text) } else { Vec::new() };
-        clauses.iter().find_map(|clause| in_clause(&core_of(&clause.text)))
-    })
+    listed(text, core, core_of)
+        .or_else(|| (!is_short(text) && MODEL.says(&seen(text))).then_some(Reason::Requested))
 }
 
 /// The same for a clause of a message that [`may_request`].

@@ -9,6 +9,7 @@
 pub mod anger;
 pub mod apart;
 pub mod calibrate;
+pub mod characters;
 mod claims;
 pub mod evidence;
 pub mod handoff;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Estimate;
+use crate::decide::characters::Seen;
 use crate::decide::{anger, handoff};
 use crate::dialogue::Facts;
 use crate::error::{Error, Problem, Result};
@@ -41,6 +42,15 @@ pub struct Labelled {
     /// were written.
     #[serde(default)]
     pub half: String,
+}
+
+/// What a trained detector has to keep in cross-validation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Among what is heard, this share is right.
+    pub precision: f64,
+    /// Among ordinary questions, at most this share is heard.
+    pub alarms: f64,
 }
 
 /// Precision and recall.
@@ -99,6 +109,42 @@ impl Detector {
         match self {
             Self::Request => Facts::of(text).asks_for_person(),
             Self::Anger => anger::is_angry(text),
+        }
+    }
+
+    /// What its model sees of a message.
+    pub fn sees(self, text: &str) -> Seen {
+        match self {
+            Self::Request => handoff::seen(text),
+            Self::Anger => anger::seen(text),
+        }
+    }
+
+    /// Whether its list alone finds something in a message.
+    pub fn is_listed(self, text: &str) -> bool {
+        match self {
+            Self::Request => {
+                handoff::listed(text, &Normalized::new(text).core, |text| Normalized::new(text).core)
+                    .is_some()
+            }
+            Self::Anger => anger::is_listed(text),
+        }
+    }
+
+    /// Whether a message is too short for its model.
+    pub fn is_short(self, text: &str) -> bool {
+        match self {
+            Self::Request => handoff::is_short(text),
+            Self::Anger => anger::is_short(text),
+        }
+    }
+
+    /// What its model has to keep: whoever is taken for asking for a person gets no
+    /// answer, whoever is taken for angry still does.
+    pub fn bounds(self) -> Bounds {
+        match self {
+            Self::Request => Bounds { precision: 0.98, alarms: 0.0005 },
+            Self::Anger => Bounds { precision: 0.93, alarms: 0.005 },
         }
     }
 

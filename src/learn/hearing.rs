@@ -1,21 +1,17 @@
-//! How is the detector of anger trained?
+//! How are the detectors of anger and of requests for a person trained?
 //!
-//! Logistic regression over [`anger::features`] by stochastic gradient descent,
-//! in one fixed order, so that the same sentences give the same weights on
-//! every machine. Ordinary questions of customers are what nobody is angry in;
-//! they are many, and count less each. Where the bar lies says
+//! Logistic regression over what [`crate::decide::characters`] sees by stochastic
+//! gradient descent, in one fixed order, so that the same sentences give the same
+//! weights on every machine. Ordinary questions of customers are what nobody is angry
+//! in; they are many, and count less each. Where the bar lies says
 //! cross-validation: where both the precision that is wanted and the peace of
 //! ordinary questions are kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::decide::anger;
-use crate::eval::detectors::Labelled;
+use crate::decide::characters::weigh;
+use crate::eval::detectors::{Bounds, Detector, Labelled};
 
-/// Among what is heard, this share has to be right in cross-validation.
-const PRECISION: f64 = 0.93;
-/// Among ordinary questions, at most this share may be heard.
-const ALARMS: f64 = 0.005;
 const FOLDS: usize = 5;
 const ROUNDS: usize = 15;
 const STEP: f64 = 1.2;
@@ -34,8 +30,8 @@ type Weights = BTreeMap<String, f64>;
 
 /// A sentence with what it counts.
 struct Lesson {
-    features: BTreeSet<String>,
-    angry: bool,
+    features: Vec<String>,
+    label: bool,
     counts: f64,
 }
 
@@ -51,12 +47,15 @@ pub struct Trained {
 }
 
 /// Trains the model on labelled sentences and ordinary questions.
-pub fn train(labelled: &[&Labelled], ordinary: &[String]) -> Trained {
-    let lesson = |text: &str, angry, counts| Lesson { features: anger::features(text), angry, counts };
-    let long = labelled.iter().filter(|one| !anger::is_short(&one.text));
+pub fn train(detector: Detector, labelled: &[&Labelled], ordinary: &[String]) -> Trained {
+    let lesson = |text: &str, label, counts| {
+        let seen = detector.sees(text);
+        Lesson { features: seen.features().into_iter().map(str::to_owned).collect(), label, counts }
+    };
+    let long = labelled.iter().filter(|one| !detector.is_short(&one.text));
     let lessons: Vec<Lesson> = long.map(|one| lesson(&one.text, one.label, 1.0)).collect();
     // Some ordinary collections hold a curse for a question that nobody answers.
-    let plain = ordinary.iter().filter(|text| !anger::is_listed(text) && !anger::is_short(text));
+    let plain = ordinary.iter().filter(|text| !detector.is_listed(text) && !detector.is_short(text));
     let plain: Vec<Lesson> = plain.map(|text| lesson(text, false, ORDINARY)).collect();
     let all: Vec<&Lesson> = lessons.iter().chain(&plain).collect();
     let mut scored: Vec<(f64, &Lesson)> = Vec::new();
@@ -65,7 +64,7 @@ pub fn train(labelled: &[&Labelled], ordinary: &[String]) -> Trained {
         let weights = fit(&part(false).map(|(_, one)| *one).collect::<Vec<_>>());
         scored.extend(part(true).map(|(_, one)| (score(&weights, &one.features), *one)));
     }
-    let (bar, precision, recall) = bar(scored, plain.len());
+    let (bar, precision, recall) = bar(scored, plain.len(), detector.bounds());
     let mut weights = fit(&all);
     *weights.entry(String::new()).or_default() -= bar;
     let kept = weights.iter().filter(|(feature, weight)| feature.is_empty() || weight.abs() >= LEAST);
@@ -73,8 +72,9 @@ pub fn train(labelled: &[&Labelled], ordinary: &[String]) -> Trained {
     Trained { weights, precision, recall }
 }
 
-fn score(weights: &Weights, features: &BTreeSet<String>) -> f64 {
-    anger::weigh(features, |feature| weights.get(feature).copied().unwrap_or_default())
+fn score(weights: &Weights, features: &[String]) -> f64 {
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    weigh(&features, |feature| weights.get(feature).copied().unwrap_or_default())
 }
 
 fn fit(lessons: &[&Lesson]) -> Weights {
@@ -85,9 +85,9 @@ fn fit(lessons: &[&Lesson]) -> Weights {
     for round in 0..ROUNDS {
         let step = STEP / (1.0 + DECAY * round as f64);
         for visit in 0..count {
-            let Lesson { features, angry, counts } = lessons[(visit * stride + round) % count];
+            let Lesson { features, label, counts } = lessons[(visit * stride + round) % count];
             let likely = 1.0 / (1.0 + (-score(&weights, features)).exp());
-            let gradient = (likely - f64::from(u8::from(*angry))) * counts * step;
+            let gradient = (likely - f64::from(u8::from(*label))) * counts * step;
             *weights.entry(String::new()).or_default() -= gradient * OF_BIAS;
             let share = gradient / (features.len().max(1) as f64).sqrt();
             for feature in features {
@@ -109,18 +109,18 @@ fn coprime(one: usize, other: usize) -> bool {
 
 /// The lowest bar above which precision and peace are kept, with what is right
 /// and heard there.
-fn bar(mut scored: Vec<(f64, &Lesson)>, ordinary: usize) -> (f64, f64, f64) {
+fn bar(mut scored: Vec<(f64, &Lesson)>, ordinary: usize, bounds: Bounds) -> (f64, f64, f64) {
     scored.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let there = scored.iter().filter(|(_, lesson)| lesson.angry).count().max(1) as f64;
+    let there = scored.iter().filter(|(_, lesson)| lesson.label).count().max(1) as f64;
     let (mut right, mut wrong, mut alarms, mut best) = (0.0, 0.0, 0.0, (0.0, 1.0, 0.0));
     for (rank, (score, lesson)) in scored.iter().enumerate() {
-        match (lesson.angry, lesson.counts < 1.0) {
+        match (lesson.label, lesson.counts < 1.0) {
             (true, _) => right += 1.0,
             (false, true) => alarms += 1.0,
             (false, false) => wrong += 1.0,
         }
         let precision = right / f64::max(right + wrong, 1.0);
-        if precision >= PRECISION && alarms <= ALARMS * ordinary as f64 {
+        if precision >= bounds.precision && alarms <= bounds.alarms * ordinary as f64 {
             let next = scored.get(rank + 1).map_or(*score - 1.0, |(next, _)| *next);
             best = ((score + next) / 2.0, precision, right / there);
         }
