@@ -6,6 +6,7 @@
 //! nothing comes from anywhere else, so they work without a network. Everything
 //! that a form does works without scripts too.
 
+mod admin;
 mod author;
 mod canned;
 mod channels;
@@ -16,6 +17,7 @@ mod handoff;
 mod home;
 mod inside;
 mod language;
+mod me;
 mod page;
 mod stats;
 mod tickets;
@@ -65,6 +67,8 @@ pub(super) fn routes(api: Router) -> Router<Server> {
     files
         .merge(home::routes())
         .merge(author::routes())
+        .merge(admin::routes())
+        .merge(me::routes())
         .merge(desk::routes())
         .merge(handoff::routes())
         .merge(canned::routes())

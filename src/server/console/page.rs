@@ -27,6 +27,19 @@ pub(super) struct Me {
     pub(super) rights: Vec<String>,
     pub(super) knowledge_bases: Vec<String>,
     pub(super) csrf_token: Option<String>,
+    pub(super) tenant: String,
+    pub(super) role: String,
+    pub(super) session: Option<Session>,
+}
+
+/// A session as the API tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) created_at: String,
+    pub(super) seen_at: String,
+    pub(super) source: String,
+    pub(super) agent: String,
 }
 
 /// Somebody who looks at a page or sends its form.
@@ -46,18 +59,33 @@ pub(super) struct Sheet {
     body: Markup,
     /// The knowledge base that the page is about.
     kb: Option<String>,
+    /// Whether it is one of the operator's pages.
+    is_admin: bool,
     scripts: Vec<&'static str>,
     status: StatusCode,
 }
 
 impl Sheet {
     pub(super) fn new(title: impl Into<String>, body: Markup) -> Self {
-        Self { title: title.into(), body, kb: None, scripts: Vec::new(), status: StatusCode::OK }
+        Self {
+            title: title.into(),
+            body,
+            kb: None,
+            is_admin: false,
+            scripts: Vec::new(),
+            status: StatusCode::OK,
+        }
     }
 
     /// Says which knowledge base the page is about; its own pages stand in the menu then.
     pub(super) fn of_kb(mut self, kb: &str) -> Self {
         self.kb = Some(kb.to_owned());
+        self
+    }
+
+    /// Says that the page is one of the operator's; the others stand in the menu then.
+    pub(super) fn of_admin(mut self) -> Self {
+        self.is_admin = true;
         self
     }
 
@@ -114,6 +142,9 @@ impl Me {
             rights: Vec::new(),
             knowledge_bases: Vec::new(),
             csrf_token: None,
+            tenant: String::new(),
+            role: String::new(),
+            session: None,
         }
     }
 }
@@ -187,7 +218,7 @@ impl Page {
     /// The page for a form whose sender is not signed in any more: what was filled in
     /// is kept in the page, and sent again when they are back.
     pub(super) fn ended(&self, form: &Form, refusal: &Refusal) -> Option<Response> {
-        if refusal.code != 401 && refusal.slug() != "forgery" {
+        if refusal.code != 401 && refusal.slug() != "csrf" {
             return None;
         }
         let login = address("/login", &[("next", "/console/back")]);
@@ -269,6 +300,7 @@ impl Page {
                     a.skip href="#main" { (self.say("跳到正文", "Skip to content")) }
                     header.top { (self.head(kb)) }
                     @if let Some(kb) = kb { nav.tabs aria-label=(self.say("知识库页面", "Pages of the knowledge base")) { (self.tabs(kb)) } }
+                    @if sheet.is_admin { nav.tabs aria-label=(self.say("管理页面", "Pages of the administration")) { (self.admin_tabs()) } }
                     main #main.inner tabindex="-1" {
                         h1 { (sheet.title) }
                         @if let Some((is_good, text)) = &self.notice {
@@ -298,6 +330,7 @@ impl Page {
             ("/console/desk", self.say("坐席", "Desk"), "agent"),
             ("/console/tickets", self.say("工单", "Tickets"), "agent"),
             ("/console/stats", self.say("统计", "Figures"), "author"),
+            ("/console/admin", self.say("管理", "Administration"), "admin"),
         ];
         let path = self.here.split('?').next().unwrap_or_default();
         let is_at = |place: &str| if place == "/console" { path == place } else { path.starts_with(place) };
@@ -325,7 +358,7 @@ impl Page {
                     }
                     @match self.me.kind.as_str() {
                         "person" => {
-                            span { (self.me.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.me.name)) }
+                            a href="/console/me" { (self.me.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.me.name)) }
                             form method="post" action="/console/leave" { (self.csrf()) button.link type="submit" { (self.say("退出", "Sign out")) } }
                         }
                         "machine" => { span.soft title=(self.say("这台服务没有密钥和人员，只对本机开放", "This server has no keys and no people: it is open to its own machine only")) { (self.say("本机", "This machine")) } }
@@ -352,6 +385,29 @@ impl Page {
             ("/service", self.say("话术与规则", "Voice and rules")),
             ("/queries", self.say("标注与目标", "Labels and goal")),
         ];
+        self.links(&base, &tabs)
+    }
+
+    /// The operator's pages, as far as the reader may open them.
+    fn admin_tabs(&self) -> Markup {
+        let mut tabs = vec![
+            ("", self.say("今天", "Today")),
+            ("/health", self.say("运行状况", "Health")),
+            ("/keys", self.say("密钥", "Keys")),
+            ("/people", self.say("人员", "People")),
+            ("/channels", self.say("渠道", "Channels")),
+            ("/webhooks", self.say("通知", "Webhooks")),
+            ("/usage", self.say("用量", "Usage")),
+            ("/audit", self.say("审计", "Audit")),
+        ];
+        if self.may("operator") {
+            tabs.push(("/tenants", self.say("租户", "Tenants")));
+        }
+        self.links("/console/admin", &tabs)
+    }
+
+    /// Pages below a place, the open one marked.
+    fn links(&self, base: &str, tabs: &[(&str, &str)]) -> Markup {
         let path = self.here.split('?').next().unwrap_or_default();
         html! {
             div.inner {

@@ -36,13 +36,13 @@ pub(super) struct Counts {
     pub(super) handed_off: u64,
     handed_off_by_reason: BTreeMap<String, u64>,
     sessions: u64,
-    disliked: u64,
+    pub(super) disliked: u64,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Share {
-    numerator: u64,
-    denominator: u64,
+    pub(super) numerator: u64,
+    pub(super) denominator: u64,
     pub(super) value: Option<f64>,
     interval: Option<[f64; 2]>,
     before: Option<f64>,
@@ -50,20 +50,20 @@ pub(super) struct Share {
 }
 
 #[derive(Deserialize)]
-struct Latency {
-    p50: u32,
-    p95: u32,
+pub(super) struct Latency {
+    pub(super) p50: u32,
+    pub(super) p95: u32,
     p99: u32,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Group {
-    key: String,
+    pub(super) key: String,
     pub(super) counts: Counts,
     pub(super) shares: BTreeMap<String, Share>,
     questions_before: u64,
     rating: Option<f64>,
-    latency_us: Option<Latency>,
+    pub(super) latency_us: Option<Latency>,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ pub(super) struct Stats {
     from: String,
     to: String,
     pub(super) all: Group,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     cold: Vec<String>,
     unanswered: Vec<Unanswered>,
     lost: u64,
@@ -203,7 +203,7 @@ fn overview(page: &Page, all: &Group) -> Markup {
     }
 }
 
-fn millis(micros: u32) -> String {
+pub(super) fn millis(micros: u32) -> String {
     format!("{:.1} ms", f64::from(micros) / 1000.0)
 }
 

@@ -64,7 +64,7 @@ async fn shown(page: &Page, kb: &str, id: &str, then: &str) -> Outcome {
 }
 
 /// What a job does, in words.
-pub(super) fn kind(page: &Page, name: &str) -> &'static str {
+pub(in super::super) fn kind(page: &Page, name: &str) -> &'static str {
     match name {
         "publish" => page.say("正在发布", "Publishing"),
         "check" => page.say("正在检查", "Checking"),

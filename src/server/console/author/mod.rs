@@ -27,6 +27,8 @@ mod trying;
 mod words;
 mod words_history;
 
+pub(super) use self::job::kind as job_kind;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header;

@@ -8,6 +8,8 @@ mod kinds;
 mod one;
 mod plain;
 
+pub(super) use self::one::paste;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -151,7 +153,7 @@ async fn listed(page: &Page) -> Outcome {
             p.soft { (page.say("还可以用命令行添加：", "From the command line also: ")) @for code in bare { code { "zhida channel add --kind " (code) } " " } }
         }
     };
-    Ok(page.show(Sheet::new(page.say("渠道", "Channels"), body)))
+    Ok(page.show(Sheet::new(page.say("渠道", "Channels"), body).of_admin()))
 }
 
 async fn new(page: Page) -> Response {
@@ -182,7 +184,7 @@ fn fresh(page: &Page, kind: &Kind, refused: Option<(&Form, &Refusal)>) -> Respon
             button.button.primary type="submit" { (page.say("添加", "Add")) }
         }
     };
-    let sheet = Sheet::new(title, body);
+    let sheet = Sheet::new(title, body).of_admin();
     page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet })
 }
 

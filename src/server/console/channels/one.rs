@@ -117,7 +117,7 @@ pub(super) async fn remove(page: Page, Path(name): Path<String>, form: Form) -> 
 }
 
 /// Something to paste elsewhere, with a button that copies it.
-fn paste(page: &Page, id: &str, text: &str) -> Markup {
+pub(in super::super) fn paste(page: &Page, id: &str, text: &str) -> Markup {
     html! {
         div.toolbar {
             code.paste id=(id) { (text) }

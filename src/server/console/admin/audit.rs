@@ -1,0 +1,216 @@
+//! Who changed what, and is the record whole?
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::super::Server;
+use super::super::form::Form;
+use super::super::inside::{Refusal, address};
+use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
+
+const PLACE: &str = "/console/admin/audit";
+/// Records of a page.
+const LISTED: usize = 50;
+/// Records of a file: pages of the API until there are no more, or so many.
+const EXPORTED: usize = 20_000;
+
+pub(super) fn routes() -> Router<Server> {
+    Router::new().route(PLACE, get(show)).route("/console/admin/audit/export", get(export))
+}
+
+#[derive(Deserialize)]
+struct Deed {
+    seq: i64,
+    at: String,
+    name: String,
+    from: String,
+    action: String,
+    object: String,
+    before: Option<String>,
+    after: Option<String>,
+    reason: Option<String>,
+    request: Option<String>,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+struct Records {
+    items: Vec<Deed>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    sound: bool,
+    records: u64,
+    hash: String,
+    faults: Vec<String>,
+}
+
+const FILTERS: [&str; 5] = ["who", "action", "object", "from", "to"];
+
+fn api(asked: &Form, before: &str, limit: &str) -> String {
+    let wanted: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, asked.get(name))).collect();
+    address("/v1/audit", &[wanted.as_slice(), &[("before", before), ("limit", limit)]].concat())
+}
+
+async fn show(page: Page) -> Response {
+    page.reply(shown(&page).await)
+}
+
+async fn shown(page: &Page) -> Outcome {
+    let asked = page.query();
+    let limit = LISTED.to_string();
+    let Records { items } = page.inside.get(&api(&asked, asked.get("before"), &limit)).read().await?;
+    let verdict: Option<Verdict> = match asked.has("verify") {
+        true => Some(page.inside.get("/v1/audit/verify").read().await?),
+        false => None,
+    };
+    let here = |path: &str, more: &[(&str, &str)]| {
+        let wanted: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, asked.get(name))).collect();
+        address(path, &[wanted.as_slice(), more].concat())
+    };
+    let older = items.last().filter(|_| items.len() == LISTED).map(|last| last.seq.to_string());
+    let body = html! {
+        form.row method="get" action=(PLACE) {
+            label { span.label { (page.say("谁", "Who")) } input name="who" value=(asked.get("who")) placeholder=(page.say("登录名或密钥编号", "name or key id")); }
+            label { span.label { (page.say("做了什么", "Action")) } input name="action" value=(asked.get("action")) placeholder="publish_kb"; }
+            label { span.label { (page.say("对象里含有", "Object holds")) } input name="object" value=(asked.get("object")); }
+            label { span.label { (page.say("从", "From")) } input type="date" name="from" value=(asked.get("from")); }
+            label { span.label { (page.say("到（不含）", "To (not included)")) } input type="date" name="to" value=(asked.get("to")); }
+            button.button.primary type="submit" { (page.say("查找", "Search")) }
+        }
+        div.toolbar {
+            a.button.small href=(here("/console/admin/audit/export", &[])) { (page.say("导出", "Export")) }
+            a.button.small href=(here(PLACE, &[("verify", "1")])) { (page.say("校验有没有被改动", "Verify the chain")) }
+        }
+        @if let Some(verdict) = &verdict { (verified(page, verdict)) }
+        @if items.is_empty() { p.empty { (page.say("没有符合的记录。", "No record is like that.")) } }
+        @else {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("审计记录", "Records")) { table.list {
+                thead { tr {
+                    th scope="col" { "№" } th scope="col" { (page.say("时间", "When")) } th scope="col" { (page.say("谁", "Who")) }
+                    th scope="col" { (page.say("做了什么", "Action")) } th scope="col" { (page.say("对象", "Object")) } th scope="col" { (page.say("之前 → 之后", "Before → after")) }
+                } }
+                tbody { @for one in &items { (row(page, one)) } }
+            } }
+            p {
+                @if !asked.get("before").is_empty() { a.button.small href=(here(PLACE, &[])) { (page.say("最新的", "Newest")) } " " }
+                @if let Some(older) = &older { a.button.small href=(here(PLACE, &[("before", older)])) { (page.say("更早的", "Older")) } }
+            }
+        }
+    };
+    Ok(page.show(Sheet::new(page.say("审计", "Audit"), body).of_admin()))
+}
+
+fn row(page: &Page, one: &Deed) -> Markup {
+    html! {
+        tr {
+            td.number { (one.seq) }
+            td.nowrap { (when(&one.at)) }
+            td { (one.name) br; code.soft { (one.from) } }
+            td { (action(page, &one.action)) @if action(page, &one.action) != one.action { br; code.soft { (one.action) } } }
+            td { (one.object) }
+            td {
+                @if let Some(before) = &one.before { span.gone { (before) } " " }
+                @if let Some(after) = &one.after { span.come { (after) } }
+                @if let Some(reason) = &one.reason { p.soft { (page.say("原因：", "Reason: ")) (reason) } }
+                details { summary { (page.say("编号", "Ids")) }
+                    @if let Some(request) = &one.request { p.soft { (page.say("请求 ", "request ")) code { (request) } } }
+                    p.soft { (page.say("散列 ", "hash ")) code.clip { (one.hash) } }
+                }
+            }
+        }
+    }
+}
+
+/// What was done, for people; what has no words here is told as the API calls it.
+fn action<'a>(page: &Page, code: &'a str) -> &'a str {
+    match code {
+        "login" => page.say("登录", "signed in"),
+        "login_failed" => page.say("登录失败", "failed to sign in"),
+        "lock_out" => page.say("登录被锁", "was locked out"),
+        "logout" => page.say("退出", "signed out"),
+        "create_key" => page.say("生成密钥", "made a key"),
+        "revoke_key" => page.say("吊销密钥", "revoked a key"),
+        "rotate_key" => page.say("更换密钥", "rotated a key"),
+        "create_person" => page.say("添加人员", "added somebody"),
+        "change_person" => page.say("修改人员", "changed somebody"),
+        "remove_person" => page.say("删除人员", "removed somebody"),
+        "create_first_admin" => page.say("第一个管理员", "became the first admin"),
+        "publish_kb" | "publish" => page.say("发布", "published"),
+        "rollback_kb" | "rollback" => page.say("回滚", "rolled back"),
+        "import_kb" | "import" => page.say("导入", "imported"),
+        "create_entry" => page.say("新建条目", "made an entry"),
+        "put_entry" | "patch_entry" => page.say("修改条目", "changed an entry"),
+        "delete_entry" => page.say("删除条目", "removed an entry"),
+        "set_goal" => page.say("修改目标", "set the goal"),
+        "put_service" => page.say("修改话术与规则", "changed voice and rules"),
+        "add_channel" => page.say("添加渠道", "added a channel"),
+        "change_channel" => page.say("修改渠道", "changed a channel"),
+        "remove_channel" => page.say("删除渠道", "removed a channel"),
+        "create_tenant" => page.say("新建租户", "made a tenant"),
+        "limit_tenant" => page.say("修改租户额度", "limited a tenant"),
+        "delete_tenant" => page.say("删除租户", "removed a tenant"),
+        other => other,
+    }
+}
+
+fn verified(page: &Page, verdict: &Verdict) -> Markup {
+    html! {
+        @if verdict.sound {
+            div.card role="status" {
+                b.good { (page.say("没有被改动。", "Nothing was altered.")) } " "
+                (verdict.records) (page.say(" 条记录，最后一条的散列：", " records; the last one's hash: ")) code.clip { (verdict.hash) }
+                p.soft { (page.say("把这个散列抄在别处，以后就能看出整条链有没有被换掉。", "Noted elsewhere, the hash shows later that the chain was not replaced as a whole.")) }
+            }
+        } @else {
+            div.card.problem role="alert" {
+                b { (page.say("记录被改动过：", "The record was altered:")) }
+                ul { @for fault in &verdict.faults { li lang="en" { (fault) } } }
+            }
+        }
+    }
+}
+
+/// The records that are searched for, as JSON lines.
+async fn export(page: Page) -> Response {
+    match lines(&page).await {
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson; charset=utf-8")),
+                (
+                    header::CONTENT_DISPOSITION,
+                    HeaderValue::from_static("attachment; filename=\"audit.jsonl\""),
+                ),
+            ];
+            (headers, text).into_response()
+        }
+        Err(refusal) => page.failed(refusal),
+    }
+}
+
+async fn lines(page: &Page) -> Result<String, Refusal> {
+    #[derive(Deserialize)]
+    struct Raw {
+        items: Vec<serde_json::Value>,
+    }
+    let asked = page.query();
+    let (mut text, mut before, mut count) = (String::new(), String::new(), 0);
+    loop {
+        let Raw { items } = page.inside.get(&api(&asked, &before, "1000")).read().await?;
+        for item in &items {
+            text.push_str(&item.to_string());
+            text.push('\n');
+        }
+        count += items.len();
+        match items.last().and_then(|last| last["seq"].as_i64()) {
+            Some(seq) if items.len() == 1000 && count < EXPORTED => before = seq.to_string(),
+            _ => return Ok(text),
+        }
+    }
+}
