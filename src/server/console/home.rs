@@ -35,6 +35,12 @@ struct Base {
     created: String,
 }
 
+/// Handoffs that nobody has taken, as the API lists them.
+#[derive(Deserialize)]
+struct Waiting {
+    items: Vec<serde::de::IgnoredAny>,
+}
+
 #[derive(Deserialize)]
 struct Bases {
     items: Vec<Base>,
@@ -48,8 +54,19 @@ async fn shown(page: &Page) -> Outcome {
     let served: Bases = page.inside.get("/v1/kbs").read().await?;
     let names = &page.me.knowledge_bases;
     let is_new = page.may("author") && names.iter().all(|name| name == "demo");
+    let waiting = match page.may("agent") {
+        true => Some(page.inside.get("/v1/handoffs?state=waiting").read::<Waiting>().await?.items.len()),
+        false => None,
+    };
     let body = html! {
         @if is_new { (steps(page)) }
+        @if let Some(count) = waiting {
+            div.card.todo-line {
+                b { (page.say("等待人工的顾客：", "Customers who wait for a person: ")) (count) } " "
+                a.button.small.primary[count > 0] href="/console/desk" { (page.say("去坐席工作台", "To the desk")) }
+                @if page.may("admin") { " " a.button.small href="/console/admin" { (page.say("看今天", "Today's figures")) } }
+            }
+        }
         h2 { (page.say("知识库", "Knowledge bases")) }
         @if names.is_empty() { p.empty { (page.say("还没有知识库。", "There is no knowledge base yet.")) } }
         ul.bases {
@@ -90,7 +107,8 @@ fn steps(page: &Page) -> Markup {
             li.card {
                 h2 { (page.say("放到您的网页上", "Put it on your page")) }
                 p { (page.say("一行代码，顾客就能在您的网页上提问。", "One line of code, and customers can ask on your page.")) }
-                p.soft { (page.say("在服务器上运行 ", "Run on the server: ")) code { "zhida channel add --kind web --help" } }
+                @if page.may("admin") { a.button href="/console/admin/channels/new?kind=web" { (page.say("添加网页渠道", "Add a page")) } }
+                @else { p.soft { (page.say("请管理员在“管理 → 渠道”里添加网页渠道。", "Ask an admin to add it under Administration, Channels.")) } }
             }
         }
     }

@@ -49,7 +49,7 @@ async fn shown(page: &Page, refused: Option<&Refusal>) -> Outcome {
     };
     let wrong = |name: &str| refused.is_some_and(|refusal| refusal.field.as_deref() == Some(name));
     let body = html! {
-        dl.facts {
+        dl.fields.card {
             @if is_person { dt { (page.say("登录名", "Signed in as")) } dd { code { (me.name) } } }
             @if let Some(name) = me.display_name.as_deref().filter(|name| !name.is_empty()) { dt { (page.say("姓名", "Name")) } dd { (name) } }
             dt { (page.say("角色", "Role")) } dd { (role(page, &me.role)) }

@@ -126,16 +126,7 @@ fn row(page: &Page, key: &Key) -> Markup {
             td.nowrap { @match &key.used_at { Some(at) => (when(at)), None => span.soft { (page.say("还没用过", "never")) } } }
             td.nowrap { @match &key.expires_at { Some(at) => (when(at)), None => span.soft { (page.say("不过期", "never")) } } }
             td { @if is_live { div.toolbar {
-                form method="post" action={ (key.place()) "/rotate" } {
-                    (page.csrf())
-                    label.hidden-label for={ "overlap-" (key.id) } { (page.say("旧密钥还能用多久", "The old one stays good for")) }
-                    select.narrow #{ "overlap-" (key.id) } name="overlap" {
-                        option value="24h" { (page.say("旧的再用一天", "old one for a day")) }
-                        option value="1h" { (page.say("旧的再用一小时", "old one for an hour")) }
-                        option value="0s" { (page.say("旧的马上失效", "old one ends now")) }
-                    }
-                    button.button.small type="submit" { (page.say("更换", "Rotate")) }
-                }
+                a.button.small href=(key.place()) { (page.say("设置和更换", "Settings, rotation")) }
                 (super::danger(page, &format!("{}/revoke", key.place()), page.say("吊销", "Revoke"), &revoked_what(page, key.called())))
             } } }
         }
@@ -268,12 +259,25 @@ async fn edited(page: &Page, id: &str, refused: Option<(&Form, &Refusal)>) -> Ou
     let wrong = |name: &str| refused.is_some_and(|(_, refusal)| refusal.field.as_deref() == Some(name));
     let body = html! {
         p { a href=(PLACE) { "← " (page.say("密钥", "Keys")) } }
-        dl.facts {
+        dl.fields.card {
             dt { (page.say("编号", "Id")) } dd { code { (key.id) } }
             dt { (page.say("角色", "Role")) } dd { (role(page, &key.role)) }
             dt { (page.say("知识库", "Knowledge bases")) } dd { (scope(page, key.kbs.as_deref())) }
             dt { (page.say("生成于", "Made")) } dd { (when(&key.created_at)) }
         }
+        h2 { (page.say("更换", "Rotate")) }
+        p { (page.say("得到一个同样用途的新密钥，旧的还可以再用一段时间。", "Makes a new key for the same things; the old one stays good for a while.")) }
+        form.toolbar method="post" action={ (key.place()) "/rotate" } {
+            (page.csrf())
+            label { span.hidden-label { (page.say("旧密钥还能用多久", "The old one stays good for")) }
+                select.narrow name="overlap" {
+                    option value="24h" { (page.say("旧的再用一天", "old one for a day")) }
+                    option value="1h" { (page.say("旧的再用一小时", "old one for an hour")) }
+                    option value="0s" { (page.say("旧的马上失效", "old one ends now")) }
+                } }
+            button.button type="submit" { (page.say("更换", "Rotate")) }
+        }
+        h2 { (page.say("限制", "Limits")) }
         p.soft { (page.say("角色和知识库不能改：换一个密钥更清楚。", "Role and knowledge bases stay; make another key instead.")) }
         form.card method="post" action=(key.place()) data-keep {
             (page.csrf())

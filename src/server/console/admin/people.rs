@@ -219,7 +219,7 @@ async fn edited(page: &Page, id: &str, made: Option<&Link>, refused: Option<(&Fo
     let body = html! {
         p { a href=(PLACE) { "← " (page.say("人员", "People")) } }
         @if let Some(link) = made { (shown_link(page, person.called(), link)) }
-        dl.facts {
+        dl.fields.card {
             dt { (page.say("登录名", "Signs in as")) } dd { code { (person.name) } }
             dt { (page.say("状态", "State")) } dd { (state(page, &person)) }
             dt { (page.say("添加于", "Since")) } dd { (when(&person.created_at)) }
