@@ -61,7 +61,7 @@ async fn shown(page: &Page) -> Outcome {
     let body = html! {
         @if is_new { (steps(page)) }
         @if let Some(count) = waiting {
-            div.card.todo-line {
+            div.card {
                 b { (page.say("等待人工的顾客：", "Customers who wait for a person: ")) (count) } " "
                 a.button.small.primary[count > 0] href="/console/desk" { (page.say("去坐席工作台", "To the desk")) }
                 @if page.may("admin") { " " a.button.small href="/console/admin" { (page.say("看今天", "Today's figures")) } }
