@@ -203,6 +203,7 @@ pub fn shown(channel: &Channel) -> (Map<String, Value>, Vec<String>) {
             open.insert(name, value);
         }
     }
+    secrets.sort();
     (open, secrets)
 }
 

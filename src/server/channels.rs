@@ -208,8 +208,7 @@ fn opened(caller: &Caller, name: &str) -> Result<Channel, Problem> {
 }
 
 fn told(caller: &Caller, channel: &Channel) -> Result<Told, Problem> {
-    let (settings, mut secrets) = shown(channel);
-    secrets.sort();
+    let (settings, secrets) = shown(channel);
     let talk = caller.desk().talk();
     let begins = (channel.kind == web::KIND).then_some("web-");
     let fault = match talk.channel(&channel.id) {

@@ -93,7 +93,8 @@ impl Conversations {
         change: impl FnOnce(&Channel) -> std::result::Result<Channel, E>,
     ) -> std::result::Result<Channel, E> {
         self.seal.sweep(&self.database)?;
-        let done = self.database.write(|connection| {
+        // Two outcomes: what the database says, and what `change` says.
+        self.database.write(|connection| {
             let row = channels::table.find(id).select(Channel::as_select()).first(connection).optional()?;
             let absent = || Error::Absent { what: "channel", name: id.to_owned() };
             let known = self.with_secrets(row.ok_or_else(absent)?)?;
@@ -107,8 +108,7 @@ impl Conversations {
                 .execute(connection)?;
             diesel::delete(tokens::table.filter(tokens::channel.eq(id))).execute(connection)?;
             Ok(Ok(now))
-        })?;
-        done
+        })?
     }
 
     /// Removes a channel with what was not said or worked on yet.

@@ -16,6 +16,7 @@ use zhida::access::{Limits, Role};
 use zhida::channels::envelope::{Key, hex, seal_feishu, signature};
 use zhida::channels::fields::{Fields, xml};
 use zhida::desk::platforms::KINDS;
+use zhida::dialogue::conversation::TEXT_CHARS;
 use zhida::server::router;
 use zhida::store::{NewKey, Store};
 
@@ -303,7 +304,11 @@ async fn every_kind_is_set_up_answers_in_its_own_words_and_counts() {
         let groups = figures["groups"].as_array().expect("groups");
         let group =
             groups.iter().find(|one| one["key"] == kind).unwrap_or_else(|| panic!("{kind}: {figures}"));
-        assert_eq!((&group["questions"], &group["answered"]), (&json!(1), &json!(1)), "{group}");
+        assert_eq!(
+            (&group["counts"]["questions"], &group["counts"]["answered"]),
+            (&json!(1), &json!(1)),
+            "{group}"
+        );
         let rows = usage["items"].as_array().expect("rows");
         let row = rows.iter().find(|one| one["channel"] == kind).unwrap_or_else(|| panic!("{kind}: {usage}"));
         assert_eq!(row["questions"], json!(1), "{row}");
@@ -369,7 +374,7 @@ async fn of_several_readings_of_a_spoken_message_the_surest_counts() {
         ("x4", json!([{"text": "x", "confidence": "high"}])),
         ("x5", json!([null])),
         ("x6", Value::Array(vec![json!({"text": "x"}); 11])),
-        ("x7", json!([{"text": "长".repeat(3_000)}])),
+        ("x7", json!([{"text": "长".repeat(TEXT_CHARS + 1)}])),
     ] {
         let body = json!({"conversation": "u", "message_id": id, "text": "x", "alternatives": others});
         sent(id, body).await.problem(422, "invalid-field");

@@ -39,6 +39,7 @@ mod model;
 mod oidc;
 mod openapi;
 mod people;
+mod pictures;
 mod platforms;
 mod receiver;
 mod release;

@@ -174,6 +174,7 @@ async fn every_route_is_described_and_every_description_is_served() {
             .replace("{kb}", "nope")
             .replace("{id}", "nope")
             .replace("{file}", "nope")
+            .replace("{picture}", "nope")
             .replace("{number}", "1")
             .replace("{name}", "nope")
             .replace("{kind}", "generic")

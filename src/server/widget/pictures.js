@@ -57,15 +57,16 @@ const showPicture = (file, id = name()) => {
   const bar = make('progress', { max: 1, value: 0, 'aria-label': words.uploading });
   const made = says('customer', [named, bar], { id: `out-${id}` });
   made.classList.add('pending');
-  const fail = (why) => {
+  const fail = (why, passing = true) => {
     made.remove();
     const lost = says('customer', [named]);
     lost.classList.add('failed');
+    // What it is does not change by trying again.
     lost.append(make('p', { class: 'fault', role: 'alert' }, `${words.failed}：${why} `,
-      press(words.again, () => { lost.remove(); showPicture(file, id); })));
+      passing ? press(words.again, () => { lost.remove(); showPicture(file, id); }) : ''));
     add(lost, true);
   };
-  if (file.size > LARGEST) return fail(words.large);
+  if (file.size > LARGEST) return fail(words.large, false);
   $('pending').append(made);
   end();
   // One after the other: they come in the order in which they were chosen.
@@ -74,7 +75,8 @@ const showPicture = (file, id = name()) => {
     stands(standing);
     follow();
   }).catch((error) => {
-    fail(words[FAULTS[error.status]] || words.wrong);
+    const told = /over-quota$/.test((error.problem || {}).type) ? 'wrong' : FAULTS[error.status];
+    fail(words[told] || words.wrong, error.status !== 422 && error.status !== 413);
     if (error.status === 401) refused(error);
   });
 };
