@@ -168,7 +168,7 @@ impl Shelf {
     ) -> Result<Page> {
         let mut items = self.listed(filter, true)?.items;
         items.retain(|stored| keep(&stored.entry));
-        items.sort_by_key(|stored| std::cmp::Reverse(rank(&stored.entry)));
+        items.sort_by_cached_key(|stored| std::cmp::Reverse(rank(&stored.entry)));
         let from = filter.after.and_then(|after| usize::try_from(after).ok()).unwrap_or(0);
         let (total, until) = (items.len(), from.saturating_add(filter.limit));
         let next = (until < total).then(|| i64::try_from(until).unwrap_or(i64::MAX));

@@ -304,7 +304,7 @@ mod tests {
 
     fn shelf(folder: &std::path::Path) -> Shelf {
         let shelf = Store::at(folder).shelf_to_create("gym").unwrap().signed(Signature::of("小王"));
-        let empty = |_: &KnowledgeBase| Ok(KnowledgeBase::of_validated(Vec::new()));
+        let empty = |_: KnowledgeBase| Ok(KnowledgeBase::of_validated(Vec::new()));
         shelf.change_draft(IgnoredColumns::default(), empty).unwrap();
         shelf
     }

@@ -72,7 +72,7 @@ def speak(page, address):
     told(page, "已保存到草稿")
     page.goto(start + "?part=text")
     text = page.locator("textarea[name=document]").input_value()
-    for part in ("# 我们自己写的\n", "# 会话里连续三条没有答案。", 'weekdays = ["09:00-18:30"]', 'holidays = ["2026-10-01..2026-10-08"]', 'words = ["退会", "退钱"]', '{ fires = true, text = "我要退钱" }'):
+    for part in ("# 我们自己写的\n", "# 会话里连续三条没有答案。", 'weekdays = ["09:00-18:30"]', 'holidays = ["2026-10-01..2026-10-08"]', 'words = ["退会", "退钱"]', '{ text = "我要退钱", fires = true }'):
         assert part in text, (part, text)
     page.get_by_role("button", name="保存并立即生效").click()
     told(page, "立即生效")
@@ -130,7 +130,9 @@ def judge(page, address):
     page.get_by_role("button", name="比较选中的两份").click()
     page.get_by_role("heading", name="结果变了的问题").wait_for()
     page.goto(address + BASE + "/queries")
-    page.locator("#curve svg a").nth(5).click()
+    # Points of goals that come to the same lie upon each other; the table has them all.
+    assert page.locator("#curve svg a").count() == 9
+    page.get_by_label("看看目标 10.0%").click()
     told(page, "个问题里直接回答")
     page.get_by_role("button", name="设为目标").click()
     told(page, "目标已设定")

@@ -73,7 +73,7 @@ pub(super) async fn section(page: &Page, kb: &str, set: Option<f64>, at: &str) -
                         td { (share(&choice["max_wrong"])) @if goal.is_some_and(|goal| is(choice, goal)) { " " span.tag.good { (page.say("现在", "now")) } } }
                         td { (percent(&choice["bar"])) }
                         td { (estimated(&choice["answer_rate"])) } td { (estimated(&choice["wrong_rate"])) }
-                        td { a.button.small href=(place(choice)) aria-label={ (page.say("看目标 ", "See goal ")) (share(&choice["max_wrong"])) } { (page.say("看看", "See")) } }
+                        td { a.button.small href=(place(choice)) aria-label={ (page.say("看看目标 ", "See goal ")) (share(&choice["max_wrong"])) } { (page.say("看看", "See")) } }
                     } } }
                 } }
             }

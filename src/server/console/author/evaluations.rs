@@ -82,8 +82,8 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
                         @let number = item["number"].to_string();
                         tr {
                             td.nowrap {
-                                label.check { input type="radio" name="from" value=(number) checked[at == 1] aria-label={ (page.say("以前：报告 ", "before: report ")) (number) }; (page.say("前", "from")) } " "
-                                label.check { input type="radio" name="to" value=(number) checked[at == 0] aria-label={ (page.say("以后：报告 ", "after: report ")) (number) }; (page.say("后", "to")) }
+                                label.check { input type="radio" name="from" value=(number) checked[at == 1] aria-label={ (page.say("以前：报告 ", "from: report ")) (number) }; (page.say("前", "from")) } " "
+                                label.check { input type="radio" name="to" value=(number) checked[at == 0] aria-label={ (page.say("以后：报告 ", "to: report ")) (number) }; (page.say("后", "to")) }
                             }
                             td { a href={ (here(kb)) "/" (number) } { "#" (number) " " (of(page, summary)) } br; time.soft datetime=(text(item, "at")) { (text(item, "at")) } " " span.soft { (text(item, "author")) } }
                             td { (summary["queries"].to_string()) }

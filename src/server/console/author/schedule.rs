@@ -57,7 +57,12 @@ fn state(page: &Page, name: &str) -> (&'static str, &'static str) {
 pub(super) async fn told(page: &Page, kb: &str) -> Result<Markup, Refusal> {
     let all = all(page, kb).await?;
     let newest = &all["items"][0];
-    let is_bad = ["refused", "failed"].contains(&text(newest, "state"));
+    let mut is_bad = ["refused", "failed"].contains(&text(newest, "state"));
+    if is_bad {
+        // Whoever has published since knows of it.
+        let releases: Value = page.inside.get(&format!("{}/releases", api(kb))).read().await?;
+        is_bad = !list(&releases, "items").any(|one| text(one, "at") > text(newest, "ended"));
+    }
     Ok(html! {
         @if open(newest) { div.card.undo role="status" { span { b { (page.say("已定时：", "Scheduled: ")) } (in_words(page, newest)) " " span.soft { (text(newest, "author")) } } (cancelling(page, kb, newest)) } }
         @else if is_bad { div.card.problem role="alert" { b { (page.say("定时的发布没有完成", "A scheduled publication was not done")) } p { (in_words(page, newest)) "：" (text(newest, "outcome")) } p { a href={ (base(kb)) "/releases" } { (page.say("去发布", "Publish")) } } } }
