@@ -140,7 +140,7 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
     let by_tag = &found["report"]["generations"][last.as_str()]["by_tag"];
     let wrong: Vec<&Value> = list(&found, "wrong").collect();
     let body = html! {
-        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " (text(&found, "at")) " · " (text(&found, "author")) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
+        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " time datetime=(text(&found, "at")) { (text(&found, "at")) } " · " (text(&found, "author")) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
         @for (name, figures) in &generations {
             section.card { h2 { (page.say("第 ", "Generation ")) (name) (page.say(" 代", "")) " " (goal(page, text(figures, "goal"), &found["report"]["max_wrong"])) } (headline(page, figures)) }
         }
