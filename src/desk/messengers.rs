@@ -57,6 +57,13 @@ pub(super) fn has_people(channel: &Channel) -> bool {
     platform(channel).ok().flatten().is_some_and(|platform| platform.settings.people == People::Platform)
 }
 
+/// The name that entries have answers for and figures count under: the kind's, or another
+/// one that the settings say.
+fn counted_as(channel: &Channel) -> String {
+    let named = platform(channel).ok().flatten().and_then(|platform| platform.settings.channel);
+    named.unwrap_or_else(|| channel.kind.clone())
+}
+
 /// The name of a customer's conversation here.
 fn session(channel: &Channel, customer: &str) -> String {
     let name = format!("{}:{}:{customer}", channel.kind, channel.id);
@@ -274,14 +281,14 @@ fn said(
     let mut customer = Map::new();
     customer.insert("id".to_owned(), json!(event.customer));
     customer.extend(event.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
-    let name = platform.settings.channel.as_deref().unwrap_or(platform.kind.name());
+    let name = counted_as(channel);
     let incoming = Incoming {
         engine: &engine,
         service: &service,
         session,
         text,
         choice,
-        channel: Some(name),
+        channel: Some(&name),
         customer: Some(&customer),
         options: Options::default(),
         explain: false,
@@ -393,6 +400,7 @@ fn note_with(
     context: Option<String>,
 ) -> Result<()> {
     let address = event.address.to_string();
+    let name = counted_as(channel);
     for _ in 0..TRIES {
         let known = desk.talk().find(&channel.kb, session)?;
         if let Some(known) = &known
@@ -411,7 +419,7 @@ fn note_with(
             at: desk.now(),
             lines: lines.clone(),
             context: context.clone(),
-            channel: Some(&channel.kind),
+            channel: Some(&name),
             customer: None,
             address: Some(&address),
             owner,

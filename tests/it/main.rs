@@ -9,6 +9,7 @@ mod authoring;
 mod backup;
 mod bodies;
 mod channels;
+mod channels_kept;
 mod checkup;
 mod codes;
 mod columns;

@@ -255,6 +255,15 @@ fn wechat_gets_its_reply_at_once_and_the_same_one_again() {
 }
 
 #[test]
+fn an_account_counts_under_the_name_that_it_is_given() {
+    let house = WeChat::new().house(json!({"channel": "vip"}));
+    // Entries have answers for `wechat`, and this is another channel.
+    assert_eq!(says(&house, "1", "怎么修改收货地址"), "发货前可在订单详情里修改。");
+    post(&house, &[("MsgType", "image"), ("PicUrl", "http://p/1"), ("MsgId", "2")]).expect("taken");
+    assert_eq!(house.conversation("u1").channel.as_deref(), Some("vip"));
+}
+
+#[test]
 fn wechat_in_safe_mode_is_answered_with_the_key_that_it_used() {
     let (old, new) = ("a".repeat(43), "b".repeat(43));
     let house = WeChat::new().house(json!({"aes_key": new, "previous_aes_key": old}));
