@@ -12,7 +12,7 @@ function move(by) {
 // The decision is sent without leaving the page, so that the next one is at hand.
 async function decide(card, verdict) {
   const form = card.querySelector("form.decide");
-  const body = new URLSearchParams({ csrf: form.elements.csrf.value, id: card.dataset.suggestion, verdict });
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, id: card.dataset.suggestion, verdict, brief: "1" });
   card.setAttribute("aria-busy", "true");
   const response = await fetch(location.pathname, { method: "POST", body });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");

@@ -225,7 +225,7 @@ impl Page {
         let body = html! {
             div.card.problem role="alert" {
                 b { (self.say("登录已过期，您填写的内容还在。", "Your session has ended; what you filled in is still here.")) }
-                p { (self.say("请在新窗口登录，然后回到这里再发送一次。", "Sign in in a new window, then come back here and send it again.")) }
+                p { (self.say("请在新窗口登录，然后回到这里再发送一次；已经登录了就直接再发送一次。", "Sign in in a new window, then come back here and send it again; if you are signed in again, just send it again.")) }
             }
             p { a.button href=(login) target="_blank" rel="opener" { (self.say("登录（新窗口）", "Sign in (new window)")) } }
             form method="post" action=(self.here) data-resend="1" {

@@ -37,7 +37,7 @@ async fn done(page: &Page, kb: &str, form: &Form) -> Outcome {
     for id in ids {
         match one(page, kb, form, id).await {
             Ok(()) => changed += 1,
-            Err(refusal) if refusal.code == 401 || refusal.slug() == "forgery" => return Err(refusal),
+            Err(refusal) if refusal.code == 401 || refusal.slug() == "csrf" => return Err(refusal),
             Err(refusal) => failed.push(format!("{id}: {}", refusal.detail)),
         }
     }

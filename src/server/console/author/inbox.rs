@@ -193,6 +193,11 @@ async fn decided(page: &Page, kb: &str, form: &Form) -> Outcome {
             let until = revision(page, kb).await?;
             let stretch = if until > before { format!("{before}-{until}") } else { String::new() };
             let here = address(&here, &[("undo", &stretch)]);
+            if form.has("brief") {
+                // A script goes on by itself: all of the page again would cost more than the decision.
+                let body = html! { @if failed.is_empty() { p.notice { (page.say("好了", "Done")) } } @else { p.problem { (failed.join("；")) } } };
+                return Ok(page.show(Sheet::new(page.say("学习", "Learn"), body)));
+            }
             if failed.is_empty() {
                 return Ok(page.go(
                     &here,
@@ -201,6 +206,7 @@ async fn decided(page: &Page, kb: &str, form: &Form) -> Outcome {
             }
             Ok(page.go_with_fault(&here, &failed.join("；")))
         }
+        Err(refusal) if [404, 409, 422].contains(&refusal.code) && form.has("brief") => Err(refusal),
         Err(refusal) if [404, 409, 422].contains(&refusal.code) => {
             Ok(page.go_with_fault(&here, &refusal.detail))
         }
