@@ -21,6 +21,7 @@ use crate::access::Right;
 use crate::dialogue::patch::{self, Patch};
 use crate::dialogue::service::{BYTES, SHIPPED};
 use crate::dialogue::{Service, TestReport};
+use crate::store::Expected;
 
 /// What the document is written in.
 const TOML: &str = "application/toml";
@@ -223,7 +224,9 @@ async fn change(
                 return Ok(([(header::ETAG, etag(before.revision))], Json(body)).into_response());
             }
             let Some(expected) = expected else { return Err(needs_condition(before.revision)) };
-            // Whoever was faster is told of, though the change would fit theirs too.
+            // It is the document that was just read that is changed, and no later one.
+            let is_seen = expected.allows(Some(before.revision));
+            let expected = if is_seen { Expected::Revisions(vec![before.revision]) } else { expected };
             let edit = shelf.put_service(&expected, &text, live)?;
             if edit.live {
                 caller.registry().catch_up(&kb);

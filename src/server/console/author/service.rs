@@ -97,6 +97,17 @@ fn begin(page: &Page, part: &str, etag: &str) -> Markup {
     }
 }
 
+/// What a form was filled in upon: only what differs from it is sent, so that what
+/// somebody else has changed meanwhile stays.
+fn basis(value: &Value) -> Markup {
+    html! { textarea hidden name="base" { "\n" (value.to_string()) } }
+}
+
+/// The same as it comes back.
+fn based(form: &Form) -> Option<Value> {
+    serde_json::from_str(form.get("base")).ok().filter(Value::is_object)
+}
+
 /// How it ends.
 fn save(page: &Page, is_published: bool) -> Markup {
     html! {

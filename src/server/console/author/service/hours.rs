@@ -117,6 +117,9 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
 
 pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
     let mut values = values(page, kb).await?;
+    if let Some(base) = based(form) {
+        values.said["hours"] = base;
+    }
     let mut state = State::filled(form);
     if form.get("do") == "monday" {
         for at in 1..5 {
@@ -144,6 +147,7 @@ fn shown(page: &Page, kb: &str, values: &Values, state: &State, told: &[String])
         form method="post" data-keep="1" {
             button.hidden-label type="submit" name="do" value="draft" tabindex="-1" aria-hidden="true" {}
             (begin(page, "hours", &values.etag))
+            (basis(&values.said["hours"]))
             section.card {
                 h2 { (page.say("人工服务时间", "When people are there")) }
                 div.row {

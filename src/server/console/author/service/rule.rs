@@ -52,7 +52,7 @@ pub(super) async fn page(page: &Page, kb: &str, id: &str) -> Outcome {
             }
         }
     };
-    shown(page, kb, &values, &Shown { id, rule: &rule, form: None, tried: None }, &[])
+    shown(page, kb, &values, &Shown { id, rule: &rule, base: &rule, form: None, tried: None }, &[])
 }
 
 /// What the page shows.
@@ -60,6 +60,8 @@ struct Shown<'a> {
     /// The id that it has in the document; empty for a new one.
     id: &'a str,
     rule: &'a Value,
+    /// What it was when the form was opened.
+    base: &'a Value,
     form: Option<&'a Form>,
     /// What came of the sentence that was tried.
     tried: Option<Value>,
@@ -168,7 +170,7 @@ fn fresh(values: &Values) -> String {
 pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
     let mut values = values(page, kb).await?;
     let old = form.get("was");
-    let before = find(&values, old).unwrap_or_else(|| json!({"if": {}}));
+    let before = based(form).or_else(|| find(&values, old)).unwrap_or_else(|| json!({"if": {}}));
     let here = place(kb, "rules");
     if form.get("do") == "remove" {
         let what = format!(
@@ -198,7 +200,13 @@ pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
     whole["id"] = json!(id);
     let is_taken = old.is_empty() && find(&values, &id).is_some();
     let shown_again = |values: &Values, tried: Option<Value>, told: &[String]| {
-        shown(page, kb, values, &Shown { id: old, rule: &whole, form: Some(form), tried }, told)
+        shown(
+            page,
+            kb,
+            values,
+            &Shown { id: old, rule: &whole, base: &before, form: Some(form), tried },
+            told,
+        )
     };
     if is_taken {
         let told = format!("{}{id}", page.say("已经有这个编号的规则：", "There is a rule of this id: "));
@@ -240,7 +248,7 @@ pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
 }
 
 fn shown(page: &Page, kb: &str, values: &Values, one: &Shown<'_>, told: &[String]) -> Outcome {
-    let Shown { id, rule, form, tried } = one;
+    let Shown { id, rule, base, form, tried } = one;
     let is_new = id.is_empty();
     let condition = &rule["if"];
     let typed = |name: &str| form.map_or("", |form| form.get(name));
@@ -250,6 +258,7 @@ fn shown(page: &Page, kb: &str, values: &Values, one: &Shown<'_>, told: &[String
         form method="post" data-keep="1" {
             button.hidden-label type="submit" name="do" value="try" tabindex="-1" aria-hidden="true" {}
             (begin(page, "rule", &values.etag))
+            (basis(base))
             input type="hidden" name="was" value=(id);
             div.columns {
                 section.card {

@@ -44,6 +44,9 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
 
 pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
     let mut values = values(page, kb).await?;
+    if let Some(base) = based(form) {
+        values.said["ticket"] = base;
+    }
     let mut told = filled(form);
     let mut fields = told.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
     let deed = form.get("do");
@@ -76,6 +79,7 @@ fn shown(page: &Page, kb: &str, values: &Values, ticket: &Value, told: &[String]
         form method="post" data-keep="1" {
             button.hidden-label type="submit" name="do" value="draft" tabindex="-1" aria-hidden="true" {}
             (begin(page, "ticket", &values.etag))
+            (basis(&values.said["ticket"]))
             section.card {
                 h2 { (page.say("没有人在线时请顾客留的工单", "What customers leave when nobody is there")) }
                 label.check { input type="checkbox" name="enabled" value="1" checked[ticket["enabled"] == json!(true)]; " " (page.say("可以留工单", "Tickets can be left")) }

@@ -96,6 +96,9 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
 
 pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
     let mut values = values(page, kb).await?;
+    if let Some(base) = based(form) {
+        values.said["voice"] = base;
+    }
     let mut state = State::filled(form);
     let deed = form.get("do");
     let etag = form.get("etag").to_owned();
@@ -149,6 +152,7 @@ async fn shown(
             // What Enter does in a line.
             button.hidden-label type="submit" name="do" value="draft" tabindex="-1" aria-hidden="true" {}
             (begin(page, "voice", &values.etag))
+            (basis(&values.said["voice"]))
             section.card {
                 h2 { (page.say("机器人说的话", "Its texts")) }
                 p.soft { (page.say("顾客看到的就是这些字。", "Customers see exactly these words.")) }
