@@ -6,6 +6,7 @@
 //! [`fields`] reads XML and JSON from outside, [`parts`] makes words fit.
 
 pub mod dingtalk;
+pub mod email;
 pub mod envelope;
 pub mod feishu;
 pub mod fields;

@@ -1,5 +1,6 @@
 //! `zhida channel`: on which platforms does a knowledge base answer?
 
+mod email;
 mod settings;
 
 use std::num::NonZeroU32;
@@ -90,6 +91,8 @@ struct Add {
     per_address: Option<NonZeroU32>,
     #[command(flatten)]
     platform: Box<settings::Args>,
+    #[command(flatten)]
+    mail: Box<email::Mail>,
     /// The channel's name: 1 to 64 letters, digits, `-` or `_`.
     name: String,
 }
@@ -145,6 +148,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 impl Add {
     /// What was said of the channel, by the kind's own names.
     fn settings(&self) -> Result<Map<String, Value>> {
+        if self.kind == "email" {
+            let mut settings = self.mail.settings()?;
+            settings.extend(self.platform.of_mail());
+            return Ok(settings);
+        }
         let mut settings = self.platform.settings(&self.kind)?;
         if self.kind == web::KIND {
             let origins: Vec<String> = self.origin.iter().map(ToString::to_string).collect();

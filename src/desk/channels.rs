@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::platforms::{KINDS, settings_fault};
 use super::webhooks::new_secret;
 use super::{Desk, generic, web};
-use crate::channels::Kind;
+use crate::channels::{Kind, email};
 use crate::error::{Error, Result};
 use crate::store::{Channel, SEALED, Store, is_secret};
 
@@ -120,6 +120,11 @@ fn complete(kind: &str, settings: &mut Map<String, Value>) -> std::result::Resul
         web::KIND => {
             sited(settings)?;
             settings.get("secret").and_then(Value::as_str).map(str::to_owned)
+        }
+        // It never leaves this house.
+        email::KIND => {
+            settings.insert("secret".to_owned(), new_secret()?.into());
+            None
         }
         generic::KIND => {
             let secret = new_secret()?;

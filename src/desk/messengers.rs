@@ -375,6 +375,27 @@ fn showed(
     Ok(Outcome::Words(spoken))
 }
 
+/// Records lines of a customer as said, once for each name of what happened.
+pub(super) fn note_lines(
+    desk: &Desk,
+    channel: &Channel,
+    address: &Value,
+    id: &str,
+    session: &str,
+    lines: Vec<NewLine>,
+    owner: Owner,
+) -> Result<()> {
+    let event = Event {
+        id: id.to_owned(),
+        customer: String::new(),
+        address: address.clone(),
+        at: None,
+        name: None,
+        what: What::Showed { text: String::new() },
+    };
+    note(desk, channel, &event, session, lines, owner, Vec::new())
+}
+
 /// Records lines as said, once for each event, with what is to be said because of them.
 fn note(
     desk: &Desk,

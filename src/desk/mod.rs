@@ -16,6 +16,7 @@ pub mod channels;
 pub mod chatwoot;
 mod client;
 pub mod delivery;
+mod email;
 pub mod generic;
 mod handover;
 pub mod messengers;

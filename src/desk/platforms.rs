@@ -9,16 +9,25 @@ use serde_json::{Value, json};
 use super::client::{Failed, Replied};
 use super::messengers::{self, Delivery};
 use super::reception::{Asked, Incoming, Said};
-use super::{Desk, chatwoot, generic, web};
-use crate::channels::{self, Kind, Platform};
+use super::{Desk, chatwoot, email, generic, web};
+use crate::channels::{self, Kind, Platform, email as letters};
 use crate::dialogue::handoff::Step;
 use crate::engine::Reply;
 use crate::error::{Error, Result};
 use crate::store::{Act, Channel, Job, NewHandoff, Taken, Undelivered};
 
 /// The kinds that there are.
-pub const KINDS: [&str; 8] =
-    [chatwoot::KIND, generic::KIND, web::KIND, "wechat", "wecom", "wecom-kf", "dingtalk", "feishu"];
+pub const KINDS: [&str; 9] = [
+    chatwoot::KIND,
+    generic::KIND,
+    web::KIND,
+    letters::KIND,
+    "wechat",
+    "wecom",
+    "wecom-kf",
+    "dingtalk",
+    "feishu",
+];
 
 /// People on a platform have a conversation until it says otherwise, in milliseconds.
 const HELD: i64 = 365 * 24 * 60 * 60 * 1000;
@@ -93,6 +102,7 @@ pub fn settings_fault(kind: &str, settings: &Value) -> Option<String> {
         chatwoot::KIND => chatwoot::Settings::of(settings).err(),
         generic::KIND => generic::Settings::of(settings).err(),
         web::KIND => web::Settings::of(settings).err(),
+        letters::KIND => letters::Settings::of(settings).err(),
         other => match Kind::named(other) {
             Some(kind) => Platform::of(kind, settings).err(),
             None => Some(format!("the kind {kind:?} is unknown; known: {}", KINDS.join(", "))),
@@ -123,6 +133,9 @@ pub(super) fn jobs(
         });
         (handoff, told)
     });
+    if channel.kind == letters::KIND {
+        return email::jobs(channel, session, &said, &reply.trace_id);
+    }
     if let Ok(Some(platform)) = messengers::platform(channel) {
         return messengers::jobs(channel, &platform, session, &said, given, &reply.trace_id);
     }
@@ -171,6 +184,7 @@ impl Desk {
                 generic::Settings::of(&settings).map_err(broken)?.callback(headers, text, now)?
             }
             web::KIND => return Err(Refused::Malformed("the widget sends no callbacks".to_owned())),
+            letters::KIND => return Err(Refused::Malformed("mail is fetched, not sent here".to_owned())),
             other => return Err(broken(format!("kind {other:?} is not known"))),
         };
         let Some(callback) = callback else { return Ok(Received::Stored(false)) };
@@ -192,6 +206,7 @@ impl Desk {
         let done = match channel.kind.as_str() {
             chatwoot::KIND => chatwoot::work(self, channel, &settings, taken),
             generic::KIND => generic::work(self, channel, taken),
+            letters::KIND => email::work(self, channel, taken),
             other => match messengers::platform(channel) {
                 Ok(Some(platform)) => messengers::work(self, channel, &platform, taken),
                 Ok(None) => return Told::Never(format!("kind {other:?} is not known")),
@@ -217,6 +232,7 @@ impl Desk {
             chatwoot::KIND => chatwoot::test(self, &settings),
             generic::KIND => generic::test(self, &settings),
             web::KIND => web::Settings::of(&settings).map(|site| site.told()),
+            letters::KIND => email::test(self, channel),
             other => match messengers::platform(channel)? {
                 Some(platform) => messengers::test(self, &platform),
                 None => Err(format!("kind {other:?} is not known")),
@@ -230,6 +246,7 @@ impl Desk {
         match channel.kind.as_str() {
             chatwoot::KIND => chatwoot::say(self, channel, &settings, taken),
             generic::KIND => generic::say(self, &settings, taken),
+            letters::KIND => email::say(self, channel, taken),
             other => match messengers::platform(channel) {
                 Ok(Some(platform)) => messengers::say(self, channel, &platform, taken),
                 Ok(None) => Told::Never(format!("kind {other:?} is not known")),

@@ -35,6 +35,7 @@ pub(super) struct Rounds {
     claims: Option<Instant>,
     folded: Option<Instant>,
     room: Option<Instant>,
+    mailboxes: Option<Instant>,
 }
 
 fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
@@ -51,6 +52,9 @@ impl Rounds {
         let mut outcomes: Vec<Result<()>> = Vec::new();
         if is_due(&mut self.claims, CLAIMS) {
             outcomes.push(desk.tend_claims().map(|_| ()));
+        }
+        if is_due(&mut self.mailboxes, CLAIMS) {
+            outcomes.push(super::email::mailbox::tend(desk));
         }
         if is_due(&mut self.folded, FOLD) {
             outcomes.push(desk.talk().checkpoint());

@@ -80,6 +80,9 @@ fn settings(kind: &str, url: &str) -> Value {
     match kind {
         "web" => json!({"origins": ["https://shop.example"]}),
         "generic" => json!({"url": format!("{url}/out"), "private": true}),
+        "email" => {
+            json!({"address": "k@s.example", "password": "p", "imap_host": "i.example", "smtp_host": "s.example"})
+        }
         "chatwoot" => json!({"url": url, "token": "bot", "secret": "bot-secret", "private": true}),
         "wechat" => json!({"app_id": "wx1", "token": "tok", "app_secret": "s", "url": url, "private": true}),
         "wecom" => json!({"app_id": "ww1", "token": "tok", "aes_key": aes, "url": url, "private": true}),

@@ -101,6 +101,12 @@ impl Args {
         }
     }
 
+    /// What a mailbox has of these.
+    pub(super) fn of_mail(&self) -> Map<String, Value> {
+        let answers = self.answers_of.as_ref().map(|name| ("channel".to_owned(), json!(name)));
+        answers.into_iter().chain([("private".to_owned(), json!(self.private))]).collect()
+    }
+
     fn of_desk(&self, kind: &str) -> Result<Map<String, Value>> {
         let given = [
             ("--app-id", self.app_id.is_some()),
@@ -185,7 +191,7 @@ fn refuse(kind: &str, given: &[(&str, bool)]) -> Result<()> {
 }
 
 /// A secret as it was given, or from the file behind an `@`.
-fn read(flag: &str, given: &str) -> Result<String> {
+pub(super) fn read(flag: &str, given: &str) -> Result<String> {
     use std::io::Read as _;
     let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
     let failed = |e| Error::io("read", path, e);
