@@ -238,7 +238,8 @@ impl Conversations {
         self.each(left.unwrap_or_default(), Step::Release, now, |_| String::new())
     }
 
-    /// Ends handoffs that nobody has taken for `patience` milliseconds; the robot
+    /// Ends handoffs that nobody has taken for `patience` milliseconds, but for those of
+    /// letters; the robot
     /// has the conversation again, and the customer is told in words that `text` has.
     pub fn expire_waiting(
         &self,
@@ -252,7 +253,9 @@ impl Conversations {
         let waiting = self.database.read(|connection| {
             let found = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
-                .filter(handoffs::waiting_since.le(now.saturating_sub(patience)));
+                .filter(handoffs::waiting_since.le(now.saturating_sub(patience)))
+                // Who writes a letter does not sit there and wait: it stays until somebody comes.
+                .filter(handoffs::session.not_like("email:%"));
             Ok(found.order(handoffs::number).limit(AT_ONCE).select(Row::as_select()).load(connection)?)
         })?;
         self.each(waiting.unwrap_or_default(), Step::Expire, now, text)

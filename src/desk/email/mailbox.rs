@@ -174,7 +174,8 @@ async fn open(settings: &Settings) -> Result<(Open, bool), String> {
     let secured = async |plain: TcpStream| -> Result<Box<dyn Wire>, String> {
         let (config, name) = tls(settings, host)?;
         let secured = TlsConnector::from(config).connect(name, plain);
-        Ok(Box::new(within(CONNECT, secured).await.map_err(failed)?))
+        let secured: Box<dyn Wire> = Box::new(within(CONNECT, secured).await.map_err(failed)?);
+        Ok(secured)
     };
     let greeted = "it closes the connection without a greeting";
     let mut client = match settings.imap_security {
