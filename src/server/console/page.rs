@@ -206,8 +206,14 @@ impl Page {
         let body = html! {
             div.card.problem role="alert" {
                 b { (title) }
-                @if !refusal.detail.is_empty() { p lang="en" { (refusal.detail) } }
-                @if let Some(field) = &refusal.field { p { (self.say("字段：", "Field: ")) code { (field) } } }
+                @if let Some(field) = &refusal.field {
+                    p { (self.say("哪一项：", "Field: ")) @if let Some(name) = words::field(field).filter(|_| !self.is_english) { (name) " " } code { (field) } }
+                }
+                @if !refusal.detail.is_empty() {
+                    // Authors are told in Chinese already.
+                    @if self.is_english || !refusal.detail.is_ascii() { p { (refusal.detail) } }
+                    @else { details { summary { "详情（英文）" } p lang="en" { (refusal.detail) } } }
+                }
                 @if let Some(id) = &refusal.trace_id { p.soft { (self.say("编号：", "Number: ")) code { (id) } } }
             }
             p { a.button href=(self.here) { (self.say("重新打开", "Open again")) } " " a href="/console" { (self.say("回首页", "Home")) } }
@@ -252,8 +258,11 @@ impl Page {
 
     /// What the API refused, in a sentence or two.
     pub(super) fn fault(&self, refusal: &Refusal) -> String {
-        let problem = words::problem(refusal, self.is_english);
-        if refusal.detail.is_empty() { problem } else { format!("{problem} ({})", refusal.detail) }
+        let mut told = words::problem(refusal, self.is_english);
+        if let Some(field) = refusal.field.as_deref().and_then(words::field).filter(|_| !self.is_english) {
+            told = format!("“{field}”：{told}");
+        }
+        if refusal.detail.is_empty() { told } else { format!("{told} ({})", refusal.detail) }
     }
 
     /// Asks whether something is meant that cannot be taken back, unless the form says

@@ -54,6 +54,40 @@ pub(super) fn problem(refusal: &Refusal, is_english: bool) -> String {
     text.to_owned()
 }
 
+/// What a field of the API is called on Chinese pages; `None` for those that no form has.
+pub(super) fn field(name: &str) -> Option<&'static str> {
+    let text = match name {
+        "name" => "名称",
+        "display_name" => "姓名",
+        "role" => "角色",
+        "kb" | "kbs" => "知识库",
+        "url" => "地址",
+        "expires" => "到期日",
+        "origins" => "网页来源",
+        "limits" | "per_second" | "per_month" | "entries" | "storage" => "额度",
+        "events" => "告诉什么",
+        "current" => "现在的密码",
+        "new" | "password" => "新密码",
+        "tenant" => "租户",
+        "title" => "标题",
+        "text" => "内容",
+        "question" => "标准问题",
+        "answer" => "答案",
+        "similar" => "相似问法",
+        "keywords" => "关键词",
+        "topic" => "主题",
+        "valid_from" => "生效时间",
+        "valid_until" => "失效时间",
+        "max_wrong" => "错答上限",
+        "at" => "时间",
+        "release" => "版本",
+        "from" => "开始日期",
+        "to" => "结束日期",
+        _ => return None,
+    };
+    Some(text)
+}
+
 /// A sentence as a cookie's value.
 pub(super) fn pack(is_good: bool, text: &str) -> String {
     let mut text = text.to_owned();
