@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     for one in &measured {
         print(one);
-        if args.wrong && !["held", "late", "all"].contains(&one.half.as_str()) {
+        if args.wrong && !["held", "late", "fresh", "all"].contains(&one.half.as_str()) {
             one.missed.iter().for_each(|text| say!("  missed   {text}"));
             one.claimed.iter().for_each(|text| say!("  claimed  {text}"));
         }
