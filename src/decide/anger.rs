@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use super::characters::{Model, Seen, is_shorter};
+use super::characters::{Model, Seen};
 use super::claims::Claims;
 use crate::text::written;
 
@@ -34,12 +34,15 @@ const SHORTEST: usize = 5;
 
 /// Whether a message shows strong negative feeling towards the service.
 pub fn is_angry(text: &str) -> bool {
-    is_listed(text) || (!is_short(text) && MODEL.says(&seen(text)))
+    is_listed(text) || {
+        let seen = seen(text);
+        !is_short(&seen) && MODEL.says(&seen)
+    }
 }
 
 /// Whether a message is too short for the model.
-pub fn is_short(text: &str) -> bool {
-    is_shorter(text, SHORTEST)
+pub fn is_short(seen: &Seen) -> bool {
+    seen.length() < SHORTEST
 }
 
 /// What the model sees of a message: its characters, whether it asks and of whom it

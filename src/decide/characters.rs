@@ -48,6 +48,8 @@ impl Model {
 pub struct Seen {
     /// The message between a beginning and an end.
     whole: String,
+    /// How many characters it has.
+    length: usize,
     /// What else is seen, such as `#asks`.
     signs: Vec<&'static str>,
 }
@@ -57,8 +59,14 @@ impl Seen {
     pub(super) fn of(text: &str, mut signs: Vec<&'static str>) -> Self {
         let cut: String = text.chars().take(LONGEST).collect();
         let whole = written(&cut);
-        signs.push(LENGTHS[(whole.chars().count() / 5).min(LENGTHS.len() - 1)]);
-        Self { whole: format!("^{whole}$"), signs }
+        let length = whole.chars().count();
+        signs.push(LENGTHS[(length / 5).min(LENGTHS.len() - 1)]);
+        Self { whole: format!("^{whole}$"), length, signs }
+    }
+
+    /// How many characters the message has, as far as it is looked at.
+    pub fn length(&self) -> usize {
+        self.length
     }
 
     /// The features, each once and in order: the runs of one to three characters
@@ -82,9 +90,4 @@ impl Seen {
 pub fn weigh(features: &[&str], weight: impl Fn(&str) -> f64) -> f64 {
     let sum: f64 = features.iter().map(|feature| weight(feature)).sum();
     weight("") + sum / (features.len().max(1) as f64).sqrt()
-}
-
-/// Whether a message has fewer characters than `least`: those say too little.
-pub(super) fn is_shorter(text: &str, least: usize) -> bool {
-    written(text).chars().count() < least
 }

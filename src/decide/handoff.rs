@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Reason;
-use super::characters::{Model, Seen, is_shorter};
+use super::characters::{Model, Seen};
 use super::claims::Claims;
 use crate::text::lexicon::items;
 use crate::text::{self, clauses};
@@ -75,8 +75,8 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(include_str!("data/
 const SHORTEST: usize = 4;
 
 /// Whether a message is too short for the model.
-pub fn is_short(text: &str) -> bool {
-    is_shorter(text, SHORTEST)
+pub fn is_short(seen: &Seen) -> bool {
+    seen.length() < SHORTEST
 }
 
 /// What the model sees of a message that it weighs where the list finds no request.
@@ -101,8 +101,10 @@ pub fn before_search(core: &str) -> Option<Reason> {
 /// The same for a message as it was typed, whose core is given too, and for
 /// its clauses; `core_of` gives the core of a clause.
 pub fn heard(text: &str, core: &str, core_of: impl Fn(&str) -> String) -> Option<Reason> {
-    listed(text, core, core_of)
-        .or_else(|| (!is_short(text) && MODEL.says(&seen(text))).then_some(Reason::Requested))
+    listed(text, core, core_of).or_else(|| {
+        let seen = seen(text);
+        (!is_short(&seen) && MODEL.says(&seen)).then_some(Reason::Requested)
+    })
 }
 
 /// The same for a clause of a message that [`may_request`].

@@ -133,10 +133,10 @@ impl Detector {
     }
 
     /// Whether a message is too short for its model.
-    pub fn is_short(self, text: &str) -> bool {
+    pub fn is_short(self, seen: &Seen) -> bool {
         match self {
-            Self::Request => handoff::is_short(text),
-            Self::Anger => anger::is_short(text),
+            Self::Request => handoff::is_short(seen),
+            Self::Anger => anger::is_short(seen),
         }
     }
 

@@ -52,10 +52,11 @@ pub fn train(detector: Detector, labelled: &[&Labelled], ordinary: &[String]) ->
         let seen = detector.sees(text);
         Lesson { features: seen.features().into_iter().map(str::to_owned).collect(), label, counts }
     };
-    let long = labelled.iter().filter(|one| !detector.is_short(&one.text));
+    let is_short = |text: &str| detector.is_short(&detector.sees(text));
+    let long = labelled.iter().filter(|one| !is_short(&one.text));
     let lessons: Vec<Lesson> = long.map(|one| lesson(&one.text, one.label, 1.0)).collect();
     // Some ordinary collections hold a curse for a question that nobody answers.
-    let plain = ordinary.iter().filter(|text| !detector.is_listed(text) && !detector.is_short(text));
+    let plain = ordinary.iter().filter(|text| !detector.is_listed(text) && !is_short(text));
     let plain: Vec<Lesson> = plain.map(|text| lesson(text, false, ORDINARY)).collect();
     let all: Vec<&Lesson> = lessons.iter().chain(&plain).collect();
     let mut scored: Vec<(f64, &Lesson)> = Vec::new();
