@@ -1,6 +1,6 @@
 """What an operator does in the console, in a real browser: lets programs and people in, and turns them out.
 
-    python3 tests/browser/operator.py target/release/zhida [--shots DIR]
+    python3 tests/browser/admin.py target/release/zhida [--shots DIR]
 
 The link of the first start makes the first admin; a key is made in the page, used, rotated
 and revoked, and the audit tells of it; somebody is invited, signs in and sees what the role
