@@ -135,6 +135,18 @@ fn action<'a>(page: &Page, code: &'a str) -> &'a str {
         "login_failed" => page.say("登录失败", "failed to sign in"),
         "lock_out" => page.say("登录被锁", "was locked out"),
         "logout" => page.say("退出", "signed out"),
+        "change_password" => page.say("换密码", "changed the password"),
+        "end_sessions" | "end_own_session" | "end_other_sessions" | "end_session" => {
+            page.say("结束登录", "ended sessions")
+        }
+        "create_link" => page.say("给一次性链接", "made a link"),
+        "redeem_link" => page.say("使用一次性链接", "used a link"),
+        "create_webhook" => page.say("添加通知", "added a webhook"),
+        "delete_webhook" => page.say("删除通知", "removed a webhook"),
+        "rotate_webhook" => page.say("更换通知密钥", "new secret of a webhook"),
+        "test_webhook" => page.say("试通知", "tried a webhook"),
+        "schedule_kb" => page.say("定时发布", "scheduled"),
+        "cancel_schedule" => page.say("取消定时", "called a schedule off"),
         "create_key" => page.say("生成密钥", "made a key"),
         "revoke_key" => page.say("吊销密钥", "revoked a key"),
         "rotate_key" => page.say("更换密钥", "rotated a key"),

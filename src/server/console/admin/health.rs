@@ -172,7 +172,7 @@ fn releases(page: &Page, health: &Health) -> Markup {
         h2 { (page.say("正在回答的版本", "What answers")) }
         @if health.releases.is_empty() { p.empty { (page.say("还没有发布过知识库。", "Nothing is published yet.")) } }
         @else {
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th scope="col" { (page.say("知识库", "Knowledge base")) } th scope="col" { (page.say("版本", "Release")) } } }
                 tbody { @for (kb, release) in &health.releases { tr {
                     td { a href={ "/console/kb/" (part(kb)) } { (kb) } } td { (release) }
@@ -187,7 +187,7 @@ fn working(page: &Page, jobs: &[Job]) -> Markup {
         h2 { (page.say("任务", "Jobs")) }
         @if jobs.is_empty() { p.empty { (page.say("最近没有任务。", "There were no jobs.")) } }
         @else {
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th scope="col" { (page.say("任务", "Job")) } th scope="col" { (page.say("知识库", "Knowledge base")) } th scope="col" { (page.say("状态", "State")) } th scope="col" { (page.say("用时", "Took")) } } }
                 tbody { @for job in jobs.iter().take(20) { tr {
                     td { a href={ "/console/kb/" (part(&job.kb)) "/jobs/" (part(&job.id)) } { (job_kind(page, &job.kind)) } }

@@ -88,7 +88,7 @@ pub(super) async fn shown(page: &Page, kb: &str, id: &str, form: &Form, mine: &V
                 (page.csrf())
                 (carried(mine))
                 input type="hidden" name="etag" value=(etag);
-                div.scroll { table.list.versions {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list.versions {
                     thead { tr { th { (page.say("项目", "Field")) } th { (page.say("我的", "Mine")) } th { (page.say("对方的", "Theirs")) } } }
                     tbody { @for field in differing {
                         @let base = began.as_ref().map(|began| of(began, field));

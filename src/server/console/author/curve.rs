@@ -67,7 +67,7 @@ pub(super) async fn section(page: &Page, kb: &str, set: Option<f64>, at: &str) -
             @if let Some(choice) = chosen { (meaning(page, kb, choice, summary)) }
             div.figure {
                 (chart::curve(page.say("横轴：直接回答的比例；纵轴：回答里答错的比例", "Across: share answered; up: share wrong of the answers"), &points, &marks))
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("目标", "Goal")) } th { (page.say("把握达到", "From")) } th { (page.say("直接回答", "Answered")) } th { (page.say("答错", "Wrong")) } th { (page.say("选", "Choose")) } } }
                     tbody { @for choice in &choices { tr {
                         td { (share(&choice["max_wrong"])) @if goal.is_some_and(|goal| is(choice, goal)) { " " span.tag.good { (page.say("现在", "now")) } } }

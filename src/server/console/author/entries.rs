@@ -216,7 +216,7 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
                 button.button.small.danger name="do" value="delete" data-confirm=(page.say("删除选中的条目？删除后可以马上撤销。", "Delete the chosen entries? It can be undone right after.")) { (page.say("删除", "Delete")) }
             }
             (topics(outline))
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr {
                     th { span.hidden-label { (page.say("选择", "Choose")) } }
                     th { (page.say("问题", "Question")) } th { (page.say("主题", "Topic")) }
@@ -274,7 +274,7 @@ fn as_asked(page: &Page, kb: &str, both: &Value) -> Markup {
             None => { p.empty { (page.say("草稿里没有像这个问题的条目。", "Nothing in the draft is like this question.")) } }
             Some(found) => {
                 p.soft { (page.say("草稿里与这句话最像的条目，按把握排列：", "Entries of the draft that are most like it, by how sure it is:")) }
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("问题", "Question")) } th { (page.say("把握", "Confidence")) } } }
                     tbody { @for one in list(found, "candidates") {
                         tr { td { a href=(entry_page(kb, text(one, "entry"))) { (text(one, "question")) } } td { (percent(&one["confidence"])) } }

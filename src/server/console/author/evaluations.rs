@@ -75,7 +75,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
         @if items.is_empty() { p.empty { (page.say("还没有。", "None yet.")) } }
         @else {
             form method="get" action={ (here(kb)) "/comparison" } {
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("比较", "Compare")) } th { (page.say("报告", "Report")) } th { (page.say("问题", "Questions")) } th { (page.say("直接回答", "Answered")) } th { (page.say("答错（占回答）", "Wrong of these")) } th { (page.say("答对（占能答的）", "Answered right")) } } }
                     tbody { @for (at, item) in items.iter().enumerate() {
                         @let summary = &item["summary"];
@@ -150,7 +150,7 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
         section.card {
             h2 { (page.say("答错的", "Wrong answers")) " " span.tag { (wrong.len()) } }
             @if wrong.is_empty() { p.empty { (page.say("没有。", "None.")) } }
-            @else { div.scroll { table.list {
+            @else { div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("问题", "Question")) } th { (page.say("答成了", "Answered as")) } th { (page.say("应该是", "Should be")) } th { (page.say("把握", "Confidence")) } } }
                 tbody { @for one in wrong.iter().take(SHOWN) { tr {
                     td { (text(one, "text")) @for tag in list(one, "tags").filter_map(Value::as_str) { " " span.tag { (tag) } } }
@@ -194,7 +194,7 @@ fn headline(page: &Page, figures: &Value) -> Markup {
 }
 
 fn tags(page: &Page, by_tag: &Value) -> Markup {
-    html! { div.scroll { table.list {
+    html! { div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
         thead { tr { th { (page.say("标签", "Tag")) } th { (page.say("问题", "Questions")) } th { (page.say("直接回答", "Answered")) } th { (page.say("答错（占回答）", "Wrong of these")) } th { (page.say("答对（占能答的）", "Answered right")) } } }
         tbody { @for (tag, figures) in by_tag.as_object().into_iter().flatten() { tr {
             td { (tag) } td { (figures["n"].to_string()) }
@@ -229,7 +229,7 @@ async fn compared(page: &Page, kb: &str, from: &str, to: &str) -> Outcome {
     let body = html! {
         p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (named(&found["from"])) " → " (named(&found["to"])) } }
         p { (page.say("两次都问过的问题：", "Questions that both were asked: ")) b { (found["common"].to_string()) } }
-        div.scroll { table.list {
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
             thead { tr { th { (page.say("代", "Generation")) } th { (page.say("答对", "Right")) } th { (page.say("答错", "Wrong")) } th { (page.say("判断", "Verdict")) } } }
             tbody { @for (name, change) in found["generations"].as_object().into_iter().flatten() {
                 tr { td { (name) }
@@ -239,7 +239,7 @@ async fn compared(page: &Page, kb: &str, from: &str, to: &str) -> Outcome {
         } }
         h2 { (page.say("结果变了的问题", "Questions with another outcome")) " " span.tag { (flips.len()) } }
         @if flips.is_empty() { p.empty { (page.say("没有。", "None.")) } }
-        @else { div.scroll { table.list {
+        @else { div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
             thead { tr { th { (page.say("问题", "Question")) } th { (page.say("代", "Generation")) } th { (page.say("以前", "Before")) } th { (page.say("以后", "After")) } } }
             tbody { @for flip in flips.iter().take(SHOWN) { tr {
                 td { (text(flip, "text")) " " @if text(flip, "flip").ends_with("_to_right") { span.tag.good { (page.say("变好", "better")) } } @else if text(flip, "flip").starts_with("right_to") || text(flip, "flip").ends_with("_to_wrong") { span.tag.bad { (page.say("变差", "worse")) } } }

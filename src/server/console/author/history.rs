@@ -80,7 +80,7 @@ fn changes(page: &Page, before: &Value, after: &Value) -> Markup {
     };
     let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
     html! {
-        div.scroll { table { tbody { @for name in names.filter(|name| before[name.as_str()] != after[name.as_str()]) {
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table { tbody { @for name in names.filter(|name| before[name.as_str()] != after[name.as_str()]) {
             @let (was, is) = (&before[name.as_str()], &after[name.as_str()]);
             tr {
                 td { (field_name(page, name)) }

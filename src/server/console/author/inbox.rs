@@ -139,7 +139,7 @@ fn nearest<'a>(one: &'a Value, entry: &'a str) -> &'a str {
 fn open_questions(page: &Page, kb: &str, groups: &Value) -> Markup {
     html! {
         @if count(groups, "items") == 0 { p.empty { (page.say("没有。", "None.")) } } @else {
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("问题", "Question")) } th { (page.say("次数", "Asked")) } th { (page.say("最近 7 天", "Last 7 days")) } th { (page.say("最像的条目", "Nearest entry")) } th {} } }
                 tbody { @for group in list(groups, "items") {
                     tr {

@@ -120,7 +120,7 @@ fn next(page: &Page, kb: &str, outline: &Value, check: Option<&Value>) -> Vec<St
 
 fn recent(page: &Page, kb: &str, history: &Value) -> Markup {
     html! {
-        div.scroll { table.list { tbody { @for one in list(history, "revisions") {
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { tbody { @for one in list(history, "revisions") {
             @let entry = if one["after"].is_null() { &one["before"] } else { &one["after"] };
             tr {
                 td.nowrap { time datetime=(text(one, "at")) { (text(one, "at")) } }

@@ -184,7 +184,7 @@ pub(super) fn difference(page: &Page, kb: &str, diff: &Value, most: usize) -> Ma
                 summary { (page.say("修改", "Changed")) " " (count(diff, "changed")) }
                 @for one in list(diff, "changed").take(most) {
                     p.change { (link(one)) }
-                    div.scroll { table { tbody { @for field in list(one, "fields") {
+                    div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table { tbody { @for field in list(one, "fields") {
                         tr {
                             td { (field_name(page, text(field, "field"))) }
                             @if field["added"].is_array() {

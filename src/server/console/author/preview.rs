@@ -138,7 +138,7 @@ fn choices(page: &Page, look: &Value, wanted: &Wanted) -> Markup {
                 @if sheet["header"].is_null() {
                     p.fault { (page.say("没有认出列名。第一行应是列名；请在下面说明哪一列是问题、哪一列是答案。", "No headings were recognised. The first row should hold them; say below which column is what.")) }
                 }
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead {
                         tr { @for column in list(sheet, "columns") { th { (text(column, "letter")) " · " (text(column, "heading")) } } }
                         tr { @for column in list(sheet, "columns") { td { (field(page, look, column, wanted)) } } }
@@ -202,7 +202,7 @@ fn in_page(message: &str) -> String {
 
 fn faults<'a>(page: &Page, faults: impl Iterator<Item = &'a Value>) -> Markup {
     html! {
-        div.scroll { table.list { tbody { @for fault in faults.take(FAULTS) {
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { tbody { @for fault in faults.take(FAULTS) {
             tr { td.nowrap { (place(page, fault)) } td { @if !text(fault, "field").is_empty() { (field_name(page, text(fault, "field"))) } } td { (in_page(text(fault, "message"))) } }
         } } } }
     }

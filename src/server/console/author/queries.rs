@@ -94,7 +94,7 @@ fn careful(page: &Page, kb: &str, goal: &Value, served: Option<&Value>) -> Marku
 
 fn table(page: &Page, kb: &str, queries: &[Value]) -> Markup {
     html! {
-        div.scroll { table.list {
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
             thead { tr { th { (page.say("问题", "Question")) } th { (page.say("期望", "Expected")) } th { (page.say("标签", "Tags")) } } }
             tbody { @for query in queries.iter().take(SHOWN) {
                 tr {

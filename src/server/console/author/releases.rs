@@ -131,7 +131,7 @@ fn warnings(page: &Page, kb: &str, report: &Value) -> Markup {
 fn labelled(page: &Page, kb: &str, comparison: &Value) -> Markup {
     let told = |side: &Value| html! { (decision(page, text(side, "decision"))) " " @if let Some(id) = side["entry"].as_str() { a href=(entry_page(kb, id)) { (id) } } };
     html! {
-        div.scroll { table.list { thead { tr { th { (page.say("问题", "Question")) } th { (page.say("原来", "Before")) } th { (page.say("以后", "After")) } } }
+        div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { thead { tr { th { (page.say("问题", "Question")) } th { (page.say("原来", "Before")) } th { (page.say("以后", "After")) } } }
             tbody { @for flip in list(comparison, "flips").take(SHOWN) { tr { td { (text(flip, "text")) } td { (told(&flip["before"])) } td { (told(&flip["after"])) } } } } } }
     }
 }
@@ -149,7 +149,7 @@ fn flips(page: &Page, kb: &str, result: &Value) -> Markup {
             h2 { (page.say("发布以后对顾客的变化", "What changes for customers")) }
             p { (page.say("试了标注问题 ", "Asked labelled questions: ")) b { (result["labelled"].to_string()) } (page.say(" 个，最近 30 天的问题 ", "; of the last 30 days: ")) b { (result["recent"].to_string()) } (page.say(" 个；结果会变的：", "; other outcomes: ")) b { (result["changed"].to_string()) } }
             @if count(result, "flips") > 0 {
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("问题", "Question")) } th { (page.say("现在", "Now")) } th { (page.say("发布以后", "Afterwards")) } th { (page.say("次数", "Asked")) } } }
                     tbody { @for flip in list(result, "flips").take(SHOWN) {
                         tr {
@@ -172,7 +172,7 @@ fn kept(page: &Page, kb: &str, current: Option<u64>, releases: &Value) -> Markup
     html! {
         h2 { (page.say("发布过的版本", "Releases")) }
         @if all.is_empty() { p.empty { (page.say("还没有。", "None yet.")) } }
-        @else { div.scroll { table.list {
+        @else { div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
             thead { tr { th { (page.say("版本", "Release")) } th { (page.say("时间", "When")) } th { (page.say("谁", "Who")) } th { (page.say("操作", "Do")) } } }
             tbody { @for one in all {
                 @let number = one["release"].to_string();

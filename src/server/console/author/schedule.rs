@@ -126,7 +126,7 @@ pub(super) async fn section(
             }
             @let ended: Vec<&Value> = list(&all, "items").filter(|one| !open(one)).take(5).collect();
             @if !ended.is_empty() { details { summary { (page.say("以前的定时", "Earlier ones")) }
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("定时", "Schedule")) } th { (page.say("结果", "Outcome")) } th { (page.say("谁", "Who")) } } }
                     tbody { @for one in ended { @let (class, told) = state(page, text(one, "state"));
                         tr { td { (in_words(page, one)) @if !text(one, "reason").is_empty() { br; span.soft { (text(one, "reason")) } } } td { span class=(class) { (told) } " " (text(one, "outcome")) } td { (text(one, "author")) } } } }

@@ -131,7 +131,7 @@ fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
                 @if count(verdict, "candidates") > 0 {
                     h3 { (title) }
                     p.soft { (page.say("把握达到 ", "It answers from ")) (percent(&verdict["bar"])) (page.say(" 才直接回答", " on")) }
-                    div.scroll { table.list { tbody { @for one in list(verdict, "candidates").take(SHOWN) {
+                    div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { tbody { @for one in list(verdict, "candidates").take(SHOWN) {
                         tr { td { a href=(entry_page(kb, text(one, "entry"))) { (text(one, "question")) } } td.number { (percent(&one["confidence"])) } }
                     } } } }
                 }

@@ -106,7 +106,7 @@ fn table(page: &Page, lines: &[Value]) -> Markup {
         h2 { (page.say("词表", "Lexicon")) " " span.tag { (lines.len()) } }
         @if lines.is_empty() { p.empty { (page.say("还没有自己的词。常用的同义词和停用词已经内置。", "No words of its own yet. Common synonyms and stop words are built in.")) } }
         @else {
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("种类", "Kind")) } th { (page.say("词", "Words")) } th { (page.say("备注", "Note")) } th {} } }
                 tbody { @for line in lines.iter().take(SHOWN) {
                     @let (kind, words) = of_line(line);

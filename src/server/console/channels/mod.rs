@@ -120,7 +120,7 @@ async fn listed(page: &Page) -> Outcome {
         @if items.is_empty() {
             p.empty { (page.say("还没有渠道。选一种开始：最快的是“网页”，一分钟就能看到效果。", "There are no channels yet. Choose one to begin; a web page takes a minute.")) }
         } @else {
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr {
                     th scope="col" { (page.say("名称", "Name")) } th scope="col" { (page.say("类型", "Kind")) }
                     th scope="col" { (page.say("知识库", "Knowledge base")) } th scope="col" { (page.say("状态", "State")) }

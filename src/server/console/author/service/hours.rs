@@ -155,7 +155,7 @@ fn shown(page: &Page, kb: &str, values: &Values, state: &State, told: &[String])
                     label.check { input type="radio" name="always" value="yes" checked[state.is_always]; " " (page.say("随时有人", "Always")) }
                     label.check { input type="radio" name="always" value="no" checked[!state.is_always]; " " (page.say("按下面的时间", "As below")) }
                 }
-                div.scroll { table.list.week {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list.week {
                     thead { tr { th { (page.say("哪天", "Day")) } th { (page.say("时间（空着就是休息；过夜写成 22:00 到 06:00）", "Times (blank: closed; over night as 22:00 to 06:00)")) } } }
                     tbody { @for (at, (day, zh, en)) in DAYS.iter().enumerate() {
                         tr { td { (page.say(zh, en)) } td { (spans(page, day, page.say(zh, en), &state.week[at])) @if at == 0 { " " button.button.small name="do" value="monday" { (page.say("周二到周五也这样", "Tuesday to Friday the same")) } } } }

@@ -355,7 +355,7 @@ fn kept_tests(page: &Page, rule: &Value) -> Markup {
     let tests: Vec<&Value> = list(rule, "tests").collect();
     html! { @if !tests.is_empty() {
         details.card { summary { (page.say("规则自己的测试", "Its own tests")) " " span.tag { (tests.len()) } }
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("顾客说", "The customer says")) } th { (page.say("应该生效", "Should fire")) } th { (page.say("去掉", "Take out")) } } }
                 tbody { @for (at, test) in tests.iter().enumerate() {
                     tr { td { (said(test, "text")) } td { (if test["fires"] == json!(true) { page.say("是", "yes") } else { page.say("否", "no") }) } td { input type="checkbox" name={ "forget-" (at) } value="1" aria-label={ (page.say("去掉 ", "Take out ")) (said(test, "text")) }; } }

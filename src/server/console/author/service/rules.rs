@@ -22,7 +22,7 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
         p.soft { (page.say("从上到下看，第一条成立的生效。“检索以前”的先看。", "From the top; the first that holds is in force. Those before the search come first.")) }
         form method="post" {
             (begin(page, "rules", &values.etag))
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("规则", "Rule")) } th { (page.say("状态", "State")) } th { (page.say("次序与开关", "Order and switch")) } } }
                 tbody { @for (at, rule) in rules.iter().enumerate() {
                     @let id = said(rule, "id");

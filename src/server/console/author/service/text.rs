@@ -56,7 +56,7 @@ pub(super) fn report(page: &Page, tested: &Value) -> Markup {
                 @if failed > 0 { span.tag.bad { (page.say("没通过 ", "failed ")) (failed) } " " }
                 (page.say("规则 ", "rules ")) (tested["rules"].to_string()) }
             @if failed > 0 {
-                div.scroll { table.list {
+                div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("规则", "Rule")) } th { (page.say("顾客说", "Customer says")) } th { (page.say("应该命中", "Should fire")) } th { (page.say("实际", "Does")) } } }
                     tbody { @for test in list(tested, "tests").filter(|test| test["passed"] != Value::Bool(true)) {
                         tr { td { code { (said(test, "rule")) } } td { (said(test, "text")) } td { (yes(page, &test["expected"])) }

@@ -207,7 +207,7 @@ fn small_talk(page: &Page, voice: &Value) -> Markup {
         details.card open[own.as_object().is_some_and(|own| !own.is_empty())] {
             summary { (page.say("寒暄", "Small talk")) }
             p.soft { (page.say("空着就用出厂的话。", "Blank: as shipped.")) }
-            div.scroll { table.list {
+            div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr { th { (page.say("顾客说的", "What customers say")) } th { (page.say("怎么回", "Reply")) } th { (page.say("不回", "No reply")) } } }
                 tbody { @for (topic, zh, en) in TOPICS {
                     @let name = page.say(zh, en);
