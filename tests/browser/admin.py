@@ -76,7 +76,7 @@ def keys(page, address):
     page.get_by_text("密钥已吊销").wait_for()
     assert asked(address, other) == 401, "at once"
     page.goto(address + ADMIN + "/audit?action=revoke_key")
-    page.get_by_text("吊销密钥").first.wait_for()
+    page.locator("td", has_text="吊销密钥").first.wait_for()
     page.goto(address + ADMIN + "/audit?verify=1")
     page.get_by_text("没有被改动。").wait_for()
 
@@ -128,6 +128,11 @@ def webhook(page, address, site):
     page.get_by_text("没有送到").wait_for(timeout=30_000)
     page.get_by_role("button", name="删除").click()
     page.get_by_text("已删除").wait_for()
+    # One stays for the looks at every page.
+    page.get_by_label("地址", exact=True).fill("https://crm.example/hook")
+    page.get_by_label("名称").fill(PAYLOAD)
+    page.get_by_role("button", name="添加").click()
+    page.locator("#secret").wait_for()
 
 
 def tenants(page, address):
