@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::eval::detectors::{Detector, Figures, Labelled, Measured, read};
+use crate::eval::detectors::{Detector, Figures, Labelled, Measured, TRAINED, read};
 use crate::eval::lines::Lines;
 use crate::eval::metrics::Estimate;
 use crate::learn::hearing;
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
-    /// Train a detector on the part `tuned` and write its weights
+    /// Train a detector on the parts `tuned` and `hard` and write its weights
     /// (`src/decide/data/` in the source), instead of measuring.
     #[arg(long, value_name = "FILE", requires = "detector")]
     train: Option<PathBuf>,
@@ -67,7 +67,7 @@ fn train(args: &Args, out: &Path) -> Result<ExitCode> {
         Detector::Request => set(detector, args.requests.as_deref())?,
         Detector::Anger => set(detector, args.anger.as_deref())?,
     };
-    let tuned: Vec<&Labelled> = set.iter().filter(|one| one.half == "tuned").collect();
+    let tuned: Vec<&Labelled> = set.iter().filter(|one| TRAINED.contains(&one.half.as_str())).collect();
     let mut ordinary = background()?;
     for path in &args.ordinary {
         let questions: Vec<Question> = Lines::read(path)?.json(r#"应为 {"text":…}"#)?;

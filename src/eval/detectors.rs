@@ -2,7 +2,8 @@
 //!
 //! Labelled sentences, half of them traps, against what a list of keywords
 //! would do. The sets are shipped, so that anybody can run the figures again.
-//! `tuned` was in sight while lists and model were made; `held` is a third of
+//! `tuned` was in sight while lists and model were made, and so was `hard`, wordings
+//! that people rarely think of; `held` is a third of
 //! the same sentences, drawn by chance and left alone; `late` was written when
 //! the lists were finished, in other words on purpose; `fresh` by somebody who had
 //! seen neither lists nor sentences, and is the honest part.
@@ -20,6 +21,9 @@ use crate::text::Normalized;
 
 const REQUESTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/requests.jsonl"));
 const ANGER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/anger.jsonl"));
+
+/// The parts that models are trained on.
+pub const TRAINED: [&str; 2] = ["tuned", "hard"];
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

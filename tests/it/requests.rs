@@ -67,6 +67,10 @@ fn the_detectors_are_better_than_lists_of_keywords() {
             assert!(both(own) > both(list), "{part:?}");
             let least = match (detector, part.half.as_str()) {
                 (Detector::Request, "late") => (0.97, LATE),
+                // In words that people rarely use, to be hard; only the first were learned from.
+                (Detector::Request, "hard") => (0.97, 0.5),
+                (Detector::Request, "fresh") => (0.94, 0.6),
+                (Detector::Request, "all") => (0.98, 0.75),
                 (Detector::Request, _) => (0.98, 0.95),
                 (Detector::Anger, "late") => (0.88, 0.65),
                 (Detector::Anger, "held") => (0.95, 0.9),
@@ -79,4 +83,4 @@ fn the_detectors_are_better_than_lists_of_keywords() {
 
 /// What is heard at least of the requests that were written when the list was
 /// finished, in words that it had not seen.
-const LATE: f64 = 0.78;
+const LATE: f64 = 0.88;

@@ -85,7 +85,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aes", &["channels"]),
     ("cbc", &["channels"]),
     ("sha1", &["channels"]),
-    ("ring", &["server", "store"]),
+    ("ring", &["desk", "server", "store"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -12,7 +12,7 @@ use regex::Regex;
 static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?xi)^\s*(?:
-            [-_—=\s]{2,}\s*(?:原始邮件|原邮件|原始郵件|回复的邮件|回覆的郵件|转发的邮件|转发邮件信息|轉寄的郵件|original\s+message|forwarded\s+message|reply\s+message|begin\s+forwarded\s+message)\s*[-_—=\s]*
+            [-_—=\s]{2,}\s*(?:(?:回复|转发)的原邮件|原始邮件|原邮件|原始郵件|回复的邮件|回覆的郵件|转发的邮件|转发邮件信息|轉寄的郵件|original\s+message|forwarded\s+message|reply\s+message|begin\s+forwarded\s+message)\s*[-_—=\s]*
           | (?:在|于|於)\s*.{0,80}(?:\d{4}|\d{1,2}[-/月]).{0,160}(?:写道|写到|寫道|寫到|wrote)\s*[：:]?
           | \d{4}\s*(?:年|[-/.])\s*\d{1,2}.{0,200}(?:写道|写到|寫道|寫到|wrote)\s*[：:]?
           | .{0,100}<[^<>\s]+@[^<>\s]+>\s*(?:于|於|在)?.{0,100}(?:写道|写到|寫道|寫到|wrote)\s*[：:]
