@@ -120,7 +120,7 @@ struct New {
     /// Its name: 1 to 64 letters, digits, `-` or `_`. It is part of an address.
     name: String,
     /// How the platform speaks: `web`, `wechat`, `wecom`, `wecom-kf`, `dingtalk`, `feishu`,
-    /// `generic`, `chatwoot`, …
+    /// `email`, `generic`, `chatwoot`, …
     kind: String,
     /// The knowledge base that answers.
     kb: String,

@@ -1,5 +1,7 @@
 //! What is filled in for each kind of channel, and where does it stand on the platform?
 
+mod email;
+
 use super::super::page::Page;
 
 /// A text in Chinese and English.
@@ -404,6 +406,7 @@ pub(super) const KINDS: &[Kind] = &[
             PRIVATE,
         ],
     },
+    email::KIND,
     Kind {
         code: "generic",
         name: ["通用接口", "Any other platform"],
@@ -514,6 +517,7 @@ mod tests {
             let value = |field: &Field| match (field.name, field.input) {
                 ("url", _) => json!("https://a.example/"),
                 ("origins", _) => json!(["https://a.example"]),
+                ("address", _) => json!("kefu@a.example"),
                 ("secret", _) if kind.code == "generic" => json!(format!("whsec_{}", "A".repeat(44))),
                 ("aes_key" | "previous_aes_key", _) => json!("A".repeat(43)),
                 (_, Input::Text | Input::Secret) => json!("x".repeat(40)),
