@@ -1,6 +1,7 @@
 //! What platforms send: XML, JSON and what is sealed.
 
 use serde_json::{Value, json};
+use zhida::channels::email::reading;
 use zhida::channels::envelope::{Key, open_feishu, seal_feishu};
 use zhida::channels::fields::{Fields, xml};
 use zhida::channels::{Arrival, Kind, Platform, Request, Spoken, wecom_kf};
@@ -137,5 +138,44 @@ fn requests_of_platforms() {
             }
         }
         Ok(())
+    });
+}
+
+#[test]
+fn letters() {
+    let seeds = [
+        "From: a@home.example\r\nTo: us@shop.example\r\nMessage-ID: <1@home.example>\r\nSubject: =?gb18030?B?zcu79Q==?=\r\nContent-Type: text/plain; charset=gb18030\r\n\r\nhow to return\r\n-- \r\na\r\n> before\r\n",
+        "From: a@home.example\nSubject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>how &lt;\n--b\nContent-Type: image/png; name=a.png\nContent-Transfer-Encoding: base64\n\niVBORw0=\n--b--\n",
+        "From: b@home.example\nAuto-Submitted: auto-replied\n\nI am away",
+    ]
+    .map(|seed| seed.as_bytes().to_vec());
+    let words = [
+        "Content-Type: multipart/mixed; boundary=b\n",
+        "Content-Transfer-Encoding: quoted-printable\n",
+        "=?utf-8?Q?=E9=80=80?=",
+        "=\n",
+        "--b\n",
+        "--b--",
+        "\r\n\r\n",
+        "在 2026年3月1日，客服 写道：\n",
+        "-----原始邮件-----\n",
+        "References: <zhida.a.b.c@shop.example>\n",
+        "charset=iso-2022-jp",
+        "\u{feff}",
+    ];
+    fuzz("letters", &seeds, &words, |bytes| match reading::read(bytes, &["us@shop.example"]) {
+        Err(why) if why.told().is_empty() => Err("refused without a word".to_owned()),
+        Err(_) => Ok(()),
+        Ok(letter) if letter.from.is_empty() => Err("from nobody".to_owned()),
+        // Encodings make a character of three bytes at most out of one.
+        Ok(letter) if letter.question().len() > bytes.len() * 4 + 1_000 => {
+            Err(format!("{} bytes out of {}", letter.question().len(), bytes.len()))
+        }
+        Ok(letter) => letter
+            .id
+            .chars()
+            .all(|c| !c.is_control())
+            .then_some(())
+            .ok_or_else(|| "a control character in the id".to_owned()),
     });
 }

@@ -22,6 +22,8 @@ pub(super) enum Input {
     Check,
     /// Whose people take over.
     People,
+    /// How a connection is protected.
+    Security,
 }
 
 /// A setting.
@@ -525,6 +527,7 @@ mod tests {
                 (_, Input::Number) => json!(7),
                 (_, Input::Check) => json!(true),
                 (_, Input::People) => json!("ours"),
+                (_, Input::Security) => json!("starttls"),
             };
             let all = |is_whole: bool| -> Map<String, Value> {
                 let fields = kind.fields.iter().filter(|field| is_whole || field.is_needed);

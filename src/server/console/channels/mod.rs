@@ -264,6 +264,14 @@ fn field(page: &Page, field: &Field, filled: &Filled<'_>) -> Markup {
                     option value="platform" selected[filled.text(name) == "platform"] { (page.say("平台自带的客服", "The platform's people")) }
                 } }
             }
+            Input::Security => {
+                @let known = filled.text(name);
+                label.block { span.label { (field.label(page)) } select.narrow name=(name) aria-describedby=(help) aria-invalid[is_wrong] {
+                    option value="tls" { "TLS" }
+                    option value="starttls" selected[known == "starttls"] { "STARTTLS" }
+                    option value="plain" selected[known == "plain"] { (page.say("不加密（只限内网）", "none (inside the house only)")) }
+                } }
+            }
             Input::Lines => { label.block { span.label { (field.label(page)) } textarea name=(name) rows="3" required[is_needed] aria-describedby=(help) aria-invalid[is_wrong] { "\n" (filled.text(name)) } } }
             Input::Number => { label.block { span.label { (field.label(page)) } input.narrow name=(name) inputmode="numeric" pattern="[0-9]*" value=(filled.text(name)) aria-describedby=(help) aria-invalid[is_wrong]; } }
             Input::Text => { label.block { span.label { (field.label(page)) } input name=(name) required[is_needed] maxlength="2000" autocomplete="off" value=(filled.text(name)) aria-describedby=(help) aria-invalid[is_wrong]; } }
@@ -289,7 +297,7 @@ fn settings(kind: &Kind, form: &Form) -> Value {
             Input::Lines => json!(form.lines(name).collect::<Vec<_>>()),
             _ if text.is_empty() => Value::Null,
             Input::Number => text.parse::<i64>().map_or_else(|_| json!(text), Value::from),
-            Input::Text | Input::Secret | Input::People => json!(text),
+            Input::Text | Input::Secret | Input::People | Input::Security => json!(text),
         };
         all.insert(name.to_owned(), value);
     }
