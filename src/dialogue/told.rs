@@ -69,6 +69,8 @@ impl From<&Line> for ToldLine {
 pub struct ToldHandoff {
     /// Its id.
     pub id: String,
+    /// Its number, which customers are told by mail; numbers grow.
+    pub number: i64,
     /// The conversation.
     pub conversation: String,
     /// The knowledge base.
@@ -134,6 +136,7 @@ impl ToldHandoff {
         let held = !waits && handoff.state.is_open();
         Self {
             id: handoff.id.clone(),
+            number: handoff.number,
             conversation: handoff.conversation.clone(),
             kb: handoff.kb.clone(),
             state: handoff.state,

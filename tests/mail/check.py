@@ -257,6 +257,7 @@ def story(binary, data, dovecot, post, environment):
     waiting = wait(lambda: api("GET", "/v1/handoffs?state=waiting")["items"], "nobody waits")
     assert len(waiting) == 1, waiting
     handoff, conversation = waiting[0]["id"], waiting[0]["conversation"]
+    assert f"编号是 {waiting[0]['number']}" in told.get_body(("plain",)).get_content(), "the number that people see"
     api("POST", f"/v1/handoffs/{handoff}/claim", {"agent": "小王"})
     api("POST", f"/v1/handoffs/{handoff}/reply", {"agent": "小王", "text": "您好，请发一份清单。"})
     answer = wait(lambda: post.to("berta@home.example")[1:], "the agent's reply did not go out")[0]
@@ -299,7 +300,6 @@ def story(binary, data, dovecot, post, environment):
     time.sleep(1)
     for who, count in (("anna", 1), ("dora", 1), ("emil", 1), ("chen", 1)):
         assert len(post.to(f"{who}@home.example")) == count, (who, len(post.to(f"{who}@home.example")))
-    assert told["Message-ID"] and "1" in told.get_body(("plain",)).get_content()
     log = server.stop()
     assert PASSWORD not in log
     # Wrong passwords are told in words.

@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Server> {
 #[derive(Deserialize)]
 pub(super) struct Handoff {
     pub(super) id: String,
+    pub(super) number: i64,
     pub(super) conversation: String,
     pub(super) kb: String,
     pub(super) state: String,

@@ -145,7 +145,7 @@ fn standing(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
             (state(page, &one.state))
             span.tag.warn { (reason(page, &one.reason)) }
             @if let Some(rule) = &one.rule { span.soft { (page.say("规则 ", "rule ")) (rule) } }
-            span.soft { (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) " · " (page.say("版本 ", "release ")) (one.release) }
+            span.soft { (page.say("受理编号 ", "number ")) (one.number) " · " (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) " · " (page.say("版本 ", "release ")) (one.release) }
         }
         @if one.is_waiting() {
             p { (page.say("已等待 ", "Waiting for ")) b data-since=(one.waiting_s) { (span(page, one.waiting_s)) }
