@@ -7,6 +7,26 @@ use super::kinds::Kind;
 /// What a platform's refusals mean; the first whose words are found counts.
 const MEANINGS: &[(&str, &str, &str)] = &[
     (
+        "user or password are wrong",
+        "邮箱用户名或密码不对：多数邮箱要填“授权码”而不是登录密码，并且要先开启 IMAP/SMTP 服务。",
+        "User or password are wrong; many providers give programs a password of their own.",
+    ),
+    (
+        "its certificate is not believed",
+        "邮件服务器的证书不可信：请核对服务器名称是否和证书一致。",
+        "The mail server's certificate is not believed; is the host the name in it?",
+    ),
+    (
+        "it does not speak TLS there",
+        "这个端口不是加密端口：收信一般是 993，发信一般是 465。",
+        "The port does not speak TLS; it is 993 for IMAP and 465 for SMTP as a rule.",
+    ),
+    (
+        "nobody listens there",
+        "邮件服务器的这个端口没有人应答：请核对服务器和端口。",
+        "Nobody listens at this port; look at host and port.",
+    ),
+    (
         "white list",
         "平台不认识这台服务器：请在平台后台的“IP 白名单”里加入服务器的公网 IP。",
         "The platform does not know this server: put its public IP address on the white list in the platform's console.",
