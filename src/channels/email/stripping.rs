@@ -56,8 +56,8 @@ pub fn tidy(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     for line in text.split('\n') {
         let seen = |c: &char| {
-            !(c.is_control() && *c != '\t')
-                && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            let is_hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+            (*c == '\t' || !c.is_control()) && !is_hidden
         };
         let line: String = line.chars().filter(seen).map(|c| if c == '\u{a0}' { ' ' } else { c }).collect();
         let line = line.trim_end().to_owned();

@@ -66,6 +66,9 @@ impl Day {
     }
 }
 
+/// A figure of a day, as it is told.
+type Told = fn(&Day) -> String;
+
 fn share(part: u64, of: u64) -> String {
     if of == 0 { "—".to_owned() } else { percent(part as f64 / of as f64) }
 }
@@ -125,7 +128,7 @@ fn unwell(page: &Page, health: &Health) -> Markup {
 fn tiles(page: &Page, days: &[Day; 3], waiting: &Waiting) -> Markup {
     let [today, yesterday, week] = days;
     let since = waiting.handoffs_since.as_deref().and_then(seconds_since);
-    let counted: [(&str, fn(&Day) -> String); 6] = [
+    let counted: [(&str, Told); 6] = [
         (page.say("问题", "Questions"), |day| day.questions.to_string()),
         (page.say("直接回答", "Answered"), |day| share(day.answered, day.questions)),
         (page.say("反问", "Asked back"), |day| share(day.clarified, day.questions)),

@@ -168,7 +168,7 @@ async fn create(page: Page, form: Form) -> Response {
         Ok(made) => match listed(&page, Some(&made), None).await {
             Ok(shown) => shown,
             // The first person of a server: from now on it asks who comes.
-            Err(_) => alone(&page, &made.person.called().to_owned(), made.invitation.as_ref()),
+            Err(_) => alone(&page, made.person.called(), made.invitation.as_ref()),
         },
         Err(refusal) => match page.ended(&form, &refusal) {
             Some(ended) => ended,

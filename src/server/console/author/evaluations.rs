@@ -136,7 +136,7 @@ async fn read(page: &Page, kb: &str, number: &str) -> Result<Value, Refusal> {
 async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
     let found = read(page, kb, number).await?;
     let generations = found["report"]["generations"].as_object().cloned().unwrap_or_default();
-    let last = generations.keys().last().cloned().unwrap_or_default();
+    let last = generations.keys().next_back().cloned().unwrap_or_default();
     let by_tag = &found["report"]["generations"][last.as_str()]["by_tag"];
     let wrong: Vec<&Value> = list(&found, "wrong").collect();
     let body = html! {
