@@ -29,6 +29,8 @@ from checking import Server, from_pypi
 
 TOOLS = ["openapi-python-client==0.29.*", "openapi-spec-validator==0.9.*", "python-dateutil==2.9.*"]
 
+PICTURES = [f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp")]
+
 ENTRIES = """\
 {"id":"hours","question":"几点上班","similar":["客服几点开始上班"],"answer":"早上九点。","topic":"服务"}
 {"id":"invoice","question":"怎么开电子发票","similar":["发票在哪里开"],"answer":"在“我的发票”里申请。","topic":"发票"}
@@ -80,9 +82,9 @@ def make_client(server, venv, folder):
         raise SystemExit(f"/openapi.json is not valid: {str(fault)[:500]}") from None
     (folder / "openapi.json").write_text(json.dumps(document))
     config = {"package_name_override": "zhida_client", "project_name_override": "client", "post_hooks": []}
-    # The generator knows neither TOML nor workbooks; both are files like any other.
+    # The generator knows neither TOML nor workbooks nor pictures; all are files like any other.
     workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    config["content_type_overrides"] = dict.fromkeys(["application/toml", workbook], "application/octet-stream")
+    config["content_type_overrides"] = dict.fromkeys(["application/toml", workbook, *PICTURES], "application/octet-stream")
     (folder / "config.json").write_text(json.dumps(config))
     command = [str(venv / "bin" / "openapi-python-client"), "generate", "--fail-on-warning", "--meta", "none"]
     command += ["--path", str(folder / "openapi.json"), "--config", str(folder / "config.json")]
