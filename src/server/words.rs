@@ -240,6 +240,10 @@ async fn restore(
 ) -> Result<Response, Problem> {
     let expected = expected(&headers)?.unwrap_or(Expected::Anything);
     let WordsWanted { revision } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    if revision < 0 {
+        let detail = format!("`revision` is a revision of the words, or 0 for none at all, got {revision}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("revision"));
+    }
     caller.author(move |caller| Ok(changed(caller.shelf(&kb)?.restore_words(&expected, revision)?))).await
 }
 
