@@ -21,7 +21,7 @@ use crate::access::Right;
 use crate::dialogue::patch::{self, Patch};
 use crate::dialogue::service::{BYTES, SHIPPED};
 use crate::dialogue::{Service, TestReport};
-use crate::store::Expected;
+use crate::store::{Expected, ServiceEdit};
 
 /// What the document is written in.
 const TOML: &str = "application/toml";
@@ -113,17 +113,7 @@ async fn replace(
             let shelf = caller.shelf(&kb)?;
             let Some(expected) = expected else { return Err(needs_condition(shelf.service()?.revision)) };
             let edit = shelf.put_service(&expected, &text, live)?;
-            if edit.live {
-                // The next message meets it.
-                caller.registry().catch_up(&kb);
-            }
-            let body = ServiceChange {
-                changed: edit.action.is_some(),
-                revision: edit.revision,
-                live: edit.live,
-                tests: Service::read(&text)?.rules.report(),
-            };
-            Ok(([(header::ETAG, etag(edit.revision))], Json(body)).into_response())
+            Ok(placed(caller, &kb, &edit, Service::read(&text)?.rules.report()))
         })
         .await
 }
@@ -228,18 +218,20 @@ async fn change(
             let is_seen = expected.allows(Some(before.revision));
             let expected = if is_seen { Expected::Revisions(vec![before.revision]) } else { expected };
             let edit = shelf.put_service(&expected, &text, live)?;
-            if edit.live {
-                caller.registry().catch_up(&kb);
-            }
-            let body = ServiceChange {
-                changed: edit.action.is_some(),
-                revision: edit.revision,
-                live: edit.live,
-                tests,
-            };
-            Ok(([(header::ETAG, etag(edit.revision))], Json(body)).into_response())
+            Ok(placed(caller, &kb, &edit, tests))
         })
         .await
+}
+
+/// What came of a document that is in its place.
+fn placed(caller: &Caller, kb: &str, edit: &ServiceEdit, tests: TestReport) -> Response {
+    if edit.live {
+        // The next message meets it.
+        caller.registry().catch_up(kb);
+    }
+    let body =
+        ServiceChange { changed: edit.action.is_some(), revision: edit.revision, live: edit.live, tests };
+    ([(header::ETAG, etag(edit.revision))], Json(body)).into_response()
 }
 
 /// Run the tests of the rules of a document, or without a body of the draft's.

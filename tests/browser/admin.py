@@ -14,7 +14,6 @@ import pathlib
 import re
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 
@@ -168,17 +167,13 @@ def own_password(page, address):
 
 
 def look(page, address, axe, shots):
-    slowest = (0, "")
-    for size, viewport, scheme in driver.LOOKS:
-        page.set_viewport_size(viewport)
-        page.emulate_media(color_scheme=scheme)
-        for place in ["/console", "/console/me", *(ADMIN + path for path in PAGES)]:
-            begun = time.monotonic()
-            page.goto(address + place)
-            slowest = max(slowest, (time.monotonic() - begun, place))
-            name = place.replace("?", "-").removeprefix("/console/").replace("/", "-").strip("-")
-            driver.fits(page, axe, place, shots, f"operator-{name or 'home'}", size, scheme)
-    return slowest
+    def name(place):
+        short = place.replace("?", "-").removeprefix("/console/").replace("/", "-").strip("-")
+        return f"operator-{short or 'home'}"
+
+    places = [(name(place), place) for place in ["/console", "/console/me", *(ADMIN + path for path in PAGES)]]
+    return max(driver.opened(page, address, places, axe, shots, *how) for how in driver.resized(page))
+
 
 
 def main():

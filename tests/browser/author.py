@@ -109,25 +109,22 @@ def collide(started, address, one):
 def look(started, address, axe, allowed, shots):
     """Every page: nothing serious for axe-core, nothing runs, nothing is asked of others."""
     slowest = (0, "")
-    for size, viewport, scheme in driver.LOOKS:
-        context, foreign, faults = driver.visitor(
-            started, allowed, locale="zh-CN", color_scheme=scheme, viewport=viewport
-        )
-        page = context.new_page()
+    for page, size, scheme in driver.visited(started, allowed):
         entries = page.request.get(f"{address}/v1/kbs/gym/entries").json()["items"]
         entry = next(one["entry"]["id"] for one in entries if "游泳池" in one["entry"]["question"])
-        places = ["/console/new"] + [f"/console/kb/gym{path}" for path in [*PAGES, f"/entries/{entry}", f"/entries/{entry}/history"]]
-        for place in places:
-            begun = time.monotonic()
-            page.goto(address + place)
-            slowest = max(slowest, (time.monotonic() - begun, place))
+        paths = [*PAGES, f"/entries/{entry}", f"/entries/{entry}/history"]
+
+        def name(place):
+            return place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
+
+        def settled():
             page.locator("[data-job]").wait_for(state="detached", timeout=60_000)
             page.wait_for_load_state()
-            name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
-            driver.fits(page, axe, place, shots, name, size, scheme)
-        assert not foreign and not faults, (foreign, faults)
-        context.close()
+
+        places = [(name(place), place) for place in ["/console/new", *(f"/console/kb/gym{path}" for path in paths)]]
+        slowest = max(slowest, driver.opened(page, address, places, axe, shots, size, scheme, settled))
     return slowest
+
 
 
 def main():

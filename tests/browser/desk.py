@@ -106,17 +106,13 @@ def survive(page, address, ask, handoff, person):
 
 
 def look(page, address, axe, handoff, shots):
-    slowest = (0, "")
-    for size, viewport, scheme in driver.LOOKS:
-        page.set_viewport_size(viewport)
-        page.emulate_media(color_scheme=scheme)
-        for place in [*PAGES, f"/console/desk/{handoff}"]:
-            begun = time.monotonic()
-            page.goto(address + place)
-            slowest = max(slowest, (time.monotonic() - begun, place))
-            name = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(handoff, "conversation")
-            driver.fits(page, axe, place, shots, f"desk-{name.strip('-') or 'home'}", size, scheme)
-    return slowest
+    def name(place):
+        short = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(handoff, "conversation")
+        return f"desk-{short.strip('-') or 'home'}"
+
+    places = [(name(place), place) for place in [*PAGES, f"/console/desk/{handoff}"]]
+    return max(driver.opened(page, address, places, axe, shots, *how) for how in driver.resized(page))
+
 
 
 def main():

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from checking import from_pypi
@@ -143,6 +144,35 @@ def fits(page, axe, what, shots, name, size, scheme):
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{what} {size}: {wide} pixels too wide"
     accessible(page, axe, f"{what} {size} {scheme}")
+
+
+def resized(page):
+    """The looks at the pages of somebody who stays signed in, one after the other."""
+    for size, viewport, scheme in LOOKS:
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=scheme)
+        yield size, scheme
+
+
+def visited(started, allowed):
+    """A page for each look in a browser of its own, from which nothing else may be asked."""
+    for size, viewport, scheme in LOOKS:
+        context, foreign, faults = visitor(started, allowed, locale="zh-CN", color_scheme=scheme, viewport=viewport)
+        yield context.new_page(), size, scheme
+        assert not foreign and not faults, (foreign, faults)
+        context.close()
+
+
+def opened(page, address, places, axe, shots, size, scheme, settled=lambda: None):
+    """Looks at some places, each with the name of its picture; gives back how long the slowest took, and which it was."""
+    slowest = (0, "")
+    for name, place in places:
+        begun = time.monotonic()
+        page.goto(address + place)
+        slowest = max(slowest, (time.monotonic() - begun, place))
+        settled()
+        fits(page, axe, place, shots, name, size, scheme)
+    return slowest
 
 
 class Site:

@@ -198,18 +198,10 @@ def survive(page, address, ask, person):
 
 
 def look(started, address, axe, shots):
-    slowest = (0, "")
-    for size, viewport, scheme in driver.LOOKS:
-        context, foreign, faults = driver.visitor(started, [address], locale="zh-CN", color_scheme=scheme, viewport=viewport)
-        page = context.new_page()
-        for name, path in PAGES:
-            begun = time.monotonic()
-            page.goto(address + BASE + path)
-            slowest = max(slowest, (time.monotonic() - begun, path))
-            driver.fits(page, axe, path, shots, f"steering-{name}", size, scheme)
-        assert not foreign and not faults, (foreign, faults)
-        context.close()
-    return slowest
+    places = [(f"steering-{name}", BASE + path) for name, path in PAGES]
+    looks = driver.visited(started, [address])
+    return max(driver.opened(page, address, places, axe, shots, size, scheme) for page, size, scheme in looks)
+
 
 
 def main():

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -73,10 +73,7 @@ async fn listed(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
         (fields(page, PLACE, None, refused))
     };
     let sheet = Sheet::new(page.say("常用语", "Canned replies"), body);
-    Ok(page.show(match refused {
-        Some(_) => sheet.refused(StatusCode::UNPROCESSABLE_ENTITY),
-        None => sheet,
-    }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 fn fields(page: &Page, to: &str, known: Option<&Canned>, refused: Option<(&Form, &Refusal)>) -> Markup {
@@ -124,17 +121,13 @@ async fn edit(page: Page, Path(id): Path<String>) -> Response {
 
 async fn edited(page: &Page, id: &str, refused: Option<(&Form, &Refusal)>) -> Outcome {
     let items = all(page).await?;
-    let gone = || Refusal { code: 404, kind: "/problems/not-here".to_owned(), ..Refusal::default() };
-    let known = items.iter().find(|one| one.id == id).ok_or_else(gone)?;
+    let known = items.iter().find(|one| one.id == id).ok_or_else(Refusal::gone)?;
     let body = html! {
         p { a href=(PLACE) { "← " (page.say("常用语", "Canned replies")) } }
         (fields(page, &format!("{PLACE}/{}", part(id)), Some(known), refused))
     };
     let sheet = Sheet::new(page.say("修改常用语", "Change a canned reply"), body);
-    Ok(page.show(match refused {
-        Some(_) => sheet.refused(StatusCode::UNPROCESSABLE_ENTITY),
-        None => sheet,
-    }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 async fn change(page: Page, Path(id): Path<String>, form: Form) -> Response {

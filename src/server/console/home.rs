@@ -1,7 +1,7 @@
 //! Where does somebody begin?
 
 use axum::Router;
-use axum::http::{Method, header};
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -138,9 +138,7 @@ async fn leave(page: Page, form: Form) -> Response {
     match form.ask(&page, Method::POST, "/v1/logout").got().await {
         Ok(got) => {
             let mut response = Redirect::to("/login").into_response();
-            for cookie in got.headers.get_all(header::SET_COOKIE) {
-                response.headers_mut().append(header::SET_COOKIE, cookie.clone());
-            }
+            got.pass_cookies(&mut response);
             response
         }
         Err(refusal) => page.failed(refusal),

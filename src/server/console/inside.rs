@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -91,6 +92,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// What the API says of something that is not in its list.
+    pub(super) fn gone() -> Self {
+        Self { code: 404, kind: "/problems/not-here".to_owned(), ..Self::default() }
+    }
+
     /// The last part of its type, such as `stale-entry`.
     pub(super) fn slug(&self) -> &str {
         self.kind.rsplit('/').next().unwrap_or_default()
@@ -106,6 +112,13 @@ impl Got {
             detail: format!("a reply of the API could not be read: {e}"),
             ..Refusal::default()
         })
+    }
+
+    /// Hands the cookies on that the API has set.
+    pub(super) fn pass_cookies(&self, to: &mut Response) {
+        for cookie in self.headers.get_all(header::SET_COOKIE) {
+            to.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
     }
 
     /// The condition for changing what was read.

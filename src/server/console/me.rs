@@ -1,7 +1,7 @@
 //! Who am I here, and where am I signed in?
 
 use axum::Router;
-use axum::http::{Method, StatusCode, header};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -29,18 +29,12 @@ struct Sessions {
     items: Vec<Session>,
 }
 
-#[derive(Deserialize)]
-struct Scope {
-    kbs: Option<Vec<String>>,
-}
-
 async fn show(page: Page) -> Response {
     page.reply(shown(&page, None).await)
 }
 
 async fn shown(page: &Page, refused: Option<&Refusal>) -> Outcome {
     let me = &page.me;
-    let Scope { kbs } = page.inside.get("/v1/me").read().await?;
     let is_person = me.kind == "person";
     let items = if is_person {
         page.inside.get("/v1/me/sessions").read::<Sessions>().await?.items
@@ -53,7 +47,7 @@ async fn shown(page: &Page, refused: Option<&Refusal>) -> Outcome {
             @if is_person { dt { (page.say("登录名", "Signed in as")) } dd { code { (me.name) } } }
             @if let Some(name) = me.display_name.as_deref().filter(|name| !name.is_empty()) { dt { (page.say("姓名", "Name")) } dd { (name) } }
             dt { (page.say("角色", "Role")) } dd { (role(page, &me.role)) }
-            dt { (page.say("知识库", "Knowledge bases")) } dd { (scope(page, kbs.as_deref())) }
+            dt { (page.say("知识库", "Knowledge bases")) } dd { (scope(page, me.kbs.as_deref())) }
             @if me.tenant != "default" { dt { (page.say("租户", "Tenant")) } dd { (me.tenant) } }
         }
         @if is_person {
@@ -74,7 +68,7 @@ async fn shown(page: &Page, refused: Option<&Refusal>) -> Outcome {
         }
     };
     let sheet = Sheet::new(page.say("我的账号", "My account"), body);
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 /// Sessions, each with a button that ends it; `own` is the reader's.
@@ -130,9 +124,7 @@ async fn password(page: Page, form: Form) -> Response {
                     "The password is changed; all other sessions have ended.",
                 ),
             );
-            for cookie in got.headers.get_all(header::SET_COOKIE) {
-                response.headers_mut().append(header::SET_COOKIE, cookie.clone());
-            }
+            got.pass_cookies(&mut response);
             response
         }
         // A wrong password is 401 too, and no reason to sign in again.

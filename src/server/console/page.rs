@@ -26,6 +26,8 @@ pub(super) struct Me {
     pub(super) display_name: Option<String>,
     pub(super) rights: Vec<String>,
     pub(super) knowledge_bases: Vec<String>,
+    /// Those that they are limited to; `None` for all.
+    pub(super) kbs: Option<Vec<String>>,
     pub(super) csrf_token: Option<String>,
     pub(super) tenant: String,
     pub(super) role: String,
@@ -95,6 +97,11 @@ impl Sheet {
         self
     }
 
+    /// Says whether the form that the page shows again was refused for what stands in it.
+    pub(super) fn refused_if(self, is_refused: bool) -> Self {
+        if is_refused { self.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { self }
+    }
+
     /// Says that the form was not taken, such as with 422.
     pub(super) fn refused(mut self, status: StatusCode) -> Self {
         self.status = status;
@@ -141,6 +148,7 @@ impl Me {
             display_name: None,
             rights: Vec::new(),
             knowledge_bases: Vec::new(),
+            kbs: None,
             csrf_token: None,
             tenant: String::new(),
             role: String::new(),

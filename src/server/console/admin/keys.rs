@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -107,11 +107,7 @@ async fn listed(page: &Page, beside: Beside<'_>) -> Outcome {
         (fresh(page, beside.refused))
     };
     let sheet = Sheet::new(page.say("密钥", "Keys"), body).of_admin().with_script("channels.js");
-    Ok(page.show(if beside.refused.is_some() {
-        sheet.refused(StatusCode::UNPROCESSABLE_ENTITY)
-    } else {
-        sheet
-    }))
+    Ok(page.show(sheet.refused_if(beside.refused.is_some())))
 }
 
 fn row(page: &Page, key: &Key) -> Markup {
@@ -237,8 +233,7 @@ fn alone(page: &Page, made: &Created) -> Response {
 
 async fn one(page: &Page, id: &str) -> Result<Key, Refusal> {
     let All { items } = page.inside.get(API).read().await?;
-    let gone = || Refusal { code: 404, kind: "/problems/not-here".to_owned(), ..Refusal::default() };
-    items.into_iter().find(|key| key.id == id).ok_or_else(gone)
+    items.into_iter().find(|key| key.id == id).ok_or_else(Refusal::gone)
 }
 
 async fn edit(page: Page, Path(id): Path<String>) -> Response {
@@ -289,7 +284,7 @@ async fn edited(page: &Page, id: &str, refused: Option<(&Form, &Refusal)>) -> Ou
         }
     };
     let sheet = Sheet::new(format!("{}{}", page.say("密钥：", "Key: "), key.called()), body).of_admin();
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 async fn change(page: Page, Path(id): Path<String>, form: Form) -> Response {

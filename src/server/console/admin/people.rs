@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -119,7 +119,7 @@ async fn listed(page: &Page, made: Option<&Created>, refused: Option<(&Form, &Re
         (fresh(page, refused))
     };
     let sheet = Sheet::new(page.say("人员", "People"), body).of_admin().with_script("channels.js");
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 fn state(page: &Page, one: &Person) -> Markup {
@@ -187,8 +187,7 @@ fn alone(page: &Page, person: &str, link: Option<&Link>) -> Response {
 
 async fn one(page: &Page, id: &str) -> Result<Person, Refusal> {
     let All { items } = page.inside.get(API).read().await?;
-    let gone = || Refusal { code: 404, kind: "/problems/not-here".to_owned(), ..Refusal::default() };
-    items.into_iter().find(|one| one.id == id).ok_or_else(gone)
+    items.into_iter().find(|one| one.id == id).ok_or_else(Refusal::gone)
 }
 
 async fn edit(page: Page, Path(id): Path<String>) -> Response {
@@ -245,7 +244,7 @@ async fn edited(page: &Page, id: &str, made: Option<&Link>, refused: Option<(&Fo
         (me::sessions(page, &items, None, &format!("{place}/sessions")))
     };
     let sheet = Sheet::new(person.called().to_owned(), body).of_admin().with_script("channels.js");
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 async fn change(page: Page, Path(id): Path<String>, form: Form) -> Response {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -73,7 +73,7 @@ async fn listed(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
         }
     };
     let sheet = Sheet::new(page.say("租户", "Tenants"), body).of_admin();
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 fn fields(page: &Page, filled: &dyn Fn(&str) -> String) -> Markup {
@@ -116,8 +116,7 @@ async fn edit(page: Page, Path(name): Path<String>) -> Response {
 
 async fn edited(page: &Page, name: &str, refused: Option<(&Form, &Refusal)>) -> Outcome {
     let All { items } = page.inside.get(API).read().await?;
-    let gone = || Refusal { code: 404, kind: "/problems/not-here".to_owned(), ..Refusal::default() };
-    let tenant = items.into_iter().find(|one| one.name == name).ok_or_else(gone)?;
+    let tenant = items.into_iter().find(|one| one.name == name).ok_or_else(Refusal::gone)?;
     let place = format!("{PLACE}/{}", part(name));
     let known = |field: &str| {
         let Limits { per_second, per_month, entries, storage } = &tenant.limits;
@@ -150,7 +149,7 @@ async fn edited(page: &Page, name: &str, refused: Option<(&Form, &Refusal)>) -> 
         }
     };
     let sheet = Sheet::new(format!("{}{name}", page.say("租户：", "Tenant: ")), body).of_admin();
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 async fn change(page: Page, Path(name): Path<String>, form: Form) -> Response {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -114,7 +114,7 @@ async fn listed(page: &Page, made: Option<&Webhook>, refused: Option<(&Form, &Re
         }
     };
     let sheet = Sheet::new(page.say("通知", "Webhooks"), body).of_admin().with_script("channels.js");
-    Ok(page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }))
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 fn row(page: &Page, one: &Webhook) -> Markup {

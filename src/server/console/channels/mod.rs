@@ -11,7 +11,6 @@ mod plain;
 pub(super) use self::one::paste;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -185,7 +184,7 @@ fn fresh(page: &Page, kind: &Kind, refused: Option<(&Form, &Refusal)>) -> Respon
         }
     };
     let sheet = Sheet::new(title, body).of_admin();
-    page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet })
+    page.show(sheet.refused_if(refused.is_some()))
 }
 
 fn bases_of(page: &Page, chosen: &str, is_wrong: bool) -> Markup {

@@ -1,7 +1,7 @@
 //! One channel: what belongs where, does it work, and what is changed of it?
 
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -217,5 +217,5 @@ fn whole(page: &Page, channel: &Channel, beside: Beside<'_>) -> Response {
     };
     let title = format!("{}{}", page.say("渠道：", "Channel: "), channel.name);
     let sheet = Sheet::new(title, body).with_script("channels.js");
-    page.show(if refused.is_some() { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet })
+    page.show(sheet.refused_if(refused.is_some()))
 }
