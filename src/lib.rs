@@ -43,13 +43,14 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`]; [`store`], [`eval`] and
-//! [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
+//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`] and [`depot`]; [`store`],
+//! [`eval`] and [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
 
 pub mod access;
 pub mod channels;
 pub mod cli;
 pub mod decide;
+pub mod depot;
 pub mod desk;
 pub mod dialogue;
 pub mod disk;

@@ -93,6 +93,9 @@ struct Create {
     /// given several times.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
+    /// Only where nobody has a key or a name yet; else nothing is made, and that is no failure.
+    #[arg(long)]
+    first: bool,
     /// Print it as JSON.
     #[arg(long)]
     json: bool,
@@ -165,6 +168,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn create(args: &Create) -> Result<()> {
     let access = args.place.access();
     let is_first = access.table().is_open();
+    if args.first && !is_first {
+        eprintln!(
+            "{}",
+            either!(
+                "somebody has a key or a name already; no key was made",
+                "已经有密钥或人员，没有新建密钥"
+            )
+        );
+        return Ok(());
+    }
     let origins: Vec<String> = args.origin.iter().map(ToString::to_string).collect();
     if origins.iter().any(|origin| origin == "*") {
         return Err(Error::Refused(either!(

@@ -31,6 +31,7 @@ mod key;
 mod known;
 mod learn;
 mod model;
+mod notify;
 mod person;
 mod place;
 mod progress;
@@ -38,6 +39,7 @@ mod provider;
 mod reference;
 mod rules;
 mod serve;
+mod setup;
 mod simulate;
 mod stats;
 mod tenant;
@@ -112,6 +114,8 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what a backup holds; it is checked before anything is touched.
     Restore(backup::Restore),
+    /// Print what runs zhida as a service: systemd, Kubernetes, Compose, an image.
+    Setup(setup::Args),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
     Adapt(adapt::Args),
 }
@@ -137,9 +141,12 @@ impl Command {
             Self::Restore(_) => Deed::Tells,
             // What is changed over HTTP the server records.
             Self::Serve(_) => Deed::Tells,
-            Self::Ask(_) | Self::Reference(_) | Self::Stats(_) | Self::Usage(_) | Self::Backup(_) => {
-                Deed::Looks
-            }
+            Self::Ask(_)
+            | Self::Reference(_)
+            | Self::Stats(_)
+            | Self::Usage(_)
+            | Self::Backup(_)
+            | Self::Setup(_) => Deed::Looks,
         }
     }
 }
@@ -177,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::Setup(args) => setup::run(&args),
     };
     if let Some(begun) = begun {
         begun.end(&outcome);

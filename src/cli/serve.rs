@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, progress, provider};
+use super::{Common, notify, progress, provider};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
@@ -218,6 +218,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
             eprintln!("zhida: no link for the first admin: {error}");
         }
         eprintln!("zhida: listening on {scheme}://{address}");
+        notify::ready();
         Ok(())
     };
     server::run(listener, server, prepare, stop_signal()?).await

@@ -72,6 +72,26 @@ impl FileDigest {
     }
 }
 
+/// Makes the digest of a file that is read in parts.
+#[derive(Debug, Default)]
+pub struct Digesting {
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl Digesting {
+    /// Takes the next bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.hasher.update(bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> FileDigest {
+        FileDigest { bytes: self.bytes, sha256: hex(&self.hasher.finalize()) }
+    }
+}
+
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -21,7 +21,7 @@ mod product;
 mod seen;
 mod transformer;
 
-pub use folder::{FileDigest, Files, Manifest, Pooling};
+pub use folder::{Digesting, FileDigest, Files, Manifest, Pooling};
 pub use linear::Precision;
 pub use matrix::Matrix;
 pub use seen::Seen;
