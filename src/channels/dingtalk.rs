@@ -16,7 +16,8 @@ use sha2::Sha256;
 
 use super::envelope::{is_signed, same, signature};
 use super::{
-    Answer, Arrival, Call, Event, Fault, Kind, Limits, Meaning, Request, Saying, Settings, What, wechat,
+    Answer, Arrival, Call, Cards, Event, Fault, Kind, Limits, Meaning, Request, Saying, Settings, What,
+    cards, wechat,
 };
 
 /// The official host.
@@ -26,8 +27,16 @@ pub(super) const API: &str = "https://api.dingtalk.com";
 const HOSTS: [&str; 2] = ["dingtalk.com", "dingtalk.cn"];
 
 /// What fits into a message.
-pub(super) const LIMITS: Limits =
-    Limits { text: 18_000, choices: 0, choice: 0, head: 0, links: true, images: false, quota: None };
+pub(super) const LIMITS: Limits = Limits {
+    text: 18_000,
+    choices: 0,
+    choice: 0,
+    head: 0,
+    links: true,
+    images: false,
+    cards: Cards::of(Kind::DingTalk),
+    quota: None,
+};
 
 /// Verifies a request, and says what it is.
 pub(super) fn arrive(settings: &Settings, request: &Request<'_>) -> Result<Arrival, Fault> {
@@ -176,6 +185,10 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
             "DingTalk takes no reply to this message any more; the customer must write again".to_owned()
         );
     }
+    if !saying.part.cards.is_empty() {
+        // Who is meant was said with the words before.
+        return Ok(Call::post(hook.to_owned(), cards::dingtalk(&saying.part.cards)));
+    }
     let mut body = json!({"msgtype": "text", "text": {"content": saying.part.text}});
     if saying.address.get("group").and_then(Value::as_bool) == Some(true) {
         body["at"] = json!({"atUserIds": [saying.address.get("to")]});
@@ -278,7 +291,7 @@ mod tests {
             Err(Fault::Unsigned(_))
         ));
 
-        let part = Part { text: "好".to_owned(), choices: Vec::new() };
+        let part = Part { text: "好".to_owned(), ..Part::default() };
         let say =
             |now| platform.say(&Saying { address: &event.address, part: &part, id: "x", token: "", now });
         let call = say(NOW).expect("said");

@@ -10,15 +10,26 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::cards::post;
 use super::envelope::{hex, open_feishu, same, signature};
-use super::{Answer, Arrival, Call, Event, Fault, Kind, Limits, Meaning, Request, Saying, Settings, What};
+use super::{
+    Answer, Arrival, Call, Cards, Event, Fault, Kind, Limits, Meaning, Request, Saying, Settings, What,
+};
 
 /// The official host.
 pub(super) const API: &str = "https://open.feishu.cn";
 
 /// What fits into a message: the platform takes 150 KB with what stands around it.
-pub(super) const LIMITS: Limits =
-    Limits { text: 30_000, choices: 0, choice: 0, head: 0, links: true, images: false, quota: None };
+pub(super) const LIMITS: Limits = Limits {
+    text: 30_000,
+    choices: 0,
+    choice: 0,
+    head: 0,
+    links: true,
+    images: false,
+    cards: Cards::of(Kind::Feishu),
+    quota: None,
+};
 
 /// Verifies a request, and says what it is.
 pub(super) fn arrive(settings: &Settings, request: &Request<'_>) -> Result<Arrival, Fault> {
@@ -155,8 +166,11 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
         return Err("the message's id is none of Feishu's".to_owned());
     }
     let url = format!("{}/open-apis/im/v1/messages/{message}/reply", settings.api(Kind::Feishu));
-    let content = json!({"text": saying.part.text}).to_string();
-    let body = json!({"msg_type": "text", "content": content, "uuid": signature(&[saying.id])});
+    let (kind, content) = match saying.part.cards.as_slice() {
+        [] => ("text", json!({"text": saying.part.text})),
+        cards => ("post", post(cards)),
+    };
+    let body = json!({"msg_type": kind, "content": content.to_string(), "uuid": signature(&[saying.id])});
     Ok(Call { headers: vec![("authorization", format!("Bearer {}", saying.token))], ..Call::post(url, body) })
 }
 

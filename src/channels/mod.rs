@@ -3,8 +3,10 @@
 //! One file per platform: what comes in becomes an [`Event`], what goes out becomes a
 //! [`Call`], and its limits are data. All of it is pure: who calls, keeps and decides
 //! stands above (`desk`). [`envelope`] is what messages are sealed and signed with,
-//! [`fields`] reads XML and JSON from outside, [`parts`] makes words fit.
+//! [`fields`] reads XML and JSON from outside, [`parts`] makes words fit, and [`cards`]
+//! shows pictures and links.
 
+pub mod cards;
 pub mod dingtalk;
 pub mod email;
 pub mod envelope;
@@ -16,6 +18,7 @@ pub mod wechat;
 pub mod wecom;
 pub mod wecom_kf;
 
+pub use cards::{Card, Cards};
 pub use parts::{Choice, Limits, Part, Quota, Spoken};
 pub use settings::{People, Settings, names};
 
@@ -306,7 +309,7 @@ impl Platform {
     pub fn limits(&self) -> Limits {
         match self.kind {
             Kind::WeChat => wechat::limits(&self.settings),
-            Kind::WeCom => wecom::LIMITS,
+            Kind::WeCom => wecom::limits(&self.settings),
             Kind::WeComKf => wecom_kf::LIMITS,
             Kind::DingTalk => dingtalk::LIMITS,
             Kind::Feishu => feishu::LIMITS,

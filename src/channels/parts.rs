@@ -5,6 +5,9 @@
 
 use serde_json::Value;
 
+use super::cards::{Card, Cards};
+use crate::kb::{Image, Link};
+
 /// What fits into a message, and what it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -20,6 +23,8 @@ pub struct Limits {
     pub links: bool,
     /// Whether a text may hold pictures.
     pub images: bool,
+    /// How pictures and links beside the words are shown.
+    pub cards: Cards,
     /// Messages at most without the customer saying anything.
     pub quota: Option<Quota>,
 }
@@ -63,6 +68,8 @@ pub struct Spoken {
     pub text: String,
     /// The questions to choose from.
     pub choices: Vec<Choice>,
+    /// The pictures and links beside the words.
+    pub cards: Vec<Card>,
 }
 
 /// A message.
@@ -72,10 +79,22 @@ pub struct Part {
     pub text: String,
     /// The questions to press below them; numbered ones are in the words.
     pub choices: Vec<Choice>,
+    /// The cards, which have a message without words.
+    pub cards: Vec<Card>,
+}
+
+impl Part {
+    fn of_words(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    fn of_cards(cards: &[Card]) -> Self {
+        Self { cards: cards.to_vec(), ..Self::default() }
+    }
 }
 
 impl Spoken {
-    /// Reads `{"text", "suggestions":[{"entry","question"}]}`.
+    /// Reads `{"text", "suggestions":[{"entry","question"}], "images":[…], "links":[…]}`.
     pub fn of(said: &Value) -> Self {
         let text = |value: &Value, name: &str| {
             value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -83,7 +102,9 @@ impl Spoken {
         let choices = said.get("suggestions").and_then(Value::as_array).into_iter().flatten();
         let choices =
             choices.map(|one| Choice { entry: text(one, "entry"), question: text(one, "question") });
-        Self { text: text(said, "text"), choices: choices.collect() }
+        let images: Vec<Image> = items(said, "images");
+        let links: Vec<Link> = items(said, "links");
+        Self { text: text(said, "text"), choices: choices.collect(), cards: Card::all(&images, &links) }
     }
 
     /// The words with the questions below them, numbered.
@@ -100,27 +121,53 @@ impl Spoken {
 
     /// The messages that this takes; none when there is nothing to say.
     pub fn parts(&self, limits: &Limits) -> Vec<Part> {
+        let room = limits.cards.most().min(self.cards.len());
+        let (cards, lines) = self.cards.split_at(room);
+        let mut words = Self { cards: Vec::new(), ..self.clone() };
+        for card in lines {
+            if !words.text.is_empty() {
+                words.text.push('\n');
+            }
+            words.text.push_str(&card.line());
+        }
+        let mut parts = words.spelled(limits);
+        match limits.cards {
+            Cards::Each(_) => parts.extend(cards.chunks(1).map(Part::of_cards)),
+            _ if cards.is_empty() => {}
+            _ => parts.push(Part::of_cards(cards)),
+        }
+        parts
+    }
+
+    /// The messages that the words and the questions take.
+    fn spelled(&self, limits: &Limits) -> Vec<Part> {
         let plain = |text: &str| if limits.images { text.to_owned() } else { plain(text) };
         let pressed = limits.choices >= self.choices.len()
             && !self.choices.is_empty()
             && self.choices.iter().all(|choice| choice.question.len() <= limits.choice);
         if !pressed {
             let all = split(&plain(&self.numbered()), limits.text);
-            return all.into_iter().map(|text| Part { text, choices: Vec::new() }).collect();
+            return all.into_iter().map(Part::of_words).collect();
         }
         let text = plain(&self.text);
         // What stands above questions may be shorter than a text alone.
         let mut parts: Vec<Part> = if text.len() <= limits.head {
-            vec![Part { text, choices: Vec::new() }]
+            vec![Part::of_words(text)]
         } else {
             let all = split(&text, limits.text).into_iter();
-            all.chain([String::new()]).map(|text| Part { text, choices: Vec::new() }).collect()
+            all.chain([String::new()]).map(Part::of_words).collect()
         };
         if let Some(last) = parts.last_mut() {
             last.choices.clone_from(&self.choices);
         }
         parts
     }
+}
+
+/// The items of a list that are what they should be.
+fn items<T: serde::de::DeserializeOwned>(said: &Value, name: &str) -> Vec<T> {
+    let list = said.get(name).and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|item| serde_json::from_value(item.clone()).ok()).collect()
 }
 
 /// Pieces of a text that have at most so many bytes.
@@ -197,16 +244,26 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { text: 60, choices: 2, choice: 30, head: 30, links: true, images: false, quota: None };
+    const LIMITS: Limits = Limits {
+        text: 60,
+        choices: 2,
+        choice: 30,
+        head: 30,
+        links: true,
+        images: false,
+        cards: Cards::Lines,
+        quota: None,
+    };
 
     fn spoken(text: &str, questions: &[&str]) -> Spoken {
         let choices = questions
             .iter()
             .map(|question| Choice { entry: "e".to_owned(), question: (*question).to_owned() });
-        Spoken { text: text.to_owned(), choices: choices.collect() }
+        Spoken { text: text.to_owned(), choices: choices.collect(), cards: Vec::new() }
     }
 
     #[test]
@@ -233,6 +290,27 @@ mod tests {
         let long = spoken(&"字".repeat(15), &["退货"]).parts(&LIMITS);
         assert_eq!((long.len(), long[1].choices.len()), (2, 1));
         assert_eq!(spoken("", &[]).parts(&LIMITS), Vec::new());
+    }
+
+    #[test]
+    fn cards_follow_the_words_and_what_has_no_room_is_a_line() {
+        let link = |title: &str| json!({"title": title, "url": "https://a.example/"});
+        let said = json!({"text": "好。", "images": [{"url": "https://a.example/x.png", "alt": "图"}],
+            "links": [link("甲"), link("乙"), {"title": 3}]});
+        let spoken = Spoken::of(&said);
+        let parts = |cards: Cards| spoken.parts(&Limits { text: 200, cards, ..LIMITS });
+        let lines = "好。\n图：https://a.example/x.png\n甲：https://a.example/\n乙：https://a.example/";
+        assert_eq!(parts(Cards::Lines), [Part::of_words(lines.to_owned())]);
+        let each = parts(Cards::Each(2));
+        assert_eq!(each[0].text, "好。\n乙：https://a.example/");
+        assert_eq!(
+            each[1..].iter().map(|part| part.cards[0].title.as_str()).collect::<Vec<_>>(),
+            ["图", "甲"]
+        );
+        let together = parts(Cards::Together(8));
+        assert_eq!((together.len(), together[0].text.as_str(), together[1].cards.len()), (2, "好。", 3));
+        let bare = Spoken::of(&json!({"text": "好。"}));
+        assert_eq!(bare.parts(&LIMITS), [Part::of_words("好。".to_owned())]);
     }
 
     #[test]

@@ -11,12 +11,13 @@
 
 use serde_json::json;
 
+use super::cards::articles;
 use super::envelope::{Key, is_signed, signature};
 use super::fields::{Fields, Format, xml};
 use super::parts::cut;
 use super::{
-    Answer, Arrival, Call, Choice, Event, Fault, Kind, Limits, Meaning, People, Quota, Request, Saying,
-    Settings, What,
+    Answer, Arrival, Call, Cards, Choice, Event, Fault, Kind, Limits, Meaning, People, Quota, Request,
+    Saying, Settings, What,
 };
 
 /// The official host.
@@ -40,6 +41,7 @@ pub(super) fn limits(settings: &Settings) -> Limits {
         head: 1_024,
         links: true,
         images: false,
+        cards: if settings.app_secret.is_some() { Cards::of(Kind::WeChat) } else { Cards::Lines },
         quota: Some(AFTER_MESSAGE),
     }
 }
@@ -282,7 +284,9 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
     let url =
         format!("{}/cgi-bin/message/custom/send?access_token={}", settings.api(Kind::WeChat), saying.token);
     let part = saying.part;
-    let body = if part.choices.is_empty() {
+    let body = if !part.cards.is_empty() {
+        json!({"touser": to, "msgtype": "news", "news": {"articles": articles(&part.cards)}})
+    } else if part.choices.is_empty() {
         json!({"touser": to, "msgtype": "text", "text": {"content": part.text}})
     } else {
         let list: Vec<_> = (1..)
@@ -478,6 +482,7 @@ mod tests {
         let part = Part {
             text: "哪一个？".to_owned(),
             choices: vec![Choice { entry: "refund".to_owned(), question: "怎么退款".to_owned() }],
+            ..Part::default()
         };
         let address = json!({"to": "u1"});
         let saying = Saying { address: &address, part: &part, id: "x", token: "T", now: NOW };

@@ -8,15 +8,27 @@
 
 use serde_json::json;
 
+use super::cards::articles;
 use super::envelope::is_signed;
-use super::{Answer, Arrival, Call, Fault, Kind, Limits, Meaning, Request, Saying, Settings, wechat};
+use super::{Answer, Arrival, Call, Cards, Fault, Kind, Limits, Meaning, Request, Saying, Settings, wechat};
 
 /// The official host.
 pub(super) const API: &str = "https://qyapi.weixin.qq.com";
 
 /// What fits into a message.
-pub(super) const LIMITS: Limits =
-    Limits { text: 2_048, choices: 0, choice: 0, head: 0, links: true, images: false, quota: None };
+pub(super) fn limits(settings: &Settings) -> Limits {
+    let speaks = settings.app_secret.is_some() && settings.agent_id.is_some();
+    Limits {
+        text: 2_048,
+        choices: 0,
+        choice: 0,
+        head: 0,
+        links: true,
+        images: false,
+        cards: if speaks { Cards::of(Kind::WeCom) } else { Cards::Lines },
+        quota: None,
+    }
+}
 
 /// Verifies a request, and says what it is.
 pub(super) fn arrive(settings: &Settings, request: &Request<'_>) -> Result<Arrival, Fault> {
@@ -67,13 +79,18 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
     };
     let to = saying.address.get("to").and_then(|to| to.as_str()).ok_or("the member's UserId is not known")?;
     let url = format!("{}/cgi-bin/message/send?access_token={}", settings.api(Kind::WeCom), saying.token);
-    Ok(Call::post(
-        url,
-        json!({
-            "touser": to, "msgtype": "text", "agentid": agent, "text": {"content": saying.part.text},
-            "enable_duplicate_check": 1, "duplicate_check_interval": 1_800,
-        }),
-    ))
+    let mut body = json!({
+        "touser": to, "agentid": agent, "enable_duplicate_check": 1, "duplicate_check_interval": 1_800,
+    });
+    let part = saying.part;
+    if part.cards.is_empty() {
+        body["msgtype"] = json!("text");
+        body["text"] = json!({"content": part.text});
+    } else {
+        body["msgtype"] = json!("news");
+        body["news"] = json!({"articles": articles(&part.cards)});
+    }
+    Ok(Call::post(url, body))
 }
 
 pub(super) fn meaning(code: i64) -> Meaning {
@@ -158,7 +175,7 @@ mod tests {
     #[test]
     fn the_app_says_things_of_its_own() {
         let address = json!({"to": "lisi"});
-        let part = Part { text: "好".to_owned(), choices: Vec::new() };
+        let part = Part { text: "好".to_owned(), ..Part::default() };
         let call = channel().say(&Saying { address: &address, part: &part, id: "x", token: "T", now: 0 });
         let call = call.expect("said");
         assert_eq!(call.url, "https://qyapi.weixin.qq.com/cgi-bin/message/send?access_token=T");

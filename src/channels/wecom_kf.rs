@@ -8,9 +8,10 @@
 
 use serde_json::{Value, json};
 
+use super::cards::menu;
 use super::envelope::signature;
 use super::{
-    Answer, Arrival, Call, Choice, Event, Fault, Kind, Limits, Quota, Request, Saying, Settings, What,
+    Answer, Arrival, Call, Cards, Choice, Event, Fault, Kind, Limits, Quota, Request, Saying, Settings, What,
     wechat, wecom,
 };
 
@@ -22,6 +23,7 @@ pub(super) const LIMITS: Limits = Limits {
     head: 1_024,
     links: true,
     images: false,
+    cards: Cards::of(Kind::WeComKf),
     quota: Some(Quota { messages: 5, millis: 48 * 60 * 60 * 1000 }),
 };
 
@@ -178,6 +180,11 @@ pub fn greet(settings: &Settings, code: &str, saying: &Saying<'_>) -> Call {
 
 fn say_into(body: &mut Value, saying: &Saying<'_>) {
     let part = saying.part;
+    if !part.cards.is_empty() {
+        body["msgtype"] = json!("msgmenu");
+        body["msgmenu"] = menu(&part.cards);
+        return;
+    }
     if part.choices.is_empty() {
         body["msgtype"] = json!("text");
         body["text"] = json!({"content": part.text});

@@ -8,6 +8,7 @@ use crate::decide::Generation;
 use crate::dialogue::{Facts, Service, ruling};
 use crate::engine::{Engine, Filter, Options, Trace, TracedClause};
 use crate::error::{Error, Result};
+use crate::kb::shown;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -71,6 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             continue;
         }
         say!("[{}] {}\n{}", answer.entry, answer.question, answer.text);
+        for line in shown::lines(&answer.images, &answer.links) {
+            say!("{line}");
+        }
     }
     if let Some(message) = &reply.message {
         say!("{message}");

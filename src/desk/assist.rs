@@ -10,6 +10,7 @@ use crate::dialogue::conversation::{Line, Role};
 use crate::dialogue::handoff::Handoff;
 use crate::engine::{Engine, Options};
 use crate::error::Result;
+use crate::kb::{Entry, shown};
 use crate::store::Proposal;
 use crate::text::exact_key;
 
@@ -47,7 +48,7 @@ impl Desk {
                     seq: line.seq,
                     entry: entry.id.to_string(),
                     confidence: scored.confidence.value(),
-                    text: entry.answer_for(handoff.channel.as_deref()).to_owned(),
+                    text: words(entry, handoff.channel.as_deref()),
                     kb: handoff.kb.clone(),
                     question: line.text.clone(),
                     verdict: "proposed".to_owned(),
@@ -71,7 +72,7 @@ impl Desk {
                         seq: line.seq,
                         entry: candidate.entry.clone(),
                         confidence: candidate.confidence,
-                        text: entry.answer_for(handoff.channel.as_deref()).to_owned(),
+                        text: words(entry, handoff.channel.as_deref()),
                         kb: handoff.kb.clone(),
                         question: line.text.clone(),
                         verdict: "proposed".to_owned(),
@@ -100,6 +101,14 @@ impl Desk {
         self.talk().decide(&undecided)?;
         Ok(undecided)
     }
+}
+
+/// What a person may send of an entry: words are all that they can, so what stands beside
+/// them follows as lines.
+fn words(entry: &Entry, channel: Option<&str>) -> String {
+    let mut all = vec![entry.answer_for(channel).to_owned()];
+    all.extend(shown::lines(&entry.images, &entry.links));
+    all.join("\n")
 }
 
 /// The last words of the customer.

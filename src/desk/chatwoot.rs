@@ -20,6 +20,7 @@ use super::addresses::Reach;
 use super::client::{Call, Failed, Replied, address_fault};
 use super::platforms::{Callback, Headers, Refused, Told, numbered, step, told};
 use super::reception::Incoming;
+use crate::channels::{Card, Spoken};
 use crate::decide::Generation;
 use crate::dialogue::conversation::Owner;
 use crate::dialogue::handoff::Step;
@@ -346,6 +347,15 @@ pub(super) fn say(desk: &Desk, channel: &Channel, settings: &Value, taken: &Take
             }
             told(post("/messages", &message(text, options, &taken.id)))
         }
+        // A message of its own, so that what fails of it is no end of the words before.
+        "cards" => {
+            let sent = json!({
+                "content": body.get("text"), "message_type": "outgoing", "private": false,
+                "content_type": "cards",
+                "content_attributes": {"zhida_id": taken.id, "items": body.get("items")},
+            });
+            told(post("/messages", &sent))
+        }
         "note" => {
             let sent = json!({
                 "content": note(&body), "message_type": "outgoing", "private": true, "content_type": "text",
@@ -379,6 +389,20 @@ fn message(text: &str, options: &[Value], id: &str) -> Value {
         "content": numbered(text, options), "message_type": "outgoing", "private": false,
         "content_type": kind, "content_attributes": attributes,
     })
+}
+
+/// What brings the pictures and links beside the words of a reply, if there are any;
+/// inboxes that draw no cards send its lines.
+pub(super) fn cards_job(said: &Value) -> Option<Value> {
+    let cards = Spoken::of(said).cards;
+    if cards.is_empty() {
+        return None;
+    }
+    let lines: Vec<String> = cards.iter().map(Card::line).collect();
+    Some(json!({
+        "conversation": said.get("conversation"), "kb": said.get("kb"), "address": said.get("address"),
+        "text": lines.join("\n"), "items": crate::channels::cards::chatwoot(&cards),
+    }))
 }
 
 /// What people read before they say the first word.

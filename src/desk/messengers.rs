@@ -330,13 +330,26 @@ fn value(reply: &Reply) -> Result<Value> {
 
 /// What the customer reads of a reply, as [`super::reception::words`] says it.
 fn spoken(reply: &Value) -> Spoken {
-    let answers = reply.get("answers").and_then(Value::as_array).filter(|all| !all.is_empty());
-    let mut words: Vec<&str> = match answers {
-        Some(all) => all.iter().filter_map(|answer| answer.get("text")?.as_str()).collect(),
-        None => reply.pointer("/answer/text").and_then(Value::as_str).into_iter().collect(),
+    let several = reply.get("answers").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let given: Vec<&Value> = match several {
+        Some(all) => all.iter().collect(),
+        None => reply.get("answer").into_iter().collect(),
     };
+    let mut words: Vec<&str> = given.iter().filter_map(|answer| answer.get("text")?.as_str()).collect();
     words.extend(reply.get("message").and_then(Value::as_str));
-    Spoken::of(&json!({"text": words.join("\n\n"), "suggestions": reply.get("suggestions")}))
+    let of_all = |name: &str| -> Vec<&Value> {
+        let mut all: Vec<&Value> = Vec::new();
+        for item in given.iter().filter_map(|answer| answer.get(name)?.as_array()).flatten() {
+            if !all.contains(&item) {
+                all.push(item);
+            }
+        }
+        all
+    };
+    Spoken::of(&json!({
+        "text": words.join("\n\n"), "suggestions": reply.get("suggestions"),
+        "images": of_all("images"), "links": of_all("links"),
+    }))
 }
 
 /// A picture or the like: a person sees that there is one, the robot asks for words.
@@ -363,7 +376,7 @@ fn showed(
         note(desk, channel, event, session, vec![line], owner_now, Vec::new())?;
         return Ok(Outcome::Silence);
     }
-    let spoken = Spoken { text: words.clone(), choices: Vec::new() };
+    let spoken = Spoken { text: words.clone(), ..Spoken::default() };
     let jobs = if platform.replies_at_once() {
         Vec::new()
     } else {

@@ -121,11 +121,14 @@ pub(super) fn jobs(
     let address: Value = serde_json::from_str(address).unwrap_or_default();
     let options: Vec<Value> =
         reply.suggestions.iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
-    let said = json!({
+    let mut said = json!({
         "conversation": session, "kb": reply.kb, "text": super::reception::words(reply),
         "suggestions": options, "decision": reply.decision.name(), "reason": reply.reason.name(),
         "trace_id": reply.trace_id, "address": address,
     });
+    if let Some(fields) = said.as_object_mut() {
+        fields.extend(super::reception::shown(reply));
+    }
     let given = handoff.map(|handoff| {
         let told = json!({
             "conversation": session, "kb": reply.kb, "handoff": handoff.id, "reason": handoff.reason,
@@ -141,6 +144,11 @@ pub(super) fn jobs(
     }
     let id = |what: &str| format!("{}-{what}", reply.trace_id);
     let mut jobs = vec![Job::to_channel(&channel.id, session, id("reply"), "reply", &said)];
+    if channel.kind == chatwoot::KIND
+        && let Some(cards) = chatwoot::cards_job(&said)
+    {
+        jobs.push(Job::to_channel(&channel.id, session, id("cards"), "cards", &cards));
+    }
     if let Some((_, given)) = given {
         let kinds: &[&str] = match channel.kind.as_str() {
             // One call each, so that one that fails is not the end of the others.
@@ -257,7 +265,7 @@ impl Desk {
 
     /// Tells the desk of words that nobody tries to say on a platform any more.
     pub(super) fn gave_up(&self, taken: &Taken, why: &str) {
-        if !taken.target.starts_with("channel:") || taken.kind != "reply" {
+        if !taken.target.starts_with("channel:") || !matches!(taken.kind.as_str(), "reply" | "cards") {
             return;
         }
         let body: Value = serde_json::from_str(&taken.body).unwrap_or_default();

@@ -378,7 +378,7 @@ fn composed(
         && reply.answer.is_none()
         && let Some(text) = reply.message.take()
     {
-        reply.answer = Some(Answer { entry: String::new(), question: String::new(), text });
+        reply.answer = Some(Answer::of_words(text));
     }
     if let Some(turn) = turn.filter(|turn| !turn.related.is_empty()) {
         let entries = engine.release().entries();
@@ -426,14 +426,17 @@ fn customer_line(incoming: &Incoming<'_>) -> NewLine {
 
 /// What the customer reads of a reply.
 pub fn words(reply: &Reply) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    if reply.answers.is_empty() {
-        parts.extend(reply.answer.as_ref().map(|answer| answer.text.as_str()));
-    } else {
-        parts.extend(reply.answers.iter().map(|answer| answer.text.as_str()));
-    }
+    let mut parts: Vec<&str> = reply.given().iter().map(|answer| answer.text.as_str()).collect();
     parts.extend(reply.message.as_deref());
     parts.join("\n\n")
+}
+
+/// The pictures and links beside the words of a reply, as fields: `images`, `links`.
+pub fn shown(reply: &Reply) -> Map<String, Value> {
+    let (images, links) = reply.shown();
+    let fields = [("images", json!(images)), ("links", json!(links))];
+    let there = fields.into_iter().filter(|(_, list)| list.as_array().is_some_and(|list| !list.is_empty()));
+    there.map(|(name, list)| (name.to_owned(), list)).collect()
 }
 
 /// The robot's line. With a name of the client's for the message the whole reply is
@@ -449,6 +452,7 @@ fn bot_line(reply: &Reply, keep: bool) -> NewLine {
     if !suggestions.is_empty() {
         data.insert("suggestions".to_owned(), Value::Array(suggestions));
     }
+    data.extend(shown(reply));
     if keep {
         let mut whole = serde_json::to_value(reply).unwrap_or_default();
         if let Some(fields) = whole.as_object_mut() {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::kb::{Image, Link};
+
 /// The longest name that a client may give a conversation, in characters.
 pub const ID_CHARS: usize = 128;
 
@@ -119,6 +121,21 @@ pub struct Line {
 }
 
 impl Line {
+    /// The pictures that an answer showed beside its words.
+    pub fn images(&self) -> Vec<Image> {
+        self.beside("images")
+    }
+
+    /// The links that an answer showed beside its words.
+    pub fn links(&self) -> Vec<Link> {
+        self.beside("links")
+    }
+
+    fn beside<T: serde::de::DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let list = self.data.as_ref().and_then(|data| data.get(name)).cloned();
+        list.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
+    }
+
     /// The picture that it shows.
     pub fn picture(&self) -> Option<Picture> {
         serde_json::from_value(self.data.as_ref()?.get("picture")?.clone()).ok()

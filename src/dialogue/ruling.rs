@@ -131,7 +131,7 @@ fn heed(reply: &mut Reply, fired: &Fired, service: &Service, now: OffsetDateTime
     reply.message.clone_from(&fired.message);
     match &fired.action {
         Action::Answer { text } => {
-            reply.answer = Some(Answer { entry: String::new(), question: String::new(), text: text.clone() });
+            reply.answer = Some(Answer::of_words(text.clone()));
         }
         Action::AnswerThenHandoff if reply.handoff.is_none() => {
             reply.handoff = Some(HandoffReply::new(fired.as_reason(), Vec::new()));

@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::conversation::{Line, Picture, Role};
 use super::handoff::{Candidate, Handoff, Shown, State};
+use crate::kb::{Image, Link};
 
 /// A moment in milliseconds since 1970 as RFC 3339 in UTC.
 pub fn moment(millis: i64) -> String {
@@ -43,6 +44,12 @@ pub struct ToldLine {
     /// The picture that was shown; `GET /v1/conversations/{id}/pictures/{picture}` has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<Picture>,
+    /// The pictures that an answer showed beside its words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// The links and cards that an answer showed beside its words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
 }
 
 impl From<&Line> for ToldLine {
@@ -59,6 +66,8 @@ impl From<&Line> for ToldLine {
             decision: line.decision.clone(),
             suggestions: suggestions.unwrap_or_default(),
             picture: line.picture(),
+            images: line.images(),
+            links: line.links(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Engine, Outcome, Trace};
 use crate::decide::policy::Policy;
 use crate::decide::{Decision, Reason};
+use crate::kb::{Image, Link};
 
 /// The reply of `POST /v1/answer` and of `zhida ask --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -98,6 +99,19 @@ pub struct Answer {
     pub question: String,
     /// The answer for the channel.
     pub text: String,
+    /// Pictures that stand beside it; a client that cannot show them shows the words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// Links and cards that stand beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+impl Answer {
+    /// Words that are no entry's.
+    pub fn of_words(text: String) -> Self {
+        Self { entry: String::new(), question: String::new(), text, images: Vec::new(), links: Vec::new() }
+    }
 }
 
 /// A question that may have been meant.
@@ -163,6 +177,29 @@ impl HandoffReply {
 pub type Explanation = Trace;
 
 impl Reply {
+    /// The answers that are given: those to several questions, or the one.
+    pub fn given(&self) -> &[Answer] {
+        if self.answers.is_empty() { self.answer.as_slice() } else { &self.answers }
+    }
+
+    /// The pictures and links of all answers that are given, each once, in their order.
+    pub fn shown(&self) -> (Vec<Image>, Vec<Link>) {
+        let (mut images, mut links): (Vec<Image>, Vec<Link>) = (Vec::new(), Vec::new());
+        for answer in self.given() {
+            for image in &answer.images {
+                if !images.contains(image) {
+                    images.push(image.clone());
+                }
+            }
+            for link in &answer.links {
+                if !links.contains(link) {
+                    links.push(link.clone());
+                }
+            }
+        }
+        (images, links)
+    }
+
     /// Puts an outcome into words for a channel.
     pub fn new(engine: &Engine, outcome: &Outcome, channel: Option<&str>, explain: Option<Trace>) -> Self {
         let release = engine.release();
@@ -188,6 +225,8 @@ impl Reply {
                 entry: entry.id.to_string(),
                 question: entry.question.clone(),
                 text: entry.answer_for(channel).to_owned(),
+                images: entry.images.clone(),
+                links: entry.links.clone(),
             }
         };
         let best = outcome.best().filter(|_| outcome.decision == Decision::Answer);

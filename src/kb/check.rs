@@ -104,7 +104,7 @@ pub fn told(findings: &[Finding], base: &KnowledgeBase) -> Vec<Told> {
 
 /// Every kind of finding with what it means, in Chinese: a list that programs
 /// may rely on. Kinds are added, never renamed.
-pub const CODES: [(&str, &str); 26] = [
+pub const CODES: [(&str, &str); 28] = [
     ("empty_knowledge_base", "知识库里没有启用的条目"),
     ("empty_answer", "答案是空的或只有标点"),
     ("conflict", "两个条目有同样的问题，答案却不同"),
@@ -118,6 +118,8 @@ pub const CODES: [(&str, &str); 26] = [
     ("short_phrasing", "太短的问法"),
     ("general_phrasing", "没有说是什么事的问法"),
     ("short_answer", "太短的答案"),
+    ("image_without_words", "图片没有说明"),
+    ("insecure_address", "图片的网址不是 https，网页上显示不出来"),
     ("expired", "已经失效的答案"),
     ("expires_soon", "快要失效的答案"),
     ("keyword_is_phrasing", "关键词正好是别的条目的问法，不会起作用"),
@@ -175,6 +177,7 @@ pub fn check_ahead(base: &KnowledgeBase, now: OffsetDateTime, days: u16) -> Vec<
     for entry in live {
         phrasings(entry, &mut findings);
         answers(entry, &mut findings);
+        images(entry, &mut findings);
         validity(entry, now, notice, &mut findings);
         related(entry, &known, now, &mut findings);
         for keyword in &entry.keywords {
@@ -302,6 +305,29 @@ fn answers(entry: &Entry, findings: &mut Vec<Finding>) {
             let fix = "说清楚怎么做、在哪里、多久；如果就该这么短，可以不管";
             findings.push(about(entry, Severity::Warning, "short_answer", Vec::new(), message, fix));
         }
+    }
+}
+
+fn images(entry: &Entry, findings: &mut Vec<Finding>) {
+    let bare: Vec<String> = entry
+        .images
+        .iter()
+        .filter(|image| image.alt.trim().is_empty())
+        .map(|image| image.url.clone())
+        .collect();
+    if !bare.is_empty() {
+        let message = format!("有 {} 张图片没有说明，看不见图片的顾客不知道它是什么", bare.len());
+        let fix = "给每张图片写一句说明";
+        findings.push(about(entry, Severity::Warning, "image_without_words", bare, message, fix));
+    }
+    let pictures =
+        entry.images.iter().map(|image| &image.url).chain(entry.links.iter().map(|link| &link.image));
+    let plain: Vec<String> =
+        pictures.filter(|url| url.to_ascii_lowercase().starts_with("http://")).cloned().collect();
+    if !plain.is_empty() {
+        let message = format!("有 {} 张图片的网址以 http:// 开头，网页聊天窗口里只会显示成链接", plain.len());
+        let fix = "换成以 https:// 开头的网址";
+        findings.push(about(entry, Severity::Warning, "insecure_address", plain, message, fix));
     }
 }
 

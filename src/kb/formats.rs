@@ -20,6 +20,7 @@ mod peek;
 mod phrasings;
 mod rejected;
 mod ruined;
+mod shown;
 mod table;
 mod words;
 mod xlsx;
@@ -33,6 +34,8 @@ pub use instant::{BEIJING, zone};
 pub use labelled::{LabelledRow, labelled};
 pub use peek::{PeekedColumn, PeekedSheet, column_fields, peek};
 pub use rejected::{RejectedRow, RejectedSheet, rejected, write_rejected};
+pub use shown::{images as read_images, images_cell as written_images};
+pub use shown::{links as read_links, links_cell as written_links};
 use time::UtcOffset;
 
 use self::claims::{Claims, Keys};
@@ -571,6 +574,8 @@ fn alone(one: &Located, problems: &mut Vec<Problem>) {
     if entry.tags.iter().any(|tag| exact_key(tag).is_empty()) {
         problems.push(one.problem("tags", "标签里有空白或纯标点，请删除".to_owned()));
     }
+    problems
+        .extend(super::shown::faults(entry).into_iter().map(|(field, message)| one.problem(field, message)));
     if entry.max_wrong.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
         problems.push(one.problem("max_wrong", "错答上限应是 0 到 1 之间的小数，如 0.01".to_owned()));
     }

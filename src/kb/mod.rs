@@ -10,8 +10,10 @@ pub mod diff;
 pub mod formats;
 pub mod merge;
 mod rule;
+pub mod shown;
 
 pub use rule::Rule;
+pub use shown::{Image, Link};
 
 use std::collections::BTreeMap;
 
@@ -76,6 +78,12 @@ pub struct Entry {
     /// Other answers by channel (`web`, `wechat`, `phone`, …).
     #[serde(default)]
     pub answers: BTreeMap<String, String>,
+    /// Pictures that the answer shows, on every channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// Links and cards that the answer shows, on every channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// A goal of its own: answered only where at most this share would be
     /// wrong, for answers that must not be given by mistake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +115,8 @@ impl Entry {
             valid_from: None,
             valid_until: None,
             answers: BTreeMap::new(),
+            images: Vec::new(),
+            links: Vec::new(),
             max_wrong: None,
             related: Vec::new(),
             enabled: true,

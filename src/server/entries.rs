@@ -60,6 +60,9 @@ pub(super) struct ListQuery {
     /// Only entries of this topic.
     #[param(max_length = 1000)]
     topic: Option<String>,
+    /// Only entries with this tag.
+    #[param(max_length = 1000)]
+    tag: Option<String>,
     /// Only entries that are on, or off.
     enabled: Option<bool>,
     /// Only entries that customers get only with the next publication.
@@ -171,7 +174,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<EntryPage>, Problem> {
     let limit = page_size(query.limit.unwrap_or(50), PAGE)?;
-    for (field, text) in [("q", &query.q), ("topic", &query.topic)] {
+    for (field, text) in [("q", &query.q), ("topic", &query.topic), ("tag", &query.tag)] {
         let chars = text.as_ref().map_or(0, |text| text.chars().count());
         if chars > SOUGHT {
             let detail = format!("`{field}` has {chars} characters; the limit is {SOUGHT}");
@@ -183,9 +186,11 @@ async fn list(
         text: query.q.clone().filter(|text| !text.is_empty()),
         enabled: query.enabled,
         topic: query.topic.clone(),
+        tag: query.tag.clone().filter(|tag| !tag.is_empty()),
         pending: query.pending,
         limit,
     };
+    let tag = filter.tag.clone();
     let ListQuery { valid, findings, asked, sort, .. } = query;
     caller
         .author(move |caller| {
@@ -194,13 +199,16 @@ async fn list(
             let counts: HashMap<&str, u64> =
                 month.most.iter().map(|often| (often.entry.as_str(), often.conversations)).collect();
             let count = |entry: &Entry| counts.get(entry.id.0.as_str()).copied().unwrap_or(0);
-            let page = if valid.is_none() && findings.is_none() && asked.is_none() && sort.is_none() {
+            let is_plain =
+                tag.is_none() && valid.is_none() && findings.is_none() && asked.is_none() && sort.is_none();
+            let page = if is_plain {
                 shelf.entries(&filter)?
             } else {
                 let found = findings.map(|findings| of_the_check(caller, &kb, findings)).transpose()?;
                 let now = time::OffsetDateTime::now_utc();
                 let keep = |entry: &Entry| {
-                    valid.is_none_or(|valid| valid.holds(entry, now))
+                    tag.as_ref().is_none_or(|tag| entry.tags.contains(tag))
+                        && valid.is_none_or(|valid| valid.holds(entry, now))
                         && found.as_ref().is_none_or(|found| found.contains(&entry.id.0))
                         && asked.is_none_or(|asked| asked == (count(entry) > 0))
                 };

@@ -34,6 +34,7 @@ const PAGE: i64 = 200;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .may(Right::Agent, routes!(list))
+        .may(Right::Agent, routes!(count))
         .may(Right::Agent, routes!(follow))
         .may(Right::Agent, routes!(get))
         .may(Right::Agent, routes!(claim))
@@ -132,6 +133,43 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>
             let next = page_end(&handoffs, limit, |last| last.number);
             let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
+        })
+        .await
+}
+
+/// Whose handoffs are counted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Counted {
+    /// Only those of this knowledge base.
+    kb: Option<String>,
+}
+
+/// How many handoffs are open.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HandoffCount)]
+struct Count {
+    /// Those that nobody has taken.
+    waiting: i64,
+    /// Those that somebody has.
+    taken: i64,
+}
+
+/// Count the handoffs that are open, without reading any.
+#[utoipa::path(
+    get,
+    operation_id = "count_handoffs",
+    path = "/v1/handoffs/count",
+    params(Counted),
+    responses((status = 200, description = "How many there are.", body = Count), Problems)
+)]
+async fn count(caller: Caller, Query(wanted): Query<Counted>) -> Result<Json<Count>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let kbs = caller.within(wanted.kb)?;
+            let (waiting, taken) = caller.desk().talk().open_handoffs(kbs.as_deref())?;
+            Ok(Json(Count { waiting, taken }))
         })
         .await
 }

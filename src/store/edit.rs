@@ -92,6 +92,9 @@ pub struct Filter {
     pub enabled: Option<bool>,
     /// Only entries of this topic.
     pub topic: Option<String>,
+    /// Only entries whose record has this tag, or the same text as an item of another
+    /// list; who wants to be sure looks at them ([`Shelf::entries_where`]).
+    pub tag: Option<String>,
     /// Only entries that customers get only with the next publication.
     pub pending: bool,
     /// At most this many.
@@ -199,6 +202,10 @@ impl Shelf {
                     let quoted = serde_json::to_string(topic).map_err(|e| Error::internal("store", e))?;
                     query = query
                         .filter(revisions::content.like(with(&format!("\"topic\":{quoted}"))).escape('!'));
+                }
+                if let Some(tag) = &filter.tag {
+                    let quoted = serde_json::to_string(tag).map_err(|e| Error::internal("store", e))?;
+                    query = query.filter(revisions::content.like(with(&quoted)).escape('!'));
                 }
                 if filter.pending {
                     query =

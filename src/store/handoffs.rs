@@ -174,6 +174,24 @@ impl Conversations {
         Ok(rows.unwrap_or_default().into_iter().map(Handoff::from).collect())
     }
 
+    /// How many handoffs wait for somebody, and how many somebody has; of these knowledge
+    /// bases, or of all when there is no list.
+    pub fn open_handoffs(&self, kbs: Option<&[String]>) -> Result<(i64, i64)> {
+        let counts = self.database.read(|connection| {
+            let count = |connection: &mut Connection, states: &[State]| {
+                let names: Vec<&str> = states.iter().map(|state| state.name()).collect();
+                let mut found = handoffs::table.filter(handoffs::state.eq_any(names)).into_boxed();
+                if let Some(kbs) = kbs {
+                    found = found.filter(handoffs::kb.eq_any(kbs));
+                }
+                found.count().get_result::<i64>(connection)
+            };
+            let waiting = count(connection, &[State::Waiting])?;
+            Ok((waiting, count(connection, &[State::Claimed, State::Answered])?))
+        })?;
+        Ok(counts.unwrap_or_default())
+    }
+
     /// How many handoffs of a knowledge base wait, and how many of them came
     /// before one.
     pub fn waiting(&self, kb: &str, before: i64) -> Result<(i64, i64)> {

@@ -1,6 +1,6 @@
 //! What does a draft hold, in numbers?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::QueryDsl;
 use diesel::prelude::*;
@@ -29,6 +29,8 @@ pub struct Outline {
     pub current: Option<i32>,
     /// Topics with how many entries each has, by name.
     pub topics: BTreeMap<String, usize>,
+    /// Tags with how many entries each has, by name.
+    pub tags: BTreeMap<String, usize>,
     /// Channels that have answers of their own, by name.
     pub channels: BTreeMap<String, usize>,
 }
@@ -41,6 +43,8 @@ struct Counted {
     enabled: bool,
     #[serde(default)]
     topic: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     #[serde(default)]
     similar: Vec<IgnoredAny>,
     #[serde(default)]
@@ -74,6 +78,10 @@ impl Shelf {
             told.pending += usize::from(number > kb.live_from && !live);
             if let Some(topic) = entry.topic {
                 *told.topics.entry(topic).or_default() += 1;
+            }
+            // Twice the same is one.
+            for tag in entry.tags.into_iter().collect::<BTreeSet<_>>() {
+                *told.tags.entry(tag).or_default() += 1;
             }
             for channel in entry.answers.into_keys() {
                 *told.channels.entry(channel).or_default() += 1;

@@ -8,6 +8,7 @@ use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::{Address, address::Envelope};
 use serde::{Deserialize, Serialize};
 
+use super::super::cards::Card;
 use super::Settings;
 use super::reading::Letter;
 
@@ -78,7 +79,7 @@ pub fn choices(text: &str, questions: &[String]) -> String {
     all
 }
 
-/// Writes a mail: `text` to the customer at a place. The same job has the same id always.
+/// Writes a mail: `text` to the customer at a place, with pictures and links below. The same job has the same id always.
 /// What a machine says is marked as such; what a person says is not.
 ///
 /// # Errors
@@ -87,6 +88,7 @@ pub fn write(
     settings: &Settings,
     place: &Place,
     text: &str,
+    cards: &[Card],
     job: &str,
     by_person: bool,
 ) -> Result<Ready, String> {
@@ -119,6 +121,10 @@ pub fn write(
     let text = text.trim();
     let mut plain = text.to_owned();
     let mut html = format!("<!doctype html><html><body><div>{}</div>", marked_up(text));
+    for card in cards {
+        plain.push_str(&format!("\n{}", card.line()));
+        html.push_str(&shown(card));
+    }
     if !place.quoted.trim().is_empty() {
         let quoted: Vec<String> = place.quoted.lines().map(|line| format!("> {line}")).collect();
         plain.push_str(&format!("\n\n您的来信写道：\n{}\n", quoted.join("\n")));
@@ -131,15 +137,32 @@ pub fn write(
     Ok(Ready { envelope, bytes: message.formatted(), id })
 }
 
+/// A picture or a link as HTML. Many programs show pictures only when asked to, so each
+/// can be pressed too.
+fn shown(card: &Card) -> String {
+    let link = format!("<a href=\"{}\">{}</a>", escaped(&card.url), escaped(&card.title));
+    let picture = match card.image.as_str() {
+        "" => String::new(),
+        image => format!(
+            "<br>\n<img src=\"{}\" alt=\"{}\" style=\"max-width:100%\">",
+            escaped(image),
+            escaped(&card.title)
+        ),
+    };
+    let text = if card.text.is_empty() { String::new() } else { format!("<br>\n{}", escaped(&card.text)) };
+    format!("<p>{link}{text}{picture}</p>")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_control()).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
 /// Text as HTML: line ends, and addresses that can be pressed.
 fn marked_up(text: &str) -> String {
-    let escaped = |text: &str| {
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-    };
     let link = |line: &str| {
         let mut out = String::new();
         let mut rest = line;
@@ -176,9 +199,15 @@ mod tests {
 
     #[test]
     fn a_reply_stays_in_its_thread_and_is_not_answered() {
-        let ready =
-            write(&settings(), &place(), "七天内可退：https://s.example/r?a=1&b=2。\n<谢谢>", "job", false)
-                .expect("written");
+        let ready = write(
+            &settings(),
+            &place(),
+            "七天内可退：https://s.example/r?a=1&b=2。\n<谢谢>",
+            &[],
+            "job",
+            false,
+        )
+        .expect("written");
         let mail = mail_parser::MessageParser::default().parse(&ready.bytes).expect("a mail");
         assert_eq!(mail.subject(), Some("Re: 怎么退货"));
         assert_eq!(mail.message_id(), Some(ready.id.as_str()));
@@ -200,19 +229,37 @@ mod tests {
             "another robot of ours leaves it alone"
         );
         assert_eq!(read(&ready.bytes, &["kefu@shop.example"]), Err(Unanswered::Own));
-        let person = write(&settings(), &place(), "我来帮您", "job", true).expect("written");
+        let person = write(&settings(), &place(), "我来帮您", &[], "job", true).expect("written");
         assert!(read(&person.bytes, &[]).is_ok(), "what people write is no machine's");
+    }
+
+    #[test]
+    fn pictures_and_links_stand_below_the_words() {
+        let cards = [Card {
+            title: "<b>入口".to_owned(),
+            text: "\"七天\"".to_owned(),
+            url: "https://s.example/r?a=1&b=2".to_owned(),
+            image: "https://s.example/r.png".to_owned(),
+            is_picture: false,
+        }];
+        let ready = write(&settings(), &place(), "好", &cards, "job", false).expect("written");
+        let mail = mail_parser::MessageParser::default().parse(&ready.bytes).expect("a mail");
+        let text = mail.body_text(0).expect("text").replace("\r\n", "\n");
+        assert!(text.starts_with("好\n<b>入口（\"七天\"）：https://s.example/r?a=1&b=2\n"), "{text}");
+        let html = mail.body_html(0).expect("html");
+        assert!(html.contains("<a href=\"https://s.example/r?a=1&amp;b=2\">&lt;b&gt;入口</a>"), "{html}");
+        assert!(html.contains("<img src=\"https://s.example/r.png\" alt=\"&lt;b&gt;入口\""), "{html}");
     }
 
     #[test]
     fn nothing_from_outside_gets_into_a_header() {
         let mut place = place();
         place.subject = "a\r\nBcc: x@y.example\r\n\r\nbody".to_owned();
-        let ready = write(&settings(), &place, "好", "job", false).expect("written");
+        let ready = write(&settings(), &place, "好", &[], "job", false).expect("written");
         let mail = mail_parser::MessageParser::default().parse(&ready.bytes).expect("a mail");
         assert!(mail.bcc().is_none() && mail.subject().is_some_and(|subject| subject.contains("Bcc")));
         place.to = "a@b.example\r\nRCPT TO:<x@y>".to_owned();
-        assert!(write(&settings(), &place, "好", "job", false).is_err());
+        assert!(write(&settings(), &place, "好", &[], "job", false).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::reach::{addresses, words as told_words};
 use super::{reach_of, settings, words};
+use crate::channels::Spoken;
 use crate::channels::email::writing::{Place, write};
 use crate::channels::email::{Security, Settings};
 use crate::desk::Desk;
@@ -39,7 +40,8 @@ pub(in crate::desk) fn say(desk: &Desk, channel: &Channel, taken: &Taken) -> Tol
         Err(e) => return Told::Never(format!("where the customer is cannot be read: {e}")),
     };
     let by_person = body.get("author").is_some();
-    let ready = match write(&settings, &place, &words(&body), &taken.id, by_person) {
+    let ready = match write(&settings, &place, &words(&body), &Spoken::of(&body).cards, &taken.id, by_person)
+    {
         Ok(ready) => ready,
         Err(why) => return Told::Never(why),
     };

@@ -68,10 +68,10 @@ pub(super) fn greet(
     let ids: Vec<EntryId> = opening.questions.iter().map(|(id, _)| id.clone()).collect();
     let choices = opening.questions.into_iter();
     let choices = choices.map(|(id, question)| Choice { entry: id.to_string(), question });
-    let mut spoken = Spoken { text, choices: choices.collect() };
+    let mut spoken = Spoken { text, choices: choices.collect(), ..Spoken::default() };
     if platform.replies_at_once() {
         // A press of the account's menu allows no menu of ours beside the reply.
-        spoken = Spoken { text: spoken.numbered(), choices: Vec::new() };
+        spoken = Spoken { text: spoken.numbered(), ..Spoken::default() };
     }
     let before = known
         .and_then(|known| known.context.as_deref())

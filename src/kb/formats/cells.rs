@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::phrasings::{phrasings, questions, tidied_answer, words};
 use super::ruined::looks_ruined;
+use super::shown::{images_cell, links_cell};
 use super::{FIELDS, Headings};
 use crate::error::{Error, Result};
 use crate::kb::{Entry, Rule};
@@ -272,6 +273,8 @@ pub(super) fn rows(entry: &Entry, limit: usize) -> Result<Vec<Vec<String>>> {
         ("valid_from", instant(entry.valid_from)?),
         ("valid_until", instant(entry.valid_until)?),
         ("answers", answers_cell(&entry.answers)?),
+        ("images", images_cell(&entry.images)?),
+        ("links", links_cell(&entry.links)?),
         ("max_wrong", entry.max_wrong.map(|share| share.to_string()).unwrap_or_default()),
         ("enabled", entry.enabled.to_string()),
     ] {

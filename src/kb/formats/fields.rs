@@ -8,6 +8,8 @@ pub(super) enum Kind {
     Rules,
     Instant,
     Answers,
+    Images,
+    Links,
     Switch,
     /// A share between 0 and 1.
     Share,
@@ -23,7 +25,7 @@ pub(super) struct Field {
 }
 
 /// All fields, in the order in which they are written.
-pub(super) const FIELDS: [Field; 14] = [
+pub(super) const FIELDS: [Field; 16] = [
     Field {
         name: "id",
         kind: Kind::Text,
@@ -167,6 +169,16 @@ pub(super) const FIELDS: [Field; 14] = [
         headings: &["失效时间", "失效日期", "过期时间", "到期时间", "expires"],
     },
     Field { name: "answers", kind: Kind::Answers, headings: &["渠道答案"] },
+    Field {
+        name: "images",
+        kind: Kind::Images,
+        headings: &["图片", "图片地址", "图片链接", "配图", "答案图片", "image", "picture", "pictures"],
+    },
+    Field {
+        name: "links",
+        kind: Kind::Links,
+        headings: &["链接", "相关链接", "答案链接", "网址", "卡片", "链接卡片", "link", "card", "cards"],
+    },
     Field {
         name: "max_wrong", kind: Kind::Share, headings: &["错答上限", "最高错答率", "允许错答率"]
     },

@@ -11,9 +11,10 @@ use super::cells::{answers, list, rules, share, shortened, switch, unguarded_in}
 use super::instant::{self, instant};
 use super::phrasings::{Phrasings, phrasings, questions, tidied_answer, words};
 use super::ruined::ruined;
+use super::shown::{images, links};
 use super::table::{Aside, Row};
 use super::{FIELDS, Kind};
-use crate::kb::{Entry, EntryId, Rule};
+use crate::kb::{Entry, EntryId, Image, Link, Rule};
 
 /// Characters that a cell may have: no spreadsheet holds as many.
 const LONGEST: usize = 1_000_000;
@@ -32,6 +33,8 @@ pub(super) struct Group {
     tags: Vec<String>,
     rules: Vec<Rule>,
     answers: BTreeMap<String, String>,
+    images: Vec<Image>,
+    links: Vec<Link>,
     valid_from: Option<OffsetDateTime>,
     valid_until: Option<OffsetDateTime>,
     max_wrong: Option<f64>,
@@ -77,7 +80,10 @@ pub(super) fn said<'a>(
             Aside::Value(value) if matches!(kind, Some(Kind::Instant | Kind::Share)) => {
                 return Ok(Cow::Owned(value.clone()));
             }
-            Aside::Link(link) if matches!(field, "answer" | "answers") && !text.contains(link.as_str()) => {
+            Aside::Link(link)
+                if matches!(field, "answer" | "answers" | "images" | "links")
+                    && !text.contains(link.as_str()) =>
+            {
                 return Ok(Cow::Owned(format!("{} {link}", text.trim_end())));
             }
             _ => {}
@@ -152,6 +158,8 @@ impl Group {
             valid_from: self.valid_from,
             valid_until: self.valid_until,
             answers: self.answers,
+            images: self.images,
+            links: self.links,
             max_wrong: self.max_wrong,
             related: self.related.into_iter().map(EntryId).collect(),
             enabled: self.enabled.unwrap_or(true),
@@ -241,6 +249,20 @@ impl Group {
                         return Err(differs());
                     }
                     self.answers.insert(channel, text);
+                }
+            }
+            "images" => {
+                for image in images(cell)? {
+                    if !(further && self.images.contains(&image)) {
+                        self.images.push(image);
+                    }
+                }
+            }
+            "links" => {
+                for link in links(cell)? {
+                    if !(further && self.links.contains(&link)) {
+                        self.links.push(link);
+                    }
                 }
             }
             "valid_from" => return set(&mut self.valid_from),

@@ -60,8 +60,15 @@ impl Reading<'_> {
     pub(super) fn field_named(&self, heading: &str) -> Option<&'static str> {
         match self.said_of(heading) {
             Some(said) => FIELDS.iter().find(|field| field.name == said).map(|field| field.name),
-            None => field_named(heading),
+            // Columns of pictures and links were unknown once; who passed over one meant it.
+            None => field_named(heading)
+                .filter(|field| !(matches!(*field, "images" | "links") && self.passes_over(heading))),
         }
+    }
+
+    /// Whether somebody said, now or earlier, that a column holds nothing.
+    fn passes_over(&self, heading: &str) -> bool {
+        self.ignore.iter().chain(self.remembered).any(|said| plain(said) == plain(heading))
     }
 }
 
@@ -86,7 +93,8 @@ pub(super) fn heads(row: &Row, reading: &Reading<'_>) -> bool {
 
 /// Whether several columns may hold a field, each with some items of a list.
 pub(super) fn is_list(field: Option<&str>) -> bool {
-    FIELDS.iter().any(|known| Some(known.name) == field && known.kind == Kind::Texts)
+    let grows = |kind: Kind| matches!(kind, Kind::Texts | Kind::Images | Kind::Links);
+    FIELDS.iter().any(|known| Some(known.name) == field && grows(known.kind))
 }
 
 /// Whether a table is made of segments, as MaxKB has them: a content and the

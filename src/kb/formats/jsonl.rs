@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 
@@ -10,9 +10,10 @@ use super::headings::{field_named, is_empty_column};
 use super::instant::{self, instant};
 use super::phrasings::{phrasings, words};
 use super::ruined::lost_characters;
+use super::shown::{images, links};
 use super::{FIELDS, FileName, Found, Kind, Located, Passed, Reading, Said, known_fields, whole};
 use crate::error::{Error, Problem};
-use crate::kb::{Entry, EntryId, KnowledgeBase, Rule};
+use crate::kb::{Entry, EntryId, Image, KnowledgeBase, Link, Rule};
 
 /// Fields that a line may have: the names of a hundred thousand would be
 /// compared with each other.
@@ -194,7 +195,8 @@ fn entry(text: &str, reading: &Reading<'_>, passed: &mut Passed) -> Result<(Entr
     let mut object = Map::new();
     for (name, value) in written {
         let field = field_of(&name).map_or_else(|| name.clone(), |field| field.name.to_owned());
-        let value = if field == name { value } else { taken_apart(&field, value) };
+        let is_cell = field != name || matches!(field.as_str(), "images" | "links");
+        let value = if is_cell { taken_apart(&field, value) } else { value };
         object.entry(field).or_insert(value);
     }
     let mut faults = Vec::new();
@@ -274,11 +276,13 @@ fn field_of(key: &str) -> Option<&'static super::Field> {
 /// The fields where they can be pointed at.
 static FIELDS_BY_NAME: [super::Field; FIELDS.len()] = FIELDS;
 
-/// A list that stands in one text, under the heading of a column.
+/// A list that stands in one text, as in a cell.
 fn taken_apart(field: &str, value: Value) -> Value {
     match (field, &value) {
         ("similar", Value::String(text)) => phrasings(text).texts.into(),
         ("keywords" | "tags", Value::String(text)) => words(text).texts.into(),
+        ("images", Value::String(text)) => images(text).map_or(value, |read| json!(read)),
+        ("links", Value::String(text)) => links(text).map_or(value, |read| json!(read)),
         _ => value,
     }
 }
@@ -326,6 +330,21 @@ fn sound(kind: Kind, value: &Value, zone: UtcOffset) -> Result<(), String> {
             Value::Object(_) => Err("里每个渠道的答案都应是带引号的文字".to_owned()),
             _ => unless(false, "按渠道写的答案，如 {\"wechat\":\"…\"}"),
         },
+        Kind::Images | Kind::Links if value.is_string() => {
+            let cell = value.as_str().unwrap_or_default();
+            let read = if kind == Kind::Images { images(cell).map(drop) } else { links(cell).map(drop) };
+            read.map_err(|message| format!("里{message}"))
+        }
+        Kind::Images => {
+            let form = "图片的列表，如 [{\"url\":\"https://…\",\"alt\":\"图片说明\"}]";
+            let read = serde_json::from_value::<Vec<Image>>(value.clone());
+            read.map(drop).map_err(|e| format!("应是{form}（{e}）"))
+        }
+        Kind::Links => {
+            let form = "链接的列表，如 [{\"title\":\"标题\",\"url\":\"https://…\"}]";
+            let read = serde_json::from_value::<Vec<Link>>(value.clone());
+            read.map(drop).map_err(|e| format!("应是{form}（{e}）"))
+        }
         Kind::Instant => match value.as_str() {
             Some(text) if instant(text, zone).is_some() => Ok(()),
             Some(text) => Err(format!("“{text}”不是有效的时间，应写成 {}", instant::FORMS)),

@@ -301,8 +301,8 @@ fn cell(name: &str, value: &Value) -> String {
             let texts: Vec<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
             guarded(&listed(name, &texts).unwrap_or_else(|_| value.to_string()))
         }
-        // One rule a line.
-        Value::Array(items) if name == "rules" => {
+        // One rule, picture or link a line.
+        Value::Array(items) if matches!(name, "rules" | "images" | "links") => {
             items.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         }
         other => other.to_string(),

@@ -64,6 +64,10 @@ pub(super) struct Line {
     #[serde(default)]
     pub(super) suggestions: Vec<Named>,
     pub(super) picture: Option<Picture>,
+    #[serde(default)]
+    pub(super) images: Value,
+    #[serde(default)]
+    pub(super) links: Value,
 }
 
 #[derive(Deserialize)]

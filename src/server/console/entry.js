@@ -109,22 +109,66 @@ const holderOfQuestion = element("p", { className: "fault held" });
 holderOfQuestion.setAttribute("role", "status");
 
 // Links stay links, everything else stays text.
+function linked(text) {
+  return text.split(/(https?:\/\/[^\s，。；！？、）)]+)/).map((part) => /^https?:\/\//.test(part)
+    ? element("a", { href: part, textContent: part, rel: "noreferrer noopener", target: "_blank" })
+    : part);
+}
+
+// The parts of a line of pictures or links: addresses, and words.
+function parts(line) {
+  const isAddress = (part) => /^https?:\/\/[^/?#@\s]/i.test(part);
+  let all = line.split(/[|｜\t]/);
+  if (all.length < 2) {
+    const address = line.split(/\s+/).find(isAddress);
+    const [before, after] = address ? [line.slice(0, line.indexOf(address)), line.slice(line.indexOf(address) + address.length)] : [line, ""];
+    all = [before.replace(/[：:]\s*$/, ""), address ?? "", after];
+  }
+  all = all.map((part) => part.trim()).filter(Boolean);
+  return [all.filter(isAddress), all.filter((part) => !isAddress(part))];
+}
+
+// What an answer shows beside its words; pictures are not loaded here.
+function beside() {
+  const lines = (name) => form.elements[name].value.split("\n").map((one) => one.trim()).filter(Boolean).map(parts);
+  const images = lines("images").filter(([addresses]) => addresses.length)
+    .map(([[url], [alt]]) => ({ url, title: alt || say("图片", "Picture"), text: "", isPicture: true }));
+  const links = lines("links").filter(([addresses]) => addresses.length)
+    .map(([[url, image], [title, text]]) => ({ url, title: title || url, text: text ?? "", image }));
+  return [...images, ...links];
+}
+
+// The answer as a channel shows it: its own words if it has some, cards where it has them.
 function preview(area) {
+  const channels = JSON.parse(form.dataset.channels);
+  const label = say("顾客看到的", "As customers see it");
+  const select = element("select", { className: "small" }, ...channels.map(([name]) => element("option", { value: name, textContent: name })));
+  select.setAttribute("aria-label", say("渠道", "Channel"));
   const shown = element("div", { className: "bubble" });
-  const box = element("div", { className: "preview" }, element("span", { className: "label", textContent: say("顾客看到的", "As customers see it") }), shown);
+  const cards = element("div", { className: "cards" });
+  const box = element("div", { className: "preview" }, element("span", { className: "label", textContent: label }), select, shown, cards);
   area.closest("label").after(box);
+  const own = (channel) => {
+    const names = [...form.querySelectorAll("[name=channel]")];
+    const at = names.findIndex((one) => one.value.trim().toLowerCase() === channel);
+    return at < 0 ? "" : form.querySelectorAll("[name=channel_answer]")[at].value;
+  };
   const draw = () => {
-    shown.replaceChildren();
-    for (const part of area.value.split(/(https?:\/\/[^\s，。；！？、）)]+)/)) {
-      if (/^https?:\/\//.test(part)) {
-        shown.append(element("a", { href: part, textContent: part, rel: "noreferrer noopener", target: "_blank" }));
-      } else {
-        shown.append(part);
-      }
-    }
+    const [channel, most] = channels[Math.max(0, select.selectedIndex)];
+    const all = beside();
+    const rest = all.slice(most).map(({ title, text, url }) => `${title}${text ? `（${text}）` : ""}：${url}`);
+    shown.replaceChildren(...linked([own(channel).trim() || area.value, ...rest].join("\n")));
+    cards.replaceChildren(...all.slice(0, most).map(({ url, title, text, image, isPicture }) => {
+      const link = element("a", { href: url, className: "card", rel: "noreferrer noopener", target: "_blank" });
+      if (image || isPicture) link.append(element("span", { className: "tag", textContent: say("图片", "picture") }), " ");
+      link.append(element("b", { textContent: title }));
+      if (text) link.append(element("span", { className: "soft", textContent: ` ${text}` }));
+      return link;
+    }));
     box.hidden = !area.value.trim();
   };
-  area.addEventListener("input", draw);
+  form.addEventListener("input", draw);
+  select.addEventListener("change", draw);
   draw();
 }
 

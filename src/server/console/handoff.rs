@@ -15,7 +15,7 @@ use super::desk::{Handoff, Line, Named, Picture, Presence, claim};
 use super::form::{Form, Upload};
 use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
-use super::told::{percent, reason, span, state, when};
+use super::told::{beside, percent, reason, span, state, when};
 
 pub(super) fn routes() -> Router<Server> {
     Router::new()
@@ -189,6 +189,7 @@ fn said(page: &Page, one: &Handoff, line: &Line) -> Markup {
                 Some(picture) => (pictured(page, one, picture)),
                 None => p.words { (line.text) },
             }
+            (beside(page, &line.images, &line.links))
             @if !line.suggestions.is_empty() { ul.soft { @for one in &line.suggestions { li { (one.question) } } } }
         }
     }

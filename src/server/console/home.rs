@@ -35,10 +35,10 @@ struct Base {
     created: String,
 }
 
-/// Handoffs that nobody has taken, as the API lists them.
+/// Handoffs that nobody has taken, as the API counts them.
 #[derive(Deserialize)]
 struct Waiting {
-    items: Vec<serde::de::IgnoredAny>,
+    waiting: i64,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ async fn shown(page: &Page) -> Outcome {
     let names = &page.me.knowledge_bases;
     let is_new = page.may("author") && names.iter().all(|name| name == "demo");
     let waiting = match page.may("agent") {
-        true => Some(page.inside.get("/v1/handoffs?state=waiting").read::<Waiting>().await?.items.len()),
+        true => Some(page.inside.get("/v1/handoffs/count").read::<Waiting>().await?.waiting),
         false => None,
     };
     let body = html! {

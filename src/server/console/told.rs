@@ -1,11 +1,13 @@
 //! How are moments, spans, shares and codes told to people?
 
 use maud::{Markup, html};
+use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::page::Page;
+use crate::kb::shown::is_address;
 
 /// A moment in RFC 3339 as a person in China reads it; scripts tell it in the
 /// reader's own time.
@@ -37,6 +39,34 @@ pub(super) fn span(page: &Page, seconds: i64) -> String {
     });
     let parts: Vec<String> = parts.collect();
     if parts.is_empty() { format!("0{}", units[3].1) } else { parts.join(" ") }
+}
+
+/// The pictures and links beside an answer, as places to open: these pages load nothing
+/// from elsewhere, so that nobody there sees who works on what.
+pub(super) fn beside(page: &Page, images: &Value, links: &Value) -> Markup {
+    let list = |all: &Value| all.as_array().cloned().unwrap_or_default();
+    let (images, links) = (list(images), list(links));
+    let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+    // Whoever wrote it, only addresses of the web can be opened.
+    let open = |url: &str, words: &str| {
+        html! { @if is_address(url) { a href=(url) target="_blank" rel="noopener noreferrer" { (words) } } @else { (words) } }
+    };
+    if images.is_empty() && links.is_empty() {
+        return html! {};
+    }
+    html! {
+        ul.beside {
+            @for one in &images {
+                @let alt = text(one, "alt");
+                li { span.tag { (page.say("图片", "picture")) } " " (open(&text(one, "url"), if alt.is_empty() { page.say("没有说明", "no description") } else { &alt })) }
+            }
+            @for one in &links {
+                li { span.tag { (page.say("链接", "link")) } " " (open(&text(one, "url"), &text(one, "title")))
+                    @if !text(one, "text").is_empty() { " " span.soft { (text(one, "text")) } }
+                    @if !text(one, "image").is_empty() { " " (open(&text(one, "image"), page.say("图片", "picture"))) } }
+            }
+        }
+    }
 }
 
 /// A share as percent.

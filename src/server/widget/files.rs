@@ -12,10 +12,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde::Deserialize;
 use utoipa_axum::routes;
 
 use super::super::Server;
-use super::super::address::Path;
+use super::super::address::{Path, Query};
 use super::super::error::{Problem, Problems};
 use super::super::routes::Routes;
 use super::visit::site_of;
@@ -162,6 +163,16 @@ async fn style(headers: HeaderMap) -> Response {
     files().style.response(&headers, FOR_EVER)
 }
 
+/// The page around the panel.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Around {
+    /// Whether it is cross-origin isolated: it shows only frames that load nothing from
+    /// elsewhere without leave. Pictures of answers are links there.
+    #[serde(default)]
+    isolated: bool,
+}
+
 /// Show the widget's panel: the page that stands in the frame.
 ///
 /// Only pages of the site's origins may show it (`frame-ancestors`).
@@ -169,19 +180,21 @@ async fn style(headers: HeaderMap) -> Response {
     get,
     operation_id = "widget_panel",
     path = "/widget/{site}",
-    params(("site" = String, Path, description = "The site, as the page names it.")),
+    params(("site" = String, Path, description = "The site, as the page names it."), Around),
     responses((status = 200, description = "The page.", content_type = "text/html", body = String), Problems)
 )]
 async fn page(
     State(server): State<Server>,
     Path(key): Path<String>,
+    Query(around): Query<Around>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let site = site_of(&server, key).await?;
     let mut response = files().page.response(&headers, "no-cache");
-    // Only our own files run, and talk only to us.
+    // Only our own files run, and talk only to us; pictures of answers come from where
+    // their authors have put them.
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data: blob:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data: blob: https:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'self' {}",
         site.settings.origins.join(" ")
     );
@@ -191,7 +204,7 @@ async fn page(
     }
     told.insert(
         HeaderName::from_static("cross-origin-embedder-policy"),
-        HeaderValue::from_static("require-corp"),
+        HeaderValue::from_static(if around.isolated { "require-corp" } else { "credentialless" }),
     );
     Ok(response)
 }

@@ -113,7 +113,8 @@ iframe{display:block;width:100%;height:100%;border:0}
 
   const load = () => {
     if (frame) return;
-    frame = node('iframe', { title: talk, src: address });
+    // A page that is isolated shows no frame that is not.
+    frame = node('iframe', { title: talk, src: address + (window.crossOriginIsolated ? '?isolated=true' : '') });
     dialog.append(frame);
   };
 

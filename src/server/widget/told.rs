@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::dialogue::conversation::{Line, Owner, Picture, Role};
 use crate::dialogue::handoff::Shown;
 use crate::dialogue::told::moment;
+use crate::kb::{Image, Link};
 
 /// A line of the conversation.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -41,6 +42,12 @@ pub(super) struct Seen {
     /// The picture that was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<Picture>,
+    /// The pictures that an answer shows beside its words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Image>,
+    /// The links and cards that an answer shows beside its words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
     /// Questions that are worth reading next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Shown>,
@@ -78,6 +85,8 @@ impl From<&Line> for Seen {
             is_entry: data.is_some_and(|data| data.get("entry").is_some()),
             suggestions: list(data, "suggestions"),
             picture: line.picture(),
+            images: line.images(),
+            links: line.links(),
             related: list(reply, "related"),
             ticket: handoff
                 .and_then(|handoff| handoff.get("ticket"))

@@ -61,12 +61,34 @@ const moment = (at) => {
     `${today ? '' : told + ' '}${when.toLocaleTimeString(words.lang, { hour: '2-digit', minute: '2-digit' })}`));
 };
 
+// What an answer shows beside its words. Pictures come from where the author has put
+// them, and only over https; which page shows them is not told there.
+const beside = (one) => {
+  const open = { target: '_blank', rel: 'noopener noreferrer nofollow' };
+  const safe = (url) => /^https?:\/\//i.test(url || '');
+  const photo = (url, alt) => /^https:/i.test(url || '')
+    ? make('img', {
+      src: url, alt, decoding: 'async', referrerpolicy: 'no-referrer',
+      onload: ({ target }) => { if (target.getBoundingClientRect().top < innerHeight + 400) end(); },
+      onerror: ({ target }) => target.replaceWith(alt),
+    })
+    : null;
+  const pictures = (one.images || []).filter(({ url }) => safe(url)).map(({ url, alt }) => {
+    const name = alt || words.picture;
+    return make('a', { class: 'shown', href: url, ...open }, photo(url, name) || name);
+  });
+  const cards = (one.links || []).filter(({ url }) => safe(url)).map(({ title, url, text, image }) =>
+    make('a', { class: 'shown card', href: url, ...open }, photo(image, ''), make('b', {}, title), text ? make('span', {}, text) : null));
+  return pictures.length || cards.length ? make('div', { class: 'line beside' }, ...pictures, ...cards) : null;
+};
+
 const line = (one) => {
   const all = [moment(one.at)];
   if (one.role === 'event') {
     all.push(note(words.events[one.text] || one.text));
   } else {
     all.push(says(one.role, one.picture ? [picture(one.picture)] : linked(one.text)));
+    all.push(beside(one));
     if (one.suggestions) {
       const none = one.decision === 'clarify' ? [press(words.none, () => say('都不是'))] : [];
       all.push(options(one.decision === 'clarify' ? words.choose : words.maybe, one.suggestions, none));

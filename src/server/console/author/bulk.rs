@@ -10,9 +10,9 @@ use maud::html;
 use serde_json::json;
 
 use super::super::form::Form;
-use super::super::inside::{Refusal, address, part};
+use super::super::inside::{Got, Refusal, address, part};
 use super::super::page::{Outcome, Page, Sheet};
-use super::parts::{api, base, hidden, revision};
+use super::parts::{api, base, hidden, list, revision};
 
 pub(super) async fn page(page: Page, Path(kb): Path<String>, form: Form) -> Response {
     match done(&page, &kb, &form).await {
@@ -23,11 +23,14 @@ pub(super) async fn page(page: Page, Path(kb): Path<String>, form: Form) -> Resp
 
 async fn done(page: &Page, kb: &str, form: &Form) -> Outcome {
     let ids: Vec<&str> = form.all("id").collect();
-    let list = format!("{}/entries", base(kb));
+    let whole = format!("{}/entries", base(kb));
     // Only to a list of ours.
-    let back = Some(form.get("back")).filter(|back| back.starts_with(&list)).unwrap_or(&list);
+    let back = Some(form.get("back")).filter(|back| back.starts_with(&whole)).unwrap_or(&whole);
     if ids.is_empty() {
         return Ok(page.go_with_fault(back, page.say("没有选中条目。", "No entry was chosen.")));
+    }
+    if matches!(form.get("do"), "tag" | "untag") && form.get("tag").is_empty() {
+        return Ok(page.go_with_fault(back, page.say("请先写上标签。", "Write the tag first.")));
     }
     if form.get("do") == "delete" && !form.has("sure") {
         return Ok(page.show(sure(page, kb, form, ids.len(), back)));
@@ -64,6 +67,7 @@ async fn one(page: &Page, kb: &str, form: &Form, id: &str) -> Result<(), Refusal
     match form.get("do") {
         "enable" => patch(json!({"enabled": true})).await?,
         "disable" => patch(json!({"enabled": false})).await?,
+        "tag" | "untag" => tag(page, form, kb, id).await?,
         "topic" => match form.get("topic") {
             "" => patch(json!({"topic": null})).await?,
             topic => patch(json!({"topic": topic})).await?,
@@ -71,6 +75,27 @@ async fn one(page: &Page, kb: &str, form: &Form, id: &str) -> Result<(), Refusal
         _ => form.ask(page, Method::DELETE, &place).if_match("*").got().await?,
     };
     Ok(())
+}
+
+/// Adds a tag to an entry, or takes it away; one that is as wanted stays untouched.
+async fn tag(page: &Page, form: &Form, kb: &str, id: &str) -> Result<Got, Refusal> {
+    let place = format!("{}/entries/{}", api(kb), part(id));
+    let got = page.inside.get(&place).got().await?;
+    let entry: serde_json::Value = got.read()?;
+    let wanted = form.get("tag");
+    let mut tags: Vec<&str> = list(&entry, "tags").filter_map(serde_json::Value::as_str).collect();
+    let before = tags.len();
+    if form.get("do") == "untag" {
+        tags.retain(|tag| *tag != wanted);
+    } else if !tags.contains(&wanted) {
+        tags.push(wanted);
+    }
+    if tags.len() == before {
+        return Ok(got);
+    }
+    let place = address(&place, &[("draft", "true")]);
+    // What was read is what is changed.
+    form.ask(page, Method::PATCH, &place).if_match(&got.etag()).json(&json!({"tags": tags})).got().await
 }
 
 /// An offer of before is no offer of now.

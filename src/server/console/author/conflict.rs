@@ -18,11 +18,13 @@ use super::entry::put;
 use super::parts::{api, entry_page, field_name, list, shown as value_shown, text};
 
 /// The fields that an author chooses between.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "question",
     "similar",
     "answer",
     "answers",
+    "images",
+    "links",
     "topic",
     "enabled",
     "keywords",
@@ -38,7 +40,9 @@ const FIELDS: [&str; 13] = [
 fn of(entry: &Value, field: &str) -> Value {
     match (&entry[field], field) {
         (Value::Null, "enabled") => json!(true),
-        (Value::Null, "similar" | "keywords" | "rules" | "tags" | "related") => json!([]),
+        (Value::Null, "similar" | "keywords" | "rules" | "tags" | "related" | "images" | "links") => {
+            json!([])
+        }
         (Value::Null, "answers") => json!({}),
         (Value::String(text), _) if text.is_empty() => Value::Null,
         (Value::String(moment), "valid_from" | "valid_until") => json!(local(moment)),

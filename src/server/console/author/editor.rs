@@ -13,6 +13,9 @@ use super::super::form::Form;
 use super::super::page::Page;
 use super::entries::topics;
 use super::parts::{base, entry_page, field_name, list, text};
+use crate::channels::{Cards, Kind};
+use crate::kb::formats::{read_images, read_links, written_images, written_links};
+use crate::kb::{Image, Link};
 
 /// Rules that a form has room for beside those that are there.
 const SPARE: usize = 1;
@@ -35,6 +38,8 @@ pub(super) fn filled(form: &Form) -> Value {
         "valid_from": moment(form, "valid_from"),
         "valid_until": moment(form, "valid_until"),
         "answers": answers(form),
+        "images": in_lines(form.raw("images"), |cell| read_images(cell).map(|read| json!(read))),
+        "links": in_lines(form.raw("links"), |cell| read_links(cell).map(|read| json!(read))),
         "related": lines("related"),
         "enabled": form.has("enabled"),
     });
@@ -50,6 +55,36 @@ pub(super) fn filled(form: &Form) -> Value {
         };
     }
     entry
+}
+
+/// A list that is written a line an item; what cannot be read stays as it was written,
+/// and the API says what is wrong with it.
+fn in_lines(written: &str, read: impl Fn(&str) -> Result<Value, String>) -> Value {
+    read(written).unwrap_or_else(|_| json!(written))
+}
+
+/// The pictures or links of an entry, a line each.
+fn shown_lines(entry: &Value, name: &str) -> String {
+    let list = &entry[name];
+    if let Some(written) = list.as_str() {
+        return written.to_owned();
+    }
+    let cell = match name {
+        "images" => {
+            serde_json::from_value(list.clone()).ok().and_then(|all: Vec<Image>| written_images(&all).ok())
+        }
+        _ => serde_json::from_value(list.clone()).ok().and_then(|all: Vec<Link>| written_links(&all).ok()),
+    };
+    cell.unwrap_or_default()
+}
+
+/// The channels, each with how many pictures and links are more than lines there, for the
+/// preview of an answer.
+fn channels_with_cards() -> String {
+    let all = usize::from(u8::MAX);
+    let own = ["web", "email", "chatwoot"].map(|name| (name, all));
+    let platforms = Kind::ALL.map(|kind| (kind.name(), Cards::of(kind).most()));
+    Value::from_iter(own.into_iter().chain(platforms).map(|(name, most)| json!([name, most]))).to_string()
 }
 
 /// The values of fields that come several times, in their order.
@@ -119,6 +154,7 @@ pub(super) fn carried(entry: &Value) -> Markup {
     html! {
         @for name in ["question", "answer", "topic"] { (field(name, text(entry, name))) }
         @for name in ["similar", "keywords", "tags", "related"] { (field(name, &lines(name))) }
+        @for name in ["images", "links"] { (field(name, &shown_lines(entry, name))) }
         @for name in ["valid_from", "valid_until"] {
             (field(name, &local(text(entry, name)))) (field(&format!("{name}_was"), text(entry, name)))
         }
@@ -202,6 +238,8 @@ impl Editor<'_> {
             "valid_from",
             "valid_until",
             "answers",
+            "images",
+            "links",
             "max_wrong",
             "related",
             "enabled",
@@ -212,7 +250,7 @@ impl Editor<'_> {
         let is_served = !self.outline["current"].is_null();
         html! {
             @for (_, message) in lost { div.card.problem role="alert" { (message) } }
-            form.entry method="post" data-keep="1" data-kb=(self.kb) data-entry=(text(entry, "id")) {
+            form.entry method="post" data-keep="1" data-kb=(self.kb) data-entry=(text(entry, "id")) data-channels=(channels_with_cards()) {
                 (page.csrf())
                 input type="hidden" name="etag" value=(self.etag);
                 @if !is_new { input type="hidden" name="id" value=(text(entry, "id")); }
@@ -230,6 +268,7 @@ impl Editor<'_> {
                     }
                     (topics(self.outline))
                 }
+                details.card open[self.opens("images") || self.opens("links")] { summary { (page.say("图片、链接和卡片", "Pictures, links and cards")) } (self.beside(page)) }
                 details.card open[self.opens("answers")] { summary { (page.say("各渠道的答案", "Answers by channel")) } (self.channels(page)) (self.told(page, "answers")) }
                 details.card open[self.opens("rules") || self.opens("keywords") || self.tried.is_some()] {
                     summary { (page.say("关键词与规则", "Keywords and rules")) }
@@ -274,6 +313,32 @@ impl Editor<'_> {
             _ => true,
         };
         is_filled || self.faults.iter().any(|(named, _)| named.starts_with(field))
+    }
+
+    /// What the answer shows beside its words.
+    fn beside(&self, page: &Page) -> Markup {
+        let parts = [
+            (
+                "images",
+                "https://shop.example/refund.png | 退货入口在这里",
+                page.say("一行一张：网址 | 图片说明", "one a line: address | what it shows"),
+            ),
+            (
+                "links",
+                "退货入口 | https://shop.example/refund | 七天内可退 | https://shop.example/refund.png",
+                page.say(
+                    "一行一个：标题 | 网址；再加说明或图片网址就是卡片",
+                    "one a line: title | address; with a text or a picture it is a card",
+                ),
+            ),
+        ];
+        html! {
+            p.soft { (page.say("每个渠道都会得到：能显示图片和卡片的渠道显示出来，其他渠道写成一行文字。网址要写完整，这里不上传文件。", "Every channel gets them: as pictures and cards where it has those, else as lines of text. Addresses are whole; nothing is uploaded here.")) }
+            @for (name, example, how) in parts {
+                label.block { span.label { (field_name(page, name)) " — " (how) } textarea name=(name) rows="2" placeholder=(example) data-beside="1" { "\n" (shown_lines(self.entry, name)) } }
+                (self.told(page, name))
+            }
+        }
     }
 
     fn channels(&self, page: &Page) -> Markup {

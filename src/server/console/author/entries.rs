@@ -44,6 +44,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
             ("limit", PAGE),
             ("q", q),
             ("topic", topic),
+            ("tag", asked(query, "tag")),
             ("enabled", enabled),
             ("pending", pending),
             ("valid", asked(query, "valid")),
@@ -110,6 +111,10 @@ fn sheet(page: &Page, kb: &str, query: &HashMap<String, String>, outline: &Value
                         option value=(name) selected[name == asked(query, "topic")] { (name) " (" (entries.to_string()) ")" }
                     }
                 } }
+                @if outline["tags"].as_object().is_some_and(|tags| !tags.is_empty()) || !asked(query, "tag").is_empty() {
+                    label { span.label { (page.say("标签", "Tag")) } input type="text" name="tag" list="tags" value=(asked(query, "tag")) placeholder=(page.say("全部", "All")); }
+                }
+                (tags(outline))
                 label { span.label { (page.say("状态", "State")) } select name="state" {
                     (option("", page.say("全部", "All"), state))
                     (option("on", page.say("启用", "On"), state))
@@ -193,7 +198,7 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
             }
         };
     }
-    let keep: Vec<(&str, &str)> = ["q", "topic", "state", "valid", "findings", "heat", "sort"]
+    let keep: Vec<(&str, &str)> = ["q", "topic", "tag", "state", "valid", "findings", "heat", "sort"]
         .into_iter()
         .map(|name| (name, asked(query, name)))
         .collect();
@@ -213,13 +218,18 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
                     input.small type="text" name="topic" list="topics" maxlength="1000" placeholder=(page.say("主题", "topic")) aria-label=(page.say("新主题", "New topic"));
                     button.button.small name="do" value="topic" { (page.say("改主题", "Set topic")) }
                 }
+                span.pair {
+                    input.small type="text" name="tag" list="tags" maxlength="1000" placeholder=(page.say("标签", "tag")) aria-label=(page.say("标签", "Tag"));
+                    button.button.small name="do" value="tag" { (page.say("加标签", "Add tag")) }
+                    button.button.small name="do" value="untag" { (page.say("去标签", "Remove tag")) }
+                }
                 button.button.small.danger name="do" value="delete" data-confirm=(page.say("删除选中的条目？删除后可以马上撤销。", "Delete the chosen entries? It can be undone right after.")) { (page.say("删除", "Delete")) }
             }
             (topics(outline))
             div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                 thead { tr {
                     th { span.hidden-label { (page.say("选择", "Choose")) } }
-                    th { (page.say("问题", "Question")) } th { (page.say("主题", "Topic")) }
+                    th { (page.say("问题", "Question")) } th { (page.say("主题和标签", "Topic and tags")) }
                     th { (page.say("问法", "Phrasings")) } th { (page.say("30 天内问", "Asked in 30 days")) } th { (page.say("状态", "State")) } th { (page.say("最后修改", "Changed")) }
                 } }
                 tbody { @for item in list(entries, "items") { (row(page, kb, item)) } }
@@ -232,6 +242,13 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
                 a.button.small href=(address(&here, &more)) rel="next" { (page.say("下一页", "Next page")) }
             }
         }
+    }
+}
+
+/// The tags that there are, to choose from while typing.
+pub(super) fn tags(outline: &Value) -> Markup {
+    html! {
+        datalist #tags { @for name in outline["tags"].as_object().into_iter().flat_map(|tags| tags.keys()) { option value=(name) {} } }
     }
 }
 
@@ -250,7 +267,8 @@ fn row(page: &Page, kb: &str, item: &Value) -> Markup {
         tr {
             td { input type="checkbox" name="id" value=(id) aria-label=(text(entry, "question")); }
             td { a href=(entry_page(kb, id)) { (text(entry, "question")) } br; span.soft { (answer) } }
-            td { (text(entry, "topic")) }
+            td { (text(entry, "topic")) @for tag in list(entry, "tags").filter_map(Value::as_str) {
+                " " a.tag href=(address(&format!("{}/entries", base(kb)), &[("tag", tag)])) { (tag) } } }
             td { (1 + count(entry, "similar")) }
             td { (item["asked"].to_string()) }
             td {

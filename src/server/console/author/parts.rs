@@ -118,6 +118,8 @@ pub(super) fn field_name(page: &Page, field: &str) -> &'static str {
         "valid_from" => page.say("生效时间", "Valid from"),
         "valid_until" => page.say("失效时间", "Valid until"),
         "answers" => page.say("渠道答案", "Answers by channel"),
+        "images" => page.say("图片", "Pictures"),
+        "links" => page.say("链接和卡片", "Links and cards"),
         "max_wrong" => page.say("错答上限", "Most wrong"),
         "related" => page.say("相关问题", "Related"),
         "enabled" => page.say("启用", "Enabled"),
@@ -142,13 +144,18 @@ pub(super) fn shown(page: &Page, value: &Value) -> Markup {
     }
 }
 
-/// A part of a rule, or a channel.
+/// A part of a rule, a picture or a link, or a channel.
 fn part_name<'a>(page: &Page, name: &'a str) -> &'a str {
     match name {
         "contains" => page.say("同时含有", "contains all"),
         "without" => page.say("但不含", "but not"),
         "exact" => page.say("整句等于", "equals"),
         "regex" => page.say("正则表达式", "pattern"),
+        "url" => page.say("网址", "address"),
+        "alt" => page.say("图片说明", "shows"),
+        "title" => page.say("标题", "title"),
+        "text" => page.say("说明", "text"),
+        "image" => page.say("图片", "picture"),
         channel => channel,
     }
 }
@@ -200,6 +207,12 @@ pub(super) fn difference(page: &Page, kb: &str, diff: &Value, most: usize) -> Ma
             }
         }
     }
+}
+
+/// The pictures and links of an answer, as places to open: these pages load nothing from
+/// elsewhere, so that nobody there sees who works on what.
+pub(super) fn beside(page: &Page, answer: &Value) -> Markup {
+    super::super::told::beside(page, &answer["images"], &answer["links"])
 }
 
 /// What a decision is called.

@@ -16,7 +16,7 @@ use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
 use super::check::begun;
 use super::parts::{
-    Asked, api, asked, base, count, decision, entry_page, list, percent, reason, revision, text, undo,
+    Asked, api, asked, base, beside, count, decision, entry_page, list, percent, reason, revision, text, undo,
 };
 
 /// Candidates that are shown.
@@ -92,6 +92,7 @@ fn side(page: &Page, kb: &str, title: &str, reply: &Value, none: &str) -> Markup
                     @let answer = Value::Object(answer.clone());
                     p.answer-question { a href=(entry_page(kb, text(&answer, "entry"))) { (text(&answer, "question")) } }
                     p.answer-text { (text(&answer, "text")) }
+                    (beside(page, &answer))
                 }
                 @if !text(reply, "message").is_empty() { p.answer-text { (text(reply, "message")) } }
                 @if count(reply, "suggestions") > 0 && reply["answer"].is_null() {
