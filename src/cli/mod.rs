@@ -49,7 +49,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::audited::Deed;
 
@@ -153,8 +153,14 @@ impl Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let read = || -> std::result::Result<_, clap::Error> {
+        let mut matches = Cli::command().try_get_matches()?;
+        let flags = matches.subcommand_matches("serve").map(serve::flags).unwrap_or_default();
+        let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut Cli::command()))?;
+        Ok((cli, flags))
+    };
+    let (cli, flags) = match read() {
+        Ok(read) => read,
         Err(e) => {
             let _ = e.print();
             // clap's own status: 0 for --help and --version, 2 for wrong usage.
@@ -164,7 +170,7 @@ pub fn main() -> ExitCode {
     language::choose(cli.lang);
     let begun = audited::begin(cli.command.deed());
     let outcome = match cli.command {
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(&args, flags),
         Command::Ask(args) => ask::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Reference(args) => reference::run(&args),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::parser::ValueSource;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -20,7 +21,8 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
 use crate::server::{
-    self, Admission, Certificate, Exposure, Openness, Origin, Proxies, ProxyHeader, Registry, Server, Traces,
+    self, Admission, Certificate, Exposure, Flag, FlagSource, Openness, Origin, Proxies, ProxyHeader,
+    Registry, Server, Traces,
 };
 use crate::store::{Lasting, Signature, Store};
 
@@ -112,7 +114,38 @@ pub(crate) struct Args {
     log: Option<String>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+/// All flags of the command with what is in force, for whoever runs the server to see.
+pub(super) fn flags(matches: &clap::ArgMatches) -> Vec<Flag> {
+    let command = <super::Cli as clap::CommandFactory>::command();
+    let serve = command.find_subcommand("serve").cloned().unwrap_or_default();
+    let all = serve.get_arguments().chain(command.get_arguments());
+    let told = |argument: &clap::Arg| {
+        let name = argument.get_long()?;
+        let id = argument.get_id().as_str();
+        let raw = matches.try_get_raw(id).ok().flatten();
+        let values = raw.into_iter().flatten().map(|value| without_secret(&value.to_string_lossy()));
+        let source = match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => FlagSource::Flag,
+            Some(ValueSource::EnvVariable) => FlagSource::Environment,
+            _ => FlagSource::Default,
+        };
+        let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+        Some(Flag { name: format!("--{name}"), values: values.collect(), source, variable })
+    };
+    all.filter_map(told).collect()
+}
+
+/// An address without the name and password that may stand before its host.
+fn without_secret(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => value.to_owned(),
+    }
+}
+
+pub(crate) fn run(args: &Args, flags: Vec<Flag>) -> Result<ExitCode> {
     start_log(args.log.as_deref());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let in_flight = args.max_in_flight.map_or(cores, usize::from);
@@ -124,13 +157,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
-    let result = runtime.block_on(serve(args, in_flight));
+    let result = runtime.block_on(serve(args, flags, in_flight));
     // What still runs has had its time.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(args: &Args, in_flight: usize) -> Result<()> {
+async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     // Before all else: a port that is taken should not cost the time that
     // publishing takes.
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
@@ -178,6 +211,7 @@ async fn serve(args: &Args, in_flight: usize) -> Result<()> {
         lasting,
         provider: args.provider.settings()?,
         traces,
+        flags,
     };
     let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();
@@ -384,4 +418,32 @@ fn start_log(form: Option<&str>) {
     } else {
         log.try_init()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn flags_say_what_is_in_force_and_where_it_comes_from() {
+        let typed = ["zhida", "serve", "--listen", "127.0.0.1:0", "--otlp", "http://u:p@collector:4318/x@y"];
+        let matches = Cli::command().try_get_matches_from(typed).expect("sound");
+        let all = flags(matches.subcommand_matches("serve").expect("it is serve"));
+        let flag = |name: &str| all.iter().find(|flag| flag.name == name).expect(name);
+        assert_eq!(
+            (flag("--listen").source, flag("--listen").values.as_slice()),
+            (FlagSource::Flag, ["127.0.0.1:0".to_owned()].as_slice())
+        );
+        assert_eq!(flag("--otlp").values, ["http://…@collector:4318/x@y"]);
+        assert_eq!((flag("--queue-ms").source, flag("--queue-ms").values.len()), (FlagSource::Default, 1));
+        assert!(flag("--tls-cert").values.is_empty());
+        assert_eq!(flag("--tls-cert").variable.as_deref(), Some("ZHIDA_TLS_CERT"));
+        // Every flag that the command has is told of.
+        let serve = Cli::command().find_subcommand("serve").expect("there").clone();
+        let long = serve.get_arguments().filter(|argument| argument.get_long().is_some()).count();
+        assert!(all.len() >= long && long > 30, "{} of {long}", all.len());
+    }
 }

@@ -38,6 +38,23 @@ use tokenizers::{Tokenizer, TruncationParams};
 use crate::error::{Error, Result};
 use crate::text::encoder_text;
 
+/// What of this processor the model's arithmetic makes use of; empty where portable code
+/// runs.
+pub fn processor_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    let known = [
+        (avx2::is_here(), "AVX2"),
+        (avx2::has_vnni(), "AVX-VNNI"),
+        (avx512::has_f32(), "AVX-512"),
+        (avx512::has_int8(), "AVX-512 VNNI"),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let known = [(neon::is_here(), "NEON"), (neon::has_dot(), "dot product")];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let known: [(bool, &'static str); 0] = [];
+    known.into_iter().filter(|(is_here, _)| *is_here).map(|(_, name)| name).collect()
+}
+
 /// A vector of unit length; the dot product of two is their cosine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding(Arc<[f32]>);

@@ -22,7 +22,7 @@ use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
     files, greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, pictures,
-    presence, schedules, service, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
+    presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -69,6 +69,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(canned::routes())
         .merge(presence::routes())
         .merge(condition::routes())
+        .merge(settings::routes())
         .merge(hooks::routes())
         .merge(channels::routes())
         .merge(pictures::routes())

@@ -53,6 +53,7 @@ mod request;
 mod routes;
 mod schedules;
 mod service;
+mod settings;
 mod shown;
 mod sign_in;
 mod signed;
@@ -79,6 +80,7 @@ pub use provider::ProviderSettings;
 pub use readiness::Trouble;
 pub use registry::Registry;
 pub use request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BATCH_ITEMS, BatchRequest};
+pub use settings::{Flag, FlagSource};
 pub use tls::Certificate;
 pub use traces::Traces;
 pub use view::View;
@@ -178,6 +180,8 @@ struct Parts {
     proxies: Proxies,
     lasting: Lasting,
     traces: Option<Traces>,
+    /// What it was started with.
+    flags: Vec<Flag>,
     /// How much visitors of pages ask.
     crowd: widget::Crowd,
 }
@@ -199,6 +203,8 @@ pub struct Openness {
     pub provider: Option<ProviderSettings>,
     /// Where spans go; nowhere without it.
     pub traces: Option<Traces>,
+    /// What it was started with, for whoever runs it to see.
+    pub flags: Vec<Flag>,
 }
 
 impl Server {
@@ -214,7 +220,7 @@ impl Server {
 
     /// A server over a registry, with all that can be said of whom it is open to.
     pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
-        let Openness { origins, exposure, certificate, proxies, lasting, provider, traces } = openness;
+        let Openness { origins, exposure, certificate, proxies, lasting, provider, traces, flags } = openness;
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
@@ -239,6 +245,7 @@ impl Server {
             proxies,
             lasting,
             traces,
+            flags,
             crowd: widget::Crowd::default(),
         }))
     }
@@ -256,6 +263,16 @@ impl Server {
     /// Who is let in.
     fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// What connections are encrypted with.
+    fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.0.certificate.as_ref()
+    }
+
+    /// What it was started with.
+    fn flags(&self) -> &[Flag] {
+        &self.0.flags
     }
 
     /// Whether connections are encrypted.

@@ -128,6 +128,11 @@ impl ProviderSettings {
 }
 
 impl Provider {
+    /// Where it is.
+    pub(super) fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
     pub(super) fn new(settings: ProviderSettings) -> Self {
         let config = ureq::Agent::config_builder()
             // Redirects could lead anywhere.

@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
+use x509_cert::der::Decode as _;
 
 use crate::error::{Error, Result};
 
@@ -55,6 +56,20 @@ impl Certificate {
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(seen),
         }))
+    }
+
+    /// The file of the chain.
+    pub(super) fn file(&self) -> &Path {
+        &self.chain
+    }
+
+    /// Until when the certificate is valid, in seconds since 1970 (UTC); `None` when it
+    /// does not tell.
+    pub(super) fn expires(&self) -> Option<i64> {
+        let current = self.current.load();
+        let own = x509_cert::Certificate::from_der(current.cert.first()?).ok()?;
+        let until = own.tbs_certificate.validity.not_after.to_unix_duration();
+        i64::try_from(until.as_secs()).ok()
     }
 
     /// Reads the files anew if they have changed.
@@ -171,4 +186,19 @@ impl Listener for Encrypted {
     fn local_addr(&self) -> std::io::Result<Self::Addr> {
         Ok(self.local)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_until_when_it_is_valid() {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/tls");
+        let read = Certificate::read(&place.join("one.crt"), &place.join("one.key")).expect("a certificate");
+        assert_eq!(read.expires(), Some(EXPIRES));
+    }
+
+    /// As OpenSSL tells it of that file.
+    const EXPIRES: i64 = 4_949_407_648;
 }

@@ -238,6 +238,11 @@ async fn whatever_authors_write_stays_text_and_no_field_is_lost() {
         ("max_wrong", "2.5"),
         ("channel", "wechat"),
         ("channel_answer", PAYLOAD),
+        ("images", "https://shop.example/a.png | <script>alert(1)</script>"),
+        (
+            "links",
+            "<img src=x onerror=alert(1)> | https://shop.example/\n<b>卡</b> | https://shop.example/c | <u>说</u> | https://shop.example/c.png",
+        ),
         ("rule_kind", "contains"),
         ("rule_text", "甲\n乙"),
         ("rule_without", "<丙>"),
@@ -251,6 +256,8 @@ async fn whatever_authors_write_stays_text_and_no_field_is_lost() {
     let (made, etag) = author.entry("all").await;
     assert_eq!(made["answer"], PAYLOAD);
     assert_eq!(made["max_wrong"], 0.025);
+    assert_eq!(made["images"][0]["alt"], "<script>alert(1)</script>");
+    assert_eq!(made["links"][1]["image"], "https://shop.example/c.png");
     assert_eq!(made["rules"].as_array().map(Vec::len), Some(2));
     // Saved again with everything that its own form holds, it is the same.
     let mut again: Vec<(&str, &str)> = all.to_vec();
@@ -284,6 +291,17 @@ async fn whatever_authors_write_stays_text_and_no_field_is_lost() {
         }
         assert!(!page.contains(" style=") && !page.contains("javascript:"), "{path}");
     }
+    // An address that runs something is no address.
+    let evil = [
+        ("question", "怎么退"),
+        ("answer", "在订单里申请。"),
+        ("links", "点我 | javascript:alert(1)"),
+        ("enabled", "1"),
+        ("do", "draft"),
+    ];
+    let got = author.post("/console/kb/gym/entries/new", &evil).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(got.text().contains("每行一个，网址以 https:// 或 http:// 开头"), "{}", got.text());
     // Refused, what was filled in is still there.
     let taken =
         [("question", "怎么开电子发票"), ("answer", "我写了很久的答案"), ("enabled", "1"), ("do", "draft")];

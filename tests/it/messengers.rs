@@ -39,8 +39,13 @@ pub struct House {
 
 impl House {
     pub fn new(kind: &str, settings: &Value) -> Self {
+        Self::serving(SMALL_KB, kind, settings)
+    }
+
+    /// The same with a knowledge base of these entries.
+    pub fn serving(entries: &str, kind: &str, settings: &Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        publish(folder.path(), "demo", SMALL_KB, None);
+        publish(folder.path(), "demo", entries, None);
         let clock = Arc::new(AtomicI64::new(START));
         let channel = Channel {
             id: "shop".to_owned(),
@@ -208,7 +213,7 @@ fn post(house: &House, inner: &[(&str, &str)]) -> Result<Words, Refused> {
     house.receive(&query, &[], Some(&xml(&fields)))
 }
 
-fn says(house: &House, id: &str, text: &str) -> String {
+pub fn says(house: &House, id: &str, text: &str) -> String {
     let words = post(house, &[("MsgType", "text"), ("Content", text), ("MsgId", id)]).expect("taken");
     let Ok(fields) = Fields::read(&words.body) else { return words.body };
     fields.get("Content").or(fields.get("MsgType")).unwrap_or_default().to_owned()
@@ -413,7 +418,7 @@ fn several_processes_share_a_token() {
     assert_eq!((posts(&calls, "/cgi-bin/stable_token"), posts(&calls, SEND)), (1, 4));
 }
 
-fn ding(house: &House, id: &str, text: &str, hook: &str, secret: &str) -> Result<Words, Refused> {
+pub fn ding(house: &House, id: &str, text: &str, hook: &str, secret: &str) -> Result<Words, Refused> {
     let stamp = house.now();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
     mac.update(format!("{stamp}\n{secret}").as_bytes());

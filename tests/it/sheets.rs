@@ -131,10 +131,27 @@ fn nasty(seed: u64) -> KnowledgeBase {
             json!({"regex": format!("换{}", dice.roll(10)), "without": words(&mut dice)}),
         ];
         let rules: Vec<Value> = rules.into_iter().take(dice.roll(5)).collect();
+        let line = |dice: &mut Dice| dice.text().replace(char::is_control, "");
+        let images: Vec<Value> = (0..dice.roll(3))
+            .map(|n| json!({"url": format!("https://a.example/{n}?x=(1)"), "alt": line(&mut dice)}))
+            .collect();
+        let links: Vec<Value> = (0..dice.roll(3))
+            .map(|n| {
+                let mut link =
+                    json!({"title": format!("{}链{n}", line(&mut dice)), "url": "http://b.example"});
+                if dice.roll(2) == 0 {
+                    link["text"] = json!(format!("{}述", line(&mut dice)));
+                }
+                if dice.roll(2) == 0 {
+                    link["image"] = json!("https://b.example/i.png");
+                }
+                link
+            })
+            .collect();
         let entry = json!({
             "id": format!("{}e{index}", ["", "=", "'", "00", "-"][dice.roll(5)]), "question": question, "similar": similar,
             "answer": answer, "keywords": keywords, "rules": rules, "topic": dice.text(), "tags": tags,
-            "answers": answers, "related": related, "enabled": dice.roll(2) == 0,
+            "answers": answers, "images": images, "links": links, "related": related, "enabled": dice.roll(2) == 0,
             "valid_from": (dice.roll(2) == 0).then_some("2026-01-31T08:00:00.25+05:30"),
         });
         lines += &entry.to_string();

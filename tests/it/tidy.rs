@@ -79,6 +79,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("subtle", &["access", "channels", "desk"]),
     ("getrandom", &["access", "desk", "events"]),
     ("tokio_rustls", &["server", "desk"]),
+    ("x509_cert", &["server"]),
     ("lettre", &["channels", "desk"]),
     ("mail_parser", &["channels"]),
     ("async_imap", &["desk"]),

@@ -14,12 +14,12 @@ fn parts(line: &str) -> (Vec<&str>, Vec<&str>) {
     let split: Vec<&str> = if line.contains(['|', '｜', '\t']) {
         line.split(['|', '｜', '\t']).map(str::trim).collect()
     } else {
-        // Without marks the address is the word that begins like one.
-        match line.split_whitespace().find(|word| is_address(word)) {
-            Some(address) => {
-                let (before, after) = line.split_once(address).unwrap_or((line, ""));
-                let words = before.trim().trim_end_matches(['：', ':']).trim();
-                vec![words, address, after.trim()]
+        // Without marks the address is what begins like one, up to a blank.
+        match ["https://", "http://"].iter().filter_map(|scheme| line.find(scheme)).min() {
+            Some(from) => {
+                let end = line[from..].find(char::is_whitespace).map_or(line.len(), |length| from + length);
+                let words = line[..from].trim().trim_end_matches(['：', ':']).trim();
+                vec![words, &line[from..end], line[end..].trim()]
             }
             None => vec![line],
         }

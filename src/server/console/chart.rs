@@ -47,6 +47,8 @@ pub(super) struct Mark {
     pub(super) name: String,
     /// Where choosing it leads.
     pub(super) place: String,
+    /// What is chosen, for scripts.
+    pub(super) value: String,
     pub(super) class: &'static str,
 }
 
@@ -75,7 +77,7 @@ pub(super) fn curve(title: &str, points: &[(f64, f64)], marks: &[Mark]) -> Marku
             text.axis x=(LEFT) y="259" { (title) }
             polyline.curve points=(line.join(" ")) {}
             @for mark in marks {
-                a href=(mark.place) aria-label=(mark.name) { circle class=(mark.class) cx=(x(mark.x)) cy=(y(mark.y)) r="7" { title { (mark.name) } } }
+                a href=(mark.place) data-goal=(mark.value) aria-label=(mark.name) { circle class=(mark.class) cx=(x(mark.x)) cy=(y(mark.y)) r="7" { title { (mark.name) } } }
             }
         }
     }

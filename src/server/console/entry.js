@@ -120,9 +120,8 @@ function parts(line) {
   const isAddress = (part) => /^https?:\/\/[^/?#@\s]/i.test(part);
   let all = line.split(/[|｜\t]/);
   if (all.length < 2) {
-    const address = line.split(/\s+/).find(isAddress);
-    const [before, after] = address ? [line.slice(0, line.indexOf(address)), line.slice(line.indexOf(address) + address.length)] : [line, ""];
-    all = [before.replace(/[：:]\s*$/, ""), address ?? "", after];
+    const [, before, address, after] = line.match(/^(.*?)(https?:\/\/\S+)(.*)$/) ?? [null, line, "", ""];
+    all = [before.replace(/[：:]\s*$/, ""), address, after];
   }
   all = all.map((part) => part.trim()).filter(Boolean);
   return [all.filter(isAddress), all.filter((part) => !isAddress(part))];

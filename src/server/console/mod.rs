@@ -12,6 +12,7 @@ mod canned;
 mod channels;
 mod chart;
 mod desk;
+mod explained;
 mod form;
 mod handoff;
 mod home;
@@ -52,6 +53,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/frame.js", SCRIPT, include_str!("frame.js")),
     ("/console/author.js", SCRIPT, include_str!("author.js")),
     ("/console/entry.js", SCRIPT, include_str!("entry.js")),
+    ("/console/curve.js", SCRIPT, include_str!("curve.js")),
     ("/console/import.js", SCRIPT, include_str!("import.js")),
     ("/console/inbox.js", SCRIPT, include_str!("inbox.js")),
     ("/console/job.js", SCRIPT, include_str!("job.js")),

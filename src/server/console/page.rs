@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::super::Server;
 use super::form::Form;
 use super::inside::{Inside, Refusal, address, part};
-use super::{headed, language, words};
+use super::{explained, headed, language, words};
 
 /// Keeps what a page says after a form was sent, until it was shown.
 const NOTICE: &str = "zhida_notice";
@@ -218,9 +218,10 @@ impl Page {
                     p { (self.say("哪一项：", "Field: ")) @if let Some(name) = words::field(field).filter(|_| !self.is_english) { (name) " " } code { (field) } }
                 }
                 @if !refusal.detail.is_empty() {
-                    // Authors are told in Chinese already.
-                    @if self.is_english || !refusal.detail.is_ascii() { p { (refusal.detail) } }
-                    @else { details { summary { "详情（英文）" } p lang="en" { (refusal.detail) } } }
+                    @match self.told(&refusal) {
+                        Some(detail) => p { (detail) },
+                        None => details { summary { "详情（英文）" } p lang="en" { (refusal.detail) } },
+                    }
                 }
                 @if let Some(id) = &refusal.trace_id { p.soft { (self.say("编号：", "Number: ")) code { (id) } } }
             }
@@ -270,7 +271,34 @@ impl Page {
         if let Some(field) = refusal.field.as_deref().and_then(words::field).filter(|_| !self.is_english) {
             told = format!("“{field}”：{told}");
         }
-        if refusal.detail.is_empty() { told } else { format!("{told} ({})", refusal.detail) }
+        match self.told(refusal) {
+            _ if refusal.detail.is_empty() => told,
+            Some(detail) if self.is_english => format!("{told} ({detail})"),
+            Some(detail) => format!("{told}（{}）", detail.trim_end_matches('。')),
+            None => format!("{told}（{}）", refusal.detail),
+        }
+    }
+
+    /// What the API says of a refusal, in the reader's language; `None` when it says so in
+    /// English only.
+    fn told(&self, refusal: &Refusal) -> Option<String> {
+        // Authors are told in Chinese already.
+        if self.is_english || explained::is_chinese(&refusal.detail) {
+            return Some(refusal.detail.clone());
+        }
+        explained::in_chinese(&refusal.detail)
+    }
+
+    /// A sentence of the API in the reader's language, or else as it is.
+    pub(super) fn sentence(&self, detail: &str) -> String {
+        if self.is_english { None } else { explained::in_chinese(detail) }
+            .unwrap_or_else(|| detail.to_owned())
+    }
+
+    /// Why the API refused, in a sentence for the reader: what it says itself, as far as
+    /// that is in their language.
+    pub(super) fn why(&self, refusal: &Refusal) -> String {
+        self.told(refusal).filter(|told| !told.is_empty()).unwrap_or_else(|| self.fault(refusal))
     }
 
     /// Asks whether something is meant that cannot be taken back, unless the form says
@@ -416,6 +444,7 @@ impl Page {
             ("/webhooks", self.say("通知", "Webhooks")),
             ("/usage", self.say("用量", "Usage")),
             ("/audit", self.say("审计", "Audit")),
+            ("/settings", self.say("设置", "Settings")),
         ];
         if self.may("operator") {
             tabs.push(("/tenants", self.say("租户", "Tenants")));

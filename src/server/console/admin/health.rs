@@ -197,7 +197,7 @@ fn working(page: &Page, jobs: &[Job]) -> Markup {
                             "running" => { span.tag.warn { (page.say("进行中", "running")) } @if job.total > 0 { " " (job.done) " / " (job.total) } }
                             "done" => span.tag.good { (page.say("完成", "done")) },
                             "cancelled" => span.tag { (page.say("已取消", "cancelled")) },
-                            _ => { span.tag.bad { (page.say("失败", "failed")) } @if let Some(detail) = job.problem.as_ref().and_then(|problem| problem["detail"].as_str()) { br; span.soft lang="en" { (detail.chars().take(200).collect::<String>()) } } }
+                            _ => { span.tag.bad { (page.say("失败", "failed")) } @if let Some(detail) = job.problem.as_ref().and_then(|problem| problem["detail"].as_str()) { br; span.soft { (page.sentence(detail).chars().take(200).collect::<String>()) } } }
                         }
                     }
                     td.number { (format!("{:.1}", job.seconds)) (page.say(" 秒", " s")) }

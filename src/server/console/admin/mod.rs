@@ -2,13 +2,14 @@
 //!
 //! The day ([`day`]), how the service is doing ([`health`]), who may do what ([`keys`],
 //! [`people`], [`tenants`]), who is told of what ([`webhooks`]), what was used
-//! ([`usage`]) and what was changed ([`audit`]).
+//! ([`usage`]), what was changed ([`audit`]) and with what it all runs ([`settings`]).
 
 mod audit;
 mod day;
 mod health;
 mod keys;
 mod people;
+mod settings;
 mod tenants;
 mod usage;
 mod webhooks;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Server> {
         .merge(usage::routes())
         .merge(audit::routes())
         .merge(tenants::routes())
+        .merge(settings::routes())
 }
 
 /// What somebody is for, in words.

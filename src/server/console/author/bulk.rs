@@ -41,7 +41,7 @@ async fn done(page: &Page, kb: &str, form: &Form) -> Outcome {
         match one(page, kb, form, id).await {
             Ok(()) => changed += 1,
             Err(refusal) if refusal.code == 401 || refusal.slug() == "csrf" => return Err(refusal),
-            Err(refusal) => failed.push(format!("{id}: {}", refusal.detail)),
+            Err(refusal) => failed.push(format!("{id}: {}", page.why(&refusal))),
         }
     }
     let until = revision(page, kb).await?;

@@ -174,7 +174,7 @@ async fn fixed(page: &Page, kb: &str, form: &Form) -> Outcome {
             ))
         }
         Err(refusal) if [409, 412, 422].contains(&refusal.code) => {
-            Ok(page.go_with_fault(&here, &refusal.detail))
+            Ok(page.go_with_fault(&here, &page.why(&refusal)))
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }

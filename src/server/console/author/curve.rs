@@ -52,7 +52,14 @@ pub(super) async fn section(page: &Page, kb: &str, set: Option<f64>, at: &str) -
                 };
             let told = format!("{} {}", page.say("目标", "goal"), share(&choice["max_wrong"]));
             let (x, y) = (choice["answer_rate"]["value"].as_f64()?, choice["wrong_rate"]["value"].as_f64()?);
-            Some(Mark { x, y, name: told, place: place(choice), class })
+            Some(Mark {
+                x,
+                y,
+                name: told,
+                place: place(choice),
+                value: choice["max_wrong"].to_string(),
+                class,
+            })
         })
         .collect();
     let summary = &found["summary"];
@@ -61,10 +68,12 @@ pub(super) async fn section(page: &Page, kb: &str, set: Option<f64>, at: &str) -
             h2 { (page.say("回答得多，还是答错得少", "More answers, or fewer wrong ones")) }
             p.soft {
                 (page.say("来自评测 ", "From evaluation ")) a href={ (evaluations) "/" (newest["number"].to_string()) } { "#" (newest["number"].to_string()) }
-                " (" (if text(summary, "of") == "release" { page.say("正在用的版本", "what is served") } else { page.say("草稿", "the draft") }) ", " (summary["queries"].to_string()) (page.say(" 个问题）。红点是现在的目标；点一个点或表里的一行，看它意味着什么。", " questions). The red point is the goal now; choose a point or a line to see what it means.")) " "
+                " (" (if text(summary, "of") == "release" { page.say("正在用的版本", "what is served") } else { page.say("草稿", "the draft") }) ", " (summary["queries"].to_string()) (page.say(" 个问题）。红点是现在的目标；拖动圆圈（或选中它按方向键）、点一个点或表里的一行，看它意味着什么。", " questions). The red point is the goal now; drag the ring (or use its arrow keys), or choose a point or a line, to see what it means.")) " "
                 a href=(evaluations) { (page.say("重新评测", "Evaluate again")) }
             }
-            @if let Some(choice) = chosen { (meaning(page, kb, choice, summary)) }
+            // A script moves the point and shows what each goal means; without it a point
+            // or a line of the table leads to the same.
+            @for choice in &choices { (meaning(page, kb, choice, summary, chosen.is_some_and(|one| one == choice))) }
             div.figure {
                 (chart::curve(page.say("横轴：直接回答的比例；纵轴：回答里答错的比例", "Across: share answered; up: share wrong of the answers"), &points, &marks))
                 div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
@@ -86,14 +95,14 @@ fn estimated(value: &Value) -> Markup {
 }
 
 /// What a goal would mean, and the button that sets it.
-fn meaning(page: &Page, kb: &str, choice: &Value, summary: &Value) -> Markup {
+fn meaning(page: &Page, kb: &str, choice: &Value, summary: &Value, is_chosen: bool) -> Markup {
     let goal = choice["max_wrong"].as_f64().unwrap_or(0.05);
     let (all, answered) =
         (summary["queries"].as_u64().unwrap_or(0), choice["answered"].as_u64().unwrap_or(0));
     let wrong = (choice["wrong_rate"]["value"].as_f64().unwrap_or(0.0) * answered as f64).round();
     let range = |value: &Value| format!("{}–{}", share(&value["interval"][0]), share(&value["interval"][1]));
     html! {
-        div.card.undo role="status" {
+        div.card.undo role="status" data-goal=(choice["max_wrong"].to_string()) hidden[!is_chosen] {
             span {
                 b { (page.say("目标 ", "Goal ")) (share(&choice["max_wrong"])) (page.say("：", ": ")) }
                 @if page.is_english() {

@@ -71,7 +71,7 @@ async fn edited(
         let wanted = json!({"rules": entry["rules"], "texts": [sentence]});
         Some(match looked(page, &format!("{}/rules/try", api(kb)), &wanted).await {
             Ok(told) => tried(page, &told),
-            Err(refusal) => html! { p.fault { (refusal.detail) } },
+            Err(refusal) => html! { p.fault { (page.why(&refusal)) } },
         })
     };
     sheet(page, kb, entry, etag, wrong, sentence, told, html! {}).await
@@ -207,7 +207,7 @@ fn wrong(page: &Page, refusal: &Refusal) -> Vec<(String, String)> {
             );
             vec![("id".to_owned(), told.to_owned())]
         }
-        _ => faults(refusal),
+        _ => faults(page, refusal),
     }
 }
 

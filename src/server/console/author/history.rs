@@ -121,7 +121,7 @@ async fn restored(page: &Page, kb: &str, id: &str, form: &Form) -> Outcome {
     match put.json(entry).got().await {
         Ok(_) => Ok(page.go(&entry_page(kb, id), page.say("已恢复到草稿。", "Restored in the draft."))),
         Err(refusal) if [409, 412, 422].contains(&refusal.code) => {
-            let told: Vec<String> = faults(&refusal).into_iter().map(|(_, message)| message).collect();
+            let told: Vec<String> = faults(page, &refusal).into_iter().map(|(_, message)| message).collect();
             Ok(page.go_with_fault(&here, &told.join("；")))
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),

@@ -142,7 +142,7 @@ fn told(page: &Page, refusal: &Refusal) -> String {
         ),
         _ => "",
     };
-    if known.is_empty() { refusal.detail.clone() } else { known.to_owned() }
+    if known.is_empty() { page.why(refusal) } else { known.to_owned() }
 }
 
 async fn put_up(

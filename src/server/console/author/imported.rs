@@ -69,7 +69,7 @@ async fn rewound(page: &Page, kb: &str, form: &Form) -> Outcome {
                 &format!("{}{told}；{kept} {others}", page.say("已撤销：", "Undone: ")),
             ))
         }
-        Err(refusal) if refusal.code == 422 => Ok(page.go_with_fault(&back, &refusal.detail)),
+        Err(refusal) if refusal.code == 422 => Ok(page.go_with_fault(&back, &page.why(&refusal))),
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

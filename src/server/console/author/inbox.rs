@@ -208,7 +208,7 @@ async fn decided(page: &Page, kb: &str, form: &Form) -> Outcome {
         }
         Err(refusal) if [404, 409, 422].contains(&refusal.code) && form.has("brief") => Err(refusal),
         Err(refusal) if [404, 409, 422].contains(&refusal.code) => {
-            Ok(page.go_with_fault(&here, &refusal.detail))
+            Ok(page.go_with_fault(&here, &page.why(&refusal)))
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }

@@ -47,7 +47,7 @@ async fn shown(page: &Page, kb: &str, id: &str, then: &str) -> Outcome {
                 form method="post" { (page.csrf()) button.button.small.danger type="submit" { (page.say("取消", "Cancel")) } }
                 noscript { meta http-equiv="refresh" content="2"; }
             } @else if state == "failed" {
-                p.fault { (page.say("没有完成：", "It failed: ")) (text(&job["problem"], "detail")) }
+                p.fault { (page.say("没有完成：", "It failed: ")) (page.sentence(text(&job["problem"], "detail"))) }
                 @for fault in list(&job["problem"], "problems").take(20) { p { (text(fault, "message")) } }
             } @else if state == "cancelled" {
                 p { (page.say("已取消，什么都没有变。", "Cancelled; nothing has changed.")) }

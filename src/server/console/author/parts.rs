@@ -82,7 +82,7 @@ pub(super) fn undo(page: &Page, kb: &str, stretch: &str, back: &str) -> Markup {
 }
 
 /// The faults of a form that the API names, by field; `*` where none is named.
-pub(super) fn faults(refusal: &Refusal) -> Vec<(String, String)> {
+pub(super) fn faults(page: &Page, refusal: &Refusal) -> Vec<(String, String)> {
     let mut told: Vec<(String, String)> = Vec::new();
     for fault in refusal.more.get("problems").and_then(Value::as_array).into_iter().flatten() {
         let field = text(fault, "field");
@@ -90,7 +90,7 @@ pub(super) fn faults(refusal: &Refusal) -> Vec<(String, String)> {
         told.push((field.to_owned(), text(fault, "message").to_owned()));
     }
     if told.is_empty() {
-        told.push((refusal.field.clone().unwrap_or_else(|| "*".to_owned()), refusal.detail.clone()));
+        told.push((refusal.field.clone().unwrap_or_else(|| "*".to_owned()), page.why(refusal)));
     }
     told
 }

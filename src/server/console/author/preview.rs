@@ -106,7 +106,7 @@ async fn shown(page: &Page, kb: &str, file: &str, mut wanted: Wanted) -> Outcome
         @match outcome {
             Ok(outcome) => { (would(page, kb, file, &wanted, &outcome)) }
             Err(refusal) if [409, 422].contains(&refusal.code) => { (cannot(page, &refusal)) }
-            Err(refusal) => { div.card.problem role="alert" { (super::super::words::problem(&refusal, page.is_english())) p { (refusal.detail) } } }
+            Err(refusal) => { div.card.problem role="alert" { (page.fault(&refusal)) } }
         }
     };
     Ok(page.show(Sheet::new(page.say("导入预览", "Import preview"), body).of_kb(kb).with_script("import.js")))
@@ -258,7 +258,7 @@ fn cannot(page: &Page, refusal: &Refusal) -> Markup {
             h2 { (page.say("还不能导入", "It cannot be imported yet")) }
             @match told {
                 Some(told) => { (faults(page, told.iter())) }
-                None => { p { (refusal.detail) } }
+                None => { p { (page.why(refusal)) } }
             }
         }
     }

@@ -56,7 +56,7 @@ async fn shown(page: &Page, kb: &str, at: &str, wrong: &[(String, String)]) -> O
         }
     };
     let title = page.say("标注与目标", "Labels and goal");
-    let mut sheet = Sheet::new(title, body).of_kb(kb).with_script("author.js");
+    let mut sheet = Sheet::new(title, body).of_kb(kb).with_script("author.js").with_script("curve.js");
     if !wrong.is_empty() {
         sheet = sheet.refused(StatusCode::UNPROCESSABLE_ENTITY);
     }
@@ -135,7 +135,9 @@ async fn uploaded(page: &Page, kb: &str, upload: Upload) -> Outcome {
             &here,
             page.say("已保存，下次发布起用它们试问。", "Saved; publications are asked them from now on."),
         )),
-        Err(refusal) if [400, 422].contains(&refusal.code) => shown(page, kb, "", &faults(&refusal)).await,
+        Err(refusal) if [400, 422].contains(&refusal.code) => {
+            shown(page, kb, "", &faults(page, &refusal)).await
+        }
         Err(refusal) => Err(refusal),
     }
 }

@@ -272,7 +272,9 @@ async fn went(page: &Page, kb: &str, number: &str, form: &Form) -> Outcome {
             Ok(page
                 .go(&here, page.say("已回滚，顾客马上得到那个版本。", "Rolled back; customers get it now.")))
         }
-        Err(refusal) if [409, 422].contains(&refusal.code) => Ok(page.go_with_fault(&here, &refusal.detail)),
+        Err(refusal) if [409, 422].contains(&refusal.code) => {
+            Ok(page.go_with_fault(&here, &page.why(&refusal)))
+        }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
 }

@@ -175,7 +175,7 @@ async fn send(page: &Page, kb: &str, form: &Form, patch: &Value, back: &str) -> 
             Ok(Sent::Refused(vec![told.to_owned()], now.etag))
         }
         Err(refusal) if [400, 413, 422].contains(&refusal.code) => {
-            let told = faults(&refusal)
+            let told = faults(page, &refusal)
                 .into_iter()
                 .map(|(field, message)| if field == "*" { message } else { format!("{message}（{field}）") });
             Ok(Sent::Refused(told.collect(), form.get("etag").to_owned()))

@@ -231,7 +231,7 @@ async fn added(page: &Page, kb: &str, form: &Form) -> Outcome {
             Ok(page.go_with_fault(&here(""), told))
         }
         Err(refusal) if [412, 422].contains(&refusal.code) => {
-            Ok(page.go_with_fault(&here(""), &refusal.detail))
+            Ok(page.go_with_fault(&here(""), &page.why(&refusal)))
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }

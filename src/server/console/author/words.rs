@@ -196,7 +196,7 @@ async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
         }
         Err(refusal) if [400, 409, 422].contains(&refusal.code) => {
             let written = Some(form.raw("whole")).filter(|whole| !whole.is_empty());
-            shown(page, kb, "", &faults(&refusal), written).await
+            shown(page, kb, "", &faults(page, &refusal), written).await
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }

@@ -103,7 +103,7 @@ pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
             ),
         )),
         Err(refusal) if [409, 412, 422].contains(&refusal.code) => {
-            let told: Vec<String> = faults(&refusal).into_iter().map(|(_, message)| message).collect();
+            let told: Vec<String> = faults(page, &refusal).into_iter().map(|(_, message)| message).collect();
             Ok(page.go_with_fault(&here, &told.join("；")))
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),

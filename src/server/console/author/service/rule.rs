@@ -227,7 +227,8 @@ pub(super) async fn change(page: &Page, kb: &str, form: &Form) -> Outcome {
                 shown_again(&values, last, &[])
             }
             Err(refusal) if refusal.code == 422 => {
-                let told: Vec<String> = faults(&refusal).into_iter().map(|(_, message)| message).collect();
+                let told: Vec<String> =
+                    faults(page, &refusal).into_iter().map(|(_, message)| message).collect();
                 shown_again(&values, None, &told)
             }
             Err(refusal) => page.ended(form, &refusal).ok_or(refusal),

@@ -129,7 +129,7 @@ async fn refused(page: &Page, kb: &str, form: &Form, refusal: Refusal) -> Outcom
         400 | 413 | 422 => html! {
             div.card.problem role="alert" {
                 b { (page.say("没有保存，请改好这些：", "Not saved; mend these:")) }
-                @if count_problems(&refusal) == 0 { p { (refusal.detail) } }
+                @if count_problems(&refusal) == 0 { p { (page.why(&refusal)) } }
                 ul { @for fault in refusal.more.get("problems").and_then(Value::as_array).into_iter().flatten() {
                     li { @if let Some(line) = fault["line"].as_u64() { b { (page.say("第 ", "Line ")) (line) (page.say(" 行：", ": ")) } } (said(fault, "message")) @if !said(fault, "field").is_empty() { " " code { (said(fault, "field")) } } }
                 } }
