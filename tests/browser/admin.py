@@ -26,7 +26,7 @@ PAYLOAD = "<img src=x onerror=\"document.title='ran'\">"
 PASSWORD = "前台的绿萝又长高了 3 厘米"
 OTHER = "二楼会议室的钟慢了 5 分钟"
 ADMIN = "/console/admin"
-PAGES = ["", "/health", "/keys", "/people", "/channels", "/webhooks", "/usage", "/audit", "/audit?verify=1", "/tenants", "/tenants/acme"]
+PAGES = ["", "/health", "/keys", "/people", "/channels", "/webhooks", "/usage", "/audit", "/audit?verify=1", "/settings", "/tenants", "/tenants/acme"]
 
 
 def asked(address, key, text="支持七天无理由退货吗"):
@@ -152,6 +152,21 @@ def tenants(page, address):
     page.get_by_text("租户已删除").wait_for()
 
 
+def settings(page, address):
+    """The flags stand there with where they come from; what is kept is changed, and counts at once."""
+    page.goto(address + "/console")
+    page.get_by_role("link", name="管理", exact=True).click()
+    page.get_by_role("link", name="设置", exact=True).click()
+    row = page.locator("tr", has=page.locator("code", has_text="--listen"))
+    assert row.get_by_text("命令行").count() == 1 and row.get_by_text("127.0.0.1:").count() == 1, row.inner_text()
+    page.get_by_label("原话保留（天）").fill("90")
+    page.get_by_role("button", name="保存").click()
+    page.get_by_text("已保存，马上生效").wait_for()
+    assert page.request.get(address + "/v1/retention").json()["text_days"] == 90
+    page.goto(address + ADMIN + "/audit")
+    page.get_by_text("what is kept").first.wait_for()
+
+
 def own_password(page, address):
     page.goto(address + "/console/me")
     page.get_by_label("现在的密码").fill("不是这个，随便写的一个")
@@ -196,6 +211,7 @@ def main():
             print("somebody was invited, saw what an author sees, and was turned out")
             webhook(page, address, site)
             tenants(page, address)
+            settings(page, address)
             own_password(page, address)
             slowest = look(page, address, axe, arguments.shots)
             print(f"axe-core found nothing serious; the slowest page opened in {slowest[0] * 1000:.0f} ms ({slowest[1]})")

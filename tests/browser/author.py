@@ -20,7 +20,7 @@ from checking import Server
 
 PAYLOAD = "<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>"
 ROWS = [("几点开门", "早上九点到晚上十点，全年无休。"), ("会员卡可以转让吗", "可以转让一次，请本人带身份证到前台办理。"), ("游泳池的水多少度", "全年保持在二十七度左右。"), ("有没有私教课", "有，请在前台预约体验课。"), ("可以停卡吗", "一年可以停两次，每次不超过三十天。")]
-PAGES = ["", "/entries", "/entries/new", "/import", "/check", "/try?text=泳池水温", "/releases", "/releases/1", "/inbox", "/words", "/service", "/queries"]
+PAGES = ["", "/entries", "/entries?tag=%E6%B3%B3%E6%B1%A0", "/entries/new", "/import", "/check", "/try?text=泳池水温", "/releases", "/releases/1", "/inbox", "/words", "/service", "/queries"]
 
 
 class Story:
@@ -74,6 +74,7 @@ def from_spreadsheet(story, folder):
     page.locator(".phrasings .held a").first.wait_for(timeout=10_000)
     story.click(page.locator(".phrasings li").last.get_by_role("button", name="删除"))
     page.locator("textarea[name=answer]").fill("现在是二十八度。" + PAYLOAD)
+    beside(page)
     story.button("保存到草稿")
     page.get_by_text("已保存到草稿").wait_for()
     publish(story, "已发布版本 2")
@@ -82,6 +83,21 @@ def from_spreadsheet(story, folder):
     story.button("回滚到版本 1")
     page.get_by_text("已回滚").wait_for()
     return told
+
+
+def beside(page):
+    """Pictures and cards beside the answer, and how channels show them."""
+    page.get_by_text("图片、链接和卡片").click()
+    page.locator("textarea[name=images]").fill("https://gym.example/pool.png | " + PAYLOAD[:60])
+    page.locator("textarea[name=links]").fill(PAYLOAD[:60] + " | https://gym.example/pool\n课表 | https://gym.example/plan | 每周更新 | https://gym.example/plan.png\n地图：https://gym.example/map")
+    page.get_by_text("有效期、标签和其他").click()
+    page.locator("textarea[name=tags]").fill("泳池\n" + PAYLOAD[:60])
+    preview = page.locator(".preview")
+    for channel, cards, line in (("web", 4, False), ("wechat", 2, True), ("feishu", 4, False)):
+        preview.locator("select").select_option(channel)
+        assert preview.locator("a.card").count() == cards, channel
+        assert ("地图：https://gym.example/map" in preview.locator(".bubble").inner_text()) == line, channel
+    assert preview.locator("img").count() == 0, "these pages load nothing from elsewhere"
 
 
 def collide(started, address, one):
@@ -115,7 +131,7 @@ def look(started, address, axe, allowed, shots):
         paths = [*PAGES, f"/entries/{entry}", f"/entries/{entry}/history"]
 
         def name(place):
-            return place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
+            return place.split("%")[0].replace("?text=泳池水温", "").replace("?", "-").strip("=").removeprefix("/console/").replace("/", "-").replace(entry, "entry") or "home"
 
         def settled():
             page.locator("[data-job]").wait_for(state="detached", timeout=60_000)

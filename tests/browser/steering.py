@@ -132,12 +132,42 @@ def judge(page, address):
     page.goto(address + BASE + "/queries")
     # Points of goals that come to the same lie upon each other; the table has them all.
     assert page.locator("#curve svg a").count() == 9
+    moved(page)
     page.get_by_label("看看目标 10.0%").click()
     told(page, "个问题里直接回答")
     page.get_by_role("button", name="设为目标").click()
     told(page, "目标已设定")
     assert page.request.get(f"{address}/v1/kbs/demo/goal").json() == {"max_wrong": 0.1}
     assert page.locator("#curve .point.set").count() == 1, "the point that is set is marked"
+
+
+def moved(page):
+    """The point is moved with the keys and with the mouse, and says what each goal means; nothing is set by that."""
+    handle = page.get_by_role("slider", name="目标")
+    handle.focus()
+    last = handle.get_attribute("aria-valuemax")
+    page.keyboard.press("Home")
+    assert handle.get_attribute("aria-valuenow") == "1"
+    first = handle.get_attribute("aria-valuetext")
+    assert "个问题里直接回答" in first, first
+    page.keyboard.press("ArrowRight")
+    assert handle.get_attribute("aria-valuenow") == "2" and handle.get_attribute("aria-valuetext") != first
+    meaning = page.locator("#curve .undo:visible")
+    assert meaning.count() == 1 and meaning.locator("span").first.inner_text().strip() == handle.get_attribute("aria-valuetext")
+    page.keyboard.press("End")
+    assert handle.get_attribute("aria-valuenow") == last
+    # From the last goal back to where the first lies, by hand.
+    place = page.locator("#curve svg a[data-goal] circle").first.bounding_box()
+    own = handle.bounding_box()
+    page.mouse.move(own["x"] + own["width"] / 2, own["y"] + own["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2, steps=8)
+    page.mouse.up()
+    now = handle.bounding_box()
+    away = abs(now["x"] + now["width"] / 2 - place["x"] - place["width"] / 2)
+    assert away < 2, (now, place)
+    assert meaning.count() == 1
+    print("the point on the curve was moved with the keys and with the mouse")
 
 
 def later(page, address):

@@ -35,6 +35,9 @@ ENTRIES = [
     {"id": "hours", "question": "几点上班", "answer": "早上九点。详情见 https://ok.example/hours?a=1，电话照旧。"},
     {"id": "evil", "question": f"标签怎么写{EVIL}", "similar": ["标签怎么写"], "answer": f"{EVIL} javascript:alert(1) https://shop.example@evil.example/ http://ok.example/\"onmouseover=pwned=1"},
     {"id": "red", "question": "红色的灯亮了怎么办", "answer": "请关机。", "related": ["hours"]},
+    {"id": "shown", "question": "退货入口在哪里", "answer": "在这里申请。",
+     "images": [{"url": "https://ok.example/picture.png", "alt": EVIL[:100]}, {"url": "http://ok.example/plain.png", "alt": "不加密的图"}],
+     "links": [{"title": EVIL[:100], "url": "https://ok.example/card", "text": "七天内" + EVIL, "image": "https://ok.example/gone.png"}]},
     {"id": "green", "question": "绿色的灯亮了怎么办", "answer": "一切正常。"},
 ]
 OPEN = '[hours]\nweekdays = ["00:00-24:00"]\nweekend = ["00:00-24:00"]\n'
@@ -559,6 +562,47 @@ def photographs(check, started, folder):
         context.close()
 
 
+def beside(check, started, axe, shots):
+    """Pictures and cards beside an answer: shown over https only, told as text, and nobody learns which page shows them."""
+    context, foreign, faults = driver.visitor(started, [check.server.address, check.site.address])
+    page = context.new_page()
+    fetched = []
+
+    def picture(route):
+        fetched.append((route.request.url, route.request.headers.get("referer"), route.request.headers.get("cookie")))
+        if route.request.url.endswith("picture.png"):
+            route.fulfill(status=200, content_type="image/png", body=png(60, (30, 90, 160)))
+        else:
+            route.fulfill(status=404)
+
+    page.route("https://ok.example/**", picture)
+    page.goto(check.page("/", style="body { font: 16px sans-serif }"), wait_until="load")
+    page.wait_for_function("() => document.querySelector('zhida-widget')")
+    page.evaluate("() => zhida('open')")
+    frame = panel(page, check)
+    frame.fill("#text", "退货入口在哪里")
+    frame.press("#text", "Enter")
+    shows(frame, "在这里申请")
+    frame.wait_for_function("() => [...document.querySelectorAll('.shown img')].some((one) => one.naturalWidth > 0)")
+    # What cannot be fetched leaves the card, and what is not encrypted is a link.
+    frame.wait_for_function("() => document.querySelectorAll('.shown img').length === 1")
+    shown = frame.eval_on_selector_all(".shown", "all => all.map((one) => [one.tagName, one.href, one.rel, one.target])")
+    links = ["https://ok.example/picture.png", "http://ok.example/plain.png", "https://ok.example/card"]
+    assert shown == [["A", link, "noopener noreferrer nofollow", "_blank"] for link in links], shown
+    assert frame.locator(".shown").nth(1).inner_text() == "不加密的图"
+    assert EVIL[:100] in frame.locator(".card").inner_text() and "七天内" in frame.locator(".card").inner_text()
+    assert frame.evaluate("() => window.pwned") is None and page.evaluate("() => window.pwned") is None
+    assert sorted(url for url, _, _ in fetched) == ["https://ok.example/gone.png", "https://ok.example/picture.png"], fetched
+    assert all(referer is None and cookie is None for _, referer, cookie in fetched), fetched
+    driver.accessible(frame, axe, "the panel with pictures and cards")
+    if shots:
+        page.wait_for_timeout(300)
+        page.screenshot(path=shots / "widget-beside.png")
+    assert not foreign and not faults, (foreign, faults)
+    context.close()
+    print("pictures and cards stand beside an answer; nobody learns which page shows them")
+
+
 def main():
     chromium = driver.ready(__file__, sys.argv[1:])
     if chromium is None:
@@ -572,6 +616,7 @@ def main():
         try:
             with driver.browser(chromium) as started:
                 keyboard(check, started, axe)
+                beside(check, started, axe, pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None)
                 cut_off(check, started)
                 forms(check, started, axe)
                 pictures(check, started, axe, pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None)

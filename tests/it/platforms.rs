@@ -65,6 +65,11 @@ fn strict(call: &Call, status: &Mutex<String>) -> Answer {
                 Some("input_select") => items.is_some_and(|items| {
                     !items.is_empty() && items.iter().all(|item| keys(item) == ["title", "value"])
                 }),
+                Some("cards") => items.is_some_and(|items| {
+                    let card = ["title", "description", "media_url", "actions"];
+                    let opens = |item: &Value| keys(&item["actions"][0]) == ["type", "text", "uri"];
+                    !items.is_empty() && items.iter().all(|item| keys(item) == card && opens(item))
+                }),
                 _ => false,
             };
             if sound { Answer::Json(200, json!({"id": 100})) } else { wrong("content_type") }
@@ -84,11 +89,16 @@ impl Chatwoot {
 
     /// The same for a knowledge base that serves like this.
     fn serving(service: &str) -> Self {
+        Self::with(SMALL_KB, service)
+    }
+
+    /// The same with these entries.
+    fn with(entries: &str, service: &str) -> Self {
         let status = Arc::new(Mutex::new("pending".to_owned()));
         let state = Arc::clone(&status);
         let receiver = Receiver::scripted(move |call| strict(call, &state));
         let folder = tempfile::tempdir().expect("a folder");
-        publish(folder.path(), "demo", SMALL_KB, None);
+        publish(folder.path(), "demo", entries, None);
         let shelf = Store::at(folder.path()).shelf("demo").expect("there");
         shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
         let app = router(server_over(folder.path(), admission()));
@@ -174,6 +184,24 @@ async fn signed(app: &Router, delivery: &str, body: &str, secret: &str) -> Got {
 
 fn paths(calls: &[Call]) -> Vec<String> {
     calls.iter().map(|call| format!("{} {}", call.method, call.path.replace(PLACE, ""))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cards_follow_the_words_in_chatwoot() {
+    let entry = json!({"id": "return", "question": "在哪里申请退货", "answer": "在订单里申请。",
+        "images": [{"url": "https://shop.example/r.png", "alt": "入口"}],
+        "links": [{"title": "退货页面", "url": "https://shop.example/r"}]});
+    let chatwoot = Chatwoot::with(&format!("{entry}\n{SMALL_KB}"), "");
+    chatwoot.says("在哪里申请退货", "pending").await;
+    let calls = chatwoot.messages(2);
+    assert_eq!(calls[0].json()["content"], "在订单里申请。");
+    let cards = calls[1].json();
+    assert_eq!(cards["content_type"], "cards");
+    // Inboxes that draw no cards send the lines.
+    assert_eq!(cards["content"], "入口：https://shop.example/r.png\n退货页面：https://shop.example/r");
+    assert_eq!(cards["content_attributes"]["items"][0]["media_url"], "https://shop.example/r.png");
+    chatwoot.settled().await;
+    assert_eq!(chatwoot.messages(2).len(), 2, "once each");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
