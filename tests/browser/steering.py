@@ -134,7 +134,7 @@ def judge(page, address):
     assert page.locator("#curve svg a").count() == 9
     moved(page)
     page.get_by_label("看看目标 10.0%").click()
-    told(page, "个问题里直接回答")
+    page.locator("#curve .undo:visible").filter(has_text="个问题里直接回答").wait_for()
     page.get_by_role("button", name="设为目标").click()
     told(page, "目标已设定")
     assert page.request.get(f"{address}/v1/kbs/demo/goal").json() == {"max_wrong": 0.1}
