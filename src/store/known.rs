@@ -32,9 +32,12 @@ impl Shelf {
         let mut still: HashSet<String> = known.iter().map(|entry| entry.id.clone()).collect();
         for record in self.records()?.into_iter().rev().filter(|record| record.release <= current) {
             let Ok(made) = OffsetDateTime::parse(&record.at, &Rfc3339) else { continue };
-            let base = base_of(&self.release_folder(record.release))?;
-            let held: HashSet<&str> = base.entries().iter().map(|entry| entry.id.0.as_str()).collect();
-            still.retain(|id| held.contains(id.as_str()));
+            // Its own entries are those of the release that is served.
+            if record.release != current {
+                let base = base_of(&self.release_folder(record.release))?;
+                let held: HashSet<&str> = base.entries().iter().map(|entry| entry.id.0.as_str()).collect();
+                still.retain(|id| held.contains(id.as_str()));
+            }
             for entry in known.iter_mut().filter(|entry| still.contains(&entry.id)) {
                 entry.since = Some(made.unix_timestamp() * 1_000);
             }

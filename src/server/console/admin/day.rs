@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use futures_util::future::try_join3;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -90,13 +91,14 @@ async fn shown(page: &Page) -> Outcome {
     let mut hours: BTreeMap<String, Day> = BTreeMap::new();
     let mut rows = Vec::new();
     for kb in names.iter().take(GATHERED) {
-        let today = figures(page, kb, 0, "hour").await?;
+        let (today, yesterday, week) =
+            try_join3(figures(page, kb, 0, "hour"), figures(page, kb, 1, "day"), figures(page, kb, 7, "day"))
+                .await?;
         for group in &today.groups {
             hours.entry(group.key.clone()).or_default().add(group);
         }
-        for (day, ago) in days.iter_mut().skip(1).zip([1, 7]) {
-            day.add(&figures(page, kb, ago, "day").await?.all);
-        }
+        days[1].add(&yesterday.all);
+        days[2].add(&week.all);
         days[0].add(&today.all);
         rows.push((kb, today.all));
     }
