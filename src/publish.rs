@@ -155,6 +155,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
+    drop(content);
     let (queries, max_wrong) = (queries(shelf)?, shelf.goal_or(default_goal)?);
     let report = RefCell::new(&mut report);
     let review = |base: &KnowledgeBase, folder: &Path| {

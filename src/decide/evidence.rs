@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Generation;
 use crate::retrieve::lexical::{Overlap, Statistics, Visible};
-use crate::retrieve::semantic::{self, Scan};
+use crate::retrieve::semantic::{Nearness, Scan};
 use crate::retrieve::wording::{Weighted, Wording};
 use crate::retrieve::{Except, Phrasing};
 use crate::text::{Codes, Lexicon, Naming, Query, another_account, differ, grams};
@@ -77,17 +77,10 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Measures the scale on the scans of strangers; `None` without any.
-    pub fn measure<'a>(scans: impl Iterator<Item = &'a Scan>) -> Option<Self> {
-        let mut nearest = Vec::new();
-        let mut mean = Vec::new();
-        for scan in scans {
-            let best = scan.iter().flatten().max_by(|a, b| a.best.score.total_cmp(&b.best.score));
-            if let Some(best) = best {
-                nearest.push(best.best.score);
-                mean.push(best.mean);
-            }
-        }
+    /// Measures the scale on the entries nearest to strangers; `None` without any.
+    pub fn measure(of_strangers: &[Nearness]) -> Option<Self> {
+        let nearest: Vec<f32> = of_strangers.iter().map(|one| one.best.score).collect();
+        let mean: Vec<f32> = of_strangers.iter().map(|one| one.mean).collect();
         let (nearest, nearest_spread) = moments(&nearest)?;
         let (mean, mean_spread) = moments(&mean)?;
         Some(Self { nearest, nearest_spread, mean, mean_spread })
@@ -119,8 +112,8 @@ pub struct Lists<'a> {
     pub query: &'a Query,
     /// Entries by BM25, best first.
     pub lexical: &'a [Overlap],
-    /// Every entry's nearness and the scale of it; `None` when the encoder did not run.
-    pub semantic: Option<(&'a Scan, &'a Scale)>,
+    /// How near entries are and the scale of it; `None` when the encoder did not run.
+    pub semantic: Option<(&'a Scan<'a>, &'a Scale)>,
 }
 
 /// What a release knows of words.
@@ -274,11 +267,11 @@ pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
         item.together = *together;
     }
     if let Some((scan, scale)) = lists.semantic {
-        for candidate in semantic::top(scan, CANDIDATES) {
+        for candidate in scan.top(CANDIDATES) {
             ranked.entry(candidate.entry).or_insert_with(|| unseen(candidate.entry));
         }
         for item in ranked.values_mut() {
-            let Some(nearness) = scan[item.entry] else { continue };
+            let Some(nearness) = scan.entry(item.entry) else { continue };
             item.meant = Some(nearness.best.phrasing);
             item.nearest = scale.nearest_units(nearness.best.score);
             item.mean = scale.mean_units(nearness.mean);

@@ -158,7 +158,7 @@ static PLEASANTRIES: LazyLock<Pleasantries> = LazyLock::new(|| {
 /// made of nothing but thanks, agreement, farewells and the like; 0 if not.
 fn pleasantries(core: &str) -> u32 {
     let Pleasantries { words, first, longest_word } = &*PLEASANTRIES;
-    // Every phrasing may be looked at for one message; few begin like this.
+    // Every phrasing of a release is looked at; few begin like this.
     if !core.starts_with(|character| first.contains(&character)) {
         return 0;
     }
@@ -187,6 +187,11 @@ pub fn kinds_of_nothing(core: &str) -> Vec<&'static str> {
     let kinds = pleasantries(core);
     let names = items(NOTHING_ASKED).filter_map(|line| line.split_whitespace().next());
     names.enumerate().filter(|(kind, _)| kinds & (1 << kind) != 0).map(|(_, name)| name).collect()
+}
+
+/// Whether a normalised text is of a kind that asks nothing.
+pub fn is_pleasantry(core: &str) -> bool {
+    pleasantries(core) != 0
 }
 
 /// Whether a normalised text asks nothing, and none of a knowledge base's own

@@ -24,7 +24,7 @@ use super::product::{Block, HALF, PANEL, by_size, each_block, halves, up_to_six,
 /// Numbers of 32 bits in a register.
 const LANES: usize = 8;
 
-/// Whether [`product`], [`product_pairs`] and [`dots`] can run here.
+/// Whether [`product`], [`product_pairs`], [`dots`] and [`dots_of`] can run here.
 pub(super) fn is_here() -> bool {
     std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
 }
@@ -188,32 +188,51 @@ const STEP: usize = 2 * LANES;
 /// Panics when [`is_here`] is false.
 pub(super) fn dots(rows: &[i8], query: &[i16], out: &mut Vec<i32>) {
     assert!(is_here(), "the processor has no AVX2");
-    let mut groups = rows.chunks_exact(TOGETHER * query.len());
+    let width = query.len();
+    let mut groups = rows.chunks_exact(TOGETHER * width);
     for group in &mut groups {
+        let group = std::array::from_fn(|row| &group[row * width..(row + 1) * width]);
         // SAFETY: the processor was asked for AVX2 above.
         out.extend(unsafe { row_dots::<TOGETHER>(group, query) });
     }
-    for row in groups.remainder().chunks_exact(query.len()) {
+    for row in groups.remainder().chunks_exact(width) {
         // SAFETY: as above.
-        out.extend(unsafe { row_dots::<1>(row, query) });
+        out.extend(unsafe { row_dots::<1>([row], query) });
+    }
+}
+
+/// The same for some of the rows, named by their numbers.
+///
+/// Panics when [`is_here`] is false, or when there is no such row.
+pub(super) fn dots_of(rows: &[i8], some: &[u32], query: &[i16], out: &mut Vec<i32>) {
+    assert!(is_here(), "the processor has no AVX2");
+    let width = query.len();
+    let row = |number: u32| &rows[number as usize * width..(number as usize + 1) * width];
+    let (groups, rest) = some.as_chunks::<TOGETHER>();
+    for group in groups {
+        // SAFETY: the processor was asked for AVX2 above.
+        out.extend(unsafe { row_dots::<TOGETHER>(group.map(row), query) });
+    }
+    for &number in rest {
+        // SAFETY: as above.
+        out.extend(unsafe { row_dots::<1>([row(number)], query) });
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn row_dots<const R: usize>(rows: &[i8], query: &[i16]) -> [i32; R] {
-    let width = query.len();
+fn row_dots<const R: usize>(rows: [&[i8]; R], query: &[i16]) -> [i32; R] {
     let mut totals = [_mm256_setzero_si256(); R];
     let (steps, rest) = query.as_chunks::<STEP>();
     for (index, step) in steps.iter().enumerate() {
         // SAFETY: STEP numbers of 16 bits, as many as a register holds.
         let question = unsafe { _mm256_loadu_si256(step.as_ptr().cast()) };
-        for (row, total) in totals.iter_mut().enumerate() {
-            let at = &rows[row * width..(row + 1) * width].as_chunks::<STEP>().0[index];
+        for (row, total) in rows.iter().zip(&mut totals) {
+            let at = &row.as_chunks::<STEP>().0[index];
             *total = _mm256_add_epi32(*total, _mm256_madd_epi16(widened(at), question));
         }
     }
     std::array::from_fn(|row| {
-        let tail = &rows[(row + 1) * width - rest.len()..(row + 1) * width];
+        let tail = &rows[row][query.len() - rest.len()..];
         let tail: i32 = tail.iter().zip(rest).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
         total(totals[row]) + tail
     })

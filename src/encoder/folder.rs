@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,25 @@ impl FileDigest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+    }
+
+    /// The digest of a file, which may be larger than the memory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> std::io::Result<Self> {
+        const PART: usize = 1 << 20;
+        let mut file = std::fs::File::open(path)?;
+        let (mut part, mut digest, mut bytes) = (vec![0; PART], Sha256::new(), 0);
+        loop {
+            match file.read(&mut part)? {
+                0 => return Ok(Self { bytes, sha256: hex(&digest.finalize()) }),
+                read => {
+                    digest.update(&part[..read]);
+                    bytes += read as u64;
+                }
+            }
+        }
     }
 }
 

@@ -44,6 +44,17 @@ pub(crate) fn whole_dots(rows: &[i8], query: &[i16], out: &mut Vec<i32>) {
     out.extend(rows.chunks_exact(query.len()).map(|row| whole_dot(row, query)));
 }
 
+/// The same for some of the rows, named by their numbers.
+pub(crate) fn whole_dots_of(rows: &[i8], some: &[u32], query: &[i16], out: &mut Vec<i32>) {
+    out.clear();
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::is_here() {
+        return super::avx2::dots_of(rows, some, query, out);
+    }
+    let row = |number: u32| &rows[number as usize * query.len()..(number as usize + 1) * query.len()];
+    out.extend(some.iter().map(|&number| whole_dot(row(number), query)));
+}
+
 /// Sums of whole numbers come in any order, so the compiler needs no lanes here.
 #[multiversion(targets("aarch64+neon"))]
 fn whole_dot(row: &[i8], query: &[i16]) -> i32 {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
 
 use super::{Embedding, kernels};
@@ -22,6 +23,14 @@ pub struct Matrix {
     values: Vec<i8>,
     /// By row, one over its length; 0 for the zero vector.
     scales: Vec<f32>,
+}
+
+/// A vector in whole numbers, to be compared with the rows of a [`Matrix`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    values: Vec<i16>,
+    /// Whole numbers per unit of length; 0 for the zero vector.
+    per_unit: f32,
 }
 
 impl Matrix {
@@ -69,22 +78,46 @@ impl Matrix {
         self.scales[row] = scale(&self.values[start..start + self.width]);
     }
 
-    /// The cosines of a vector with every row, in the order of the rows.
-    pub fn cosines(&self, query: &Embedding, out: &mut Vec<f32>) {
+    /// A vector in the form in which it is compared with rows.
+    pub fn question(vector: &Embedding) -> Question {
         /// Coordinates of the question are whole numbers up to this one. The
         /// sum over a row cannot leave 32 bits below 16,000 coordinates.
         const FINE: f32 = 1023.0;
-        out.clear();
-        let coordinates = query.as_slice();
+        let coordinates = vector.as_slice();
         let per_unit = per_unit(coordinates, FINE);
-        if self.is_empty() || per_unit == 0.0 {
+        Question { values: whole(coordinates, per_unit).map(|value| value as i16).collect(), per_unit }
+    }
+
+    /// A row in the same form.
+    pub fn row_as_question(&self, row: usize) -> Question {
+        let values = &self.values[row * self.width..(row + 1) * self.width];
+        let per_unit = if self.scales[row] > 0.0 { 1.0 / self.scales[row] } else { 0.0 };
+        Question { values: values.iter().map(|&value| i16::from(value)).collect(), per_unit }
+    }
+
+    /// The cosines of a question with every row, in the order of the rows.
+    pub fn cosines(&self, question: &Question, out: &mut Vec<f32>) {
+        out.clear();
+        if self.is_empty() || question.per_unit == 0.0 {
             out.resize(self.len(), 0.0);
             return;
         }
-        let query: Vec<i16> = whole(coordinates, per_unit).map(|value| value as i16).collect();
         let mut sums = Vec::with_capacity(self.len());
-        kernels::whole_dots(&self.values, &query, &mut sums);
-        out.extend(sums.iter().zip(&self.scales).map(|(&sum, scale)| sum as f32 * scale / per_unit));
+        kernels::whole_dots(&self.values, &question.values, &mut sums);
+        out.extend(sums.iter().zip(&self.scales).map(|(&sum, scale)| sum as f32 * scale / question.per_unit));
+    }
+
+    /// The same with some of the rows, in their order.
+    pub fn cosines_of(&self, rows: &[u32], question: &Question, out: &mut Vec<f32>) {
+        out.clear();
+        if question.per_unit == 0.0 {
+            out.resize(rows.len(), 0.0);
+            return;
+        }
+        let mut sums = Vec::with_capacity(rows.len());
+        kernels::whole_dots_of(&self.values, rows, &question.values, &mut sums);
+        let scales = rows.iter().map(|&row| self.scales[row as usize]);
+        out.extend(sums.iter().zip(scales).map(|(&sum, scale)| sum as f32 * scale / question.per_unit));
     }
 
     /// Writes the matrix as one safetensors file: bytes, two's complement.
@@ -106,13 +139,16 @@ impl Matrix {
     /// [`Error::Release`] naming the file, when it is none of these.
     pub fn open(path: &Path) -> Result<Self> {
         let wrong = |e: candle_core::Error| Error::release(path, format!("the vectors cannot be read: {e}"));
-        let mut file = candle_core::safetensors::load(path, &Device::Cpu).map_err(wrong)?;
-        let tensor = file.remove(TENSOR).filter(|tensor| tensor.dtype() == DType::U8);
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let file = SliceSafetensors::new(&bytes).map_err(wrong)?;
+        let tensor =
+            file.get(TENSOR).ok().filter(|tensor| DType::try_from(tensor.dtype()).ok() == Some(DType::U8));
         let tensor =
             tensor.ok_or_else(|| Error::release(path, format!("holds no tensor {TENSOR:?} of bytes")))?;
-        let (_, width) = tensor.dims2().map_err(wrong)?;
-        let bytes: Vec<u8> = tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(wrong)?;
-        let values: Vec<i8> = bytes.into_iter().map(u8::cast_signed).collect();
+        let &[_, width] = tensor.shape() else {
+            return Err(Error::release(path, format!("holds a tensor of the shape {:?}", tensor.shape())));
+        };
+        let values: Vec<i8> = tensor.data().iter().map(|&byte| byte.cast_signed()).collect();
         let scales = values.chunks_exact(width.max(1)).map(scale).collect();
         Ok(Self { width, values, scales })
     }
@@ -155,12 +191,18 @@ mod tests {
             let vectors = vectors(50, width);
             let matrix = Matrix::new(width, &vectors[1..]);
             let mut cosines = Vec::new();
-            matrix.cosines(&vectors[0], &mut cosines);
+            matrix.cosines(&Matrix::question(&vectors[0]), &mut cosines);
             assert_eq!(cosines.len(), 49);
             for (cosine, vector) in cosines.iter().zip(&vectors[1..]) {
                 let exact = vectors[0].cosine(vector);
                 assert!((cosine - exact).abs() < 0.01, "{width}: {cosine} for {exact}");
             }
+            let (some, mut again) = ([48, 3, 3, 0, 17, 30], Vec::new());
+            matrix.cosines_of(&some, &Matrix::question(&vectors[0]), &mut again);
+            assert_eq!(again, some.map(|row| cosines[row as usize]), "{width}");
+            // A row is compared as what it stands for.
+            matrix.cosines_of(&some, &matrix.row_as_question(3), &mut again);
+            assert!((again[1] - 1.0).abs() < 1e-5, "{width}: {}", again[1]);
         }
     }
 
@@ -184,10 +226,10 @@ mod tests {
         let zero = Embedding::unit(vec![0.0; 8]);
         let matrix = Matrix::new(8, &[zero.clone(), Embedding::unit(vec![1.0; 8])]);
         let mut cosines = Vec::new();
-        matrix.cosines(&Embedding::unit(vec![1.0; 8]), &mut cosines);
+        matrix.cosines(&Matrix::question(&Embedding::unit(vec![1.0; 8])), &mut cosines);
         assert_eq!(cosines[0], 0.0);
         assert!((cosines[1] - 1.0).abs() < 1e-3);
-        matrix.cosines(&zero, &mut cosines);
+        matrix.cosines(&Matrix::question(&zero), &mut cosines);
         assert_eq!(cosines, [0.0, 0.0]);
     }
 }

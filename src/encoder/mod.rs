@@ -23,7 +23,7 @@ mod transformer;
 
 pub use folder::{Digesting, FileDigest, Files, Manifest, Pooling};
 pub use linear::Precision;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, Question};
 pub use seen::Seen;
 pub use transformer::{Config, Transformer};
 

@@ -348,9 +348,7 @@ impl Engine {
             })
             .or_else(|| hit.map(settle))
             .or_else(|| {
-                let phrasings = self.release.known().phrasings.iter();
-                let questions = phrasings.map(|phrasing| phrasing.normalized.core.as_str());
-                handoff::nothing_asked(&query.text.core, questions)
+                handoff::nothing_asked(&query.text.core, self.release.pleasantries())
                     .then(|| decided(Decision::Handoff, Reason::NoQuestion, Vec::new(), 0, Generation::One))
             });
         if let (Some(outcome), None) = (&outcome, &trace) {
@@ -445,7 +443,7 @@ impl Engine {
         let verdict = self.decide(&ranked, evidence, &semantics.calibration, Generation::Two);
         let scanned = mark.stage("semantic", options);
         if let Some(trace) = trace {
-            let top = crate::retrieve::semantic::top(&scan, Outcome::CANDIDATES);
+            let top = scan.top(Outcome::CANDIDATES);
             trace.semantic = top.iter().map(|c| TracedCandidate::new(release, c)).collect();
             trace.scale = Some(semantics.scale);
             trace.stages.push(encoded);

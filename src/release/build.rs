@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    CALIBRATION, ENTRIES, FORMAT, LEXICAL, LEXICON, MANIFEST, Manifest, Model, Release, SERVICE, STRANGERS,
-    VECTORS, files_below, self_ask, text_fingerprint,
+    CALIBRATION, ENTRIES, FORMAT, LEXICAL, LEXICON, LINKS, MANIFEST, Manifest, Model, Release, SERVICE,
+    STRANGERS, VECTORS, files_below, hearing, self_ask, text_fingerprint,
 };
 use crate::decide::calibrate::Reference;
 use crate::encoder::{Embedding, Encoder, FileDigest, Matrix};
@@ -16,7 +16,7 @@ use crate::kb::{self, Entry, EntryId, KnowledgeBase};
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
 use crate::retrieve::phrasings;
-use crate::retrieve::semantic::Semantic;
+use crate::retrieve::semantic::{Graph, LINKED_FROM, Semantic};
 use crate::retrieve::wording::Wording;
 use crate::text::AuthoredLexicon;
 
@@ -37,6 +37,8 @@ pub struct Build<'a> {
     pub previous: Option<&'a Release>,
     /// What it is calibrated by, besides its own questions.
     pub calibrate_by: Teachers<'a>,
+    /// From so many phrasings on their vectors are linked.
+    pub linked_from: usize,
     /// Hears how far it is.
     pub progress: Progress<'a>,
 }
@@ -52,6 +54,7 @@ impl<'a> Build<'a> {
             encoder: None,
             previous: None,
             calibrate_by: Teachers::default(),
+            linked_from: LINKED_FROM,
             progress: &|_, _, _| (),
         }
     }
@@ -90,6 +93,10 @@ impl Labelled {
         Self { text, right, weight: 1.0, learned: false }
     }
 }
+
+/// Phrasings that are embedded before the next ones are looked at: their
+/// vectors take four times as much memory until they are rounded.
+const EMBEDDED_TOGETHER: usize = 16_384;
 
 /// What making a release took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -170,23 +177,29 @@ impl Build<'_> {
         let (mut semantic, mut strangers) = (None, None);
         if let Some(encoder) = &self.encoder {
             let texts: Vec<&str> = phrasings.iter().map(|phrasing| phrasing.text.as_str()).collect();
-            let (vectors, reused) = self.vectors(encoder, &texts)?;
+            let (matrix, reused) = self.vectors(encoder, &texts)?;
             built = Built { reused, embedded: texts.len() - reused };
-            let path = folder.join(VECTORS);
-            let matrix = Matrix::new(encoder.dimensions(), &vectors);
-            matrix.save(&path)?;
+            matrix.save(&folder.join(VECTORS))?;
+            let mut graph = None;
+            if matrix.len() >= self.linked_from {
+                let total = matrix.len();
+                let made = Graph::build(&matrix, &|done| (self.progress)("links", done, total));
+                made.save(&folder.join(LINKS))?;
+                graph = Some(made);
+            }
             let stranger_vectors = self.stranger_vectors(encoder, &background)?;
             stranger_vectors.save(&folder.join(STRANGERS))?;
-            semantic = Some(Semantic::new(matrix, &phrasings, entries.len()));
+            semantic = Some(Semantic::new(matrix, graph, &phrasings, entries.len()));
             strangers = Some(stranger_vectors);
         }
 
         // Asked as customers are: what they typed as its sound is heard.
-        let sounds = super::sounds(&entries, &phrasings, lexicon);
-        let writings = super::writings(&phrasings);
+        let sounds = hearing::sounds(&entries, &phrasings, lexicon);
+        let writings = hearing::writings(&phrasings);
+        let stands = |text: &str| lexical.stands(text, &phrasings);
         let hear = |one: &Labelled| {
             let heard =
-                super::hear(&sounds, &writings, lexical.statistics(), &phrasings, &analyzer, &one.text);
+                hearing::hear(&sounds, &writings, lexical.statistics(), &stands, &analyzer, &one.text);
             let text = heard.map_or_else(|| one.text.clone(), |heard| heard.text);
             // As it was typed it may be a phrasing, which it must be known as.
             let text = if one.learned { one.text.clone() } else { text };
@@ -234,8 +247,8 @@ impl Build<'_> {
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
                 continue;
             }
-            let bytes = fs::read(&path).map_err(failed("read", &path))?;
-            files.insert(name.to_string_lossy().replace('\\', "/"), FileDigest::of(&bytes));
+            let digest = FileDigest::of_file(&path).map_err(failed("read", &path))?;
+            files.insert(name.to_string_lossy().replace('\\', "/"), digest);
             File::open(&path).and_then(|file| file.sync_all()).map_err(failed("write", &path))?;
         }
         let manifest = Manifest {
@@ -298,22 +311,31 @@ impl Build<'_> {
     }
 
     /// The vectors of some texts and how many of them the previous release had.
-    fn vectors(&self, encoder: &Encoder, texts: &[&str]) -> Result<(Vec<Embedding>, usize)> {
-        let mut known: HashMap<&str, Embedding> = HashMap::new();
-        if let Some(previous) = self.previous_of(encoder)
-            && let Some(semantic) = previous.semantic()
-        {
-            for (row, phrasing) in previous.phrasings().iter().enumerate() {
-                known.insert(&phrasing.text, semantic.vectors().row(row));
+    fn vectors(&self, encoder: &Encoder, texts: &[&str]) -> Result<(Matrix, usize)> {
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let previous = self.previous_of(encoder).and_then(|previous| Some((previous, previous.semantic()?)));
+        if let Some((previous, _)) = previous {
+            let texts = previous.phrasings().iter().map(|phrasing| phrasing.text.as_str());
+            known.extend(texts.zip(0..));
+        }
+        let reused = texts.iter().filter(|text| known.contains_key(*text)).count();
+        let total = texts.len() - reused;
+        let (mut matrix, mut done) = (Matrix::new(encoder.dimensions(), &[]), 0);
+        for part in texts.chunks(EMBEDDED_TOGETHER) {
+            let missing: Vec<&str> = part.iter().copied().filter(|text| !known.contains_key(text)).collect();
+            let made =
+                encoder.embed_all(&missing, &|count| (self.progress)("vectors", done + count, total))?;
+            done += missing.len();
+            let mut made = made.iter();
+            for text in part {
+                let of_previous = known.get(text).zip(previous);
+                let vector = of_previous.map(|(&row, (_, semantic))| semantic.vector(row));
+                let vector = vector.as_ref().or_else(|| made.next());
+                let vector = vector.ok_or_else(|| Error::internal("release", "a phrasing has no vector"))?;
+                matrix.put(matrix.len(), vector);
             }
         }
-        let missing: Vec<&str> = texts.iter().copied().filter(|text| !known.contains_key(text)).collect();
-        let reused = texts.len() - missing.len();
-        let total = missing.len();
-        let embedded = encoder.embed_all(&missing, &|done| (self.progress)("vectors", done, total))?;
-        known.extend(missing.into_iter().zip(embedded));
-        let vectors = texts.iter().filter_map(|text| known.get(text).cloned()).collect();
-        Ok((vectors, reused))
+        Ok((matrix, reused))
     }
 }
 

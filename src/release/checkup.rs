@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kb::check::{Finding, Severity, sort};
 use crate::kb::{Entry, EntryId};
 use crate::retrieve::exact::Exact;
-use crate::retrieve::{Candidate, Except, Phrasing, semantic};
+use crate::retrieve::{Candidate, Except, Phrasing};
 use crate::text::{Normalizer, Query, exact_key, grams};
 
 /// Phrasings of two entries are worth a look from this cosine on: five pairs
@@ -188,7 +188,7 @@ fn ask(release: &Release, index: usize) -> Result<Asked> {
     let mut others: BTreeMap<usize, Option<f32>> = BTreeMap::new();
     let foreign = |candidate: &Candidate| candidate.entry != *own;
     if let Some(scan) = &scan {
-        let nearest = semantic::top(scan, COMPARED + 1);
+        let nearest = scan.top(COMPARED + 1);
         others.extend(nearest.iter().filter(|c| foreign(c)).map(|c| (c.phrasing, Some(c.score))));
     }
     for found in lexical.iter().filter(|found| foreign(&found.best)).take(COMPARED) {

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Release;
+use crate::decide::handoff;
 use crate::encoder::Embedding;
 use crate::error::{Error, Result};
 use crate::kb::{Entry, EntryId};
@@ -196,6 +197,9 @@ impl Release {
             std::sync::Arc::make_mut(&mut self.writings).learn(&phrasing.normalized.core);
             if let (Some(semantic), Some(vector)) = (&mut self.semantic, &prepared.vector) {
                 semantic.add(place, at, vector);
+            }
+            if handoff::is_pleasantry(&phrasing.normalized.core) {
+                self.pleasantries.push(place);
             }
             if place == self.phrasings.len() {
                 self.phrasings.push(phrasing);

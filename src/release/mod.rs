@@ -8,11 +8,13 @@
 
 mod build;
 pub mod checkup;
+mod hearing;
 mod live;
 mod look_alikes;
 mod self_ask;
 
 pub use build::{Build, Built, Labelled, Progress, Teachers, background};
+pub use hearing::hear_in;
 pub use live::Edit;
 pub use look_alikes::look_alikes;
 
@@ -21,20 +23,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::hearing::{hear, sounds, writings};
 use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{Known, Scale};
+use crate::decide::handoff;
 use crate::decide::policy::Rankings;
 use crate::encoder::{Encoder, FileDigest, Matrix};
 use crate::error::{Error, Result};
 use crate::kb::{self, Entry, KnowledgeBase};
 use crate::retrieve::exact::Exact;
-use crate::retrieve::lexical::{Lexical, Statistics};
-use crate::retrieve::semantic::Semantic;
+use crate::retrieve::lexical::Lexical;
+use crate::retrieve::semantic::{Graph, Semantic};
 use crate::retrieve::wording::Wording;
-use crate::retrieve::{GONE, Phrasing, phrasings};
-use crate::text::{Analyzer, AuthoredLexicon, Heard, Query, Sounds, Usage, Writings, said, written};
+use crate::retrieve::{Phrasing, phrasings};
+use crate::text::{Analyzer, AuthoredLexicon, Heard, Query, Sounds, Writings};
 
 /// The form of a release's folder; another one is refused.
 pub const FORMAT: u32 = 5;
@@ -47,6 +52,8 @@ pub const MANIFEST: &str = "manifest.json";
 const ENTRIES: &str = "entries.jsonl";
 const LEXICAL: &str = "lexical";
 const VECTORS: &str = "vectors.safetensors";
+/// There only if the vectors are many.
+const LINKS: &str = "links.bin";
 const STRANGERS: &str = "strangers.safetensors";
 const CALIBRATION: &str = "calibration.json";
 /// There only if the authors have written one.
@@ -162,6 +169,8 @@ pub struct Release {
     /// Held with a shared lock, so that nobody removes the folder of a release
     /// that is open.
     _held: Option<Arc<fs::File>>,
+    /// Phrasings that are, or were before an edit, of the kind that asks nothing.
+    pleasantries: Vec<usize>,
     /// `None` before the first edit.
     places: Option<live::Places>,
     edits: usize,
@@ -226,6 +235,10 @@ impl Release {
         let sounds = Arc::new(sounds(&entries, &phrasings, &lexicon));
         let writings = Arc::new(writings(&phrasings));
         let calibrations = Calibrations::read(folder)?;
+        let pleasantries = (0..phrasings.len())
+            .into_par_iter()
+            .filter(|&at| handoff::is_pleasantry(&phrasings[at].normalized.core))
+            .collect();
         let mut semantic = None;
         if encoder.is_some() {
             let vectors = Matrix::open(&folder.join(VECTORS))?;
@@ -235,7 +248,10 @@ impl Release {
                     format!("holds {} vectors for {} phrasings; {mend}", vectors.len(), phrasings.len()),
                 ));
             }
-            semantic = Some(Semantic::new(vectors, &phrasings, entries.len()));
+            // Releases of few phrasings have none, nor have those of an older zhida.
+            let linked = manifest.files.contains_key(LINKS);
+            let graph = linked.then(|| Graph::open(&folder.join(LINKS), vectors.len())).transpose()?;
+            semantic = Some(Semantic::new(vectors, graph, &phrasings, entries.len()));
         }
         Ok(Self {
             manifest,
@@ -255,6 +271,7 @@ impl Release {
             encoder,
             _temporary: None,
             _held: held.map(Arc::new),
+            pleasantries,
             places: None,
             edits: 0,
         })
@@ -293,6 +310,11 @@ impl Release {
         &self.phrasings
     }
 
+    /// The cores of all phrasings that may be thanks, a farewell or the like.
+    pub fn pleasantries(&self) -> impl Iterator<Item = &str> {
+        self.pleasantries.iter().map(|&at| self.phrasings[at].normalized.core.as_str())
+    }
+
     /// The analyzer that the release was made with.
     pub fn analyzer(&self) -> &Analyzer {
         &self.analyzer
@@ -304,8 +326,8 @@ impl Release {
     /// amounts written as the phrasings write them; `None` when it means what
     /// it says.
     pub fn hear(&self, raw: &str) -> Option<Heard> {
-        let statistics = self.lexical.statistics();
-        hear(&self.sounds, &self.writings, statistics, &self.phrasings, &self.analyzer, raw)
+        let stands = |text: &str| self.lexical.stands(text, &self.phrasings);
+        hear(&self.sounds, &self.writings, self.lexical.statistics(), &stands, &self.analyzer, raw)
     }
 
     /// Analyses a customer's message: as it is most likely meant, then as it
@@ -343,6 +365,13 @@ impl Release {
     /// The vectors; `None` in lexical-only mode.
     pub fn semantic(&self) -> Option<&Semantic> {
         self.semantic.as_ref()
+    }
+
+    /// The same without links between its vectors: questions are compared with
+    /// all of them. What the links cost in recall is measured with it.
+    #[must_use]
+    pub fn without_links(self) -> Self {
+        Self { semantic: self.semantic.map(|semantic| semantic.without_graph()), ..self }
     }
 
     /// The vectors of the background questions, for the next release; `None`
@@ -402,8 +431,7 @@ impl Manifest {
 /// Compares a file with its checksum.
 fn verify(folder: &Path, kb: &str, name: &str, expected: &FileDigest) -> Result<()> {
     let path = folder.join(name);
-    let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-    let actual = FileDigest::of(&bytes);
+    let actual = FileDigest::of_file(&path).map_err(|e| Error::io("read", &path, e))?;
     if actual == *expected {
         return Ok(());
     }
@@ -414,57 +442,6 @@ fn verify(folder: &Path, kb: &str, name: &str, expected: &FileDigest) -> Result<
             actual.bytes, actual.sha256, expected.bytes, expected.sha256
         ),
     ))
-}
-
-/// The sounds of a knowledge base: of its phrasings, of its keywords, and of
-/// the words that its authors add.
-fn sounds(entries: &[Entry], phrasings: &[Phrasing], lexicon: &AuthoredLexicon) -> Sounds {
-    let mut sounds = Sounds::default();
-    phrasings.iter().for_each(|phrasing| sounds.learn(&phrasing.normalized.core));
-    let keywords = entries.iter().flat_map(|entry| &entry.keywords);
-    keywords.chain(lexicon.words()).for_each(|word| sounds.teach(&written(word)));
-    sounds
-}
-
-/// How a knowledge base writes amounts.
-fn writings(phrasings: &[Phrasing]) -> Writings {
-    let mut writings = Writings::default();
-    phrasings.iter().for_each(|phrasing| writings.learn(&phrasing.normalized.core));
-    writings
-}
-
-/// [`Release::hear`] before there is a release.
-fn hear(
-    sounds: &Sounds,
-    writings: &Writings,
-    statistics: &Statistics,
-    phrasings: &[Phrasing],
-    analyzer: &Analyzer,
-    raw: &str,
-) -> Option<Heard> {
-    let count = |text: &str| statistics.count(text);
-    let stands = |text: &str| {
-        let mut there = phrasings.iter().filter(|phrasing| phrasing.entry != GONE);
-        there.any(|phrasing| phrasing.normalized.core.contains(text))
-    };
-    let usage = Usage { phrasings: statistics.phrasings(), count: &count, stands: &stands };
-    let is_word = |word: &str| word.is_ascii() && count(word) > 0 || analyzer.knows(word);
-    let said = said(raw);
-    let heard = sounds.hear(&said, usage, &is_word, |text| analyzer.doubtful(text));
-    let adopted = writings.adopt(heard.as_ref().map_or(said.as_str(), |heard| &heard.text));
-    match (heard, adopted) {
-        (heard, None) => heard,
-        (heard, Some(text)) => Some(Heard { text, others: heard.map_or_else(Vec::new, |it| it.others) }),
-    }
-}
-
-/// What a customer of a knowledge base that is not published means, as
-/// [`Release::hear`] will say.
-pub fn hear_in(base: &KnowledgeBase, analyzer: &Analyzer, raw: &str) -> Option<Heard> {
-    let entries: Vec<Entry> = base.enabled().cloned().collect();
-    let phrasings = phrasings(&entries, analyzer);
-    let sounds = sounds(&entries, &phrasings, base.lexicon());
-    hear(&sounds, &writings(&phrasings), &Statistics::new(&phrasings), &phrasings, analyzer, raw)
 }
 
 /// The lexicon of a release's folder; releases without a file of it have none.

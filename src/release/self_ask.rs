@@ -17,7 +17,7 @@ use crate::encoder::{Embedding, Matrix, Seen};
 use crate::kb::Entry;
 use crate::retrieve::exact::Exact;
 use crate::retrieve::lexical::Lexical;
-use crate::retrieve::semantic::Semantic;
+use crate::retrieve::semantic::{Nearness, Semantic};
 use crate::retrieve::wording::Wording;
 use crate::retrieve::{Except, Phrasing};
 use crate::text::{Analyzer, Normalized, grams};
@@ -167,13 +167,13 @@ fn fit(
 /// What cosines mean here, from the strangers among the questions.
 fn scale(subject: &Subject<'_>, questions: &[Question<'_>]) -> Option<Scale> {
     let semantic = subject.semantic?;
-    let scans: Vec<_> = questions
+    let nearest: Vec<Nearness> = questions
         .par_iter()
         .filter(|question| question.kind == Kind::Stranger && question.weights[1].is_some())
         .filter_map(|question| question.vector.as_ref())
-        .map(|vector| semantic.scan(vector, Except::Nothing))
+        .filter_map(|vector| semantic.scan(vector, Except::Nothing).nearest())
         .collect();
-    Scale::measure(scans.iter())
+    Scale::measure(&nearest)
 }
 
 fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
@@ -347,7 +347,7 @@ fn ask(subject: &Subject<'_>, question: &Question<'_>, scale: Option<&Scale>) ->
         let features = evidence.features(generation);
         // What the evidence tells from each other does not look alike to it.
         let alike = question.of.is_some_and(|own| own != best.entry) && !is_other_matter(&features) && {
-            let nearness = scan.as_ref().and_then(|scan| scan[best.entry]);
+            let nearness = scan.as_ref().and_then(|scan| scan.entry(best.entry));
             let nearest = nearness.map(|nearness| nearness.best.phrasing);
             let share = best.worded.into_iter().chain(nearest).map(|other| share(subject, question, other));
             look_alike(share.fold(0.0, f32::max), nearness.map(|nearness| nearness.best.score))

@@ -20,7 +20,7 @@ use self::postings::Postings;
 use super::{Candidate, Except, GONE, Phrasing, by_score};
 use crate::disk::contained;
 use crate::error::{Error, Result};
-use crate::text::{Analyzer, Query, Term, grams};
+use crate::text::{Analyzer, Query, Term, grams, is_han};
 
 /// Phrasings that count: enough that entries with many of them do not crowd
 /// out all others.
@@ -239,6 +239,17 @@ impl Lexical {
         &self.statistics
     }
 
+    /// Whether some characters stand together in a phrasing, of which all are given.
+    pub fn stands(&self, text: &str, phrasings: &[Phrasing]) -> bool {
+        let stands_in = |at: usize| self.entry_of[at] != GONE && phrasings[at].normalized.core.contains(text);
+        // What holds a part of a number or of a Latin word has other terms than this part.
+        if !text.chars().all(is_han) {
+            return (0..phrasings.len()).any(stands_in);
+        }
+        let having = grams(text).into_iter().map(|gram| self.postings.having(&Term::Gram(gram)));
+        having.min_by_key(|(count, _)| *count).is_some_and(|(_, mut places)| places.any(stands_in))
+    }
+
     /// The best `k` entries by BM25.
     pub fn search(&self, query: &Query, k: usize, except: Except) -> Vec<Overlap> {
         let mut terms = query.terms();
@@ -330,6 +341,24 @@ mod tests {
     use crate::kb::Entry;
     use crate::retrieve::phrasings;
     use crate::text::Lexicon;
+
+    #[test]
+    fn characters_stand_where_they_stand_together() {
+        let entry = r#"{"id":"a","question":"怎么退掉vip8会员","similar":["怎么退款"],"answer":"三天"}"#;
+        let entries: [Entry; 1] = [serde_json::from_str(entry).unwrap()];
+        let analyzer = Analyzer::new(Lexicon::shipped());
+        let phrasings = phrasings(&entries, &analyzer);
+        let folder = tempfile::tempdir().unwrap();
+        Lexical::build(folder.path(), &phrasings, &analyzer).unwrap();
+        let mut lexical = Lexical::open(folder.path(), &phrasings).unwrap();
+        for (text, stands) in [("会员", true), ("vip", true), ("退款", true), ("么退", true), ("款怎", false)]
+        {
+            assert_eq!(lexical.stands(text, &phrasings), stands, "{text}");
+        }
+        let terms = analyzer.analyze(&phrasings[1].text, phrasings[1].normalized.clone()).terms();
+        lexical.remove(1, &phrasings[1], &terms);
+        assert!(!lexical.stands("退款", &phrasings), "an edit has taken it away");
+    }
 
     #[test]
     fn three_phrasings_that_fit_count_together() {

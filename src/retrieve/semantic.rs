@@ -1,43 +1,55 @@
 //! Which entries mean the same as the question?
+//!
+//! Up to some size every phrasing is compared with it. In a large knowledge
+//! base a [`Graph`] leads to the phrasings that are near; from there on both
+//! ways are one: what is said of an entry is said of all its phrasings, and
+//! exactly.
+
+mod graph;
+mod scan;
 
 use std::sync::Arc;
 
-use super::{Candidate, Except, GONE, Phrasing, by_score};
-use crate::encoder::{Embedding, Matrix};
+pub use self::graph::Graph;
+pub use self::scan::{Nearness, Scan};
+use super::{Except, GONE, Phrasing};
+use crate::encoder::{Embedding, Matrix, Question};
 
-/// An exact scan over the vectors of all phrasings.
+/// From so many phrasings on a release has a graph. Comparing with all of them
+/// takes 4 ms for 100,000 on one core, as long as all the rest of an answer;
+/// below, exactness costs less than anybody notices.
+pub const LINKED_FROM: usize = 100_000;
+
+/// The vectors of all phrasings.
 #[derive(Clone)]
 pub struct Semantic {
     /// Of the published phrasings.
     vectors: Arc<Matrix>,
+    /// Their links; `None` in a release of few, or of an older zhida.
+    graph: Option<Arc<Graph>>,
     /// Of phrasings that came with live edits.
     added: Matrix,
     /// By phrasing; [`GONE`] for one that is not there any more.
     entry_of: Vec<usize>,
+    /// By published entry, where its phrasings begin; one more for the end.
+    starts: Arc<[usize]>,
+    /// Published phrasings that live edits have taken away.
+    taken: usize,
     entries: usize,
 }
 
-/// How near an entry is to a question.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Nearness {
-    /// The entry by its nearest phrasing; the score is the cosine.
-    pub best: Candidate,
-    /// The mean cosine of all its phrasings: an entry whose phrasings all
-    /// point the same way is a better guess than one with a lucky phrasing.
-    pub mean: f32,
-}
-
-/// Every entry's nearness, in the order of the release; `None` for an entry
-/// that is hidden or gone.
-pub type Scan = Vec<Option<Nearness>>;
-
 impl Semantic {
-    /// Takes the vectors of the phrasings, row by row.
-    pub fn new(vectors: Matrix, phrasings: &[Phrasing], entries: usize) -> Self {
+    /// Takes the vectors of the phrasings, row by row, and their links, if
+    /// there are any. Phrasings of an entry stand together.
+    pub fn new(vectors: Matrix, graph: Option<Graph>, phrasings: &[Phrasing], entries: usize) -> Self {
+        let start = |entry: usize| phrasings.partition_point(|phrasing| phrasing.entry < entry);
         Self {
             vectors: Arc::new(vectors),
+            graph: graph.map(Arc::new),
             added: Matrix::default(),
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
+            starts: (0..=entries).map(start).collect(),
+            taken: 0,
             entries,
         }
     }
@@ -58,6 +70,7 @@ impl Semantic {
     /// Takes a phrasing away.
     pub fn remove(&mut self, place: usize) {
         self.entry_of[place] = GONE;
+        self.taken += usize::from(place < self.vectors.len());
     }
 
     /// Puts a phrasing of an entry at a place that is free or the next one;
@@ -72,49 +85,47 @@ impl Semantic {
         }
     }
 
-    /// Compares a question with every phrasing.
-    pub fn scan(&self, question: &Embedding, except: Except) -> Scan {
-        let mut scan: Scan = vec![None; self.entries];
-        let mut seen = vec![0u32; self.entries];
-        let mut cosines = Vec::new();
-        self.vectors.cosines(question, &mut cosines);
-        if !self.added.is_empty() {
-            let mut added = Vec::new();
-            self.added.cosines(question, &mut added);
-            cosines.append(&mut added);
-        }
-        for (phrasing, (&score, &entry)) in cosines.iter().zip(&self.entry_of).enumerate() {
-            if entry == GONE || except.hides(phrasing, entry) {
-                continue;
-            }
-            seen[entry] += 1;
-            let candidate = Candidate { entry, phrasing, score };
-            match &mut scan[entry] {
-                Some(known) => {
-                    known.mean += score;
-                    if score > known.best.score {
-                        known.best = candidate;
-                    }
-                }
-                none => *none = Some(Nearness { best: candidate, mean: score }),
-            }
-        }
-        for (nearness, count) in scan.iter_mut().zip(seen) {
-            if let Some(nearness) = nearness {
-                nearness.mean /= count as f32;
-            }
-        }
-        scan
+    /// Whether there are links.
+    pub fn is_linked(&self) -> bool {
+        self.graph.is_some()
     }
-}
 
-/// The best `k` of a scan by their nearest phrasing.
-pub fn top(scan: &Scan, k: usize) -> Vec<Candidate> {
-    let mut candidates: Vec<Candidate> = scan.iter().flatten().map(|nearness| nearness.best).collect();
-    if candidates.len() > k && k > 0 {
-        candidates.select_nth_unstable_by(k - 1, by_score);
+    /// The same without links: what compares a question with every phrasing.
+    #[must_use]
+    pub fn without_graph(&self) -> Self {
+        Self { graph: None, ..self.clone() }
     }
-    candidates.truncate(k);
-    candidates.sort_by(by_score);
-    candidates
+
+    /// Compares a question with every phrasing, or with those that are near.
+    pub fn scan<'a>(&'a self, question: &Embedding, except: Except<'a>) -> Scan<'a> {
+        Scan::of(self, Matrix::question(question), except)
+    }
+
+    /// The entry of a phrasing that is there and not hidden.
+    fn shown(&self, phrasing: usize, except: Except<'_>) -> Option<usize> {
+        let entry = self.entry_of[phrasing];
+        (entry != GONE && !except.hides(phrasing, entry)).then_some(entry)
+    }
+
+    /// The share of the published phrasings that may be found.
+    fn share(&self, except: Except<'_>) -> f64 {
+        let mut out = self.taken;
+        if let Except::Entries(hidden) = except {
+            let lengths = self.starts.windows(2).map(|pair| pair[1] - pair[0]);
+            // Of what was taken away and is hidden as well, too much is left out.
+            out +=
+                lengths.zip(hidden).filter(|(_, hidden)| **hidden).map(|(length, _)| length).sum::<usize>();
+        }
+        let all = self.vectors.len().max(1);
+        all.saturating_sub(out) as f64 / all as f64
+    }
+
+    /// The cosines with what live edits have added.
+    fn cosines_of_added(&self, question: &Question) -> Vec<f32> {
+        let mut cosines = Vec::new();
+        if !self.added.is_empty() {
+            self.added.cosines(question, &mut cosines);
+        }
+        cosines
+    }
 }

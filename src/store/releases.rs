@@ -339,17 +339,17 @@ impl Shelf {
             .tempdir_in(&releases)
             .map_err(|e| Error::io("create a folder in", &releases, e))?;
         let build = Build {
-            kb: &self.name,
             number,
-            base: &base,
             encoder,
             previous: previous.as_ref(),
             calibrate_by: Teachers { labelled, ..Teachers::default() },
             progress,
+            ..Build::of(&self.name, &base)
         };
         let built = build.write(beside.path())?;
-        let Approval { forced, findings } = review(&base, beside.path())?;
+        // The review opens releases of its own: a large one is in memory once.
         drop(previous);
+        let Approval { forced, findings } = review(&base, beside.path())?;
         let place = self.release_folder(number);
         let finished = beside.keep();
         fs::rename(&finished, &place).map_err(|e| Error::io("rename to", &place, e))?;

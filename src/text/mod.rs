@@ -26,6 +26,7 @@ pub use clauses::{Clause, clauses, has_question_word, says_something};
 pub use codes::{Codes, Naming, spelling};
 pub use details::differ;
 pub use lexicon::{AuthoredLexicon, Lexicon};
+pub(crate) use normalize::is_han;
 pub use normalize::{Normalized, Normalizer, Step, StepTrace, encoder_text, exact_key, said, written};
 pub use number::Writings;
 pub use owners::another_account;

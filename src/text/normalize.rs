@@ -353,7 +353,7 @@ pub(super) fn narrow(c: char) -> char {
 }
 
 /// Whether a character is written without spaces around it.
-pub(super) fn is_han(c: char) -> bool {
+pub(crate) fn is_han(c: char) -> bool {
     matches!(c,
         '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
         | '\u{20000}'..='\u{3FFFF}' | '\u{3005}' | '\u{3007}')

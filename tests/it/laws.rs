@@ -6,7 +6,7 @@ use zhida::decide::policy::{Policy, Ranking};
 use zhida::decide::{Confidence, Decision, Generation, Reason};
 use zhida::encoder::Encoder;
 use zhida::engine::{Engine, Options};
-use zhida::retrieve::{Except, semantic};
+use zhida::retrieve::Except;
 use zhida::text::{Analyzer, Lexicon, Normalized, exact_key};
 
 use crate::support::{corpus, corpus_engine, repository};
@@ -134,9 +134,9 @@ fn retrieval_is_sorted_short_and_deterministic() {
         }
         let vector = release.encoder().unwrap().embed(text).unwrap();
         let scan = release.semantic().unwrap().scan(&vector, Except::Nothing);
-        let top = semantic::top(&scan, 10);
+        let top = scan.top(10);
         assert!(top.len() <= 10 && top.is_sorted_by(|a, b| a.score >= b.score));
-        assert_eq!(scan, release.semantic().unwrap().scan(&vector, Except::Nothing));
+        assert_eq!(top, release.semantic().unwrap().scan(&vector, Except::Nothing).top(10));
     }
 }
 
@@ -152,7 +152,7 @@ fn what_is_hidden_is_not_found() {
         assert!(without.iter().all(|found| found.best.entry != phrasing.entry));
         let vector = release.semantic().unwrap().vectors().row(index);
         let scan = release.semantic().unwrap().scan(&vector, Except::Entry(phrasing.entry));
-        assert!(scan[phrasing.entry].is_none());
+        assert!(scan.entry(phrasing.entry).is_none());
     }
 }
 

@@ -96,9 +96,10 @@ fn found(release: &Release, text: &str) -> BTreeMap<String, (f32, f32)> {
 }
 
 fn near(release: &Release, encoder: &Encoder, text: &str) -> BTreeMap<String, (f32, f32)> {
-    let scan = release.semantic().unwrap().scan(&encoder.embed(text).unwrap(), Except::Nothing);
-    scan.into_iter()
-        .flatten()
+    let question = encoder.embed(text).unwrap();
+    let scan = release.semantic().unwrap().scan(&question, Except::Nothing);
+    (0..release.entries().len())
+        .filter_map(|at| scan.entry(at))
         .map(|n| (release.entries()[n.best.entry].id.to_string(), (n.best.score, n.mean)))
         .collect()
 }

@@ -250,7 +250,7 @@ impl Answers {
         }
         let cosines = |vector: &Embedding| {
             let mut cosines = Vec::new();
-            known.cosines(vector, &mut cosines);
+            known.cosines(&Matrix::question(vector), &mut cosines);
             cosines
         };
         let (right, own) = asked

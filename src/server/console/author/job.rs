@@ -81,6 +81,7 @@ fn stage_name(page: &Page, stage: &str) -> &'static str {
     match stage {
         "index" => page.say("建索引", "Indexing"),
         "vectors" => page.say("计算语义", "Meanings"),
+        "links" => page.say("连接相近的问法", "Linking what is near"),
         "strangers" => page.say("认识无关问题", "Strangers"),
         "calibration" => page.say("校准把握", "Calibrating"),
         "checkup" => page.say("用自己的问法试问", "Asking its own phrasings"),
