@@ -30,6 +30,7 @@ mod laws;
 mod learning;
 mod learning_kinds;
 mod lexicon;
+mod links;
 mod live;
 mod look_alikes;
 mod masking;

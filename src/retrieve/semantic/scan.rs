@@ -272,10 +272,10 @@ mod tests {
 
     #[test]
     fn entries_of_many_phrasings_do_not_crowd_out_the_others() {
-        let count = 60_000;
+        let count = 12_000;
         let vectors = bunches(count, 8);
         // The first entry has a third of all phrasings.
-        let entry_of = |at: usize| if at % 3 == 0 { 0 } else { 1 + at / 100 };
+        let entry_of = |at: usize| if at % 3 == 0 { 0 } else { 1 + at / 20 };
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_key(|&at| entry_of(at));
         let phrasing = |&at: &usize| Phrasing {
@@ -287,7 +287,7 @@ mod tests {
         let vectors: Vec<Embedding> = order.iter().map(|&at| vectors[at].clone()).collect();
         let matrix = Matrix::new(8, &vectors);
         let graph = Graph::build(&matrix, &|_| ());
-        let linked = Semantic::new(matrix, Some(graph), &phrasings, 1 + count / 100);
+        let linked = Semantic::new(matrix, Some(graph), &phrasings, 1 + count / 20);
         let top = linked.scan(&vectors[5], Except::Nothing).top(20);
         assert_eq!(top.len(), 20);
     }
