@@ -23,7 +23,8 @@
 //!    ([`decide::policy::Rankings::exit`]), it answers, and the encoder does not
 //!    run.
 //! 7. Generation 2, the fallback: [`encoder`] turns the question into a vector,
-//!    [`retrieve::semantic`] compares it with every phrasing.
+//!    [`retrieve::semantic`] compares it with every phrasing, or, where these are
+//!    100,000 and more, with those that links between near ones lead to.
 //! 8. [`decide::evidence`] puts all lists into one order and gathers what
 //!    speaks for the first; raw scores end here.
 //!    [`decide::calibrate`] turns that into a [`decide::Confidence`].
