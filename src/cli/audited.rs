@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use super::kb::Signed;
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed as Recorded;
+use crate::cli::ground;
 use crate::error::Result;
 use crate::store::{Access, Signature, Store};
 
@@ -86,7 +87,7 @@ pub(crate) struct Begun {
 /// Looks at what a command may change.
 pub(crate) fn begin(deed: Deed<'_>) -> Option<Begun> {
     let Deed::Changes(Subject { data, kb, object, action, signed, done }) = deed else { return None };
-    let store = Store::at(data.into_owned());
+    let store = ground::store(data.into_owned());
     let state = |kb: &str| store.shelf_to_create(kb).ok()?.state().ok()?;
     // Whatever is wrong here the command itself will say.
     let before = kb.and_then(state);
@@ -135,7 +136,7 @@ fn door(store: &Store) -> (Access, String) {
         let place = store.root().canonicalize().ok()?;
         let (name, tenants) = (place.file_name()?.to_str()?, place.parent()?);
         let root = tenants.parent().filter(|_| tenants.file_name().is_some_and(|name| name == "tenants"))?;
-        let access = Store::at(root).access();
+        let access = ground::store(root).access();
         let is_one = access.tenants().ok()?.iter().any(|tenant| tenant.name == name);
         is_one.then(|| (access, name.to_owned()))
     };

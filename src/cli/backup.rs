@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::kb::{Signed, asked};
 use super::{audited, progress};
 use crate::access::DEFAULT_TENANT;
+use crate::cli::ground;
 use crate::error::{Error, Result};
-use crate::store::{self, LeftOut, Store};
+use crate::store::{self, LeftOut};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +40,7 @@ pub(crate) struct Restore {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let bars = progress::Bars::new();
     let backup =
-        Store::at(&args.data).backup(&args.file, &|stage, done, total| bars.show(stage, done, total))?;
+        ground::store(&args.data).backup(&args.file, &|stage, done, total| bars.show(stage, done, total))?;
     drop(bars);
     let (files, bytes, packed) = (backup.files, backup.bytes, backup.packed);
     eprintln!(
@@ -64,6 +65,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
     let target = args.into.as_ref().unwrap_or(&args.data);
+    if ground::store(target).is_on_server() {
+        return Err(Error::Refused(either!(
+            "a backup comes back as files: restore it without --database and ZHIDA_DATABASE into an empty folder, then copy the records to an empty server with `zhida store copy --to`",
+            "备份以文件形式恢复：请先不带 --database 和 ZHIDA_DATABASE，恢复到一个空目录，再用 `zhida store copy --to` 复制到空的服务器"
+        )));
+    }
     let bars = progress::Bars::new();
     let checked =
         store::check_backup(&args.file, target, &|stage, done, total| bars.show(stage, done, total))?;
@@ -87,7 +94,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
     let kept = checked.put()?;
     let after = format!("backup of {created} by zhida {version}, {files} files");
     audited::record(
-        &Store::at(target).access(),
+        &ground::store(target).access(),
         DEFAULT_TENANT,
         &args.signed,
         "restore_backup",
@@ -118,7 +125,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
 
 /// Says whose secrets the backup did not hold.
 fn set_again(target: &Path) -> Result<()> {
-    let root = Store::at(target);
+    let root = ground::store(target);
     let mut all = vec![(root.clone(), String::new())];
     for tenant in root.access().tenants()?.into_iter().filter(|tenant| tenant.name != DEFAULT_TENANT) {
         all.push((root.tenant(&tenant.name)?, tenant.name));

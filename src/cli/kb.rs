@@ -27,6 +27,7 @@ use serde_json::json;
 use super::audited::{Deed, Subject};
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, language, progress, read_beside};
+use crate::cli::ground;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
@@ -241,7 +242,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn shelf(&self) -> Result<Shelf> {
-        Store::at(&self.data.data).shelf(&self.kb)
+        ground::store(&self.data.data).shelf(&self.kb)
     }
 }
 
@@ -259,14 +260,14 @@ impl Source {
     fn read(&self) -> Result<KnowledgeBase> {
         match file_named(&self.kb) {
             Some(path) => read_beside(path),
-            None => Store::at(&self.data.data).shelf(&self.kb)?.draft(),
+            None => ground::store(&self.data.data).shelf(&self.kb)?.draft(),
         }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
-        Command::List(data) => list(&Store::at(&data.data)),
+        Command::List(data) => list(&ground::store(&data.data)),
         Command::Import(args) => import::run(args),
         Command::Check { common, kb, expiry_days, strict, json } => {
             examine(common, kb, *expiry_days, *strict, *json)

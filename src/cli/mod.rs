@@ -24,6 +24,7 @@ mod detectors;
 mod eval;
 mod eval_dialogues;
 mod events;
+mod ground;
 mod interrupt;
 mod kb;
 mod key;
@@ -36,6 +37,7 @@ mod person;
 mod place;
 mod progress;
 mod provider;
+mod records;
 mod reference;
 mod rules;
 mod serve;
@@ -70,6 +72,18 @@ struct Cli {
     /// The language of messages [default: that of the locale].
     #[arg(long, global = true, value_enum, env = "ZHIDA_LANG", value_name = "LANGUAGE")]
     lang: Option<language::Language>,
+    /// The PostgreSQL server that holds the records of the data directory, such as
+    /// postgres://user:password@host:5432/zhida; several machines may share it [default:
+    /// none, they are in the data directory itself].
+    #[arg(
+        long,
+        global = true,
+        env = "ZHIDA_DATABASE",
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    database: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -110,6 +124,8 @@ enum Command {
     Tenant(tenant::Args),
     /// Show, verify and export who changed what.
     Audit(audit::Args),
+    /// Move records between the data directory and a PostgreSQL server.
+    Store(records::Args),
     /// Write everything into one file, while servers serve and write.
     Backup(backup::Args),
     /// Bring back what a backup holds; it is checked before anything is touched.
@@ -139,6 +155,7 @@ impl Command {
             Self::Audit(args) => args.deed(),
             Self::Adapt(args) => args.deed(),
             Self::Restore(_) => Deed::Tells,
+            Self::Store(args) => args.deed(),
             // What is changed over HTTP the server records.
             Self::Serve(_) => Deed::Tells,
             Self::Ask(_)
@@ -168,6 +185,10 @@ pub fn main() -> ExitCode {
         }
     };
     language::choose(cli.lang);
+    if let Err(error) = ground::choose(cli.database.as_deref()) {
+        eprintln!("zhida: {error}");
+        return ExitCode::from(2);
+    }
     let begun = audited::begin(cli.command.deed());
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args, flags),
@@ -188,6 +209,7 @@ pub fn main() -> ExitCode {
         Command::Person(args) => person::run(&args),
         Command::Tenant(args) => tenant::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Store(args) => records::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Setup(args) => setup::run(&args),
@@ -224,7 +246,7 @@ pub(crate) struct Common {
 
 impl Common {
     fn store(&self) -> Store {
-        self.sealing(Store::at(&self.data))
+        self.sealing(ground::store(&self.data))
     }
 
     /// The same store, with its secrets sealed as the operator says.

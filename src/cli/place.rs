@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::access::{DEFAULT_TENANT, Role, moment};
-use crate::store::{Access, Store};
+use crate::cli::ground;
+use crate::store::Access;
 
 /// A tenant of a data directory.
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn access(&self) -> Access {
-        Store::at(&self.data).access()
+        ground::store(&self.data).access()
     }
 }
 

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use super::audited::{Deed, Subject};
 use super::kb::{Data, Place, Signed};
 use super::{file_named, language, read_beside};
+use crate::cli::ground;
 use crate::dialogue::service::{self, SHIPPED};
 use crate::dialogue::{Service, TestOutcome, TestReport};
 use crate::error::{Error, Result};
-use crate::store::{Expected, Shelf, Store};
+use crate::store::{Expected, Shelf};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Default { kb: Some(kb), data, signed, live } => {
-            set(&Store::at(&data.data).shelf(kb)?.signed(signed.signature()?), "", *live)
+            set(&ground::store(&data.data).shelf(kb)?.signed(signed.signature()?), "", *live)
         }
         Command::Test { data, kb, json } => test(kb, &text_of(data, kb)?, *json),
     }
@@ -143,7 +144,7 @@ fn text_of(data: &Data, kb: &str) -> Result<String> {
     }
     match file_named(kb) {
         Some(path) => Ok(read_beside(path)?.service().to_owned()),
-        None => Ok(Store::at(&data.data).shelf(kb)?.service()?.text),
+        None => Ok(ground::store(&data.data).shelf(kb)?.service()?.text),
     }
 }
 

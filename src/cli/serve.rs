@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Common, notify, progress, provider};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
+use crate::cli::ground;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::desk;
 use crate::encoder::Encoder;
@@ -149,11 +150,13 @@ pub(crate) fn run(args: &Args, flags: Vec<Flag>) -> Result<ExitCode> {
     start_log(args.log.as_deref());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let in_flight = args.max_in_flight.map_or(cores, usize::from);
+    // Conversations on a server have permits of their own.
+    let talking = if args.common.store().is_on_server() { in_flight } else { 0 };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // One for every permit, two for looking after releases, one for the metrics.
         .max_blocking_threads(
-            in_flight + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 3,
+            in_flight + talking + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 3,
         )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
@@ -169,7 +172,7 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
     let store = if args.read_only {
-        args.common.sealing(Store::read_only(&args.common.data))
+        args.common.sealing(ground::store(&args.common.data).read_only())
     } else {
         args.common.store()
     };

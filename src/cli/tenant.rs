@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use super::audited::{self, Deed};
 use super::kb::{Signed, asked};
 use crate::access::{DEFAULT_TENANT, Limits};
+use crate::cli::ground;
 use crate::error::{Error, Result};
-use crate::store::{Access, Store};
+use crate::store::Access;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -71,7 +72,7 @@ struct Data {
 
 impl Data {
     fn access(&self) -> Access {
-        Store::at(&self.data).access()
+        ground::store(&self.data).access()
     }
 }
 

@@ -183,9 +183,10 @@ impl Desk {
         &self.0.settings
     }
 
-    /// The moment, in milliseconds since 1970 (UTC).
+    /// The moment, in milliseconds since 1970 (UTC), by the clock that all desks of these
+    /// conversations share: what one has taken for a minute is taken for all of them.
     pub fn now(&self) -> i64 {
-        (self.0.clock)()
+        (self.0.clock)() + self.0.talk.ahead()
     }
 
     /// Tells the threads that deliver that there is something to do, and starts

@@ -122,6 +122,12 @@ impl Admission {
         }
     }
 
+    /// As many more, under the same terms.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self { brisk: self.brisk, ..Self::new(self.total, self.queue, self.deadline) }
+    }
+
     /// The same, with one patience for bursts and for lines that stand: for
     /// those who rather wait than come again.
     #[must_use]

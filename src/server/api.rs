@@ -21,8 +21,9 @@ use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, bat
 use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
-    files, greeting, handoffs, hooks, importing, jobs, keys, learning, notes, oidc, own, people, pictures,
-    presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo, widget, words,
+    files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, notes, oidc, own, people,
+    pictures, presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo, widget,
+    words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -110,6 +111,9 @@ fn description() -> String {
 /// Always 200 for a decision; a handoff is a decision too. With `session` the question
 /// is a message of that conversation: it is read in the light of what was said, and a
 /// handoff goes to the people who wait for it. `Idempotency-Key` names the message.
+/// `Zhida-Min-Release` is a release that the answer must not be older than, as replies
+/// name it (`12+3`): what was published or edited at another node is read first. 503 when
+/// this node cannot.
 #[utoipa::path(
     post,
     operation_id = "answer",
@@ -131,6 +135,7 @@ async fn answer(caller: Caller, headers: HeaderMap, request: Request) -> Result<
         let detail = "`choice` takes a question that was offered in a conversation; name it with `session`";
         return Err(Problem::new(Kind::MissingField, detail).of_field("session"));
     }
+    least::reach(&caller, question.kb.as_deref()).await?;
     let (engine, service) = caller.served(question.kb.as_deref())?;
     let asking = caller.clone();
     let reply =
@@ -188,6 +193,7 @@ pub(super) struct BatchReply {
 )]
 async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchReply>, Problem> {
     let items = batch_items(json(request, BATCH_BYTES).await?)?;
+    least::reach(&caller, None).await?;
     let prepared: Vec<_> = items
         .into_iter()
         .map(|item: Value| {

@@ -15,6 +15,7 @@ use super::Server;
 use super::error::{Kind, Problem};
 use super::gate::Entry;
 use super::jobs::Jobs;
+use super::least::Mark;
 use super::outer::RequestId;
 use super::peer::Client;
 use super::registry::Registry;
@@ -41,6 +42,8 @@ pub(super) struct Caller {
     request: Option<String>,
     /// The span of the request, where spans are sent.
     traced: Option<Traced>,
+    /// What this node must have got to before it answers.
+    least: Option<Mark>,
 }
 
 /// Somebody who has the right, before their tenant is open.
@@ -51,6 +54,7 @@ pub(super) struct Admitted {
     from: IpAddr,
     request: Option<String>,
     traced: Option<Traced>,
+    least: Option<Mark>,
     /// What is left of their limits, to be told in the response.
     pub(super) told: Vec<(HeaderName, HeaderValue)>,
 }
@@ -72,8 +76,9 @@ pub(super) async fn admitted(right: Right, request: &request::Parts) -> Result<A
     }
     let from = Client::of(&request.extensions).address;
     let traced = request.extensions.get::<Traced>().cloned();
+    let least = Mark::of(&request.headers)?;
     let request = request.extensions.get::<RequestId>().map(|id| id.0.clone());
-    Ok(Admitted { server, identity, signature, from, request, traced, told })
+    Ok(Admitted { server, identity, signature, from, request, traced, least, told })
 }
 
 impl Admitted {
@@ -84,7 +89,7 @@ impl Admitted {
 
     /// Opens the tenant, if nobody has been there yet.
     pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
-        let Self { server, identity, signature, from, request, traced, .. } = self;
+        let Self { server, identity, signature, from, request, traced, least, .. } = self;
         let tenant = match server.tenants().known(&identity.tenant) {
             Some(tenant) => tenant,
             None => {
@@ -93,7 +98,7 @@ impl Admitted {
                 opened.map_err(|e| Error::internal("tenant", e))??
             }
         };
-        Ok(Caller { server, tenant, identity, signature: Arc::new(signature), from, request, traced })
+        Ok(Caller { server, tenant, identity, signature: Arc::new(signature), from, request, traced, least })
     }
 }
 
@@ -119,7 +124,7 @@ impl Unkeyed {
     pub(super) fn call_as(self, tenant: Arc<Tenant>, identity: Identity) -> Caller {
         let Self { server, from, request, traced } = self;
         let signature = Arc::new(Signature::of(&identity.name));
-        Caller { server, tenant, identity: Arc::new(identity), signature, from, request, traced }
+        Caller { server, tenant, identity: Arc::new(identity), signature, from, request, traced, least: None }
     }
 }
 
@@ -155,6 +160,11 @@ impl Caller {
     /// From which address they call.
     pub(super) fn from(&self) -> IpAddr {
         self.from
+    }
+
+    /// What this node must have got to before it answers.
+    pub(super) fn least(&self) -> Option<Mark> {
+        self.least
     }
 
     /// The id of the request.

@@ -442,6 +442,10 @@ impl From<Error> for Problem {
                 );
                 Self::new(Kind::ReadOnly, detail)
             }
+            error @ Error::Unreachable { .. } => {
+                tracing::error!(%error, "a request failed");
+                Self::new(Kind::NotReady, "the database cannot be reached at the moment; try again soon")
+            }
             Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
             Error::Stale { current, .. } => {
                 let current = current.map(|revision| format!("\"{revision}\""));

@@ -35,6 +35,7 @@ mod importing;
 mod jobs;
 mod keys;
 mod learning;
+mod least;
 mod metrics;
 mod notes;
 mod oidc;
@@ -155,6 +156,9 @@ pub struct Server(Arc<Parts>);
 struct Parts {
     tenants: Tenants,
     admission: Admission,
+    /// For conversations whose records are on a server: when that does not answer, who
+    /// asks without one must not wait for it.
+    talk: Option<Admission>,
     /// For authors, whose work must not take the customers' turns.
     authoring: Admission,
     /// For desks, whose work must not wait for an import.
@@ -225,9 +229,12 @@ impl Server {
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
         let description = document.to_pretty_json().unwrap_or_default();
+        let talk = registry.store().is_on_server().then(|| admission.twin());
+        registry.store().watch_server();
         Self(Arc::new(Parts {
             tenants: Tenants::new(registry),
             admission,
+            talk,
             authoring: Admission::new(AUTHORS, AUTHORS_QUEUE, AUTHORS_DEADLINE).patient(),
             desks: Admission::new(DESKS, DESKS_QUEUE, DESKS_PATIENCE).patient(),
             passwords: Admission::new(PASSWORDS, PASSWORDS_QUEUE, PASSWORDS_PATIENCE).patient(),
@@ -284,6 +291,11 @@ impl Server {
     fn allows_origin(&self, origin: &str) -> bool {
         self.0.origins.iter().any(|known| known.allows(origin))
             || self.gate().access().table().allows_origin(origin)
+    }
+
+    /// Who may speak in a conversation now.
+    fn talking(&self) -> &Admission {
+        self.0.talk.as_ref().unwrap_or(&self.0.admission)
     }
 
     /// Who may work now.

@@ -60,6 +60,8 @@ pub(super) enum Status {
 pub enum Trouble {
     /// Drafts and releases cannot be looked up: the database is gone or damaged.
     DatabaseUnreadable,
+    /// The server that holds the records does not answer.
+    DatabaseUnreachable,
     /// Conversations cannot be read.
     ConversationsUnreadable,
     /// A release that should be served cannot be opened.
@@ -118,6 +120,7 @@ async fn readyz(State(server): State<Server>) -> Response {
         .into_iter()
         .map(|(kb, reason, message)| Warning { kb: kb.to_owned(), reason, message })
         .collect();
+    warnings.extend(cut_off(&server));
     warnings.extend(lagging(&server));
     let status = if server.is_stopping() {
         Status::Stopping
@@ -157,6 +160,7 @@ pub(super) fn warnings(server: &Server, tenant: &Tenant) -> Vec<Warning> {
         .map(|(kb, reason, message)| Warning { kb: kb.to_owned(), reason, message })
         .collect();
     if tenant.name() == DEFAULT_TENANT {
+        warnings.extend(cut_off(server));
         warnings.extend(lagging(server));
         warnings.extend(whole_house(server));
     }
@@ -179,6 +183,12 @@ fn told_to_anybody(warnings: &[Warning]) -> Vec<Warning> {
 
 fn whole(reason: Trouble, message: String) -> Warning {
     Warning { kb: String::new(), reason, message }
+}
+
+fn cut_off(server: &Server) -> Option<Warning> {
+    let message = "the database server does not answer; questions are answered from what was read before";
+    let is_reachable = server.registry().store().is_reachable();
+    (!is_reachable).then(|| whole(Trouble::DatabaseUnreachable, message.to_owned()))
 }
 
 fn lagging(server: &Server) -> Option<Warning> {

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::least;
 use super::request::{ANSWER_BYTES, AnswerRequest, json};
 use super::routes::Routes;
 use crate::access::Right;
@@ -260,11 +261,12 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
         let detail = "`session` is 1 to 128 characters, visible at both ends and without control characters";
         return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));
     }
+    least::reach(caller, question.kb.as_deref()).await?;
     let (engine, service) = caller.served(question.kb.as_deref())?;
     let asking = caller.clone();
     let said = caller
         .server()
-        .admission()
+        .talking()
         .work(move |_| hear(&asking, &engine, &service, &session, &question))
         .await??;
     if let Said::Replied(turned) = &said {

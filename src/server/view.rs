@@ -82,6 +82,15 @@ impl View {
         slots.chain(faults).chain(all).collect()
     }
 
+    /// Why a knowledge base is not what it should be by now; without a name, any of them.
+    pub(super) fn trouble(&self, kb: Option<&str>) -> Option<String> {
+        if !self.is_readable() {
+            return Some("what is to be served cannot be read".to_owned());
+        }
+        let mut meant = self.shelves.iter().filter(|(name, _)| kb.is_none_or(|kb| kb == *name));
+        meant.find_map(|(_, slot)| slot.trouble())
+    }
+
     /// Whether the data directory could be read when it was looked at last.
     pub fn is_readable(&self) -> bool {
         self.warning.is_none()

@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 
 use super::database::door::{keys, people as persons, questions, sessions as open, tenants};
+use super::database::upsert::OnConflict;
 use super::database::watch::Watch;
 use super::database::{Connection, Database, Durability, Outcome};
 use super::{
@@ -24,24 +25,52 @@ use crate::error::{Error, Result};
 /// How old the table may be where the data directory cannot be written.
 const OLD: Duration = Duration::from_millis(500);
 
+/// How often a server is asked whether anybody has written.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A request waits no longer than this for what its own process has written.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a server that could not be asked is left alone.
+const REST: Duration = Duration::from_secs(1);
+
 /// The tenants, keys and audit of a data directory and of the tenants in it.
 #[derive(Debug, Clone)]
 pub struct Access {
     pub(super) root: PathBuf,
     pub(super) database: Arc<Database>,
-    cached: Arc<Mutex<Cached>>,
+    cached: Arc<Cached>,
 }
 
+#[derive(Debug, Default)]
 struct Cached {
-    watch: Watch,
-    table: Arc<Table>,
-    read: Option<Instant>,
+    table: RwLock<Arc<Table>>,
+    looked: Mutex<Looked>,
+    tended: Mutex<Tended>,
+    /// Told when a look is over, and when one is wanted.
+    turn: Condvar,
 }
 
-impl std::fmt::Debug for Cached {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cached").finish_non_exhaustive()
-    }
+/// How somebody looks at the server again and again.
+#[derive(Debug, Default)]
+struct Tended {
+    /// Whether somebody does.
+    is_on: bool,
+    /// How often this process had written when the last look began.
+    seen: u64,
+    /// Whether somebody waits for a look.
+    is_wanted: bool,
+}
+
+/// What the last look at the database has shown.
+#[derive(Debug, Default)]
+struct Looked {
+    watch: Watch,
+    read: Option<Instant>,
+    /// Whether that was said.
+    is_failing: bool,
+    /// How often anybody had written on a server.
+    writes: i64,
 }
 
 /// Everybody who may come in, at a moment.
@@ -87,13 +116,9 @@ impl Store {
     /// Who may come into this data directory. Tenants share the one of the
     /// directory that they lie in.
     pub fn access(&self) -> Access {
-        let database = if self.database.is_read_only() {
-            Database::read_only(&self.root, DOOR)
-        } else {
-            Database::at(&self.root, DOOR)
-        };
-        let cached = Cached { watch: Watch::new(), table: Arc::default(), read: None };
-        Access { root: self.root.clone(), database: Arc::new(database), cached: Arc::new(Mutex::new(cached)) }
+        let ground = super::Ground { tenant: None, ..self.ground.clone() };
+        let database = ground.database(&self.root, DOOR);
+        Access { root: self.root.clone(), database, cached: Arc::default() }
     }
 }
 
@@ -106,38 +131,122 @@ impl Access {
     /// Who may come in now. When the database has vanished or cannot be read,
     /// that is who might before: a damaged file opens no door.
     pub fn table(&self) -> Arc<Table> {
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.fresh(&mut cached) {
-            Ok(Some(table)) => cached.table = Arc::new(table),
-            Ok(None) => {}
+        match self.database.file() {
+            Some(_) => {
+                self.look();
+            }
+            None => self.tend(),
+        }
+        Arc::clone(&self.cached.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sees to it that a server is looked at as long as anybody holds this: it is far away,
+    /// and no request waits for it, except for what its own process has written, a moment.
+    fn tend(&self) {
+        let written = self.database.written();
+        let mut tended = self.tended();
+        if tended.is_on {
+            if tended.seen < written {
+                tended.is_wanted = true;
+                self.cached.turn.notify_all();
+                let waited =
+                    self.cached.turn.wait_timeout_while(tended, PATIENCE, |tended| tended.seen < written);
+                drop(waited);
+            }
+            return;
+        }
+        tended.is_on = true;
+        tended.seen = written;
+        drop(tended);
+        self.look();
+        let (database, cached) = (Arc::downgrade(&self.database), Arc::downgrade(&self.cached));
+        let root = self.root.clone();
+        let tending = std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
+            while let (Some(database), Some(cached)) = (database.upgrade(), cached.upgrade()) {
+                Self { root: root.clone(), database, cached }.look_and_rest();
+            }
+        });
+        if let Err(error) = tending {
+            tracing::warn!(%error, "keys are looked up at every request");
+            self.tended().is_on = false;
+        }
+    }
+
+    fn look_and_rest(&self) {
+        let written = self.database.written();
+        let worked = self.look();
+        let mut tended = self.tended();
+        if worked {
+            tended.seen = written;
+        }
+        tended.is_wanted = false;
+        self.cached.turn.notify_all();
+        let rest = if worked { LOOK } else { REST };
+        drop(self.cached.turn.wait_timeout_while(tended, rest, |tended| !tended.is_wanted));
+    }
+
+    fn tended(&self) -> MutexGuard<'_, Tended> {
+        self.cached.tended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.cached.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what is new; whether the database could be asked.
+    fn look(&self) -> bool {
+        let mut looked = self.looked();
+        match self.fresh(&mut looked) {
+            Ok(table) => {
+                looked.is_failing = false;
+                if let Some(table) = table {
+                    *self.cached.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+                }
+                true
+            }
             Err(error) => {
                 // The next look tries anew.
-                cached.watch = Watch::new();
-                tracing::error!(%error, "who may come in cannot be read; whoever might before still may");
+                looked.watch = Watch::default();
+                if !std::mem::replace(&mut looked.is_failing, true) {
+                    tracing::error!(%error, "who may come in cannot be read; whoever might before still may");
+                }
+                false
             }
         }
-        Arc::clone(&cached.table)
     }
 
     /// The table if there is a newer one.
-    fn fresh(&self, cached: &mut Cached) -> Result<Option<Table>> {
+    fn fresh(&self, looked: &mut Looked) -> Result<Option<Table>> {
+        let Some(file) = self.database.file() else { return self.fresh_from_server(looked) };
         if !self.database.is_read_only() {
-            match cached.watch.changed(self.database.path()) {
-                Ok(Some(true)) => return self.read().map(Some),
+            match looked.watch.changed(file) {
+                Ok(Some(true)) => return Ok(Some(self.read()?.0)),
                 Ok(_) => return Ok(None),
                 // A file system that cannot be written: it is read now and then.
-                Err(_) => cached.watch = Watch::new(),
+                Err(_) => looked.watch = Watch::default(),
             }
         }
-        if cached.read.is_some_and(|read| read.elapsed() < OLD) || !self.database.is_there() {
+        if looked.read.is_some_and(|read| read.elapsed() < OLD) || !self.database.is_there() {
             return Ok(None);
         }
-        cached.read = Some(Instant::now());
-        self.read().map(Some)
+        looked.read = Some(Instant::now());
+        Ok(Some(self.read()?.0))
     }
 
-    fn read(&self) -> Result<Table> {
+    fn fresh_from_server(&self, looked: &mut Looked) -> Result<Option<Table>> {
+        let writes = self.database.read(|connection| Ok(connection.writes()?))?.unwrap_or_default();
+        if writes == looked.writes {
+            return Ok(None);
+        }
+        let (table, writes) = self.read()?;
+        looked.writes = writes;
+        Ok(Some(table))
+    }
+
+    /// The table, and how often anybody had written on a server by then.
+    fn read(&self) -> Result<(Table, i64)> {
         let read = self.database.read(|connection| {
+            let writes = connection.writes()?;
             let found: Vec<rows::Row> = keys::table.select(rows::Row::as_select()).load(connection)?;
             let mut known = HashMap::with_capacity(found.len());
             for row in found {
@@ -165,7 +274,7 @@ impl Access {
                 .load(connection)?;
             let tenants =
                 tenants.into_iter().map(TenantRecord::of).map(|one| (one.name.clone(), one)).collect();
-            Ok(Table { keys: known, people, has_people, sessions, tenants })
+            Ok((Table { keys: known, people, has_people, sessions, tenants }, writes))
         })?;
         Ok(read.unwrap_or_default())
     }
@@ -197,9 +306,7 @@ impl Access {
                         questions::key.eq(key),
                         questions::count.eq(number),
                     ))
-                    .on_conflict((questions::month, questions::tenant, questions::key))
-                    .do_update()
-                    .set(questions::count.eq(questions::count + number))
+                    .or("(month, tenant, key) DO UPDATE SET count = questions.count + excluded.count")
                     .execute(connection)?;
             }
             counted(connection, month)

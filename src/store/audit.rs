@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::database::door::{audit, audit_begins};
+use super::database::lower;
+use super::database::upsert::OnConflict;
 use crate::access::chain::{Check, Deed, Head, Link};
 use crate::access::moment;
 use crate::error::{Error, Result};
@@ -199,7 +201,9 @@ impl Access {
             }
             if let Some(object) = &wanted.object {
                 let escaped = object.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-                query = query.filter(audit::object.like(format!("%{escaped}%")).escape('\\'));
+                query = query.filter(
+                    lower(audit::object).like(format!("%{}%", escaped.to_ascii_lowercase())).escape('\\'),
+                );
             }
             Ok(query.load::<Row>(connection)?)
         })?;
@@ -310,9 +314,7 @@ impl Access {
                     audit_begins::seq.eq(seq),
                     audit_begins::hash.eq(&hash),
                 ))
-                .on_conflict(audit_begins::tenant)
-                .do_update()
-                .set((audit_begins::seq.eq(seq), audit_begins::hash.eq(&hash)))
+                .or("(tenant) DO UPDATE SET seq = excluded.seq, hash = excluded.hash")
                 .execute(connection)?;
             Ok(removed)
         })?;

@@ -1,7 +1,7 @@
 //! How does everything get into one file, while others write?
 //!
 //! A backup is a ZIP archive: the databases as they are at one moment, each
-//! (`VACUUM INTO`), releases, events, models and tenants, and `manifest.json`
+//! (`VACUUM INTO`, or copied from the server into files), releases, events, models and tenants, and `manifest.json`
 //! with the size and SHA-256 of every file. It is written beside its place and
 //! renamed, so that half a backup never has its name. Databases come first:
 //! what they name is then in the folders.
@@ -20,7 +20,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::database::copy;
 use super::sealed::KEY_FILE;
-use super::{Store, left_out};
+use super::{Store, database, left_out};
 use crate::access::moment;
 use crate::disk::sync_folder;
 use crate::error::{Error, Result};
@@ -95,7 +95,7 @@ impl Store {
         }
         let mut attempt = 1;
         loop {
-            match write(&root, folder, file, progress) {
+            match write(self, &root, folder, file, progress) {
                 Err(Error::Io { action: "read", source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && attempt < ATTEMPTS =>
                 {
@@ -107,16 +107,24 @@ impl Store {
     }
 }
 
-fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Result<Backup> {
+fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Result<Backup> {
     let failed = |e: std::io::Error| Error::io("write", file, e);
     let copies = tempfile::Builder::new().prefix(".zhida-backup-").tempdir_in(folder).map_err(failed)?;
     let mut sources = Vec::new();
-    let mut homes = vec![(String::new(), root.to_path_buf())];
+    let mut homes = vec![(String::new(), root.to_path_buf(), store.clone())];
     for name in folders(&root.join("tenants"))? {
-        homes.push((format!("tenants/{name}/"), root.join("tenants").join(name)));
+        homes.push((format!("tenants/{name}/"), root.join("tenants").join(&name), store.tenant(&name)?));
     }
     let mut is_empty = true;
-    for (number, (prefix, home)) in homes.iter().enumerate() {
+    for (number, (prefix, home, store)) in homes.iter().enumerate() {
+        // What is on a server is copied into files first.
+        let on_server = copies.path().join(format!("{number}.records"));
+        let records = if store.is_on_server() {
+            store.records_into(&on_server)?;
+            &on_server
+        } else {
+            home
+        };
         // What was noted of the audit is in the database that is copied after it.
         let noted = home.join("audit.heads");
         if noted.is_file() {
@@ -124,10 +132,10 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
             fs::copy(&noted, &place).map_err(|e| Error::io("read", &noted, e))?;
             sources.push(Source { path: format!("{prefix}audit.heads"), place });
         }
-        for (index, name) in files(home)?.into_iter().filter(|name| name.ends_with(".db")).enumerate() {
+        for (index, name) in files(records)?.into_iter().filter(|name| name.ends_with(".db")).enumerate() {
             progress("databases", index, 3);
             let place = copies.path().join(format!("{number}.{name}"));
-            copy::copy(&home.join(&name), &place)?;
+            copy::copy(&records.join(&name), &place)?;
             left_out::leave_out(&name, &place)?;
             sources.push(Source { path: format!("{prefix}{name}"), place });
             is_empty = false;
@@ -138,6 +146,8 @@ fn write(root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Res
                 || name.ends_with("-wal")
                 || name.ends_with("-shm")
                 || name == "audit.heads"
+                // What comes back comes back as files.
+                || name == database::MARK
                 // What it opens is not in a backup either.
                 || name == KEY_FILE;
             if !is_ours {

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use super::conversations::Conversations;
 use super::database::Durability;
 use super::database::talk::{quotas, tokens};
+use super::database::upsert::OnConflict;
 use super::sealed::of_channel;
 use crate::dialogue::handoff::Span;
 use crate::error::Result;
@@ -72,7 +73,7 @@ impl Conversations {
                     tokens::fetch_from.eq(0),
                     tokens::fetch_until.eq(0),
                 ))
-                .on_conflict_do_nothing()
+                .or_nothing()
                 .execute(connection)?;
             let row: (Option<String>, i64, i64, i64, i64) = tokens::table
                 .find(channel)
@@ -165,7 +166,7 @@ impl Conversations {
                 Span { from, until }.holds(now) && until > now.saturating_add(millis) && known - spent >= most
             });
             if !better {
-                diesel::replace_into(quotas::table)
+                diesel::insert_into(quotas::table)
                     .values((
                         quotas::channel.eq(channel),
                         quotas::customer.eq(customer),
@@ -174,6 +175,7 @@ impl Conversations {
                         quotas::from_at.eq(now),
                         quotas::until_at.eq(now.saturating_add(millis)),
                     ))
+                    .or("(channel, customer) DO UPDATE SET most = excluded.most, spent = excluded.spent, from_at = excluded.from_at, until_at = excluded.until_at")
                     .execute(connection)?;
             }
             Ok(())

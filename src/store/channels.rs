@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::conversations::Conversations;
 use super::database::talk::{channels, cursors, outbox, quotas, received, tokens};
+use super::database::upsert::OnConflict;
 use super::sealed::of_channel;
 use crate::error::{Error, Result};
 
@@ -67,10 +68,7 @@ impl Conversations {
             let settings =
                 self.seal.seal_settings(connection, &of_channel(&channel.id), &channel.settings)?;
             let row = Channel { settings, ..channel.clone() };
-            let added = diesel::insert_into(channels::table)
-                .values(&row)
-                .on_conflict_do_nothing()
-                .execute(connection)?;
+            let added = diesel::insert_into(channels::table).values(&row).or_nothing().execute(connection)?;
             if added == 0 {
                 let message = format!(
                     "there is a channel {:?} already; remove it first, or take another name",

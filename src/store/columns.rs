@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 
 use super::database::schema::ignored_columns;
+use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
 use super::{Shelf, draft};
 use crate::error::Result;
@@ -57,8 +58,9 @@ pub(super) fn remember(connection: &mut Connection, kb: i32, said: IgnoredColumn
         forget(connection, kb)?;
     }
     for heading in said.add {
-        diesel::insert_or_ignore_into(ignored_columns::table)
+        diesel::insert_into(ignored_columns::table)
             .values((ignored_columns::kb.eq(kb), ignored_columns::heading.eq(heading)))
+            .or_nothing()
             .execute(connection)?;
     }
     for (heading, field) in said.mapped {
@@ -68,9 +70,7 @@ pub(super) fn remember(connection: &mut Connection, kb: i32, said: IgnoredColumn
                 ignored_columns::heading.eq(heading),
                 ignored_columns::field.eq(field),
             ))
-            .on_conflict((ignored_columns::kb, ignored_columns::heading))
-            .do_update()
-            .set(ignored_columns::field.eq(field))
+            .or("(kb, heading) DO UPDATE SET field = excluded.field")
             .execute(connection)?;
     }
     Ok(())

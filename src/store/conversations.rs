@@ -216,6 +216,12 @@ impl Store {
 }
 
 impl Conversations {
+    /// How far the clock that all who work on them share is ahead of this machine's, in
+    /// milliseconds: that of the server that holds them, if one does.
+    pub fn ahead(&self) -> i64 {
+        self.database.schema().map_or(0, |schema| schema.cluster().ahead())
+    }
+
     /// Whether anything was ever recorded here: whoever only looks makes no file.
     pub fn is_there(&self) -> bool {
         self.database.is_there()
@@ -306,7 +312,13 @@ impl Conversations {
                     known.clone()
                 }
                 Place::New { kb, id, via, address } => {
-                    let made = diesel::insert_into(conversations::table)
+                    let known = conversations::table
+                        .filter(conversations::kb.eq(kb).and(conversations::id.eq(id)))
+                        .count();
+                    if known.get_result::<i64>(connection)? > 0 {
+                        return Ok(None);
+                    }
+                    let key: i64 = diesel::insert_into(conversations::table)
                         .values((
                             conversations::kb.eq(kb),
                             conversations::id.eq(id),
@@ -318,14 +330,11 @@ impl Conversations {
                             conversations::started_at.eq(heard.at),
                             conversations::last_at.eq(heard.at),
                         ))
-                        .on_conflict_do_nothing()
-                        .returning(Row::as_returning())
-                        .get_result(connection)
-                        .optional()?;
-                    match made {
-                        Some(row) => row.into(),
-                        None => return Ok(None),
-                    }
+                        .returning(conversations::key)
+                        .get_result(connection)?;
+                    let made: Row =
+                        conversations::table.find(key).select(Row::as_select()).first(connection)?;
+                    made.into()
                 }
             };
             let opened = heard.handoff.as_ref().map(|handoff| handoff.id.clone());

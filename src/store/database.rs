@@ -1,34 +1,58 @@
 //! Where are records kept?
 //!
-//! In SQLite files in WAL mode: readers never wait, writers of one file wait for
-//! each other. What a [`Database`] holds is its [`Kind`]; every kind is a file of
-//! its own, so that a long import does not keep a customer waiting. Everything
-//! that knows SQL stands in this folder, and [`Connection`] is the one type that
-//! it is spoken over.
+//! In SQLite files in WAL mode, where readers never wait and writers of one file
+//! wait for each other; or on a PostgreSQL server that several machines share,
+//! where they do the same in a schema. What a [`Database`] holds is its [`Kind`];
+//! every kind is a file or a schema of its own, so that a long import does not keep
+//! a customer waiting. Everything that knows SQL stands in this folder, and
+//! [`Connection`] is the one type that it is spoken over.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use diesel::connection::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::result::DatabaseErrorKind;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+use diesel_migrations::MigrationHarness;
 
+use self::cluster::{Cluster, Schema};
+use self::file::DatabaseFile;
+use self::migrations::{Step, Steps};
 use crate::error::{Error, Result};
 
-/// What records are read and written over.
-pub(super) type Connection = diesel::SqliteConnection;
+pub(in crate::store) use self::connection::AnyConnection as Connection;
+pub(in crate::store) use self::file::connect;
 
-/// What one of the files holds.
+pub(in crate::store) mod cluster;
+mod connection;
+pub(in crate::store) mod copy;
+pub(in crate::store) mod door;
+mod file;
+pub(in crate::store) mod migrations;
+pub(in crate::store) mod schema;
+mod snapshot;
+pub(in crate::store) mod talk;
+pub(in crate::store) mod transfer;
+pub(in crate::store) mod upsert;
+pub(in crate::store) mod watch;
+
+diesel::define_sql_function! {
+    /// A text with small letters for A to Z: PostgreSQL's `LIKE` tells them apart, SQLite's does not.
+    fn lower<T: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>(text: T) -> T;
+}
+
+/// What one of the databases holds.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// The file's name.
     pub(super) file: &'static str,
+    /// The name of the schema on a server.
+    pub(super) schema: &'static str,
     /// Its tables.
-    pub(super) migrations: fn() -> EmbeddedMigrations,
+    pub(super) steps: &'static [Step],
     /// What a process does with it when it opens it first.
     pub(super) prepare: fn(&Path, &mut Connection) -> Outcome<()>,
     /// Whether something waits in the data directory to be taken in, so that
@@ -43,40 +67,54 @@ pub(super) enum Durability {
     Synced,
     /// When it is acknowledged the system has it: no end of the process can lose
     /// it, a power cut can lose the last ones. The next synced change of the same
-    /// file takes it along.
+    /// file takes it along. A server syncs it all the same.
     Written,
 }
 
-/// Connections that are kept open while nobody needs them.
-const IDLE: usize = 4;
+/// The file of a data directory that says that its records are on a server, and on which.
+pub(super) const MARK: &str = "records.on-server";
 
-/// A writer waits this long for another one before it gives up: an import of
-/// a hundred thousand phrasings takes a few seconds.
-const SETTINGS: &str = "PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON; \
-                        PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;";
+/// Notes where the records of a data directory are from now on.
+pub(super) fn note_place(root: &Path, schema: Option<&Schema>) -> Result<()> {
+    let mark = root.join(MARK);
+    let Some(schema) = schema else {
+        return match fs::remove_file(&mark) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", mark, e)),
+            _ => Ok(()),
+        };
+    };
+    let line = format!("{:?}\n", schema.cluster());
+    if fs::read_to_string(&mark).is_ok_and(|known| known == line) {
+        return Ok(());
+    }
+    fs::create_dir_all(root).map_err(|e| Error::io("create", root, e))?;
+    fs::write(&mark, line).map_err(|e| Error::io("write", mark, e))
+}
 
-pub(in crate::store) mod copy;
-pub(in crate::store) mod door;
-pub(in crate::store) mod schema;
-mod snapshot;
-pub(in crate::store) mod talk;
-pub(in crate::store) mod watch;
-
-/// A file of records in a data directory.
+/// The records of one kind in a data directory, or of it on a server.
 pub(super) struct Database {
     kind: Kind,
     root: PathBuf,
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    place: Place,
     /// Whether this process has looked after the tables.
     prepared: Mutex<bool>,
     /// Whether nothing is written, whatever the file system allows.
     read_only: bool,
     /// How much may be in it.
     ceiling: Mutex<Option<Ceiling>>,
+    /// How often this process has written.
+    written: AtomicU64,
+    /// Whether it does not matter that records are at another place too.
+    is_moving: bool,
 }
 
-/// How much of something may be in a file: no change may add to what is more.
+/// Where a database is.
+enum Place {
+    File(DatabaseFile),
+    Server(Schema),
+}
+
+/// How much of something may be in a database: no change may add to what is more.
 #[derive(Clone, Copy)]
 pub(super) struct Ceiling {
     /// What is counted, in words.
@@ -106,7 +144,7 @@ impl Ceiling {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Database").field("place", &self.shown()).finish_non_exhaustive()
     }
 }
 
@@ -132,20 +170,37 @@ impl From<Error> for Failure {
 pub(super) type Outcome<T> = std::result::Result<T, Failure>;
 
 impl Database {
+    /// The file of a kind in a data directory.
     pub(super) fn at(root: &Path, kind: Kind) -> Self {
+        Self::in_place(root, kind, Place::File(DatabaseFile::at(root.join(kind.file))))
+    }
+
+    /// What belongs to a data directory, on a server; with a tenant in a schema of its own.
+    pub(super) fn on(cluster: &Arc<Cluster>, tenant: Option<&str>, root: &Path, kind: Kind) -> Self {
+        Self::in_place(root, kind, Place::Server(cluster.schema(kind.schema, tenant)))
+    }
+
+    fn in_place(root: &Path, kind: Kind, place: Place) -> Self {
         Self {
             kind,
             root: root.to_path_buf(),
-            path: root.join(kind.file),
-            idle: Mutex::default(),
+            place,
             prepared: Mutex::default(),
             read_only: false,
             ceiling: Mutex::default(),
+            written: AtomicU64::new(0),
+            is_moving: false,
         }
     }
 
-    pub(super) fn read_only(root: &Path, kind: Kind) -> Self {
-        Self { read_only: true, ..Self::at(root, kind) }
+    /// The same; it does not matter that records are at another place too.
+    pub(super) fn moving(self) -> Self {
+        Self { is_moving: true, ..self }
+    }
+
+    /// The same; nothing is written, whatever the file system allows.
+    pub(super) fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
     }
 
     /// Whether nothing is written, whatever the file system allows.
@@ -156,16 +211,21 @@ impl Database {
     /// Looks something up; `None` when the data directory holds nothing yet,
     /// and then it stays that way.
     pub(super) fn read<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<Option<T>> {
-        if !self.path.exists() && !(self.kind.waits)(&self.root) {
+        if !self.is_there() && !(self.kind.waits)(&self.root) {
+            self.refuse_elsewhere()?;
             return Ok(None);
         }
         // One state for all that is read, whoever writes meanwhile.
-        match self.writable() {
-            Ok(()) => self.with(|connection| connection.transaction(work)).map(Some),
-            Err(Error::ReadOnly { why, .. }) => {
-                self.peek(&why, |connection| connection.transaction(work)).map(Some)
+        match (&self.place, self.writable()) {
+            (Place::Server(schema), _) => {
+                let mut lent = schema.lend(self)?;
+                lent.reading(work).map(Some).map_err(|failure| self.explain(failure))
             }
-            Err(e) => Err(e),
+            (Place::File(file), Ok(())) => file.with(self, |connection| connection.reading(work)).map(Some),
+            (Place::File(file), Err(Error::ReadOnly { why, .. })) => {
+                file.peek(self, &why, |connection| connection.reading(work)).map(Some)
+            }
+            (Place::File(_), Err(e)) => Err(e),
         }
     }
 
@@ -186,19 +246,32 @@ impl Database {
             None => work(connection),
             Some(ceiling) => ceiling.watch(connection, work),
         };
-        // Who reads first and writes later could find that somebody else has
-        // written meanwhile; who begins by writing waits instead.
-        self.with(|connection| {
-            if durability == Durability::Synced {
-                return connection.immediate_transaction(work);
+        let outcome = match &self.place {
+            Place::Server(schema) => {
+                let mut lent = schema.lend(self)?;
+                lent.writing(work).map_err(|failure| self.explain(failure))
             }
-            // Nor does it move the log into the file, which would wait for the disk
-            // now and then: others do that.
-            connection.batch_execute("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")?;
-            let outcome = connection.immediate_transaction(work);
-            connection.batch_execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")?;
-            outcome
-        })
+            Place::File(file) => file.with(self, |connection| {
+                if durability == Durability::Synced {
+                    return connection.writing(work);
+                }
+                // Nor does it move the log into the file, which would wait for the disk
+                // now and then: others do that.
+                connection.batch_execute("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")?;
+                let outcome = connection.writing(work);
+                connection.batch_execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")?;
+                outcome
+            }),
+        };
+        if outcome.is_ok() {
+            self.written.fetch_add(1, Ordering::Release);
+        }
+        outcome
+    }
+
+    /// How often this process has written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     /// Says how much may be in it.
@@ -206,29 +279,60 @@ impl Database {
         *self.ceiling.lock().unwrap_or_else(PoisonError::into_inner) = ceiling;
     }
 
-    /// Where the file is, or would be.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Where the file is, or would be; `None` on a server.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(file) => Some(file.path()),
+            Place::Server(_) => None,
+        }
     }
 
-    /// Whether the file is there.
+    /// The schema on a server.
+    pub(super) fn schema(&self) -> Option<&Schema> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Server(schema) => Some(schema),
+        }
+    }
+
+    /// Whether it is there. A server that does not answer has it: the next look says
+    /// what is wrong.
     pub(super) fn is_there(&self) -> bool {
-        self.path.exists()
+        match &self.place {
+            Place::File(file) => file.path().exists(),
+            Place::Server(schema) => {
+                *self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+                    || schema.is_there().unwrap_or(true)
+            }
+        }
     }
 
     /// Moves what was written from the log into the file itself, as far as no
-    /// reader needs it.
+    /// reader needs it. A server does so by itself.
     pub(super) fn checkpoint(&self) -> Result<()> {
-        if !self.is_there() {
-            return Ok(());
+        match &self.place {
+            Place::File(file) if file.path().exists() => {
+                file.with(self, |connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE);")?))
+            }
+            _ => Ok(()),
         }
-        self.with(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE);")?))
     }
 
     /// Moves everything from the log into the file and empties the log, so that what
     /// was overwritten stands in neither. Whoever reads meanwhile is waited for.
     pub(super) fn truncate_log(&self) -> Result<()> {
-        self.with(|connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);")?))
+        match &self.place {
+            Place::File(file) => file
+                .with(self, |connection| Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);")?)),
+            Place::Server(_) => Ok(()),
+        }
+    }
+
+    /// Closes what is open of a file; whoever closes it last leaves no log beside it.
+    pub(super) fn close(&self) {
+        if let Place::File(file) = &self.place {
+            file.close();
+        }
     }
 
     /// Whether the data directory may be written. Asked of the file system until
@@ -241,7 +345,7 @@ impl Database {
         if *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(());
         }
-        snapshot::try_writing(&self.root, &self.path).map_err(|e| match e.kind() {
+        snapshot::try_writing(&self.root, self.file()).map_err(|e| match e.kind() {
             std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
                 refused(e.to_string())
             }
@@ -249,93 +353,68 @@ impl Database {
         })
     }
 
-    /// Looks something up in a database that cannot be written.
-    fn peek<T>(&self, why: &str, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
-        let wrong =
-            |message: String| Error::io("open the database", &self.path, std::io::Error::other(message));
-        if !self.path.exists() {
-            return Err(Error::Refused(format!(
-                "the data directory {} is of an older zhida and must be brought up to date, but it is read-only ({why}); open it once where it can be written",
-                self.root.display()
-            )));
+    /// Whoever forgets the server, or forgets to copy the records there, must not go on
+    /// with other ones.
+    fn refuse_elsewhere(&self) -> Result<()> {
+        if self.is_moving {
+            return Ok(());
         }
-        let view = snapshot::View::of(&self.path)?;
-        let mut connection = Connection::establish(&view.url).map_err(|e| wrong(e.to_string()))?;
-        connection.batch_execute(SETTINGS).map_err(|e| wrong(e.to_string()))?;
-        self.refuse_newer(&mut connection)?;
-        if connection.has_pending_migration((self.kind.migrations)()).map_err(|e| wrong(e.to_string()))? {
-            return Err(Error::Refused(format!(
-                "{} is of an older zhida and must be brought up to date, but the data directory is read-only ({why}); open it once where it can be written",
-                self.path.display()
-            )));
+        let mark = self.root.join(MARK);
+        match &self.place {
+            Place::File(_) => match fs::read_to_string(&mark) {
+                Ok(place) => Err(Error::Refused(format!(
+                    "the records of {} are on {}; name that server with --database or ZHIDA_DATABASE (`zhida store copy --from` brings them back)",
+                    self.root.display(),
+                    place.trim()
+                ))),
+                Err(_) => Ok(()),
+            },
+            Place::Server(_) if self.root.join(self.kind.file).exists() && !mark.exists() => {
+                Err(Error::Refused(format!(
+                    "{} holds records in files; copy them to the server with `zhida store copy --to`, or name another data directory",
+                    self.root.display()
+                )))
+            }
+            Place::Server(_) => Ok(()),
         }
-        work(&mut connection).map_err(|failure| self.explain(failure))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => self.open()?,
-        };
-        let result = work(&mut connection).map_err(|failure| self.explain(failure));
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
-            idle.push(connection);
-        }
-        result
-    }
-
-    fn open(&self) -> Result<Connection> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong =
-            |message: String| Error::io("open the database", &self.path, std::io::Error::other(message));
-        fs::create_dir_all(&self.root).map_err(|e| Error::io("create", &self.root, e))?;
-        // Two processes that come first must not both make the tables.
-        let lock = if *prepared { None } else { Some(self.lock()?) };
-        let url = self.path.to_str().ok_or_else(|| {
-            Error::Refused(format!("the data directory {} must have a name in UTF-8", self.root.display()))
+    /// Makes the tables or brings them up to date, once in the life of a process. The
+    /// caller sees to it that no other process does so at the same time.
+    fn prepare(&self, connection: &mut Connection) -> Result<()> {
+        self.refuse_newer(connection)?;
+        let steps = Steps::of(self.kind.steps, connection);
+        connection.run_pending_migrations(steps).map_err(|e| {
+            self.wrong("open the database", format!("its tables cannot be made or brought up to date: {e}"))
         })?;
-        let mut connection = Connection::establish(url).map_err(|e| wrong(e.to_string()))?;
-        connection.batch_execute(SETTINGS).map_err(|e| wrong(e.to_string()))?;
-        if lock.is_some() {
-            connection.batch_execute("PRAGMA journal_mode = WAL;").map_err(|e| wrong(e.to_string()))?;
-            self.refuse_newer(&mut connection)?;
-            connection
-                .run_pending_migrations((self.kind.migrations)())
-                .map_err(|e| wrong(format!("its tables cannot be made or brought up to date: {e}")))?;
-            (self.kind.prepare)(&self.root, &mut connection).map_err(|failure| self.explain(failure))?;
-            *prepared = true;
-        }
-        Ok(connection)
+        (self.kind.prepare)(&self.root, connection).map_err(|failure| self.explain(failure))
     }
 
     /// A newer zhida may mean something else by what it finds in its tables.
     fn refuse_newer(&self, connection: &mut Connection) -> Result<()> {
-        let wrong = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Error::io("open the database", &self.path, std::io::Error::other(e.to_string()))
-        };
-        let known = MigrationSource::<<Connection as diesel::Connection>::Backend>::migrations(&(self
-            .kind
-            .migrations)(
-        ))
-        .map_err(wrong)?;
+        let wrong = |e: Box<dyn std::error::Error + Send + Sync>| self.wrong("open the database", e);
+        let known = Steps::of(self.kind.steps, connection).migrations().map_err(wrong)?;
         let applied = connection.applied_migrations().map_err(wrong)?;
         let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
         match applied.iter().find(|version| !known.contains(version)) {
             None => Ok(()),
             Some(version) => Err(Error::Refused(format!(
                 "{} is of a newer zhida (its tables are at {version}, which this one does not know); use that version, or restore a backup of this one",
-                self.path.display()
+                self.shown()
             ))),
         }
     }
 
-    fn lock(&self) -> Result<File> {
-        let path = self.root.join(format!("{}.lock", self.kind.file));
-        let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
-        file.lock().map_err(|e| Error::io("lock", &path, e))?;
-        Ok(file)
+    /// Where it is, in words.
+    fn shown(&self) -> String {
+        match &self.place {
+            Place::File(file) => file.path().display().to_string(),
+            Place::Server(schema) => schema.shown(),
+        }
+    }
+
+    fn wrong(&self, action: &'static str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::io(action, self.shown(), std::io::Error::other(why))
     }
 
     /// Puts a failure into words for the operator.
@@ -346,21 +425,22 @@ impl Database {
         };
         let text = error.to_string();
         match &error {
+            error if connection::is_lost(error) => Error::Unreachable { what: self.shown(), why: text },
             diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, told)
-                if told.message().contains("locked") =>
+                if told.message().contains("locked") || told.message().contains("lock timeout") =>
             {
                 Error::Refused(format!(
                     "{} is being written by another process; try again when it is done",
-                    self.path.display()
+                    self.shown()
                 ))
             }
-            _ if text.contains("readonly database") => {
+            _ if text.contains("readonly database") || text.contains("in a read-only transaction") => {
                 Error::ReadOnly { path: self.root.clone(), why: "its database cannot be written".to_owned() }
             }
-            _ if text.contains("disk is full") => {
-                Error::io("write", &self.path, std::io::Error::new(std::io::ErrorKind::StorageFull, text))
+            _ if text.contains("disk is full") || text.contains("No space left on device") => {
+                Error::io("write", self.shown(), std::io::Error::new(std::io::ErrorKind::StorageFull, text))
             }
-            _ => Error::io("use the database", &self.path, std::io::Error::other(text)),
+            _ => self.wrong("use the database", text),
         }
     }
 }

@@ -161,7 +161,7 @@ pub(super) fn bury(connection: &mut Connection, root: &Path, name: Option<&str>)
 pub(super) fn sweep(connection: &mut Connection, root: &Path) {
     let waits = deletions::table.filter(deletions::swept.eq(false)).count().get_result::<i64>(connection);
     if waits.is_ok_and(|count| count > 0)
-        && connection.immediate_transaction(|connection| bury(connection, root, None)).is_err()
+        && connection.writing(|connection| bury(connection, root, None)).is_err()
     {
         tracing::warn!("the folder of a deleted knowledge base cannot be removed");
     }

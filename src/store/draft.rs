@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::database::schema::{claims, entries, kbs, revisions};
+use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
 use super::deletions;
 use super::signature::{Signature, now};
@@ -300,9 +301,7 @@ pub(super) fn point(
     let place = (entries::position.eq(position), entries::revision.eq(revision));
     diesel::insert_into(entries::table)
         .values((entries::kb.eq(kb), entries::id.eq(&id.0), place))
-        .on_conflict((entries::kb, entries::id))
-        .do_update()
-        .set(place)
+        .or("(kb, id) DO UPDATE SET position = excluded.position, revision = excluded.revision")
         .execute(connection)?;
     Ok(())
 }
@@ -330,9 +329,7 @@ pub(super) fn claim(
         .values((claims::kb.eq(kb), claims::kind.eq(kind), claims::text.eq(text), claims::entry.eq(&entry.0)))
         // Whoever claims was looked at; what stands there was claimed by the
         // rules of an older version.
-        .on_conflict((claims::kb, claims::kind, claims::text))
-        .do_update()
-        .set(claims::entry.eq(&entry.0))
+        .or("(kb, kind, text) DO UPDATE SET entry = excluded.entry")
         .execute(connection)?;
     Ok(())
 }

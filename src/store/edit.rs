@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Shelf;
 use super::database::schema::{claims, entries, kbs, revisions};
-use super::database::{Connection, Outcome};
+use super::database::{Connection, Outcome, lower};
 use super::draft::{self, Action, Kb, Row};
 use super::signature::now;
 use crate::engine::Change;
@@ -191,8 +191,8 @@ impl Shelf {
                 if let Some(text) = &filter.text {
                     // As it stands in the record.
                     let quoted = serde_json::to_string(text).map_err(|e| Error::internal("store", e))?;
-                    query =
-                        query.filter(revisions::content.like(with(&quoted[1..quoted.len() - 1])).escape('!'));
+                    let pattern = with(&quoted[1..quoted.len() - 1].to_ascii_lowercase());
+                    query = query.filter(lower(revisions::content).like(pattern).escape('!'));
                 }
                 if let Some(enabled) = filter.enabled {
                     query = query

@@ -5,7 +5,6 @@
 //! log of writes is emptied afterwards, so that no page keeps it. What waits in
 //! the outbox was promised to somebody and goes when it is delivered.
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::conversations::Conversations;
@@ -25,7 +24,7 @@ impl Conversations {
             return Ok(0);
         }
         let keys = self.database.write_as(Durability::Synced, |connection| {
-            connection.batch_execute("PRAGMA secure_delete = ON")?;
+            connection.overwrite_what_goes()?;
             let keys: Vec<i64> = conversations::table
                 .filter(conversations::id.eq(id))
                 .select(conversations::key)

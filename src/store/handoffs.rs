@@ -454,7 +454,7 @@ pub(super) fn open(
         .filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(&conversation.kb)));
     let ahead: i64 = waiting.count().get_result(connection)?;
     let list = |value: serde_json::Result<String>| value.unwrap_or_else(|_| "[]".to_owned());
-    let row: Row = diesel::insert_into(handoffs::table)
+    let number: i64 = diesel::insert_into(handoffs::table)
         .values((
             handoffs::id.eq(&new.id),
             handoffs::conversation.eq(conversation.key),
@@ -476,8 +476,9 @@ pub(super) fn open(
             handoffs::created_at.eq(at),
             handoffs::waiting_since.eq(at),
         ))
-        .returning(Row::as_returning())
+        .returning(handoffs::number)
         .get_result(connection)?;
+    let row: Row = handoffs::table.find(number).select(Row::as_select()).first(connection)?;
     let handoff = Handoff::from(row);
     stream::tell(connection, &handoff.kb, State::Waiting.name(), &handoff.id, &handoff.summary, at)?;
     let transcript = conversations::last_lines(connection, conversation.key, TRANSCRIPT)?;

@@ -10,14 +10,14 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::Value;
 
 use super::Store;
 use super::database::door::{departures, links, sessions};
 use super::database::talk::{channels, tokens, webhooks};
-use super::database::{Connection, Outcome};
+use super::database::{self, Connection, Outcome};
 use super::sealed::each_secret;
 use crate::access::key::random;
 use crate::error::{Error, Result};
@@ -45,10 +45,9 @@ pub(super) fn leave_out(name: &str, copy: &Path) -> Result<()> {
         Error::io("prepare for the backup", copy, std::io::Error::other(e.to_string()))
     };
     let url = copy.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?;
-    let mut connection = Connection::establish(url).map_err(|e| failed(&e))?;
-    // What was there must not be found in the free space of the file.
-    connection.batch_execute("PRAGMA secure_delete = ON;").map_err(|e| failed(&e))?;
-    let done = connection.transaction(|connection| match name {
+    let mut connection = database::connect(url).map_err(|e| failed(&e))?;
+    connection.overwrite_what_goes().map_err(|e| failed(&e))?;
+    let done = connection.writing(|connection| match name {
         "access.db" => of_access(connection),
         _ => of_conversations(connection),
     });

@@ -52,7 +52,7 @@ pub(super) fn move_in(root: &Path, connection: &mut Connection) -> Outcome<()> {
             author: "zhida".to_owned(),
             reason: Some("moved from the data directory's first layout".to_owned()),
         };
-        let moved = connection.immediate_transaction(|connection| {
+        let moved = connection.writing(|connection| {
             // Committed before a crash, or put beside a knowledge base of the
             // same name: what the database says holds.
             let is_new = draft::find(connection, &name)?.is_none();
@@ -67,7 +67,7 @@ pub(super) fn move_in(root: &Path, connection: &mut Connection) -> Outcome<()> {
             if let Some(lexicon) = &lexicon {
                 moved |= words::adopt(connection, &name, lexicon, &signature)?;
             }
-            Ok::<bool, super::database::Failure>(moved)
+            Ok(moved)
         })?;
         for file in [DRAFT, CURRENT, LEXICON] {
             let path = folder.join(file);

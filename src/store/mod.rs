@@ -40,6 +40,7 @@ mod known;
 mod left_out;
 mod legacy;
 mod models;
+mod moving;
 mod notes;
 mod outbox;
 mod outline;
@@ -60,6 +61,7 @@ mod served;
 mod service;
 mod sessions;
 mod signature;
+mod steps;
 mod stream;
 mod suggestions;
 mod tenants;
@@ -79,6 +81,7 @@ pub use channels::Channel;
 pub use collect::Collected;
 pub use columns::IgnoredColumns;
 pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
+pub use database::cluster::Cluster;
 pub use deletions::Deleted;
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
@@ -88,6 +91,7 @@ pub use holders::Holder;
 pub use keys::{KeyRecord, NewKey};
 pub use left_out::LeftOut;
 pub use models::Models;
+pub use moving::Copied;
 pub use outbox::{Fetched, Job, Settled, Taken};
 pub use outline::Outline;
 pub use overview::{Overview, Pending};
@@ -116,7 +120,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use self::database::schema::{entries, kbs};
 use self::database::{Ceiling, Connection, Database, Kind, Outcome};
@@ -126,26 +129,33 @@ use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
 use crate::release::{Built, Release};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations");
-const DOOR_MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations_access");
-const TALK_MIGRATIONS: EmbeddedMigrations = embed_migrations!("src/store/migrations_conversations");
-
 /// Drafts with their words and history, records of releases, what is served.
-const DRAFTS: Kind =
-    Kind { file: "zhida.db", migrations: || MIGRATIONS, prepare: tidy_up, waits: legacy::is_there };
+const DRAFTS: Kind = Kind {
+    file: "zhida.db",
+    schema: "drafts",
+    steps: steps::DRAFTS,
+    prepare: tidy_up,
+    waits: legacy::is_there,
+};
 
-/// Conversations and what belongs to them. A file of its own: an import holds the
+/// Conversations and what belongs to them. A database of its own: an import holds the
 /// other one for seconds, and no customer's message waits for that.
 const TALK: Kind = Kind {
     file: "conversations.db",
-    migrations: || TALK_MIGRATIONS,
+    schema: "conversations",
+    steps: steps::TALK,
     prepare: |_, _| Ok(()),
     waits: |_| false,
 };
 
 /// Who may come in, and who has changed what.
-const DOOR: Kind =
-    Kind { file: "access.db", migrations: || DOOR_MIGRATIONS, prepare: |_, _| Ok(()), waits: |_| false };
+const DOOR: Kind = Kind {
+    file: "access.db",
+    schema: "access",
+    steps: steps::DOOR,
+    prepare: |_, _| Ok(()),
+    waits: |_| false,
+};
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
@@ -153,7 +163,7 @@ fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {
     legacy::move_in(root, connection)
 }
 
-/// A data directory.
+/// A data directory, with its records in it or on a server.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
@@ -162,6 +172,37 @@ pub struct Store {
     seal: Arc<Seal>,
     /// Whether the key's file is where the operator said, the same for all tenants.
     key_is_elsewhere: bool,
+    ground: Ground,
+}
+
+/// Where the records of a data directory are.
+#[derive(Debug, Clone, Default)]
+struct Ground {
+    /// The server; `None` for files in the data directory.
+    cluster: Option<Arc<Cluster>>,
+    /// The tenant that the data directory is of; `None` for the first one.
+    tenant: Option<String>,
+    /// Whether nothing is changed, whatever the file system allows.
+    is_read_only: bool,
+    /// Whether it does not matter that records are at another place too.
+    is_moving: bool,
+}
+
+impl Ground {
+    /// The database of a kind.
+    fn database(&self, root: &Path, kind: Kind) -> Arc<Database> {
+        let mut database = match &self.cluster {
+            Some(cluster) => Database::on(cluster, self.tenant.as_deref(), root, kind),
+            None => Database::at(root, kind),
+        };
+        if self.is_read_only {
+            database = database.read_only();
+        }
+        if self.is_moving {
+            database = database.moving();
+        }
+        Arc::new(database)
+    }
 }
 
 /// A knowledge base in a data directory.
@@ -185,19 +226,40 @@ impl Store {
     /// The data directory at a path; it need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        let database = Arc::new(Database::at(&root, DRAFTS));
-        let conversations = Arc::new(Database::at(&root, TALK));
         let seal = Arc::new(Seal::in_file(root.join(KEY_FILE)));
-        Self { root, database, conversations, seal, key_is_elsewhere: false }
+        let ground = Ground::default();
+        let (database, conversations) = (ground.database(&root, DRAFTS), ground.database(&root, TALK));
+        Self { root, database, conversations, seal, key_is_elsewhere: false, ground }
+    }
+
+    fn grounded(self, ground: Ground) -> Self {
+        let database = ground.database(&self.root, DRAFTS);
+        let conversations = ground.database(&self.root, TALK);
+        Self { database, conversations, ground, ..self }
+    }
+
+    /// The same; its records are on a server, and only files that go with them lie in
+    /// the data directory. One at `…/tenants/NAME` is that tenant's.
+    #[must_use]
+    pub fn on(self, cluster: Arc<Cluster>) -> Self {
+        let tenant = self.ground.tenant.clone().or_else(|| tenant_at(&self.root));
+        let ground = Ground { cluster: Some(cluster), tenant, ..self.ground.clone() };
+        self.grounded(ground)
     }
 
     /// The same; nothing in it is changed, whatever the file system allows.
-    pub fn read_only(root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
-        let database = Arc::new(Database::read_only(&root, DRAFTS));
-        let conversations = Arc::new(Database::read_only(&root, TALK));
-        let seal = Arc::new(Seal::in_file(root.join(KEY_FILE)));
-        Self { root, database, conversations, seal, key_is_elsewhere: false }
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        let ground = Ground { is_read_only: true, ..self.ground.clone() };
+        self.grounded(ground)
+    }
+
+    /// The same; it is looked at although its records are at another place too: they are
+    /// on their way.
+    #[must_use]
+    pub fn moving(self) -> Self {
+        let ground = Ground { is_moving: true, ..self.ground.clone() };
+        self.grounded(ground)
     }
 
     /// The same; secrets of channels and webhooks are sealed with the key in a file,
@@ -228,6 +290,24 @@ impl Store {
         self.database.is_there()
     }
 
+    /// Whether its records are on a server.
+    pub fn is_on_server(&self) -> bool {
+        self.ground.cluster.is_some()
+    }
+
+    /// Sees to it that it is noticed when the server of its records stops to answer, as long
+    /// as anybody holds this.
+    pub fn watch_server(&self) {
+        if let Some(cluster) = &self.ground.cluster {
+            cluster.watch();
+        }
+    }
+
+    /// Whether the server of its records answers, as far as is known; always for files.
+    pub fn is_reachable(&self) -> bool {
+        self.ground.cluster.as_ref().is_none_or(|cluster| cluster.is_reachable())
+    }
+
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root
@@ -241,8 +321,8 @@ impl Store {
         if !is_sound(name) {
             return Err(Error::Refused(format!("tenant name {name:?}: {SOUND}")));
         }
-        let root = self.root.join("tenants").join(name);
-        let store = if self.database.is_read_only() { Self::read_only(root) } else { Self::at(root) };
+        let ground = Ground { tenant: Some(name.to_owned()), ..self.ground.clone() };
+        let store = Self::at(self.root.join("tenants").join(name)).grounded(ground);
         Ok(if self.key_is_elsewhere { store.with_key_file(self.seal.file()) } else { store })
     }
 
@@ -309,6 +389,13 @@ fn is_sound(name: &str) -> bool {
         && name.chars().count() <= 64
         && !name.starts_with('.')
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// The tenant whose data directory it would be.
+fn tenant_at(root: &Path) -> Option<String> {
+    let place = std::path::absolute(root).ok()?;
+    let parent = place.parent()?.file_name()?;
+    place.file_name()?.to_str().filter(|_| parent == "tenants").map(str::to_owned)
 }
 
 /// Where the releases of a knowledge base lie.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::conversations::Conversations;
 use super::database::talk::{cursors, outbox, received};
+use super::database::upsert::OnConflict;
 use super::database::{Connection, Durability, Outcome};
 use super::webhooks;
 use crate::dialogue::handoff::Span;
@@ -154,16 +155,15 @@ impl Conversations {
                 .optional()?;
             let Some(seq) = next else { return Ok(None) };
             let rest = Span::of(now, lease);
-            let taken = diesel::update(outbox::table.find(seq))
+            diesel::update(outbox::table.find(seq))
                 .set((
                     outbox::worker.eq(worker),
                     outbox::attempts.eq(outbox::attempts + 1),
                     outbox::rests_from.eq(rest.from),
                     outbox::rests_until.eq(rest.until),
                 ))
-                .returning(Taken::as_returning())
-                .get_result(connection)?;
-            Ok(Some(taken))
+                .execute(connection)?;
+            Ok(Some(outbox::table.find(seq).select(Taken::as_select()).first(connection)?))
         })
     }
 
@@ -206,7 +206,7 @@ impl Conversations {
         self.database.write(|connection| {
             let new = diesel::insert_into(received::table)
                 .values((received::channel.eq(channel), received::delivery.eq(delivery), received::at.eq(at)))
-                .on_conflict_do_nothing()
+                .or_nothing()
                 .execute(connection)?;
             if new == 1 {
                 put(connection, std::slice::from_ref(job), kb, at)?;
@@ -233,7 +233,7 @@ impl Conversations {
                         received::delivery.eq(&job.id),
                         received::at.eq(at),
                     ))
-                    .on_conflict_do_nothing()
+                    .or_nothing()
                     .execute(connection)?;
                 if added == 1 {
                     put(connection, std::slice::from_ref(job), kb, at)?;
@@ -241,12 +241,13 @@ impl Conversations {
                 }
             }
             if let Some(next) = page.next {
-                diesel::replace_into(cursors::table)
+                diesel::insert_into(cursors::table)
                     .values((
                         cursors::channel.eq(page.channel),
                         cursors::account.eq(page.account),
                         cursors::cursor.eq(next),
                     ))
+                    .or("(channel, account) DO UPDATE SET cursor = excluded.cursor")
                     .execute(connection)?;
             }
             Ok(Some(new))
@@ -327,10 +328,11 @@ impl Conversations {
                     outbox::rests_from.eq(now),
                     outbox::rests_until.eq(now),
                 ))
-                .returning(Taken::as_returning())
-                .get_result(connection)
-                .optional()?;
-            due.ok_or_else(|| Error::Absent { what: "dead letter", name: seq.to_string() }.into())
+                .execute(connection)?;
+            if due == 0 {
+                return Err(Error::Absent { what: "dead letter", name: seq.to_string() }.into());
+            }
+            Ok(outbox::table.find(seq).select(Taken::as_select()).first(connection)?)
         })
     }
 

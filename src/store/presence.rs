@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use super::conversations::Conversations;
 use super::database::Durability;
 use super::database::talk::presence;
+use super::database::upsert::OnConflict;
 use crate::error::Result;
 
 /// Somebody at the desk.
@@ -42,9 +43,7 @@ impl Conversations {
             let now = Present { agent: agent.to_owned(), state: state.to_owned(), seen_at: at };
             diesel::insert_into(presence::table)
                 .values(&now)
-                .on_conflict(presence::agent)
-                .do_update()
-                .set(&now)
+                .or("(agent) DO UPDATE SET state = excluded.state, seen_at = excluded.seen_at")
                 .execute(connection)?;
             Ok(())
         })

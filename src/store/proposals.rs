@@ -4,11 +4,11 @@
 //! word there is on whether the engine was right.
 
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 
 use super::conversations::Conversations;
 use super::database::Durability;
 use super::database::talk::proposals;
+use super::database::upsert::OnConflict;
 use crate::error::Result;
 
 /// An answer that was proposed for a message of the customer.
@@ -47,10 +47,7 @@ impl Conversations {
         }
         self.database.write_as(Durability::Written, |connection| {
             for proposal in proposed {
-                diesel::insert_into(proposals::table)
-                    .values(proposal)
-                    .on_conflict_do_nothing()
-                    .execute(connection)?;
+                diesel::insert_into(proposals::table).values(proposal).or_nothing().execute(connection)?;
             }
             Ok(())
         })
@@ -76,14 +73,7 @@ impl Conversations {
             for proposal in decided {
                 diesel::insert_into(proposals::table)
                     .values(proposal)
-                    .on_conflict((proposals::handoff, proposals::seq, proposals::entry))
-                    .do_update()
-                    .set((
-                        proposals::verdict.eq(excluded(proposals::verdict)),
-                        proposals::sent.eq(excluded(proposals::sent)),
-                        proposals::agent.eq(excluded(proposals::agent)),
-                        proposals::at.eq(excluded(proposals::at)),
-                    ))
+                    .or("(handoff, seq, entry) DO UPDATE SET verdict = excluded.verdict, sent = excluded.sent, agent = excluded.agent, at = excluded.at")
                     .execute(connection)?;
             }
             Ok(())

@@ -12,6 +12,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::database::cluster::Hold;
 use super::database::schema::{kbs, releases, servings};
 use super::database::{Connection, Outcome};
 use super::draft;
@@ -108,6 +109,14 @@ pub struct Approval {
     pub forced: bool,
     /// What was found.
     pub findings: Option<Value>,
+}
+
+/// Nobody else publishes a knowledge base or deletes it until this is dropped.
+pub(super) enum Building {
+    /// On this machine.
+    Here(#[expect(dead_code, reason = "it is held")] File),
+    /// On any machine.
+    OnServer(#[expect(dead_code, reason = "it is held")] Hold),
 }
 
 /// The beginning of the names of folders that are not finished.
@@ -406,18 +415,26 @@ impl Shelf {
     }
 
     /// Held while a release is made, so that two of them cannot take one number.
-    pub(super) fn lock(&self) -> Result<File> {
+    pub(super) fn lock(&self) -> Result<Building> {
         self.store.writable()?;
+        let busy = || {
+            Error::Refused(format!(
+                "another process is publishing knowledge base {}; try again when it is done",
+                self.name
+            ))
+        };
+        if let Some(schema) = self.store.database.schema() {
+            return Ok(Building::OnServer(
+                schema.hold(&format!("publishing {}", self.name))?.ok_or_else(busy)?,
+            ));
+        }
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
         let path = folder.join("lock");
         let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
-                "another process is publishing knowledge base {}; try again when it is done",
-                self.name
-            ))),
+            Ok(()) => Ok(Building::Here(file)),
+            Err(TryLockError::WouldBlock) => Err(busy()),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
         }
     }

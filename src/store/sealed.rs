@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -167,8 +166,7 @@ impl Seal {
         }
         if plain {
             let changed = database.write(|connection| {
-                // What is overwritten must not be found in the free space of the file.
-                connection.batch_execute("PRAGMA secure_delete = ON;")?;
+                connection.overwrite_what_goes()?;
                 self.sweep_rows(connection)
             })?;
             database.truncate_log()?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::database::door::{attempts, departures, keys, links, people, sessions};
+use super::database::upsert::OnConflict;
 use super::database::{Connection, Durability, Outcome};
 use super::keys::told;
 use super::people::{NewPerson, PersonRecord, SignIn, create, find, set_password};
@@ -318,9 +319,7 @@ impl Access {
                 let row = (attempts::failures.eq(failures + 1), attempts::last_at.eq(now));
                 diesel::insert_into(attempts::table)
                     .values((attempts::whose.eq(one.label()), row))
-                    .on_conflict(attempts::whose)
-                    .do_update()
-                    .set(row)
+                    .or("(whose) DO UPDATE SET failures = excluded.failures, last_at = excluded.last_at")
                     .execute(connection)?;
             }
             Ok(Ok(Counted { locked_until }))

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 
 use super::database::schema::suggestions;
+use super::database::upsert::OnConflict;
 use super::signature::now;
 use super::{Shelf, draft};
 use crate::error::Result;
@@ -85,9 +86,7 @@ impl Shelf {
                 let nothing = (suggestions::kind.eq(""), suggestions::text.eq(""), suggestions::count.eq(0));
                 diesel::insert_into(suggestions::table)
                     .values((key, place, nothing))
-                    .on_conflict((suggestions::kb, suggestions::id))
-                    .do_update()
-                    .set((place, suggestions::verdict.eq(None::<String>)))
+                    .or("(kb, id) DO UPDATE SET position = excluded.position, body = excluded.body, verdict = NULL")
                     .execute(connection)?;
             }
             Ok(())
@@ -156,11 +155,9 @@ impl Shelf {
                 suggestions::author.eq(Some(&self.signature.author)),
                 suggestions::reason.eq(&self.signature.reason),
             );
+            diesel::delete(suggestions::table.find((kb.id, &decided.id))).execute(connection)?;
             diesel::insert_into(suggestions::table)
-                .values((suggestions::kb.eq(kb.id), suggestions::id.eq(&decided.id), told.clone()))
-                .on_conflict((suggestions::kb, suggestions::id))
-                .do_update()
-                .set(told)
+                .values((suggestions::kb.eq(kb.id), suggestions::id.eq(&decided.id), told))
                 .execute(connection)?;
             Ok(())
         })

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::database::door::{keys, people, sessions, tenants};
+use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
-use super::{SOUND, is_sound};
+use super::{DRAFTS, SOUND, TALK, is_sound};
 use crate::access::{DEFAULT_TENANT, Limits, moment};
 use crate::error::{Error, Result};
 
@@ -115,9 +116,7 @@ impl Access {
                     tenants::created_at.eq(moment::now()),
                     tenants::limits.eq(&text),
                 ))
-                .on_conflict(tenants::name)
-                .do_update()
-                .set(tenants::limits.eq(&text))
+                .or("(name) DO UPDATE SET limits = excluded.limits")
                 .execute(connection)?;
             Ok(())
         })
@@ -148,6 +147,11 @@ impl Access {
             diesel::update(theirs).set(people::deleted_at.eq(now)).execute(connection)?;
             Ok(())
         })?;
+        if let Some(schema) = self.database.schema() {
+            for kind in [DRAFTS, TALK] {
+                schema.cluster().schema(kind.schema, Some(name)).remove()?;
+            }
+        }
         let folder = self.root.join("tenants").join(name);
         match fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder, e)),

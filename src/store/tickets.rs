@@ -165,7 +165,7 @@ impl Conversations {
                     return load(connection, number);
                 }
             }
-            let row: Row = diesel::insert_into(tickets::table)
+            let number: i64 = diesel::insert_into(tickets::table)
                 .values((
                     tickets::kb.eq(new.kb),
                     tickets::conversation.eq(new.conversation),
@@ -178,8 +178,9 @@ impl Conversations {
                     tickets::created_at.eq(new.at),
                     tickets::updated_at.eq(new.at),
                 ))
-                .returning(Row::as_returning())
+                .returning(tickets::number)
                 .get_result(connection)?;
+            let row: Row = tickets::table.find(number).select(Row::as_select()).first(connection)?;
             let ticket = row.into_ticket(Vec::new());
             outbox::announce(connection, "ticket.created", &ticket.kb, &ticket.told(), new.at)?;
             Ok(ticket)

@@ -38,12 +38,12 @@ fn key(data: &Path, tenant: &str, role: Role, change: impl FnOnce(&mut NewKey)) 
         origins: Vec::new(),
     };
     change(&mut new);
-    let (key, record) = Store::at(data).access().create_key(new).expect("a key");
+    let (key, record) = crate::support::store(data).access().create_key(new).expect("a key");
     (key.reveal().to_owned(), record.id)
 }
 
 fn over(data: &Path) -> Router {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     router(Server::new(registry, admission()))
 }
@@ -100,7 +100,10 @@ fn filled(path: &str, kb: &str) -> String {
 async fn every_route_lets_in_exactly_whom_the_table_names() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    Store::at(folder.path()).access().create_tenant("acme", &Limits::default()).expect("a tenant");
+    crate::support::store(folder.path())
+        .access()
+        .create_tenant("acme", &Limits::default())
+        .expect("a tenant");
     let keys = Role::ALL.map(|role| (role, key(folder.path(), "default", role, |_| ()).0));
     let (guest, _) = key(folder.path(), "acme", Role::Admin, |_| ());
     let people = Role::ALL.map(|role| (role, person(folder.path(), "default", role.name(), role)));
@@ -200,7 +203,7 @@ fn told(got: &Got) -> String {
 async fn two_tenants_see_nothing_of_each_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
-    Store::at(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
+    crate::support::store(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
     publish(root, "demo", SMALL_KB, None);
     publish(root, "first-only", SMALL_KB, None);
     publish(&root.join("tenants/acme"), "acme-only", SMALL_KB, None);
@@ -425,7 +428,10 @@ async fn limits_are_told_and_kept() {
     let entry = json!({"question": "能开专票吗", "answer": "可以。"});
     let new = "/v1/kbs/demo/entries";
     with(&app, Some(&admin), "post", new, Some(entry.clone())).await.problem(409, "over-quota");
-    assert_eq!(Store::at(root).shelf("demo").expect("there").draft().expect("a draft").entries().len(), 4);
+    assert_eq!(
+        crate::support::store(root).shelf("demo").expect("there").draft().expect("a draft").entries().len(),
+        4
+    );
     let got = with(&app, Some(&admin), "get", "/v1/kbs/demo/entries/cod", None).await;
     let tag = header(&got, "etag");
     let request = Request::delete("/v1/kbs/demo/entries/cod")
@@ -467,7 +473,7 @@ async fn without_keys_only_the_own_machine_is_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     let of = |exposure| {
-        let registry = Arc::new(Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo"));
+        let registry = Arc::new(Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo"));
         registry.open_all().expect("everything opens");
         router(Server::with(registry, admission(), Openness { exposure, ..Openness::default() }))
     };
@@ -621,7 +627,8 @@ impl Encrypted {
         let mut command: Command = serve(data, "127.0.0.1:0");
         command.arg("--tls-cert").arg(folder.path().join("it.crt"));
         command.arg("--tls-key").arg(folder.path().join("it.key"));
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child =
+            crate::support::ground(&mut command).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut server = Self { child, lines, address: String::new() };
         let line = server.until("listening on https://");
@@ -703,8 +710,8 @@ async fn guessing_slows_the_guesser_only() {
     publish(folder.path(), "demo", SMALL_KB, None);
     let (sound, _) = key(folder.path(), "default", Role::Ask, |_| ());
     let (gone, id) = key(folder.path(), "default", Role::Ask, |_| ());
-    Store::at(folder.path()).access().revoke_key("default", &id).expect("revoked");
-    let registry = Arc::new(Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo"));
+    crate::support::store(folder.path()).access().revoke_key("default", &id).expect("revoked");
+    let registry = Arc::new(Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let patient = Admission::new(2, std::time::Duration::from_secs(5), std::time::Duration::from_secs(30));
     let app = router(Server::new(registry, patient));

@@ -205,7 +205,7 @@ fn an_adapted_model_is_better_published_served_and_rolled_back() {
 
     // The release brings its model, whoever opens it.
     assert_eq!(desk.sound(&["kb", "publish", "--kb", "t", "--model", "t-1"]), "2\n");
-    let store = Store::at(desk.data());
+    let store = crate::support::store(desk.data());
     let shelf = store.shelf("t").expect("known");
     let models = Models::named(&store);
     let first = models.open(&shelf, 1).expect("it opens");

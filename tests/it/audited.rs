@@ -17,7 +17,7 @@ use crate::support::SMALL_KB;
 /// The actions, objects and outcomes in the audit of a tenant, the oldest first.
 fn told(data: &std::path::Path, tenant: &str) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
-    let access = Store::at(data).access();
+    let access = crate::support::store(data).access();
     access
         .every_link(tenant, |link| {
             all.push((link.deed.action, link.deed.object, link.deed.after.unwrap_or_default()));
@@ -87,7 +87,7 @@ async fn a_job_records_what_came_of_it_and_who_began_it() {
     let root = folder.path();
     publish(root, "demo", SMALL_KB, None);
     let browser = Browser::of(root, &person(root, "default", "anna", Role::Author));
-    let registry = Arc::new(Registry::new(Store::at(root), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(root), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let app = router(Server::new(registry, admission()));
     let got = browser.send(&app, "post", "/v1/kbs/demo/releases", Some(json!({}))).await;
@@ -102,7 +102,7 @@ async fn a_job_records_what_came_of_it_and_who_began_it() {
     };
     assert_eq!((&done["state"], &done["result"]["release"]), (&json!("done"), &json!(2)), "{done}");
     let wanted = WantedAudit { action: Some("publish_kb".to_owned()), limit: 10, ..WantedAudit::default() };
-    let links = Store::at(root).access().audit("default", &wanted).expect("the audit");
+    let links = crate::support::store(root).access().audit("default", &wanted).expect("the audit");
     assert_eq!(links.len(), 2, "that it began, and what came of it");
     // The two may come in either order: the job is not waited for.
     let outcome = format!("job {job}: release 2");
@@ -116,7 +116,7 @@ async fn how_much_may_be_sent_depends_on_what_somebody_is_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     publish(root, "demo", SMALL_KB, None);
-    let registry = Arc::new(Registry::new(Store::at(root), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(root), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let app = router(Server::new(registry, admission()));
     let key = |role| {
@@ -129,7 +129,7 @@ async fn how_much_may_be_sent_depends_on_what_somebody_is_for() {
             limits: Limits::default(),
             origins: Vec::new(),
         };
-        Store::at(root).access().create_key(new).expect("a key").0.reveal().to_owned()
+        crate::support::store(root).access().create_key(new).expect("a key").0.reveal().to_owned()
     };
     for role in Role::ALL {
         // A size that is declared is enough: nothing of it has to be sent.

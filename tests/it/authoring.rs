@@ -16,7 +16,7 @@ use crate::http::{Got, MAX_WRONG, admission, ask, get, post, publish, send};
 use crate::support::{SMALL_KB, repository};
 
 fn app(data: &Path) -> Router {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     router(Server::new(registry, admission()))
 }
@@ -356,7 +356,7 @@ async fn a_job_is_cancelled_and_leaves_nothing() {
     assert_eq!(without_body(&app, Method::DELETE, &place).await.status, StatusCode::ACCEPTED);
     let job = ended(&app, &started).await;
     assert_eq!((&job["state"], &job["result"]), (&json!("cancelled"), &Value::Null), "{job}");
-    let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+    let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
     assert_eq!((shelf.current().expect("readable"), shelf.versions().expect("readable")), (Some(1), vec![1]));
     let names: Vec<_> = std::fs::read_dir(folder.path().join("kbs/demo/releases")).expect("there").collect();
     assert_eq!(names.len(), 1, "nothing half made is left");

@@ -34,7 +34,7 @@ fn restore(file: &Path, into: &Path, more: &[&str]) -> std::process::Output {
 fn restored(file: &Path, into: &Path) -> Store {
     let output = restore(file, into, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
-    Store::at(into)
+    crate::support::store(into)
 }
 
 /// Every file in a folder with its content, but for what databases write by themselves.
@@ -69,7 +69,7 @@ fn a_backup_is_one_state_while_a_server_serves_and_an_author_writes() {
     let file = folder.path().join("it.zip");
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            let shelf = Store::at(&root).shelf("demo").expect("there");
+            let shelf = crate::support::store(&root).shelf("demo").expect("there");
             let mut written = 0;
             while !stop.load(Ordering::Relaxed) {
                 written += 1;
@@ -148,7 +148,7 @@ fn a_backup_opens_nothing_and_a_restore_says_what_to_set_again() {
     let output = restore(&file, &into, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("channel shop has no secrets any more"), "{}", stderr(&output));
-    let store = Store::at(&into);
+    let store = crate::support::store(&into);
     let channel = store.conversations().channel("shop").expect("read").expect("there");
     assert!(channel.settings.contains("https://desk.example/hook") && !channel.settings.contains(secret));
     // People are there; their sessions and links are not.
@@ -188,11 +188,11 @@ fn what_is_damaged_or_would_destroy_touches_nothing() {
         let output = restore(&damaged, &into, &["--yes"]);
         // What no reader looks at may be anything: then it is as good as the other.
         if output.status.success() {
-            assert_eq!(Store::at(&into).names().expect("names"), ["demo"]);
+            assert_eq!(crate::support::store(&into).names().expect("names"), ["demo"]);
             std::fs::remove_dir_all(&into).expect("removed");
             publish(&into, "mine", SMALL_KB, None);
         } else {
-            assert_eq!(Store::at(&into).names().expect("names"), ["mine"], "byte {at}");
+            assert_eq!(crate::support::store(&into).names().expect("names"), ["mine"], "byte {at}");
         }
     }
     std::fs::write(&damaged, &sound[..sound.len() / 2]).expect("written");
@@ -221,12 +221,12 @@ fn what_is_damaged_or_would_destroy_touches_nothing() {
     // Said and free: it takes the place, and what was there is kept.
     let output = restore(&file, &into, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(Store::at(&into).names().expect("names"), ["demo"]);
+    assert_eq!(crate::support::store(&into).names().expect("names"), ["demo"]);
     let kept = std::fs::read_dir(folder.path())
         .expect("a folder")
         .flatten()
         .find(|item| item.file_name().to_string_lossy().starts_with("back.before-restore-"));
-    assert_eq!(Store::at(kept.expect("kept").path()).names().expect("names"), ["mine"]);
+    assert_eq!(crate::support::store(kept.expect("kept").path()).names().expect("names"), ["mine"]);
     // A backup does not hold itself.
     let output = backup(&desk.data(), &desk.data().join("it.zip"));
     assert!(output.status.code() == Some(1) && stderr(&output).contains("elsewhere"), "{}", stderr(&output));
@@ -270,9 +270,9 @@ fn a_kill_leaves_a_whole_backup_or_none_and_a_whole_directory() {
         let mut command = zhida();
         command.args(["restore", "--yes", "--into"]).arg(&into).arg(&file);
         killed(command, whole * part / 10);
-        let names = Store::at(&into).names().expect("a directory that opens");
+        let names = crate::support::store(&into).names().expect("a directory that opens");
         assert!(names == ["mine"] || names == ["demo"], "{names:?}");
-        let shelf = Store::at(&into).shelf(&names[0]).expect("there");
+        let shelf = crate::support::store(&into).shelf(&names[0]).expect("there");
         shelf.open_current(None).expect("its release opens");
     }
 }

@@ -227,7 +227,7 @@ async fn a_text_that_nobody_sees_is_blank() {
 #[tokio::test]
 async fn pages_of_other_sites_may_ask_only_when_they_are_named() {
     let registry = || {
-        let registry = Arc::new(Registry::new(Store::at(data()), None, MAX_WRONG, "demo"));
+        let registry = Arc::new(Registry::new(crate::support::store(data()), None, MAX_WRONG, "demo"));
         registry.open_all().expect("everything opens");
         registry
     };

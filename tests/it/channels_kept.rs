@@ -16,7 +16,7 @@ async fn a_tenant_and_a_key_for_some_knowledge_bases_see_their_own_channels() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     publish(folder.path(), "other", SMALL_KB, None);
-    let store = Store::at(folder.path());
+    let store = crate::support::store(folder.path());
     store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
     let key = |tenant: &str, kbs: Option<Vec<String>>| {
         let new = NewKey {
@@ -125,7 +125,7 @@ fn every_kind_is_kept_from_the_command_line_for_every_tenant() {
     let unknown = desk.run(&["channel", "list", "--tenant", "nobody"]);
     assert!(!unknown.status.success() && stderr(&unknown).contains("acme"), "{}", stderr(&unknown));
     // Every secret lies sealed, and a row that is moved does not open.
-    let talk = Store::at(data.join("tenants/acme")).conversations();
+    let talk = crate::support::store(data.join("tenants/acme")).conversations();
     for channel in talk.channels_sealed().expect("read") {
         for secret in ["t-secret", "a-secret", "e-secret", aes.as_str(), "whsec_"] {
             assert!(!channel.settings.contains(secret), "{}: {}", channel.id, channel.settings);

@@ -77,7 +77,7 @@ async fn import(app: &axum::Router, query: &str, body: &'static str) -> Got {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn columns_over_http() {
     let folder = tempfile::tempdir().expect("a folder");
-    let registry = Arc::new(Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo"));
     let app = router(Server::new(registry, admission()));
     import(&app, "format=csv", SHEET).await.problem(422, "invalid-entry");
     let dry = import(&app, "format=csv&dry_run=true&ignore_unknown=true", SHEET).await;

@@ -403,7 +403,7 @@ impl Bench {
         let calls = Patience { connect: Duration::from_secs(2), whole: Duration::from_millis(300) };
         let settings = Settings { calls, ..Settings::default() };
         let desk = Desk::with_clock(
-            &Store::at(folder.path()),
+            &crate::support::store(folder.path()),
             settings,
             |_| None::<(Arc<Engine>, Arc<Service>)>,
             |_, _, _| (),
@@ -580,7 +580,7 @@ fn several_processes_deliver_each_row_once() {
         .map(|_| {
             let time = Arc::clone(&bench.clock);
             Desk::with_clock(
-                &Store::at(bench._folder.path()),
+                &crate::support::store(bench._folder.path()),
                 Settings::default(),
                 |_| None::<(Arc<Engine>, Arc<Service>)>,
                 |_, _, _| (),
@@ -665,9 +665,10 @@ fn room_is_made_from_the_oldest_and_nobody_who_waits_goes() {
 fn explain_says_how_a_message_was_read_and_what_became_of_the_rules() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    let release = Store::at(folder.path()).shelf("demo").expect("there").open_current(None).expect("opens");
+    let release =
+        crate::support::store(folder.path()).shelf("demo").expect("there").open_current(None).expect("opens");
     let engine = Engine::new(Arc::new(release), MAX_WRONG);
-    let desk = Desk::new(&Store::at(folder.path()), Settings::default(), |_| None, |_, _, _| ());
+    let desk = Desk::new(&crate::support::store(folder.path()), Settings::default(), |_| None, |_, _, _| ());
     let service = Service::default();
     let said = desk
         .hear(&zhida::desk::reception::Incoming {

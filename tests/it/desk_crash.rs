@@ -113,7 +113,7 @@ fn nothing_of_a_conversation_that_was_acknowledged_is_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     let receiver = Receiver::start();
-    let talk = Store::at(folder.path()).conversations();
+    let talk = crate::support::store(folder.path()).conversations();
     talk.add_webhook(&webhook(&receiver.url)).expect("added");
     let mut known = Acknowledged::default();
     for round in 0..KILLS {

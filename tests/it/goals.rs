@@ -163,7 +163,7 @@ async fn a_goal_set_over_http_is_kept_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.jsonl");
     std::fs::write(&path, SMALL_KB).unwrap();
-    let store = Store::at(folder.path().join("data"));
+    let store = crate::support::store(folder.path().join("data"));
     let shelf = store.shelf_to_create("small").unwrap();
     shelf.save_draft(&formats::read(&path).unwrap()).unwrap();
     shelf.publish(None, &|_, _, _| ()).unwrap();

@@ -56,7 +56,7 @@ async fn with_keys_the_reasons_are_told_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     publish(folder.path(), "secret", SMALL_KB, None);
-    let release = Store::at(folder.path()).shelf("secret").expect("there").release_folder(1);
+    let release = crate::support::store(folder.path()).shelf("secret").expect("there").release_folder(1);
     std::fs::write(release.join("entries.jsonl"), "{}").expect("written");
     let done = crate::support::run(
         crate::support::zhida()
@@ -76,7 +76,7 @@ async fn with_keys_the_reasons_are_told_and_nothing_else() {
 async fn what_waits_is_counted_and_no_label_is_a_clients() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    let talk = Store::at(folder.path()).conversations();
+    let talk = crate::support::store(folder.path()).conversations();
     let ticket = NewTicket {
         kb: "demo",
         conversation: None,

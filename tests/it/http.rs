@@ -26,7 +26,7 @@ use crate::support::{SMALL_KB, run, stderr, zhida};
 pub const MAX_WRONG: f64 = 0.05;
 
 pub fn publish(data: &Path, name: &str, entries: &str, encoder: Option<Arc<Encoder>>) -> u32 {
-    let shelf = Store::at(data).shelf_to_create(name).expect("a sound name");
+    let shelf = crate::support::store(data).shelf_to_create(name).expect("a sound name");
     shelf
         .save_draft(&formats::read_jsonl("test", entries.as_bytes()).expect("sound entries"))
         .expect("a draft");
@@ -51,7 +51,7 @@ pub fn admission() -> Admission {
 
 /// A server over a data directory, everything open.
 pub fn server_over(data: &Path, admission: Admission) -> Server {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     Server::new(registry, admission)
 }
@@ -466,7 +466,7 @@ async fn the_only_knowledge_base_is_the_default_one() {
 #[tokio::test]
 async fn readiness_follows_the_data_directory() {
     let folder = tempfile::tempdir().expect("a folder");
-    let registry = Arc::new(Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo"));
     let app = router(Server::new(Arc::clone(&registry), admission()));
     assert_eq!(get(&app, "/healthz").await.json()["status"], "ok");
     registry.refresh();
@@ -489,7 +489,7 @@ async fn readiness_follows_the_data_directory() {
 
     // A new knowledge base appears; one without a release costs no readiness.
     publish(folder.path(), "second", SMALL_KB, None);
-    let third = Store::at(folder.path()).shelf_to_create("third").expect("a name");
+    let third = crate::support::store(folder.path()).shelf_to_create("third").expect("a name");
     third.save_draft(&formats::read_jsonl("test", SMALL_KB.as_bytes()).expect("entries")).expect("a draft");
     registry.refresh();
     let got = get(&app, "/readyz").await;
@@ -696,7 +696,7 @@ async fn the_built_in_model_answers_in_generation_two() {
     let folder = tempfile::tempdir().expect("a folder");
     let encoder = Some(Arc::new(Encoder::built_in().expect("the built-in model")));
     publish(folder.path(), "demo", SMALL_KB, encoder.clone());
-    let registry = Arc::new(Registry::new(Store::at(folder.path()), encoder, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(folder.path()), encoder, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let app = router(Server::new(registry, admission()));
     let reply = ask(&app, json!({"text": "我填的送货地点不对", "explain": true})).await.json();
@@ -708,7 +708,7 @@ async fn the_built_in_model_answers_in_generation_two() {
     let reply = ask(&app, json!({"text": "我填的送货地点不对", "generation": 1})).await.json();
     assert_eq!(reply["generation"], 1);
     // A server without the model must not open this release.
-    let without = Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo");
+    let without = Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo");
     let message = without.open_all().expect_err("another model").to_string();
     assert!(message.contains("zhida kb publish --kb demo"), "{message}");
 }
@@ -744,7 +744,8 @@ impl Running {
 
     /// A server that some command starts.
     pub fn of(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child =
+            crate::support::ground(&mut command).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut log = String::new();
         let address = loop {
@@ -863,7 +864,7 @@ fn the_binary_publishes_the_demo_serves_it_and_stops_when_told() {
     // The second start finds everything there.
     let second = Running::start(&data);
     assert_eq!(second.ask("转人工")["release"], "1");
-    assert_eq!(Store::at(&data).shelf("demo").expect("demo").versions().expect("versions"), [1]);
+    assert_eq!(crate::support::store(&data).shelf("demo").expect("demo").versions().expect("versions"), [1]);
 
     // The port is taken now.
     let other = tempfile::tempdir().expect("a folder");
@@ -882,7 +883,7 @@ fn a_first_start_that_was_cut_off_is_completed_by_the_next() {
     // Cut off before the draft, before the release, and inside it.
     for state in ["folder", "draft", "unfinished"] {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Store::at(folder.path()).shelf_to_create("demo").expect("a name");
+        let shelf = crate::support::store(folder.path()).shelf_to_create("demo").expect("a name");
         std::fs::create_dir_all(folder.path().join("kbs/demo")).expect("a folder");
         if state != "folder" {
             shelf.save_draft(&demo).expect("a draft");
@@ -901,7 +902,7 @@ fn a_first_start_that_was_cut_off_is_completed_by_the_next() {
 #[test]
 fn somebodys_own_draft_named_demo_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
-    let shelf = Store::at(folder.path()).shelf_to_create("demo").expect("a name");
+    let shelf = crate::support::store(folder.path()).shelf_to_create("demo").expect("a name");
     shelf.save_draft(&formats::read_jsonl("own", SMALL_KB.as_bytes()).expect("entries")).expect("a draft");
     let server = Running::start(folder.path());
     drop(server);

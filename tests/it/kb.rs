@@ -88,7 +88,7 @@ impl Desk {
     }
 
     fn current(&self) -> Option<u32> {
-        Store::at(self.data()).shelf("t").expect("known").current().expect("readable")
+        crate::support::store(self.data()).shelf("t").expect("known").current().expect("readable")
     }
 }
 
@@ -608,7 +608,7 @@ fn an_empty_knowledge_base_is_not_published() {
     assert_eq!(desk.kb("check", &[]).status.code(), Some(1));
     assert_eq!(desk.current(), None);
     // And through the library.
-    let shelf = Store::at(desk.data()).shelf("t").expect("known");
+    let shelf = crate::support::store(desk.data()).shelf("t").expect("known");
     shelf.save_draft(&KnowledgeBase::default()).expect("saved");
     assert!(matches!(shelf.publish(None, &|_, _, _| {}), Err(Error::Refused(_))));
 }
@@ -670,7 +670,7 @@ fn rolling_back_and_publishing_again_gives_the_same_answers() {
 // ---- releases that do not fit ----------------------------------------------
 
 fn opened(desk: &Desk, encoder: Option<Arc<Encoder>>) -> zhida::error::Result<Release> {
-    Store::at(desk.data()).shelf("t").expect("known").open_current(encoder)
+    crate::support::store(desk.data()).shelf("t").expect("known").open_current(encoder)
 }
 
 fn message<T>(result: zhida::error::Result<T>) -> String {
@@ -802,7 +802,7 @@ fn two_publishers_do_not_meet() {
     // Really at once: each gets a number of its own or is sent away.
     let children: Vec<_> = (0..4)
         .map(|_| {
-            desk.command("publish", &[])
+            crate::support::ground(&mut desk.command("publish", &[]))
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
@@ -837,8 +837,11 @@ fn a_killed_publisher_leaves_the_old_release() {
     let releases = desk.data().join("kbs/t/releases");
     let mut killed = 0;
     for round in 0..6u64 {
-        let mut child =
-            desk.command("publish", &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut child = crate::support::ground(&mut desk.command("publish", &[]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
         // Until it has begun to write, and a different while longer each time.
         let start = Instant::now();
         let begun = || {
@@ -953,7 +956,7 @@ fn vectors_are_used_again_and_belong_to_their_model() {
     // takes the shipped one minutes without optimisation.
     let model = crate::model::folder_with(&crate::model::tiny_files());
     let encoder = Arc::new(Encoder::open(model.path()).expect("a sound model"));
-    let shelf = Store::at(desk.data()).shelf_to_create("t").expect("a good name");
+    let shelf = crate::support::store(desk.data()).shelf_to_create("t").expect("a good name");
     shelf.save_draft(&small()).expect("saved");
     let quiet: &(dyn Fn(&'static str, usize, usize) + Sync) = &|_, _, _| {};
     let first = shelf.publish(Some(encoder.clone()), quiet).expect("published");

@@ -106,7 +106,7 @@ async fn asked_suggested_accepted_published_answered() {
     assert_eq!(signed(&app, &accept(&entry), json!({})).await.status, StatusCode::OK);
     signed(&app, &accept(&similar), json!({})).await.problem(404, "not-here");
     assert!(items(&get(&app, "/v1/kbs/demo/suggestions").await).is_empty());
-    let shelf = Store::at(data).shelf("demo").expect("there");
+    let shelf = crate::support::store(data).shelf("demo").expect("there");
     let history = shelf.history(None, None, 10).expect("readable");
     let made = history
         .iter()
@@ -197,7 +197,7 @@ fn the_command_line_shows_and_takes_up_what_the_server_does() {
     assert!(!output.status.success() && stderr(&output).contains("--answer"), "{}", stderr(&output));
     let output = run(&mut command(&["accept", id, "--answer", "一年。", "--author", "韩梅梅"]));
     assert!(output.status.success(), "{}", stderr(&output));
-    let draft = Store::at(data).shelf("demo").expect("there").draft().expect("readable");
+    let draft = crate::support::store(data).shelf("demo").expect("there").draft().expect("readable");
     assert!(draft.entries().iter().any(|entry| entry.question == "保修期有多久" && entry.answer == "一年。"));
     let output = run(&mut command(&["ignore", "--never", "s111111111111"]));
     assert!(!output.status.success());

@@ -51,7 +51,7 @@ fn suggested(data: &Path, kind: &str) -> Value {
 }
 
 fn shelf(data: &Path) -> Shelf {
-    Store::at(data).shelf("demo").expect("there")
+    crate::support::store(data).shelf("demo").expect("there")
 }
 
 #[test]

@@ -439,7 +439,7 @@ fn words_are_imported_shown_published_and_served_without_a_restart() {
     };
     sound(&data, &["import", &file("kb.jsonl", SMALL_KB)]);
     assert_eq!(sound(&data, &["publish"]), "1\n");
-    let registry = Registry::new(Store::at(&data), None, 0.05, "t");
+    let registry = Registry::new(crate::support::store(&data), None, 0.05, "t");
     registry.open_all().unwrap();
     let found = || {
         let engine = registry.engine(Some("t")).unwrap();

@@ -246,7 +246,7 @@ fn readers_see_one_state_or_the_other() {
 // ---- over HTTP ---------------------------------------------------------------
 
 fn app(data: &Path) -> (Router, Arc<Registry>) {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     (router(Server::new(Arc::clone(&registry), admission())), registry)
 }
@@ -322,7 +322,7 @@ async fn an_entry_is_created_changed_switched_and_removed() {
     assert_ne!(ask(&app, json!({"text": "几点上班"})).await.json()["decision"], "answer");
 
     // Who did it is known.
-    let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+    let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
     let newest = &shelf.history(None, None, 1).expect("readable")[0];
     assert_eq!((newest.author.as_str(), newest.live, newest.action.name()), ("王芳", true, "remove"));
 
@@ -346,7 +346,7 @@ async fn going_back_serves_a_release_without_its_edits() {
     let answer = |answer: &str| json!({"question": "怎么开电子发票", "answer": answer});
     let got = change(&app, Method::PUT, &place, "*", Some(answer("新的开票办法。"))).await;
     assert_eq!(got.status, StatusCode::OK, "{}", got.text());
-    let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+    let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
     shelf.rollback(1).expect("back");
     registry.refresh();
     let reply = ask(&app, json!({"text": "怎么开电子发票"})).await.json();
@@ -501,7 +501,7 @@ fn a_running_server_takes_in_edits_of_the_command_line() {
 fn many_authors_at_once_lose_no_edit() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    let store = Store::at(folder.path());
+    let store = crate::support::store(folder.path());
     let id = EntryId("invoice".into());
     let writers: Vec<_> = (0..4)
         .map(|writer| {

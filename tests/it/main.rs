@@ -43,6 +43,8 @@ mod openapi;
 mod people;
 mod pictures;
 mod platforms;
+#[cfg(unix)]
+mod postgres;
 mod receiver;
 mod release;
 mod reports;

@@ -440,7 +440,7 @@ fn a_knowledge_base_goes_with_everything_and_a_new_one_is_another() {
 // ---- over HTTP ----------------------------------------------------------------
 
 fn app(data: &Path) -> Router {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     router(Server::new(registry, admission()))
 }

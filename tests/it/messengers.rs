@@ -54,7 +54,7 @@ impl House {
             settings: settings.to_string(),
             created_at: START - 1_000_000,
         };
-        Store::at(folder.path()).conversations().add_channel(&channel).expect("added");
+        crate::support::store(folder.path()).conversations().add_channel(&channel).expect("added");
         let desk = Self::process(&folder, &clock);
         Self { folder, desk, channel, clock }
     }
@@ -65,7 +65,7 @@ impl House {
     }
 
     fn process(folder: &TempDir, clock: &Arc<AtomicI64>) -> Desk {
-        let store = Store::at(folder.path());
+        let store = crate::support::store(folder.path());
         let release = store.shelf("demo").and_then(|shelf| shelf.open_current(None)).expect("a release");
         let engine = Arc::new(Engine::new(Arc::new(release), MAX_WRONG));
         let time = Arc::clone(clock);

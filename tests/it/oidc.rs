@@ -113,7 +113,7 @@ impl Provider {
     }
 
     fn app_of(&self, data: &Path, roles: &[(Role, &str)], tenant_claim: Option<&str>) -> Router {
-        let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+        let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
         registry.open_all().expect("everything opens");
         let settings = ProviderSettings {
             issuer: self.url.clone(),
@@ -226,7 +226,7 @@ fn expected(data: &Path, name: &str, role: Role) {
         password: None,
         subject: None,
     };
-    Store::at(data).access().create_person(new).expect("a person");
+    crate::support::store(data).access().create_person(new).expect("a person");
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn a_claim_says_what_somebody_is_for_and_names_take_nobody_over() {
     // Somebody else who is called so now is somebody else.
     let other = |claims: &mut Value| claims["sub"] = json!("another subject");
     no(goes(&app, &provider, &signer, "anna", other).await);
-    let access = Store::at(root).access();
+    let access = crate::support::store(root).access();
     let change = zhida::store::PersonChange { disabled: Some(true), ..Default::default() };
     access.change_person("default", "anna", &change).expect("changed");
     no(goes(&app, &provider, &signer, "anna", |_| ()).await);
@@ -337,7 +337,7 @@ async fn a_claim_says_what_somebody_is_for_and_names_take_nobody_over() {
     }
     assert_eq!(access.sessions(&boss.id).expect("sessions"), []);
     // Without a provider there is nothing to go to.
-    let registry = Arc::new(Registry::new(Store::at(root), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(root), None, MAX_WRONG, "demo"));
     let bare = router(Server::new(registry, admission()));
     send(&bare, get("/v1/oidc/start")).await.problem(404, "not-here");
 }
@@ -347,7 +347,7 @@ async fn people_of_several_tenants_come_from_one_provider() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     publish(root, "demo", SMALL_KB, None);
-    Store::at(root).access().create_tenant("acme", &Default::default()).expect("a tenant");
+    crate::support::store(root).access().create_tenant("acme", &Default::default()).expect("a tenant");
     let signer = Signer::new("one");
     let provider = Provider::start(&signer);
     let app = provider.app_of(root, &[(Role::Author, "faq")], Some("org.shop"));

@@ -34,7 +34,7 @@ pub fn person(data: &Path, tenant: &str, name: &str, role: Role) -> PersonRecord
         password: Some(hash),
         subject: None,
     };
-    Store::at(data).access().create_person(new).expect("a person")
+    crate::support::store(data).access().create_person(new).expect("a person")
 }
 
 /// What a browser holds after somebody signed in.
@@ -47,7 +47,7 @@ pub struct Browser {
 impl Browser {
     /// A session as the store begins it.
     pub fn of(data: &Path, person: &PersonRecord) -> Self {
-        let access = Store::at(data).access();
+        let access = crate::support::store(data).access();
         let begun = access.begin_session(&person.id, Lasting::default(), [127, 0, 0, 1].into(), "test");
         let (token, _) = begun.expect("a session");
         Self { cookie: format!("zhida_session={}", token.reveal()), csrf: token.csrf() }
@@ -86,7 +86,7 @@ async fn login(app: &Router, name: &str, password: &str) -> Got {
 }
 
 pub fn over(data: &Path) -> Router {
-    let registry = Arc::new(Registry::new(Store::at(data), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     router(Server::new(registry, admission()))
 }
@@ -94,7 +94,7 @@ pub fn over(data: &Path) -> Router {
 /// The actions in the audit, the oldest first, and who did them to what.
 fn audit(data: &Path) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
-    let access = Store::at(data).access();
+    let access = crate::support::store(data).access();
     access
         .every_link("default", |link| {
             all.push((link.deed.action, link.deed.name, link.deed.object));
@@ -266,7 +266,7 @@ async fn guessing_is_answered_the_same_for_everybody_and_locks_the_door_for_a_wh
     // Others are not locked out, not even from the same address, before it fails more.
     assert_eq!(login(&app, "berta", PASSWORD).await.status, StatusCode::OK);
     // A link opens the door meanwhile.
-    let access = Store::at(root).access();
+    let access = crate::support::store(root).access();
     let anna = access.person("default", "anna").expect("anna");
     let (token, _) = access.create_link(Some(&anna), 60_000).expect("a link");
     let got =
@@ -291,7 +291,7 @@ async fn admins_change_people_and_the_last_one_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     publish(root, "demo", SMALL_KB, None);
-    Store::at(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
+    crate::support::store(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
     let chief = Browser::of(root, &person(root, "default", "chief", Role::Admin));
     let anna = person(root, "default", "anna", Role::Agent);
     person(root, "acme", "anna", Role::Admin);
@@ -346,7 +346,7 @@ async fn admins_change_people_and_the_last_one_stays() {
         limits: Limits::default(),
         origins: Vec::new(),
     };
-    Store::at(root).access().create_key(new).expect("a key");
+    crate::support::store(root).access().create_key(new).expect("a key");
     let got = chief.send(&app, "delete", "/v1/people/chief", None).await;
     assert_eq!(got.status, StatusCode::NO_CONTENT, "{}", got.text());
 }
@@ -448,7 +448,7 @@ fn people_are_kept_on_the_command_line() {
     let typed = |password: &str| {
         let mut command = desk.command(&["person", "passwd", "berta"]);
         command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = crate::support::ground(&mut command).spawn().expect("the binary starts");
         child.stdin.take().expect("stdin").write_all(format!("{password}\n").as_bytes()).expect("typed");
         child.wait_with_output().expect("an end")
     };

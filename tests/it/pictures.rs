@@ -138,7 +138,7 @@ async fn a_visitor_shows_a_person_pictures_and_nothing_else() {
     }
     let told = shop.show(&one, "too-many", PNG).await;
     assert_eq!(told.problem(429, "rate-limited")["field"], "picture");
-    let store = Store::at(shop.folder.path());
+    let store = crate::support::store(shop.folder.path());
     assert_eq!(store.conversations().forget(&one.session).expect("forgotten"), 1);
     let left = std::fs::read_dir(shop.folder.path().join("files")).expect("the folder").count();
     assert_eq!(left, 0, "pictures outlive their conversation");

@@ -99,7 +99,7 @@ impl Chatwoot {
         let receiver = Receiver::scripted(move |call| strict(call, &state));
         let folder = tempfile::tempdir().expect("a folder");
         publish(folder.path(), "demo", entries, None);
-        let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+        let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
         shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
         let app = router(server_over(folder.path(), admission()));
         let settings = json!({"url": receiver.url, "token": TOKEN, "secret": SECRET, "private": true, "labels": ["转人工"]});
@@ -152,7 +152,7 @@ fn add(folder: &TempDir, id: &str, kind: &str, settings: &Value) {
         settings: settings.to_string(),
         created_at: 0,
     };
-    Store::at(folder.path()).conversations().add_channel(&channel).expect("added");
+    crate::support::store(folder.path()).conversations().add_channel(&channel).expect("added");
 }
 
 fn message(number: u32, text: &str, status: &str) -> Value {

@@ -113,7 +113,7 @@ fn old_releases_go_and_the_one_in_use_stays() {
     assert!(folder(1).exists());
 
     // Somebody has release 3 open.
-    let shelf = Store::at(desk.data()).shelf("t").expect("there");
+    let shelf = crate::support::store(desk.data()).shelf("t").expect("there");
     let held = shelf.open_release(3, None).expect("sound");
     let output = desk.run(&["kb", "gc", "--kb", "t", "--keep", "1"]);
     assert_eq!(stdout(&output), "1\n4\n");

@@ -57,7 +57,7 @@ fn done(output: &Output) -> String {
 /// A data directory with a knowledge base `t`, and its folder.
 fn desk() -> (tempfile::TempDir, zhida::store::Shelf) {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Store::at(folder.path().join("data")).shelf_to_create("t").unwrap();
+    let shelf = crate::support::store(folder.path().join("data")).shelf_to_create("t").unwrap();
     let shelf = shelf.signed(Signature { author: "小李".to_owned(), reason: Some("试".to_owned()) });
     shelf.save_draft(&formats::read_jsonl("small", SMALL_KB.as_bytes()).unwrap()).unwrap();
     (folder, shelf)
@@ -129,7 +129,7 @@ fn a_running_server_takes_what_is_published_and_what_is_edited_live() {
     let early = shelf.put_service(&Expected::Anything, SERVICE, true).unwrap();
     assert!(!early.live, "nothing is served yet");
     shelf.publish(None, &|_, _, _| ()).unwrap();
-    let registry = Registry::new(Store::at(folder.path().join("data")), None, 0.05, "t");
+    let registry = Registry::new(crate::support::store(folder.path().join("data")), None, 0.05, "t");
     registry.refresh();
     let served = || registry.engine(Some("t")).unwrap();
     let text = || served().service().to_string();
@@ -156,7 +156,7 @@ fn a_running_server_takes_what_is_published_and_what_is_edited_live() {
         .unwrap();
     registry.catch_up("t");
     assert_eq!((text().as_str(), served().release().edits()), (other, 1));
-    let second = Registry::new(Store::at(folder.path().join("data")), None, 0.05, "t");
+    let second = Registry::new(crate::support::store(folder.path().join("data")), None, 0.05, "t");
     second.refresh();
     assert_eq!(&**second.engine(Some("t")).unwrap().service(), other);
     assert_eq!(shelf.served().unwrap().unwrap().service(), other);

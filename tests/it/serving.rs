@@ -34,7 +34,7 @@ fn entry(text: &str) -> Entry {
 /// Changes the answer of an entry for customers at once.
 fn edit(data: &Path, answer: &str) {
     let text = json!({"id": "invoice", "question": "怎么开电子发票", "answer": answer}).to_string();
-    let shelf = Store::at(data).shelf("demo").expect("there");
+    let shelf = crate::support::store(data).shelf("demo").expect("there");
     let edited = shelf.edit(&EntryId("invoice".into()), Edit::Put(entry(&text)), &Expected::Anything, true);
     assert!(edited.expect("an edit").live);
 }
@@ -94,7 +94,7 @@ async fn the_last_good_release_stands_in_with_the_edits_on_top() {
     assert_eq!((&reply["release"], &reply["answer"]["text"]), (&json!("1+1"), &json!("改过的答案。")));
     // Edits and goals arrive as before, however they were made, and the alarm stays.
     edit(folder.path(), "又改过的答案。");
-    Store::at(folder.path()).shelf("demo").expect("there").set_goal(Some(0.2)).expect("a goal");
+    crate::support::store(folder.path()).shelf("demo").expect("there").set_goal(Some(0.2)).expect("a goal");
     server.registry().refresh();
     let reply = answer(&app, "demo").await;
     assert_eq!((&reply["release"], &reply["answer"]["text"]), (&json!("1+2"), &json!("又改过的答案。")));
@@ -113,7 +113,7 @@ async fn without_any_answer_the_server_is_not_ready_and_says_why() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     damage(folder.path(), "demo", 1);
-    let registry = Arc::new(Registry::new(Store::at(folder.path()), None, MAX_WRONG, "demo"));
+    let registry = Arc::new(Registry::new(crate::support::store(folder.path()), None, MAX_WRONG, "demo"));
     let app = router(Server::new(Arc::clone(&registry), admission()));
     assert_eq!(get(&app, "/readyz").await.json()["status"], "starting");
     let message = registry.open_all().expect_err("nothing opens").to_string();
@@ -197,7 +197,8 @@ fn a_default_knowledge_base_must_be_there() {
 
 #[tokio::test]
 async fn a_replica_answers_and_refuses_every_change() {
-    let registry = Arc::new(Registry::new(Store::read_only(data()), None, MAX_WRONG, "demo"));
+    let registry =
+        Arc::new(Registry::new(crate::support::store(data()).read_only(), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let app = router(Server::new(registry, admission()));
     assert_eq!(answer(&app, "demo").await["decision"], "answer");
@@ -262,7 +263,7 @@ fn where_it_is_read_only(folder: &Path, command: &Command) -> Option<Command> {
 fn left_behind(how: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let written = folder.path().join("written");
-    let shelf = Store::at(&written).shelf_to_create("demo").expect("a name");
+    let shelf = crate::support::store(&written).shelf_to_create("demo").expect("a name");
     shelf.save_draft(&formats::read_jsonl("test", SMALL_KB.as_bytes()).expect("entries")).expect("a draft");
     shelf.publish(None, &|_, _, _| ()).expect("a release");
     drop(shelf);
@@ -273,7 +274,7 @@ fn left_behind(how: &str) -> (TempDir, PathBuf) {
         return (folder, data);
     }
     // While somebody has it open, the last edit is in the log and nowhere else.
-    let open = Store::at(&written);
+    let open = crate::support::store(&written);
     assert_eq!(open.names().expect("readable"), ["demo"]);
     edit(&written, "日志里的答案。");
     assert!(Command::new("cp").arg("-r").arg(&written).arg(&data).status().expect("cp").success());

@@ -390,7 +390,7 @@ fn the_command_line_merges_and_prints_what_changes() {
     let report: Value = serde_json::from_str(&stdout(&dry)).unwrap();
     assert_eq!((&report["added"], &report["changed"], &report["removed"]), (&json!(1), &json!(1), &json!(0)));
     assert_eq!(report["diff"]["changed"][0]["id"], "cod");
-    let draft = || Store::at(&data).shelf("t").unwrap().draft().unwrap();
+    let draft = || crate::support::store(&data).shelf("t").unwrap().draft().unwrap();
     assert_eq!(draft().entries().len(), 4, "a dry run changes nothing");
     let told = stdout(&import("more.csv", more, &["--mode", "update"]));
     assert!(told.contains("+ [new] 几点开门") && told.contains("~ [cod]"), "{told}");

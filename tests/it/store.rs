@@ -56,7 +56,7 @@ impl Desk {
     }
 
     pub fn store(&self) -> Store {
-        Store::at(self.data())
+        crate::support::store(self.data())
     }
 }
 
@@ -205,7 +205,11 @@ fn writers_at_once_lose_nothing() {
             );
             let path = desk.file(&format!("{number}.jsonl"), &line);
             let mut command = desk.command(&["kb", "import", "--kb", "t", "--mode", "add", &path]);
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+            crate::support::ground(&mut command)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("starts")
         })
         .collect();
     for child in children {

@@ -11,9 +11,70 @@ pub fn zhida() -> Command {
     command
 }
 
+/// The address of a server that has the records of every data directory, each in a
+/// database of its own, whose name goes in the place of `{}`; unset: they are files.
+pub const DATABASES: &str = "ZHIDA_TEST_DATABASES";
+
+/// The address of the database of a data directory, which is made when it is missing.
+fn database(root: &Path) -> Option<String> {
+    let address = std::env::var(DATABASES).ok()?;
+    let root = std::path::absolute(root).unwrap();
+    // A tenant's directory lies in the one that it belongs to.
+    let root = match root.parent() {
+        Some(parent) if parent.ends_with("tenants") => parent.parent().unwrap(),
+        _ => &root,
+    };
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(root, &mut hasher);
+    let name = format!("t{:016x}", std::hash::Hasher::finish(&hasher));
+    // Two that come first make one.
+    static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let known = psql(
+        &address.replace("{}", "postgres"),
+        &format!("SELECT 1 FROM pg_database WHERE datname = '{name}'"),
+    );
+    if known.trim().is_empty() {
+        psql(&address.replace("{}", "postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
+    }
+    drop(one);
+    Some(address.replace("{}", &name))
+}
+
+/// What a server answers to some SQL.
+pub fn psql(address: &str, sql: &str) -> String {
+    let output =
+        Command::new("psql").args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql, address]).output().unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A data directory, with its records where this run has them.
+pub fn store(root: impl Into<PathBuf>) -> zhida::store::Store {
+    let root = root.into();
+    let server = database(&root);
+    let store = zhida::store::Store::at(root);
+    match server {
+        Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()),
+        None => store,
+    }
+}
+
+/// Tells a command where the records of its data directory are.
+pub fn ground(command: &mut Command) -> &mut Command {
+    let mut args = command.get_args().skip_while(|arg| *arg != "--data");
+    let beside = || command.get_current_dir().map(|folder| folder.join("data"));
+    if let Some(root) = args.nth(1).map(PathBuf::from).or_else(beside)
+        && let Some(address) = database(&root)
+    {
+        command.env("ZHIDA_DATABASE", address);
+    }
+    command
+}
+
 /// Runs a command and gives back what it printed.
 pub fn run(command: &mut Command) -> Output {
-    command.output().expect("the binary starts")
+    ground(command).output().expect("the binary starts")
 }
 
 /// stdout as text.

@@ -33,7 +33,7 @@ async fn say(app: &Router, session: &str, text: &str) -> Value {
 fn serving(service: &str) -> (tempfile::TempDir, Router) {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    let shelf = Store::at(folder.path()).shelf("demo").expect("there");
+    let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
     shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
     let app = router(server_over(folder.path(), admission()));
     (folder, app)
@@ -158,7 +158,8 @@ async fn without_a_conversation_every_reply_is_that_of_the_engine_byte_for_byte(
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     let app = router(server_over(folder.path(), admission()));
-    let release = Store::at(folder.path()).shelf("demo").expect("there").open_current(None).expect("opens");
+    let release =
+        crate::support::store(folder.path()).shelf("demo").expect("there").open_current(None).expect("opens");
     let engine = Engine::new(Arc::new(release), MAX_WRONG);
     // What differs from call to call.
     let bare = |mut reply: Value| {
@@ -288,7 +289,7 @@ fn a_tenant_that_nobody_called_tells_what_was_left() {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
     let receiver = Receiver::start();
-    let store = Store::at(folder.path());
+    let store = crate::support::store(folder.path());
     for name in ["acme", "idle"] {
         store.access().create_tenant(name, &Limits::default()).expect("a tenant");
     }

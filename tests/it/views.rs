@@ -204,7 +204,7 @@ fn a_time_without_a_zone_is_in_the_zone_of_the_import() {
         let mut import = zhida();
         import.args(["kb", "import", "--kb", "t", "--time-zone", "-05:00", "--data"]);
         assert!(run(import.arg(folder.path().join("data")).arg(&path)).status.success());
-        let draft = zhida::store::Store::at(folder.path().join("data")).shelf("t").unwrap().draft().unwrap();
+        let draft = crate::support::store(folder.path().join("data")).shelf("t").unwrap().draft().unwrap();
         assert_eq!(draft.entries()[0].valid_from, Some(at("2026-11-01T05:00:00Z")));
     }
 }

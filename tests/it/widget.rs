@@ -37,7 +37,7 @@ fn site(data: &Path, change: impl FnOnce(&mut Settings)) -> Settings {
         settings: serde_json::to_string(&site).expect("JSON"),
         created_at: 0,
     };
-    Store::at(data).conversations().add_channel(&channel).expect("added");
+    crate::support::store(data).conversations().add_channel(&channel).expect("added");
     site
 }
 
@@ -53,7 +53,7 @@ struct Shop {
 fn shop(service: &str, change: impl FnOnce(&mut Settings)) -> Shop {
     let folder = tempfile::tempdir().expect("a folder");
     publish(folder.path(), "demo", SMALL_KB, None);
-    let store = Store::at(folder.path());
+    let store = crate::support::store(folder.path());
     if !service.is_empty() {
         let shelf = store.shelf("demo").expect("there");
         shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
@@ -391,7 +391,7 @@ async fn at_night_the_form_stands_in_the_line_and_is_taken_once() {
 async fn a_site_leads_to_its_tenant_and_to_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
-    Store::at(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
+    crate::support::store(root).access().create_tenant("acme", &Limits::default()).expect("a tenant");
     let theirs = root.join("tenants/acme");
     publish(root, "demo", SMALL_KB, None);
     publish(&theirs, "demo", &SMALL_KB.replace("部分地区支持", "全国都支持"), None);

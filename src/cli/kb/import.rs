@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::super::{language, progress};
 use super::signed::Signed;
 use super::{Place, changes, confirm};
+use crate::cli::ground;
 use crate::disk::write_whole;
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
 use crate::kb::diff::Diff;
 use crate::kb::formats::{self, Format, Incoming, Reading, Rejects};
 use crate::kb::merge::{Mode, removes_much};
-use crate::store::{IgnoredColumns, Shelf, Store};
+use crate::store::{IgnoredColumns, Shelf};
 
 /// Entries of each kind that are printed; `--json` has all of them.
 const PRINTED: usize = 50;
@@ -104,7 +105,7 @@ struct Import<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let store = Store::at(&args.place.data.data);
+    let store = ground::store(&args.place.data.data);
     let shelf = store.shelf_to_create(&args.place.kb)?.signed(args.signed.signature()?);
     let format = Format::of_source(&args.file)?;
     let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use diesel::SqliteConnection;
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::prelude::{QueryableByName, RunQueryDsl};
 use diesel::sql_types::Text;
 
-use super::Connection;
 use super::snapshot::View;
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(in crate::store) fn copy(database: &Path, to: &Path) -> Result<()> {
         None => database.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?,
     };
     let target = to.to_str().ok_or_else(|| failed(&"the copy's name is not UTF-8"))?;
-    let mut connection = Connection::establish(url).map_err(|e| failed(&e))?;
+    let mut connection = SqliteConnection::establish(url).map_err(|e| failed(&e))?;
     connection.batch_execute("PRAGMA busy_timeout = 30000;").map_err(|e| failed(&e))?;
     diesel::sql_query("VACUUM INTO ?")
         .bind::<Text, _>(target)
@@ -45,7 +45,7 @@ pub(in crate::store) fn check(database: &Path) -> Result<()> {
         Error::io("check the database", database, std::io::Error::other(e.to_string()))
     };
     let url = database.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?;
-    let mut connection = Connection::establish(url).map_err(|e| failed(&e))?;
+    let mut connection = SqliteConnection::establish(url).map_err(|e| failed(&e))?;
     let lines: Vec<Line> =
         diesel::sql_query("PRAGMA integrity_check").load(&mut connection).map_err(|e| failed(&e))?;
     match &lines[..] {
@@ -58,7 +58,7 @@ pub(in crate::store) fn check(database: &Path) -> Result<()> {
 /// Whether anybody has a database open: then nobody else can have it alone. Changes
 /// nothing in it.
 pub(in crate::store) fn is_in_use(database: &Path) -> bool {
-    let Some(Ok(mut connection)) = database.to_str().map(Connection::establish) else { return false };
+    let Some(Ok(mut connection)) = database.to_str().map(SqliteConnection::establish) else { return false };
     let asked = "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; ROLLBACK;";
     match connection.batch_execute(asked) {
         Ok(()) => false,

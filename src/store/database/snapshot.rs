@@ -14,11 +14,12 @@ use crate::error::{Error, Result};
 
 /// Does to a data directory what writing would, and leaves nothing behind. One
 /// that does not exist can be made, or whoever makes it hears why not.
-pub(super) fn try_writing(root: &Path, database: &Path) -> io::Result<()> {
+pub(super) fn try_writing(root: &Path, database: Option<&Path>) -> io::Result<()> {
     if !root.exists() {
         return Ok(());
     }
     tempfile::tempfile_in(root)?;
+    let Some(database) = database else { return Ok(()) };
     match OpenOptions::new().write(true).open(database) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),

@@ -6,14 +6,15 @@
 use std::fs;
 use std::path::Path;
 
-use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::prelude::{QueryableByName, RunQueryDsl};
 use diesel::sql_types::Integer;
 
-use super::{Connection, SETTINGS};
+use super::Connection;
+use super::file::connect;
 use crate::error::{Error, Result};
 
 /// A connection that only asks.
+#[derive(Default)]
 pub(in crate::store) struct Watch {
     open: Option<(Connection, Place)>,
     seen: Option<i32>,
@@ -22,6 +23,12 @@ pub(in crate::store) struct Watch {
 /// Which file it is: one that was restored in its place is another one.
 type Place = (u64, u64);
 
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
 #[derive(QueryableByName)]
 struct Version {
     #[diesel(sql_type = Integer)]
@@ -29,10 +36,6 @@ struct Version {
 }
 
 impl Watch {
-    pub(in crate::store) fn new() -> Self {
-        Self { open: None, seen: None }
-    }
-
     /// Whether the file has changed since the last time; always the first time.
     /// `None` when it is not there.
     pub(in crate::store) fn changed(&mut self, path: &Path) -> Result<Option<bool>> {
@@ -45,8 +48,7 @@ impl Watch {
         };
         if self.open.as_ref().is_none_or(|(_, known)| *known != place) {
             let url = path.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?;
-            let mut connection = Connection::establish(url).map_err(|e| failed(&e))?;
-            connection.batch_execute(SETTINGS).map_err(|e| failed(&e))?;
+            let connection = connect(url).map_err(|e| failed(&e))?;
             (self.open, self.seen) = (Some((connection, place)), None);
         }
         let Some((connection, _)) = &mut self.open else { return Ok(None) };

@@ -144,6 +144,7 @@ fn trouble<'a>(page: &Page, reason: &'a str) -> &'a str {
         "disk_full" => page.say("磁盘快满了，请腾出空间", "next to nothing can be written any more"),
         "events_lost" => page.say("事件没有存下来，统计会不全", "events are not stored"),
         "events_unsynced" => page.say("事件还没有落盘，断电会丢", "a power loss may take events"),
+        "database_unreachable" => page.say("数据库服务器没有回应", "the database server does not answer"),
         "audit_broken" => page.say("审计记录被改动过", "the record of changes is not whole"),
         other => other,
     }

@@ -100,7 +100,7 @@ CREATE TABLE proposals (
     -- The customer's line that it answers.
     seq BIGINT NOT NULL,
     entry TEXT NOT NULL,
-    confidence DOUBLE NOT NULL,
+    confidence DOUBLE PRECISION NOT NULL,
     text TEXT NOT NULL,
     kb TEXT NOT NULL,
     -- The customer's words.

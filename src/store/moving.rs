@@ -1,0 +1,101 @@
+//! How does an installation move between files and a server?
+
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::database::transfer::{Counted, transfer};
+use super::database::{Database, copy, note_place};
+use super::{DOOR, DRAFTS, Kind, Store, TALK};
+use crate::access::DEFAULT_TENANT;
+use crate::error::{Error, Result};
+
+/// What was copied of a tenant's records of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    /// The tenant.
+    pub tenant: String,
+    /// The file that holds the records where there is no server.
+    pub file: String,
+    /// Rows by table.
+    pub rows: Counted,
+}
+
+impl Store {
+    /// Copies all records of this data directory and of the tenants in it to a server or
+    /// back, where there must be none yet. Files that go with them, such as releases, stay
+    /// where they are. What is copied has been compared; from then on the records are there.
+    ///
+    /// # Errors
+    /// When somebody works on the records of a file, when there are records already where
+    /// they go, and when what arrives is not what was sent.
+    pub fn copy_records(&self, to: &Self) -> Result<Vec<Copied>> {
+        let (from, to) = (self.clone().moving(), to.clone().moving());
+        from.refuse_in_use()?;
+        let (mut copied, mut roots) = (Vec::new(), Vec::new());
+        let (door, other) = (from.access(), to.access());
+        let all = |from: &Database, to: &Database, tenant: &str, kind: Kind| -> Result<Copied> {
+            let rows = transfer(from, to)?;
+            Ok(Copied { tenant: tenant.to_owned(), file: kind.file.to_owned(), rows })
+        };
+        // Who may come in goes last: until then nobody takes the copy for the whole.
+        let tenants = door.tenants()?.into_iter().map(|tenant| tenant.name);
+        for name in
+            std::iter::once(DEFAULT_TENANT.to_owned()).chain(tenants.filter(|name| name != DEFAULT_TENANT))
+        {
+            let (from, to) = if name == DEFAULT_TENANT {
+                (from.clone(), to.clone())
+            } else {
+                (from.tenant(&name)?, to.tenant(&name)?)
+            };
+            from.refuse_in_use()?;
+            copied.push(all(&from.database, &to.database, &name, DRAFTS)?);
+            copied.push(all(&from.conversations, &to.conversations, &name, TALK)?);
+            roots.push((from.root, [from.database, from.conversations]));
+        }
+        copied.push(all(&door.database, &other.database, DEFAULT_TENANT, DOOR)?);
+        for (root, old) in roots {
+            note_place(&root, to.database.schema())?;
+            for database in old {
+                set_aside(&database)?;
+            }
+        }
+        set_aside(&door.database)?;
+        Ok(copied)
+    }
+
+    /// Writes the records that are on a server into files of a folder, as they would lie in
+    /// the data directory.
+    pub(super) fn records_into(&self, folder: &Path) -> Result<()> {
+        let files = Self::at(folder);
+        transfer(&self.database, &files.database)?;
+        transfer(&self.conversations, &files.conversations)?;
+        if self.ground.tenant.is_none() {
+            transfer(&self.access().database, &files.access().database)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_in_use(&self) -> Result<()> {
+        for database in [&self.database, &self.conversations] {
+            if let Some(file) = database.file().filter(|file| file.is_file())
+                && copy::is_in_use(file)
+            {
+                return Err(Error::Refused(format!(
+                    "{} is in use; stop the servers and commands that work on it first",
+                    file.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Renames a file whose records are on a server now: it is kept, and in nobody's way.
+fn set_aside(database: &Database) -> Result<()> {
+    let Some(file) = database.file().filter(|file| file.is_file()) else { return Ok(()) };
+    database.close();
+    let aside = file.with_extension("db.copied");
+    fs::rename(file, &aside).map_err(|e| Error::io("rename", file, e))
+}

@@ -1,0 +1,48 @@
+//! What made the tables, step by step?
+//!
+//! Steps are only added, at the end of a list and with a number above the others.
+
+use super::database::migrations::Step;
+
+/// Those of drafts and releases.
+pub(super) const DRAFTS: &[Step] = &[
+    Step {
+        version: "00000000000001",
+        sql: include_str!("migrations/00000000000001_entries_and_releases/up.sql"),
+    },
+    Step {
+        version: "00000000000002",
+        sql: include_str!("migrations/00000000000002_queries_and_policy/up.sql"),
+    },
+    Step { version: "00000000000003", sql: include_str!("migrations/00000000000003_goals/up.sql") },
+    Step { version: "00000000000004", sql: include_str!("migrations/00000000000004_lexicon/up.sql") },
+    Step { version: "00000000000006", sql: include_str!("migrations/00000000000006_deletions/up.sql") },
+    Step { version: "00000000000007", sql: include_str!("migrations/00000000000007_ignored_columns/up.sql") },
+    Step { version: "00000000000008", sql: include_str!("migrations/00000000000008_service/up.sql") },
+    Step { version: "00000000000009", sql: include_str!("migrations/00000000000009_suggestions/up.sql") },
+    Step { version: "00000000000011", sql: include_str!("migrations/00000000000011_mapped_columns/up.sql") },
+    Step { version: "00000000000021", sql: include_str!("migrations/00000000000021_evaluations/up.sql") },
+    Step { version: "00000000000022", sql: include_str!("migrations/00000000000022_schedules/up.sql") },
+];
+
+/// Those of conversations.
+pub(super) const TALK: &[Step] = &[
+    Step {
+        version: "00000000000001",
+        sql: include_str!("migrations_conversations/00000000000001_conversations/up.sql"),
+    },
+    Step {
+        version: "00000000000021",
+        sql: include_str!("migrations_conversations/00000000000021_desk_work/up.sql"),
+    },
+    Step {
+        version: "00000000000022",
+        sql: include_str!("migrations_conversations/00000000000022_platforms/up.sql"),
+    },
+];
+
+/// Those of keys and people.
+pub(super) const DOOR: &[Step] = &[
+    Step { version: "00000000000001", sql: include_str!("migrations_access/00000000000001_access/up.sql") },
+    Step { version: "00000000000002", sql: include_str!("migrations_access/00000000000002_people/up.sql") },
+];

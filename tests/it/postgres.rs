@@ -1,0 +1,164 @@
+//! Does everything that is stored hold on a PostgreSQL server too?
+//!
+//! The tests named below run once more, in a process of their own that has its records
+//! on a server which this one starts: every data directory gets a database there. A
+//! server is taken from the PATH or from where Debian puts it (`apt-get install
+//! postgresql`); without one this says that it skips.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{DATABASES, psql};
+
+/// The modules whose tests run on a server.
+const MODULES: &[&str] = &[
+    "access::",
+    "audited::",
+    "authoring::",
+    "channels_kept::",
+    "columns::",
+    "desk::",
+    "goals::",
+    "kb::",
+    "learning::",
+    "live::",
+    "mend::",
+    "people::",
+    "pictures::",
+    "service::",
+    "store::",
+    "talk::",
+];
+
+/// Those that look into the files of a database or lock them, and those that ask for what
+/// somebody else has changed with the very next request: on a server that is known within a
+/// tenth of a second, as `tests/cluster/check.py` sees.
+const ABOUT_FILES: &[&str] = &[
+    "access::a_revoked_key_is_refused_by_the_next_request_of_another_process",
+    "access::every_route_lets_in_exactly_whom_the_table_names",
+    "access::what_was_changed_stands_in_the_audit",
+    "audited::how_much_may_be_sent_depends_on_what_somebody_is_for",
+    "kb::two_publishers_do_not_meet",
+    "mend::a_knowledge_base_goes_with_everything_and_a_new_one_is_another",
+    "people::a_session_that_ends_has_ended_on_every_server",
+];
+
+/// A server of its own, gone when it is dropped.
+struct Server {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        let programs = programs()?;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        // It refuses to run as root.
+        let user =
+            (own_uid() == 0).then(|| user_named("postgres").or_else(|| user_named("nobody"))).flatten();
+        if let Some((uid, gid)) = user {
+            for place in [folder.path(), &data] {
+                chown(place, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let program = |name: &str| {
+            let mut command = Command::new(programs.join(name));
+            command.current_dir(folder.path()).env("LC_ALL", "C.UTF-8");
+            if let Some((uid, gid)) = user {
+                command.gid(gid).uid(uid);
+            }
+            command
+        };
+        let made = program("initdb")
+            .args(["--auth=trust", "--username=zhida", "--encoding=UTF8", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let settings = [
+            "listen_addresses=",
+            "fsync=off",
+            "max_connections=400",
+            "log_checkpoints=off",
+            "autovacuum=off",
+        ];
+        let mut command = program("postgres");
+        command.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(process.stderr.take().unwrap()).lines();
+        let ready = told.by_ref().any(|line| line.unwrap().contains("ready to accept connections"));
+        assert!(ready, "the server does not start");
+        // What it says later would fill the pipe.
+        std::thread::spawn(move || told.for_each(drop));
+        Some(Self { process, folder })
+    }
+
+    /// Its address; the name of a database goes in the place of `{}`.
+    fn address(&self) -> String {
+        format!("postgres:///{{}}?host={}&user=zhida", self.folder.path().display())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The folder with the newest server's programs.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    places.sort();
+    places.reverse();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    places.extend(std::env::split_paths(&path));
+    places
+        .into_iter()
+        .find(|place| ["initdb", "postgres", "psql"].iter().all(|name| place.join(name).exists()))
+}
+
+fn user_named(name: &str) -> Option<(u32, u32)> {
+    let known = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = known.lines().find(|line| line.split(':').next() == Some(name))?;
+    let mut numbers = line.split(':').skip(2);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or(1, |me| me.uid())
+}
+
+#[test]
+fn what_is_stored_holds_on_a_server() {
+    if std::env::var_os(DATABASES).is_some() {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
+        return;
+    };
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    tests.args(MODULES).args(["--test-threads", "2"]).env(DATABASES, server.address());
+    for name in ABOUT_FILES {
+        tests.args(["--skip", name]);
+    }
+    let done = tests.output().unwrap();
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{told}\n{}", String::from_utf8_lossy(&done.stderr));
+    let passed: usize = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok())
+        .sum();
+    assert!(passed > 50, "only {passed} tests ran on the server");
+}
