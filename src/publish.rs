@@ -273,7 +273,7 @@ fn served_faultily(base: &KnowledgeBase) -> Vec<Finding> {
 /// is, or when words have changed.
 fn news(shelf: &Shelf, base: &KnowledgeBase) -> Result<Vec<bool>> {
     // A release that no longer opens cannot be compared with.
-    let served = shelf.current()?.and_then(|number| base_of(&shelf.release_folder(number)).ok());
+    let served = shelf.current()?.and_then(|number| base_of(&shelf.fetched_folder(number).ok()?).ok());
     let Some(served) = served.filter(|served| served.lexicon() == base.lexicon()) else {
         return Ok(vec![true; base.enabled().count()]);
     };

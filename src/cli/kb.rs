@@ -490,7 +490,7 @@ fn publish(
 
 /// An adapted model is chosen by hand; whoever forgets it shall know.
 fn tell_of_another_model(shelf: &Shelf, models: &Path, before: Option<u32>, encoder: &Encoder) {
-    let manifest = before.and_then(|number| Manifest::read(&shelf.release_folder(number)).ok());
+    let manifest = before.and_then(|number| shelf.manifest(number).ok());
     let Some(Manifest { number, model: Some(model), .. }) = manifest else { return };
     if model.id == encoder.manifest().id {
         return;
@@ -525,7 +525,7 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
         let number = record.release;
         let is_current = current == Some(number);
         // A release that this program cannot read is still one that exists.
-        let manifest = Manifest::read(&shelf.release_folder(number));
+        let manifest = shelf.manifest(number);
         if !as_json {
             let mark = if is_current { '*' } else { ' ' };
             let forced = if record.forced { either!(", forced", "，强行发布") } else { String::new() };

@@ -20,6 +20,7 @@ mod audited;
 mod backup;
 mod bench;
 mod channel;
+mod depot;
 mod detectors;
 mod eval;
 mod eval_dialogues;
@@ -84,6 +85,12 @@ struct Cli {
         hide_short_help = true
     )]
     database: Option<String>,
+    /// Where releases lie that every node can reach: file:///shared/folder, or
+    /// s3://bucket/prefix with the usual AWS_* variables, AWS_ENDPOINT_URL for other servers
+    /// than Amazon's. Publishing puts them there, and a node fetches what it has not
+    /// [default: none, they are in the data directory alone].
+    #[arg(long, global = true, env = "ZHIDA_RELEASES", value_name = "URL", hide_short_help = true)]
+    releases: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -130,6 +137,8 @@ enum Command {
     Backup(backup::Args),
     /// Bring back what a backup holds; it is checked before anything is touched.
     Restore(backup::Restore),
+    /// Look after the place where releases lie that every node can reach (--releases).
+    Depot(depot::Args),
     /// Print what runs zhida as a service: systemd, Kubernetes, Compose, an image.
     Setup(setup::Args),
     /// Train the encoder on a knowledge base's own phrasings, and keep the result only if it is better.
@@ -154,6 +163,7 @@ impl Command {
             Self::Tenant(args) => args.deed(),
             Self::Audit(args) => args.deed(),
             Self::Adapt(args) => args.deed(),
+            Self::Depot(args) => args.deed(),
             Self::Restore(_) => Deed::Tells,
             Self::Store(args) => args.deed(),
             // What is changed over HTTP the server records.
@@ -185,7 +195,9 @@ pub fn main() -> ExitCode {
         }
     };
     language::choose(cli.lang);
-    if let Err(error) = ground::choose(cli.database.as_deref()) {
+    let chosen =
+        ground::choose(cli.database.as_deref()).and_then(|()| ground::choose_depot(cli.releases.as_deref()));
+    if let Err(error) = chosen {
         eprintln!("zhida: {error}");
         return ExitCode::from(2);
     }
@@ -213,6 +225,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Setup(args) => setup::run(&args),
+        Command::Depot(args) => depot::run(&args),
     };
     if let Some(begun) = begun {
         begun.end(&outcome);

@@ -25,7 +25,7 @@ use crate::server::{
     self, Admission, Certificate, Exposure, Flag, FlagSource, Openness, Origin, Proxies, ProxyHeader,
     Registry, Server, Traces,
 };
-use crate::store::{Lasting, Signature, Store};
+use crate::store::{Compared, Lasting, Signature, Store, Which};
 
 /// The knowledge base of the first start.
 const DEMO: &str = "demo";
@@ -256,6 +256,10 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         }
         eprintln!("zhida: listening on {scheme}://{address}");
         notify::ready();
+        if store.depot().is_some() && store.writable().is_ok() {
+            // It may be far away, and no customer waits for it.
+            std::thread::spawn(move || put_served(&store));
+        }
         Ok(())
     };
     server::run(listener, server, prepare, stop_signal()?).await
@@ -335,6 +339,19 @@ fn must_exist(store: &Store, wanted: Option<&str>) -> Result<()> {
     }
     let unknown = Error::Unknown { what: "knowledge base", name: wanted.to_owned(), known: names };
     Err(Error::Refused(format!("--default-kb: {unknown}; import it first, or name another")))
+}
+
+/// Puts what is served into the depot where it is not there yet: it was published before
+/// there was one.
+fn put_served(store: &Store) {
+    match store.put_releases(Which::Served, Compared::Manifest) {
+        Ok(all) => {
+            for one in all.iter().filter(|one| one.kept.is_some()) {
+                tracing::info!(release = %one.name, "put into the depot");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "what is served may not be in the depot"),
+    }
 }
 
 /// Publishes the demo knowledge base into an empty data directory, or

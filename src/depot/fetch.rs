@@ -166,7 +166,7 @@ impl Depot {
         Error::release(
             self.url(),
             format!(
-                "{fault}; the depot is damaged: where the release's folder still is, `zhida depot put` puts it back, else roll back or publish again"
+                "{fault}; the depot is damaged: where the release's folder still is, `zhida depot put --read` puts it back, else roll back or publish again"
             ),
         )
     }

@@ -167,14 +167,15 @@ impl Depot {
         })?
     }
 
-    /// All names, in order.
+    /// All names, in order, and since when each is there.
     ///
     /// # Errors
     /// [`Error::Io`] when the depot cannot be reached.
-    pub fn names(&self) -> Result<Vec<Named>> {
+    pub fn names(&self) -> Result<Vec<(Named, Duration)>> {
         let store = self.store()?;
         let found = run(self.list(&store, "names"))??;
-        let mut names: Vec<Named> = found.iter().filter_map(|meta| named_at(&meta.location)).collect();
+        let named = |meta: &ObjectMeta| Some((named_at(&meta.location)?, age(meta)));
+        let mut names: Vec<_> = found.iter().filter_map(named).collect();
         names.sort_unstable();
         Ok(names)
     }

@@ -39,6 +39,18 @@ impl Depot {
     /// [`Error::Release`] when the folder is damaged; [`Error::Io`] when the depot
     /// cannot be reached or written. Then nothing can be fetched that was not before.
     pub fn put(&self, folder: &Path, name: &Name) -> Result<Kept> {
+        self.put_as(folder, name, false)
+    }
+
+    /// The same; all of it is written, whatever lies there: some of that is damaged.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn put_anew(&self, folder: &Path, name: &Name) -> Result<Kept> {
+        self.put_as(folder, name, true)
+    }
+
+    fn put_as(&self, folder: &Path, name: &Name, anew: bool) -> Result<Kept> {
         let path = folder.join(MANIFEST);
         let manifest = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
         let listed = Listed::of(&manifest).map_err(|e| Error::release(&path, e))?;
@@ -48,7 +60,7 @@ impl Depot {
         run(async {
             let was_named = self.found(&store, &label).await?.is_some();
             self.write(&store, &label, manifest.clone()).await?;
-            let outcome = self.put_files(&store, folder, &listed, &manifest, &digest).await;
+            let outcome = self.put_files(&store, folder, (&listed, &manifest, &digest), anew).await;
             if outcome.is_err() && !was_named {
                 // What keeps it from being collected; should this fail too, it is told as unknown.
                 let _ = store.delete(&label).await;
@@ -61,15 +73,14 @@ impl Depot {
         &self,
         store: &Arc<dyn ObjectStore>,
         folder: &Path,
-        listed: &Listed,
-        manifest: &[u8],
-        digest: &str,
+        (listed, manifest, digest): (&Listed, &[u8], &str),
+        anew: bool,
     ) -> Result<Kept> {
         let mut kept =
             Kept { digest: digest.to_owned(), files: listed.files.len() + 1, written: 0, bytes: 0 };
         for (file, expected) in &listed.files {
             let blob = blob(&expected.sha256);
-            if self.is_fresh(store, &blob, expected.bytes).await? {
+            if !anew && self.is_fresh(store, &blob, expected.bytes).await? {
                 continue;
             }
             self.send(store, &folder.join(file), expected, &blob).await?;
@@ -77,7 +88,7 @@ impl Depot {
             kept.bytes += expected.bytes;
         }
         let last = blob(digest);
-        if !self.is_fresh(store, &last, manifest.len() as u64).await? {
+        if anew || !self.is_fresh(store, &last, manifest.len() as u64).await? {
             self.write(store, &last, manifest.to_vec()).await?;
             kept.written += 1;
             kept.bytes += manifest.len() as u64;

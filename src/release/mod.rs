@@ -412,14 +412,24 @@ impl Manifest {
     /// Reads the manifest of a release's folder and checks its format.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let Header { format, kb, number, .. } = read_json(&path)?;
+        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        Self::parse(&bytes, folder)
+    }
+
+    /// Reads a manifest that lies in a folder, or would.
+    ///
+    /// # Errors
+    /// [`Error::Release`] when it is none, or of another format.
+    pub fn parse(bytes: &[u8], folder: &Path) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        let Header { format, kb, number, .. } = parse_json(bytes, &path)?;
         if format != FORMAT {
             return Err(Error::release(
                 folder,
                 format!("has format {format}, this zhida reads format {FORMAT}; {}", mend(&kb, number)),
             ));
         }
-        read_json(&path)
+        parse_json(bytes, &path)
     }
 
     /// Compares every file with its checksum.
@@ -493,7 +503,11 @@ fn read_entries(path: &Path) -> Result<Vec<Entry>> {
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::release(path, format!("cannot be read: {e}")))
+    parse_json(&bytes, path)
+}
+
+fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| Error::release(path, format!("cannot be read: {e}")))
 }
 
 /// Every file below a folder, relative to it, in order.

@@ -50,15 +50,15 @@ impl Shelf {
                 continue;
             }
             let folder = self.release_folder(number);
-            let manifest = folder.join(MANIFEST);
-            let held = File::open(&manifest).ok();
-            if held.as_ref().is_some_and(|file| file.try_lock().is_err()) {
+            let Some(_held) = claim(&folder) else {
                 collected.in_use.push(number);
                 continue;
-            }
+            };
             collected.bytes += size_of(&folder);
             if !dry_run {
+                let digest = self.digest(number)?;
                 self.forget(number)?;
+                self.forget_names(&[(number, digest)]);
                 // The record says that it is gone; what a crash leaves is
                 // swept by the next publication.
                 match fs::remove_dir_all(&folder) {
@@ -122,11 +122,22 @@ impl Shelf {
                 .load(connection)?)
         })?;
         for number in gone.unwrap_or_default() {
-            // Space that cannot be freed now can be freed next time.
-            let _ = fs::remove_dir_all(self.releases().join(number.to_string()));
+            let folder = self.releases().join(number.to_string());
+            // Another node may have collected what this one still has open; and space that
+            // cannot be freed now can be freed next time.
+            if let Some(_held) = claim(&folder) {
+                let _ = fs::remove_dir_all(&folder);
+            }
         }
         Ok(())
     }
+}
+
+/// The lock of a release that nobody has open, if its folder is there; `None` when
+/// somebody has.
+fn claim(folder: &Path) -> Option<Option<File>> {
+    let held = File::open(folder.join(MANIFEST)).ok();
+    if held.as_ref().is_some_and(|file| file.try_lock().is_err()) { None } else { Some(held) }
 }
 
 fn size_of(folder: &Path) -> u64 {

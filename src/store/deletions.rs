@@ -60,9 +60,13 @@ impl Shelf {
     pub fn delete(&self) -> Result<Deleted> {
         self.deletable()?;
         let lock = self.lock()?;
-        let deleted = self.store.database.write(|connection| {
+        let (deleted, digests) = self.store.database.write(|connection| {
             let holdings = self.holdings(connection)?;
             let kb = draft::known(connection, &self.name)?;
+            let digests: Vec<(i32, Option<String>)> = releases::table
+                .filter(releases::kb.eq(kb.id))
+                .select((releases::number, releases::digest))
+                .load(connection)?;
             columns::forget(connection, kb.id)?;
             diesel::delete(claims::table.filter(claims::kb.eq(kb.id))).execute(connection)?;
             diesel::delete(entries::table.filter(entries::kb.eq(kb.id))).execute(connection)?;
@@ -89,8 +93,13 @@ impl Shelf {
                     deletions::swept.eq(false),
                 ))
                 .execute(connection)?;
-            Ok(holdings)
+            Ok((holdings, digests))
         })?;
+        let digests: Vec<_> = digests
+            .into_iter()
+            .map(|(number, digest)| (u32::try_from(number).unwrap_or_default(), digest))
+            .collect();
+        self.forget_names(&digests);
         // It is gone; space that cannot be freed now can be freed next time.
         let root = self.store.root();
         let buried = self.store.database.write(|connection| bury(connection, root, Some(&self.name)));

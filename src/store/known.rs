@@ -18,7 +18,7 @@ impl Shelf {
     /// When a release cannot be read; [`crate::error::Error::Refused`] when none is served.
     pub fn known_entries(&self) -> Result<Vec<Known>> {
         let current = self.current_number()?;
-        let base = base_of(&self.release_folder(current))?;
+        let base = base_of(&self.fetched_folder(current)?)?;
         let mut known: Vec<Known> = base
             .entries()
             .iter()
@@ -34,7 +34,7 @@ impl Shelf {
             let Ok(made) = OffsetDateTime::parse(&record.at, &Rfc3339) else { continue };
             // Its own entries are those of the release that is served.
             if record.release != current {
-                let base = base_of(&self.release_folder(record.release))?;
+                let base = base_of(&self.fetched_folder(record.release)?)?;
                 let held: HashSet<&str> = base.entries().iter().map(|entry| entry.id.0.as_str()).collect();
                 still.retain(|id| held.contains(id.as_str()));
             }

@@ -29,9 +29,11 @@ mod columns;
 mod conversations;
 mod database;
 mod deletions;
+mod depots;
 mod draft;
 mod edit;
 mod evaluations;
+mod fetched;
 mod forget;
 mod handoffs;
 mod holders;
@@ -83,9 +85,11 @@ pub use columns::IgnoredColumns;
 pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
 pub use database::cluster::Cluster;
 pub use deletions::Deleted;
+pub use depots::{CollectedDepot, Looked, Put, Which};
 pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use evaluations::Evaluated;
+pub use fetched::Compared;
 pub use handoffs::{Act, NewHandoff, Wanted};
 pub use holders::Holder;
 pub use keys::{KeyRecord, NewKey};
@@ -124,6 +128,7 @@ use diesel::prelude::*;
 use self::database::schema::{entries, kbs};
 use self::database::{Ceiling, Connection, Database, Kind, Outcome};
 use self::sealed::{KEY_FILE, Seal};
+use crate::depot::Depot;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
@@ -186,6 +191,8 @@ struct Ground {
     is_read_only: bool,
     /// Whether it does not matter that records are at another place too.
     is_moving: bool,
+    /// Where releases lie that every node can reach.
+    depot: Option<Depot>,
 }
 
 impl Ground {
@@ -571,7 +578,8 @@ impl Shelf {
         self.folder().join("releases")
     }
 
-    /// The folder of a release.
+    /// The folder of a release; with a depot it may not be there yet
+    /// ([`Self::fetched_folder`]).
     pub fn release_folder(&self, number: u32) -> PathBuf {
         self.releases().join(number.to_string())
     }
@@ -605,7 +613,7 @@ impl Shelf {
     /// When it does not open, or its manifest says that it is another one: a
     /// folder that was copied by hand.
     pub fn open_release(&self, number: u32, encoder: Option<Arc<Encoder>>) -> Result<Release> {
-        let folder = self.release_folder(number);
+        let folder = self.fetched_folder(number)?;
         let release = Release::open(&folder, encoder)?;
         let manifest = release.manifest();
         if manifest.number != number || manifest.kb != self.name {

@@ -82,7 +82,7 @@ impl Models {
         let encoder = match &self.source {
             Source::Given(encoder) => encoder.clone(),
             Source::Named { folder, .. } => {
-                let release = shelf.release_folder(number);
+                let release = shelf.fetched_folder(number)?;
                 let manifest = Manifest::read(&release)?;
                 match &manifest.model {
                     None => None,

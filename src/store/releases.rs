@@ -1,8 +1,8 @@
 //! What was published, what is served, and by whose decision?
 //!
 //! A release is a folder that never changes and a record in the database. The
-//! folder is complete before the record is written, and the record and the
-//! pointer to what is served change in one transaction.
+//! folder is complete before the record is written, and in the depot if there is
+//! one; the record and the pointer to what is served change in one transaction.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -16,8 +16,10 @@ use super::database::cluster::Hold;
 use super::database::schema::{kbs, releases, servings};
 use super::database::{Connection, Outcome};
 use super::draft;
+use super::fetched::Compared;
 use super::signature::{Signature, now};
 use super::{Published, Shelf, kb_folder};
+use crate::depot::digest_of;
 use crate::disk::sync_folder;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
@@ -84,6 +86,7 @@ struct Row {
     findings: Option<String>,
     revision: i64,
     removed: Option<String>,
+    digest: Option<String>,
 }
 
 /// What publishing needs to know.
@@ -203,6 +206,7 @@ pub(super) fn adopt(
             findings: None,
             revision: 0,
             removed: None,
+            digest: digest_of(&folder.join(number.to_string())).ok(),
         };
         diesel::insert_into(releases::table).values(&row).execute(connection)?;
     }
@@ -274,7 +278,7 @@ impl Shelf {
     pub fn content(&self, release: Option<u32>) -> Result<(KnowledgeBase, i64)> {
         let Some(number) = release else { return self.draft_and_revision() };
         let record = self.record(number)?;
-        Ok((base_of(&self.release_folder(number))?, record.revision))
+        Ok((base_of(&self.fetched_folder(number)?)?, record.revision))
     }
 
     /// What was served from when on, newest first.
@@ -359,6 +363,12 @@ impl Shelf {
         // The review opens releases of its own: a large one is in memory once.
         drop(previous);
         let Approval { forced, findings } = review(&base, beside.path())?;
+        let digest = digest_of(beside.path())?;
+        // Every node can fetch it before anybody is told to serve it.
+        if let Some(depot) = self.store.depot() {
+            let kept = depot.put(beside.path(), &self.name_of(number))?;
+            tracing::info!(kb = self.name, release = number, bytes = kept.bytes, "put into the depot");
+        }
         let place = self.release_folder(number);
         let finished = beside.keep();
         fs::rename(&finished, &place).map_err(|e| Error::io("rename to", &place, e))?;
@@ -378,6 +388,7 @@ impl Shelf {
                 findings: findings.map(|found| found.to_string()),
                 revision,
                 removed: None,
+                digest: Some(digest.clone()),
             };
             diesel::insert_into(releases::table).values(&row).execute(connection)?;
             let why = release.map_or(Serving::Published { revision }, |of| Serving::Republished { of });
@@ -394,8 +405,9 @@ impl Shelf {
     pub fn rollback(&self, number: u32) -> Result<()> {
         let _lock = self.lock()?;
         self.record(number)?;
-        let folder = self.release_folder(number);
+        let folder = self.fetched_folder(number)?;
         Manifest::read(&folder)?.verify(&folder)?;
+        self.put(number, &folder, Compared::Lengths)?;
         self.store
             .database
             .write(|connection| serve(connection, &self.name, number, Serving::RolledBack, &self.signature))

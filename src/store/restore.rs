@@ -44,7 +44,7 @@ impl Shelf {
     /// its entries cannot be read.
     pub fn authored(&self, number: u32) -> Result<KnowledgeBase> {
         let record = self.record(number)?;
-        let base = base_of(&self.release_folder(number))?;
+        let base = base_of(&self.fetched_folder(number)?)?;
         let known: HashSet<&EntryId> = base.entries().iter().map(|entry| &entry.id).collect();
         let off: Vec<Entry> = self
             .switched_off(record.revision)?

@@ -38,7 +38,7 @@ impl Shelf {
     pub fn served(&self) -> Result<Option<KnowledgeBase>> {
         let Some(head) = self.head()? else { return Ok(None) };
         let Some(number) = head.current else { return Ok(None) };
-        let base = base_of(&self.release_folder(number))?;
+        let base = base_of(&self.fetched_folder(number)?)?;
         let news = self.live_changes(head.live_from)?;
         let (changes, changed_service) = (news.changes, news.service);
         if changes.is_empty() && changed_service.is_none() {
@@ -87,7 +87,7 @@ impl Shelf {
     /// The release that is served, and the entry as it stands there.
     fn published(&self, id: &EntryId) -> Result<Option<(u32, Option<Entry>)>> {
         let Some(number) = self.current()? else { return Ok(None) };
-        let base = base_of(&self.release_folder(number))?;
+        let base = base_of(&self.fetched_folder(number)?)?;
         Ok(Some((number, base.entries().iter().find(|entry| entry.id == *id).cloned())))
     }
 

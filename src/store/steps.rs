@@ -23,6 +23,7 @@ pub(super) const DRAFTS: &[Step] = &[
     Step { version: "00000000000011", sql: include_str!("migrations/00000000000011_mapped_columns/up.sql") },
     Step { version: "00000000000021", sql: include_str!("migrations/00000000000021_evaluations/up.sql") },
     Step { version: "00000000000022", sql: include_str!("migrations/00000000000022_schedules/up.sql") },
+    Step { version: "00000000000023", sql: include_str!("migrations/00000000000023_release_digests/up.sql") },
 ];
 
 /// Those of conversations.

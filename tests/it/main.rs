@@ -16,6 +16,7 @@ mod columns;
 mod console_author;
 mod corpora;
 mod crash;
+mod depot;
 mod desk;
 mod desk_crash;
 mod dialogue;

@@ -92,6 +92,7 @@ diesel::table! {
         findings -> Nullable<Text>,
         revision -> BigInt,
         removed -> Nullable<Text>,
+        digest -> Nullable<Text>,
     }
 }
 diesel::table! {
