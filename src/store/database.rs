@@ -18,8 +18,9 @@ use diesel::migration::MigrationSource;
 use diesel::result::DatabaseErrorKind;
 use diesel_migrations::MigrationHarness;
 
-use self::cluster::{Cluster, Schema};
+use self::cluster::Cluster;
 use self::file::DatabaseFile;
+use self::lent::Schema;
 use self::migrations::{Step, Steps};
 use crate::error::{Error, Result};
 
@@ -31,6 +32,7 @@ mod connection;
 pub(in crate::store) mod copy;
 pub(in crate::store) mod door;
 mod file;
+pub(in crate::store) mod lent;
 pub(in crate::store) mod migrations;
 pub(in crate::store) mod schema;
 mod snapshot;
@@ -177,7 +179,7 @@ impl Database {
 
     /// What belongs to a data directory, on a server; with a tenant in a schema of its own.
     pub(super) fn on(cluster: &Arc<Cluster>, tenant: Option<&str>, root: &Path, kind: Kind) -> Self {
-        Self::in_place(root, kind, Place::Server(cluster.schema(kind.schema, tenant)))
+        Self::in_place(root, kind, Place::Server(Schema::of(cluster, kind.schema, tenant)))
     }
 
     fn in_place(root: &Path, kind: Kind, place: Place) -> Self {

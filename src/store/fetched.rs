@@ -11,7 +11,8 @@ use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 
 use super::database::schema::releases;
-use super::{Shelf, Store, draft, tenant_at};
+use super::ground::tenant_at;
+use super::{Shelf, Store, draft};
 use crate::access::DEFAULT_TENANT;
 use crate::depot::{self, Depot, Kept, Name, Named};
 use crate::disk::{swap_folders, sync_folder};

@@ -35,6 +35,7 @@ mod edit;
 mod evaluations;
 mod fetched;
 mod forget;
+mod ground;
 mod handoffs;
 mod holders;
 mod keys;
@@ -127,8 +128,8 @@ use diesel::prelude::*;
 
 use self::database::schema::{entries, kbs};
 use self::database::{Ceiling, Connection, Database, Kind, Outcome};
+use self::ground::Ground;
 use self::sealed::{KEY_FILE, Seal};
-use crate::depot::Depot;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::{EntryId, KnowledgeBase};
@@ -180,38 +181,6 @@ pub struct Store {
     ground: Ground,
 }
 
-/// Where the records of a data directory are.
-#[derive(Debug, Clone, Default)]
-struct Ground {
-    /// The server; `None` for files in the data directory.
-    cluster: Option<Arc<Cluster>>,
-    /// The tenant that the data directory is of; `None` for the first one.
-    tenant: Option<String>,
-    /// Whether nothing is changed, whatever the file system allows.
-    is_read_only: bool,
-    /// Whether it does not matter that records are at another place too.
-    is_moving: bool,
-    /// Where releases lie that every node can reach.
-    depot: Option<Depot>,
-}
-
-impl Ground {
-    /// The database of a kind.
-    fn database(&self, root: &Path, kind: Kind) -> Arc<Database> {
-        let mut database = match &self.cluster {
-            Some(cluster) => Database::on(cluster, self.tenant.as_deref(), root, kind),
-            None => Database::at(root, kind),
-        };
-        if self.is_read_only {
-            database = database.read_only();
-        }
-        if self.is_moving {
-            database = database.moving();
-        }
-        Arc::new(database)
-    }
-}
-
 /// A knowledge base in a data directory.
 #[derive(Debug, Clone)]
 pub struct Shelf {
@@ -237,36 +206,6 @@ impl Store {
         let ground = Ground::default();
         let (database, conversations) = (ground.database(&root, DRAFTS), ground.database(&root, TALK));
         Self { root, database, conversations, seal, key_is_elsewhere: false, ground }
-    }
-
-    fn grounded(self, ground: Ground) -> Self {
-        let database = ground.database(&self.root, DRAFTS);
-        let conversations = ground.database(&self.root, TALK);
-        Self { database, conversations, ground, ..self }
-    }
-
-    /// The same; its records are on a server, and only files that go with them lie in
-    /// the data directory. One at `…/tenants/NAME` is that tenant's.
-    #[must_use]
-    pub fn on(self, cluster: Arc<Cluster>) -> Self {
-        let tenant = self.ground.tenant.clone().or_else(|| tenant_at(&self.root));
-        let ground = Ground { cluster: Some(cluster), tenant, ..self.ground.clone() };
-        self.grounded(ground)
-    }
-
-    /// The same; nothing in it is changed, whatever the file system allows.
-    #[must_use]
-    pub fn read_only(self) -> Self {
-        let ground = Ground { is_read_only: true, ..self.ground.clone() };
-        self.grounded(ground)
-    }
-
-    /// The same; it is looked at although its records are at another place too: they are
-    /// on their way.
-    #[must_use]
-    pub fn moving(self) -> Self {
-        let ground = Ground { is_moving: true, ..self.ground.clone() };
-        self.grounded(ground)
     }
 
     /// The same; secrets of channels and webhooks are sealed with the key in a file,
@@ -295,24 +234,6 @@ impl Store {
     /// Whether its database is there.
     pub fn is_there(&self) -> bool {
         self.database.is_there()
-    }
-
-    /// Whether its records are on a server.
-    pub fn is_on_server(&self) -> bool {
-        self.ground.cluster.is_some()
-    }
-
-    /// Sees to it that it is noticed when the server of its records stops to answer, as long
-    /// as anybody holds this.
-    pub fn watch_server(&self) {
-        if let Some(cluster) = &self.ground.cluster {
-            cluster.watch();
-        }
-    }
-
-    /// Whether the server of its records answers, as far as is known; always for files.
-    pub fn is_reachable(&self) -> bool {
-        self.ground.cluster.as_ref().is_none_or(|cluster| cluster.is_reachable())
     }
 
     /// Where it is.
@@ -396,13 +317,6 @@ fn is_sound(name: &str) -> bool {
         && name.chars().count() <= 64
         && !name.starts_with('.')
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-/// The tenant whose data directory it would be.
-fn tenant_at(root: &Path) -> Option<String> {
-    let place = std::path::absolute(root).ok()?;
-    let parent = place.parent()?.file_name()?;
-    place.file_name()?.to_str().filter(|_| parent == "tenants").map(str::to_owned)
 }
 
 /// Where the releases of a knowledge base lie.

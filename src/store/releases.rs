@@ -12,7 +12,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::database::cluster::Hold;
+use super::database::lent::Hold;
 use super::database::schema::{kbs, releases, servings};
 use super::database::{Connection, Outcome};
 use super::draft;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::database::door::{keys, people, sessions, tenants};
+use super::database::lent::Schema;
 use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
 use super::{DRAFTS, SOUND, TALK, is_sound};
@@ -149,7 +150,7 @@ impl Access {
         })?;
         if let Some(schema) = self.database.schema() {
             for kind in [DRAFTS, TALK] {
-                schema.cluster().schema(kind.schema, Some(name)).remove()?;
+                Schema::of(schema.cluster(), kind.schema, Some(name)).remove()?;
             }
         }
         let folder = self.root.join("tenants").join(name);

@@ -1,0 +1,264 @@
+//! How is a connection to a server lent for the records of one tenant and kind?
+//!
+//! They are in a schema of their own; a connection is turned to it while it is lent, and
+//! looks after its tables the first time.
+
+use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use sha2::{Digest as _, Sha256};
+
+use super::cluster::{Cluster, Turned};
+use super::connection::COUNTED;
+use super::{Connection, Database, Outcome};
+use crate::error::{Error, Result};
+
+/// A schema on a server.
+pub(in crate::store) struct Schema {
+    cluster: Arc<Cluster>,
+    name: String,
+    tenant: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
+}
+
+impl Schema {
+    /// That of a kind of records: the first tenant's, or another one's. Their names would be
+    /// too long for PostgreSQL, so it is named by their hash.
+    pub(in crate::store) fn of(cluster: &Arc<Cluster>, kind: &str, tenant: Option<&str>) -> Self {
+        let mut name = format!("zhida_{kind}");
+        if let Some(tenant) = tenant {
+            let digest = Sha256::digest(tenant.as_bytes());
+            name.push('_');
+            for byte in digest.iter().take(8) {
+                let _ = write!(name, "{byte:02x}");
+            }
+        }
+        Self { cluster: Arc::clone(cluster), name, tenant: tenant.map(str::to_owned) }
+    }
+
+    /// The server that it is on.
+    pub(in crate::store) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// Where it is, in words.
+    pub(super) fn shown(&self) -> String {
+        format!("{} (schema {})", self.cluster.shown(), self.name)
+    }
+
+    /// Whether it is there.
+    pub(super) fn is_there(&self) -> Result<bool> {
+        let mut lent = self.raw()?;
+        self.has_tables(&mut lent)
+    }
+
+    fn has_tables(&self, connection: &mut Connection) -> Result<bool> {
+        diesel::sql_query("SELECT to_regclass(quote_ident($1) || '.writes') IS NOT NULL AS yes")
+            .bind::<Text, _>(&self.name)
+            .get_result::<Answer>(connection)
+            .map(|answer| answer.yes)
+            .map_err(|e| self.cluster.unreachable(e))
+    }
+
+    /// A connection that works and is turned here, whether or not the schema is there.
+    fn raw(&self) -> Result<Lent<'_>> {
+        self.cluster.admit()?;
+        if let Some(Turned { mut connection, schema }) = self.cluster.take(&self.name) {
+            // Turning asks the server something; one that needs no turning is asked too.
+            let works = if schema == self.name {
+                connection.batch_execute("SELECT 1")
+            } else {
+                self.turn(&mut connection)
+            };
+            if works.is_ok() {
+                self.cluster.found();
+                return Ok(self.lent(connection));
+            }
+            // The others were lost with it, or will be noticed when they are taken.
+            self.cluster.forget_idle();
+        }
+        let opened = self.cluster.open().and_then(|mut connection| {
+            self.turn(&mut connection).map_err(|e| self.cluster.unreachable(e))?;
+            Ok(connection)
+        });
+        match opened {
+            Ok(connection) => {
+                self.cluster.found();
+                Ok(self.lent(connection))
+            }
+            Err(Error::Unreachable { why, .. }) => Err(self.cluster.lost(why)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn turn(&self, connection: &mut Connection) -> QueryResult<()> {
+        connection.batch_execute(&format!("SET search_path TO {}", self.name))
+    }
+
+    fn lent(&self, connection: Connection) -> Lent<'_> {
+        Lent { schema: self, connection: Some(connection), works: true }
+    }
+
+    /// A connection for a database whose tables are there and up to date.
+    pub(super) fn lend(&self, database: &Database) -> Result<Lent<'_>> {
+        let mut lent = self.raw()?;
+        let mut prepared = database.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*prepared {
+            database.refuse_elsewhere()?;
+            // Two processes that come first must not both make the tables.
+            let told = |e: diesel::result::Error| database.explain(e.into());
+            lent.batch_execute("SELECT pg_advisory_lock(hashtextextended('zhida: tables', 0))")
+                .map_err(told)?;
+            let outcome = self.prepare(database, &mut lent);
+            let unlocked =
+                lent.batch_execute("SELECT pg_advisory_unlock(hashtextextended('zhida: tables', 0))");
+            outcome?;
+            unlocked.map_err(told)?;
+            if !database.read_only && !database.is_moving {
+                super::note_place(&database.root, Some(self))?;
+            }
+            *prepared = true;
+        }
+        drop(prepared);
+        Ok(lent)
+    }
+
+    fn prepare(&self, database: &Database, connection: &mut Connection) -> Result<()> {
+        if !self.has_tables(connection)? {
+            if database.read_only {
+                return Err(Error::ReadOnly {
+                    path: database.root.clone(),
+                    why: format!("{} is not there, and is not made as the operator has said", self.shown()),
+                });
+            }
+            self.refuse_encoding(connection)?;
+            let mut sql = format!("CREATE SCHEMA {}; {COUNTED}", self.name);
+            if let Some(tenant) = &self.tenant {
+                let _ = write!(sql, "COMMENT ON SCHEMA {} IS 'tenant {tenant}';", self.name);
+            }
+            connection.batch_execute(&sql).map_err(|e| database.explain(e.into()))?;
+        }
+        database.prepare(connection)
+    }
+
+    /// Chinese texts need Unicode.
+    fn refuse_encoding(&self, connection: &mut Connection) -> Result<()> {
+        let answer: Answer = diesel::sql_query("SELECT current_setting('server_encoding') = 'UTF8' AS yes")
+            .get_result(connection)
+            .map_err(|e| self.cluster.unreachable(e))?;
+        if answer.yes {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "{} does not hold texts in UTF-8; make the database anew with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`",
+            self.cluster.shown()
+        )))
+    }
+
+    /// Removes it with all that is in it.
+    pub(in crate::store) fn remove(&self) -> Result<()> {
+        let mut lent = self.raw()?;
+        lent.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.name))
+            .map_err(|e| self.cluster.unreachable(e))
+    }
+
+    /// Something that only one holder at a time has, on any machine, until it is dropped
+    /// or its process ends; `None` when somebody has it.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(in crate::store) fn hold(&self, what: &str) -> Result<Option<Hold>> {
+        let mut connection = self.cluster.open()?;
+        let answer: Answer = diesel::sql_query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS yes")
+            .bind::<Text, _>(format!("{}: {what}", self.name))
+            .get_result(&mut connection)
+            .map_err(|e| self.cluster.unreachable(e))?;
+        Ok(answer.yes.then_some(Hold { _connection: Mutex::new(connection) }))
+    }
+}
+
+/// Something that nobody else has meanwhile. It goes with its connection, which nobody
+/// else uses.
+pub(in crate::store) struct Hold {
+    _connection: Mutex<Connection>,
+}
+
+/// A connection while it is lent.
+pub(super) struct Lent<'a> {
+    schema: &'a Schema,
+    connection: Option<Connection>,
+    works: bool,
+}
+
+impl Lent<'_> {
+    pub(super) fn reading<T>(&mut self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Outcome<T> {
+        let outcome = self.deref_mut().reading(work);
+        self.judge(outcome)
+    }
+
+    pub(super) fn writing<T>(&mut self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Outcome<T> {
+        let outcome = self.deref_mut().writing(work);
+        self.judge(outcome)
+    }
+
+    /// One that was lost is not lent again.
+    fn judge<T>(&mut self, outcome: Outcome<T>) -> Outcome<T> {
+        if let Err(super::Failure::Sql(error)) = &outcome
+            && super::connection::is_lost(error)
+        {
+            self.works = false;
+            self.schema.cluster.lost(error);
+        }
+        outcome
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "it is taken only when this is dropped")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("lent")
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    #[expect(clippy::expect_used, reason = "it is taken only when this is dropped")]
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("lent")
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && self.works
+            && !std::thread::panicking()
+        {
+            self.schema.cluster.put(Turned { connection, schema: self.schema.name.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tenant_has_a_schema() {
+        let cluster = Cluster::at("postgresql:///zhida").expect("an address");
+        let own = Schema::of(&cluster, "drafts", None);
+        let other = Schema::of(&cluster, "drafts", Some("乙公司"));
+        assert_eq!(own.name, "zhida_drafts");
+        assert!(other.name.starts_with("zhida_drafts_") && other.name.len() < 63, "{}", other.name);
+    }
+}
