@@ -35,6 +35,10 @@ const WORDS: [(&str, &str); 5] = [
     ),
 ];
 
+fn for_server(sql: &str) -> String {
+    WORDS.iter().fold(sql.to_owned(), |sql, (file, server)| sql.replace(file, server))
+}
+
 /// The steps of a database, in the words of the one that a connection leads to.
 pub(super) struct Steps {
     steps: &'static [Step],
@@ -50,12 +54,7 @@ impl Steps {
 impl MigrationSource<MultiBackend> for Steps {
     fn migrations(&self) -> Result<Vec<Box<dyn Migration<MultiBackend>>>> {
         let made = self.steps.iter().map(|step| {
-            let mut sql = step.sql.to_owned();
-            if self.is_server {
-                for (file, server) in WORDS {
-                    sql = sql.replace(file, server);
-                }
-            }
+            let sql = if self.is_server { for_server(step.sql) } else { step.sql.to_owned() };
             Box::new(Script { version: Version(step.version), sql }) as Box<dyn Migration<MultiBackend>>
         });
         Ok(made.collect())
@@ -100,5 +99,24 @@ impl<DB: Backend> Migration<DB> for Script {
 
     fn name(&self) -> &dyn MigrationName {
         &self.version
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::steps;
+
+    #[test]
+    fn a_server_hears_no_word_that_only_a_file_knows() {
+        for step in [steps::DRAFTS, steps::TALK, steps::DOOR].concat() {
+            let sql = for_server(step.sql);
+            for word in ["AUTOINCREMENT", "BLOB", "ROWID", "RAISE(", "PRAGMA", "strftime", "json_extract"] {
+                assert!(!sql.contains(word), "step {} still has {word}", step.version);
+            }
+            for line in sql.lines().filter(|line| line.contains(" TEXT") && !line.trim().starts_with("--")) {
+                assert!(line.contains("COLLATE"), "{line}");
+            }
+        }
     }
 }
