@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio_rustls::rustls;
 use zhida::access::{Limits, Right, Role};
 use zhida::server::{Admission, Exposure, Openness, Registry, Server, router};
-use zhida::store::{NewKey, Store};
+use zhida::store::NewKey;
 
 use crate::http::{Got, MAX_WRONG, Running, admission, get, publish, send, serve};
 use crate::people::{Browser, person};

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use zhida::encoder::{Encoder, Files};
 use zhida::server::Registry;
-use zhida::store::{Models, Store};
+use zhida::store::Models;
 
 use crate::support::{run, stderr, stdout, zhida};
 

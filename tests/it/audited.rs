@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use zhida::access::{Limits, Role};
 use zhida::server::{Registry, Server, router};
-use zhida::store::{NewKey, Store, WantedAudit};
+use zhida::store::{NewKey, WantedAudit};
 
 use crate::http::{MAX_WRONG, admission, publish};
 use crate::people::{Browser, person};

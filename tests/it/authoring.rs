@@ -10,7 +10,6 @@ use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::kb::formats;
 use zhida::server::{Registry, Server, router};
-use zhida::store::Store;
 
 use crate::http::{Got, MAX_WRONG, admission, ask, get, post, publish, send};
 use crate::support::{SMALL_KB, repository};

@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::server::{Registry, Server, router};
-use zhida::store::Store;
 
 use crate::http::{Got, MAX_WRONG, admission, ask, data, get, send, server};
 

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Role};
 use zhida::server::router;
-use zhida::store::{NewKey, Store};
+use zhida::store::NewKey;
 
 use crate::http::{admission, publish, send, server_over};
 use crate::store::Desk;

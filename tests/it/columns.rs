@@ -10,7 +10,6 @@ use zhida::kb::KnowledgeBase;
 use zhida::kb::formats::{Format, Incoming, Reading};
 use zhida::kb::merge::Mode;
 use zhida::server::{Registry, Server, router};
-use zhida::store::Store;
 
 use crate::http::{Got, MAX_WRONG, admission, send};
 use crate::store::Desk;

@@ -18,7 +18,7 @@ use zhida::dialogue::Service;
 use zhida::dialogue::conversation::{Owner, Role};
 use zhida::engine::Engine;
 use zhida::server::router;
-use zhida::store::{Heard, NewHandoff, NewLine, Place, Store, Webhook};
+use zhida::store::{Heard, NewHandoff, NewLine, Place, Webhook};
 
 use crate::http::{Got, MAX_WRONG, admission, get, publish, send, server_over};
 use crate::receiver::{Answer, Receiver, webhook};

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use zhida::store::{Conversations, Store};
+use zhida::store::Conversations;
 
 use crate::http::{Running, publish};
 use crate::receiver::{Receiver, webhook};

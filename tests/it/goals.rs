@@ -158,7 +158,6 @@ async fn a_goal_set_over_http_is_kept_and_named() {
     use serde_json::{Value, json};
     use tower::ServiceExt;
     use zhida::server::{Registry, Server, router};
-    use zhida::store::Store;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.jsonl");

@@ -6,7 +6,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use serde_json::{Map, Value, json};
 use zhida::server::router;
-use zhida::store::{NewTicket, Store};
+use zhida::store::NewTicket;
 
 use crate::http::{Running, admission, ask, get, post, publish, server_over};
 use crate::store::Desk;

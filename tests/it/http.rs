@@ -19,7 +19,6 @@ use tower::ServiceExt;
 use zhida::encoder::Encoder;
 use zhida::kb::formats;
 use zhida::server::{Admission, Registry, Server, router};
-use zhida::store::Store;
 
 use crate::support::{SMALL_KB, run, stderr, zhida};
 

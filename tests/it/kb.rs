@@ -12,7 +12,6 @@ use zhida::error::{Error, Problem};
 use zhida::kb::check::{Finding, Severity, check};
 use zhida::kb::{Entry, KnowledgeBase, formats};
 use zhida::release::Release;
-use zhida::store::Store;
 
 use crate::support::{SMALL_KB, repository, run, stderr, stdout, zhida};
 

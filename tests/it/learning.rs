@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use zhida::events::{Doing, Event, Feedback, Kind, Log};
 use zhida::learn::asked::{Asked, Votes};
 use zhida::learn::groups::{Memory, Placed, Teacher};
-use zhida::store::Store;
 use zhida::text::exact_key;
 
 use crate::http::{Got, admission, ask, get, publish, send, server_over};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use zhida::events::stats::{Asked, stats};
 use zhida::events::{Candidate, Day, Days, Doing, Event, Feedback, Kind, Log};
 use zhida::kb::EntryId;
-use zhida::store::{Shelf, Store};
+use zhida::store::Shelf;
 
 use crate::http::publish;
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};

@@ -13,7 +13,6 @@ use zhida::kb::formats::{self, Format};
 use zhida::release::{Build, Release};
 use zhida::retrieve::Except;
 use zhida::server::Registry;
-use zhida::store::Store;
 use zhida::text::anatomy::Anatomy;
 use zhida::text::lexicon::WordSource;
 use zhida::text::{Analyzer, AuthoredLexicon, Lexicon};

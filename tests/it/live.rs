@@ -18,7 +18,7 @@ use zhida::release::{Build, Release};
 use zhida::retrieve::Except;
 use zhida::retrieve::lexical::Overlap;
 use zhida::server::{Registry, Server, router};
-use zhida::store::{Edit, Expected, Signature, Store};
+use zhida::store::{Edit, Expected, Signature};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, ask, get, post, publish, send};
 use crate::store::Desk;

@@ -12,7 +12,7 @@ use zhida::kb::formats::{self, Incoming, Reading};
 use zhida::kb::merge::Mode;
 use zhida::kb::{EntryId, KnowledgeBase};
 use zhida::server::{Registry, Server, router};
-use zhida::store::{Edit, Expected, Store};
+use zhida::store::{Edit, Expected};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, ask, get, post, publish, send};
 use crate::store::Desk;

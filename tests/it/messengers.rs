@@ -21,7 +21,7 @@ use zhida::dialogue::Service;
 use zhida::dialogue::conversation::{Line, Owner, Role};
 use zhida::dialogue::handoff::Step;
 use zhida::engine::Engine;
-use zhida::store::{Act, Channel, Conversation, Store, Taken};
+use zhida::store::{Act, Channel, Conversation, Taken};
 
 use crate::http::{MAX_WRONG, publish};
 use crate::receiver::{Answer, Call, Receiver};

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zhida::access::Role;
 use zhida::server::{Openness, ProviderSettings, Registry, Server, router};
-use zhida::store::{NewPerson, SignIn, Store};
+use zhida::store::{NewPerson, SignIn};
 
 use crate::http::{Got, MAX_WRONG, admission, publish, send};
 use crate::people::person;

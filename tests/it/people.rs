@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Password, Role};
 use zhida::server::{Registry, Server, router};
-use zhida::store::{Lasting, NewKey, NewPerson, PersonRecord, SignIn, Store};
+use zhida::store::{Lasting, NewKey, NewPerson, PersonRecord, SignIn};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, publish, send, serve};
 use crate::store::Desk;

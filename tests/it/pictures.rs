@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zhida::desk::pictures::{AN_HOUR, BYTES};
 use zhida::server::router;
-use zhida::store::Store;
 
 use crate::http::{Got, admission, get, post, publish, send, server_over};
 use crate::support::SMALL_KB;

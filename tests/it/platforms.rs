@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 use zhida::desk::webhooks::new_secret;
 use zhida::server::router;
-use zhida::store::{Channel, Expected, Store};
+use zhida::store::{Channel, Expected};
 
 use crate::desk::house;
 use crate::http::{Got, admission, publish, send, server_over};

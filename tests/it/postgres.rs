@@ -8,10 +8,10 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{DATABASES, psql};
+use crate::support::DATABASES;
 
 /// The modules whose tests run on a server.
 const MODULES: &[&str] = &[

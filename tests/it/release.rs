@@ -4,7 +4,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use zhida::store::Store;
 
 use crate::http::Running;
 use crate::store::Desk;

@@ -17,7 +17,7 @@ use zhida::error::Error;
 use zhida::kb::formats;
 use zhida::release::Build;
 use zhida::server::{Registry, router};
-use zhida::store::{Action as Done, Expected, Signature, Store};
+use zhida::store::{Action as Done, Expected, Signature};
 
 use crate::http::{admission, get, send, server_over};
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zhida::kb::{Entry, EntryId, formats};
 use zhida::server::{Admission, Registry, Server, router};
-use zhida::store::{Edit, Expected, Store};
+use zhida::store::{Edit, Expected};
 
 use crate::http::{MAX_WRONG, Running, admission, ask, data, get, post, publish, send, serve, server_over};
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};

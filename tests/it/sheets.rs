@@ -9,7 +9,6 @@ use zhida::error::{Error, Problem};
 use zhida::kb::formats::{self, Incoming, Reading};
 use zhida::kb::merge::Mode;
 use zhida::kb::{Entry, KnowledgeBase};
-use zhida::store::Store;
 
 use crate::support::{SMALL_KB, run, stderr, stdout, zhida};
 

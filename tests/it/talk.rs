@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use zhida::access::Limits;
 use zhida::engine::{Engine, Options, Reply};
 use zhida::server::router;
-use zhida::store::{Expected, Job, Store};
+use zhida::store::{Expected, Job};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, get, publish, send, server_over};
 use crate::receiver::{Answer, Receiver, webhook};

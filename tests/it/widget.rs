@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use zhida::access::{Limits, Role, moment};
 use zhida::desk::web::{Settings, key};
 use zhida::server::router;
-use zhida::store::{Channel, Expected, NewKey, Store};
+use zhida::store::{Channel, Expected, NewKey};
 
 use crate::http::{Got, admission, get, publish, send, server_over};
 use crate::store::Desk;
