@@ -87,7 +87,7 @@ pub(crate) struct Begun {
 /// Looks at what a command may change.
 pub(crate) fn begin(deed: Deed<'_>) -> Option<Begun> {
     let Deed::Changes(Subject { data, kb, object, action, signed, done }) = deed else { return None };
-    let store = ground::store(data.into_owned());
+    let store = ground::store(&data);
     let state = |kb: &str| store.shelf_to_create(kb).ok()?.state().ok()?;
     // Whatever is wrong here the command itself will say.
     let before = kb.and_then(state);

@@ -275,7 +275,7 @@ mod tests {
         let count = 12_000;
         let vectors = bunches(count, 8);
         // The first entry has a third of all phrasings.
-        let entry_of = |at: usize| if at % 3 == 0 { 0 } else { 1 + at / 20 };
+        let entry_of = |at: usize| if at.is_multiple_of(3) { 0 } else { 1 + at / 20 };
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_key(|&at| entry_of(at));
         let phrasing = |&at: &usize| Phrasing {
