@@ -34,6 +34,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use object_store::path::Path as Place;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use self::place::Form;
@@ -236,7 +237,11 @@ fn place_of(name: &Name, digest: &str) -> Place {
 
 /// The name that lies at a place, if one does.
 fn named_at(place: &Place) -> Option<Named> {
-    let parts: Vec<_> = place.parts().map(|part| part.as_ref().to_owned()).collect();
+    // Chinese is written with percent signs there.
+    let plain = |part: object_store::path::PathPart<'_>| {
+        percent_decode_str(part.as_ref()).decode_utf8().ok().map(|text| text.into_owned())
+    };
+    let parts: Vec<String> = place.parts().map(plain).collect::<Option<_>>()?;
     let [_, tenant, kb, last] = parts.as_slice() else { return None };
     let (number, digest) = last.split_once('.')?;
     let name = Name { tenant: tenant.clone(), kb: kb.clone(), number: number.parse().ok()? };

@@ -210,15 +210,16 @@ fn a_large_file_goes_in_parts_into_every_kind_of_depot() {
         depot.fetch(&kept.digest, into.path()).expect("fetched");
         assert_eq!(contents(into.path()), contents(&release), "{url}");
         // Damaged where it comes from: nobody can fetch that.
-        fs::write(release.join("lexical/c"), "x").expect("written");
+        let mut more = listed.clone();
+        more.insert("lexical/d".to_owned(), serde_json::to_value(FileDigest::of(b"y")).expect("JSON"));
+        fs::write(release.join("lexical/d"), "x").expect("written");
         let second = Name { number: 2, ..name.clone() };
-        fs::write(release.join("manifest.json"), json!({"files": listed, "n": url}).to_string())
-            .expect("written");
+        fs::write(release.join("manifest.json"), json!({"files": more}).to_string()).expect("written");
         let error = depot.put(&release, &second).expect_err("damaged").to_string();
-        assert!(error.contains("lexical/c"), "{error}");
+        assert!(error.contains("lexical/d"), "{error}");
         assert!(!depot.holds(&digest_of(&release).expect("a digest")).expect("known"));
         assert_eq!(depot.names().expect("names").len(), 1, "its name went again");
-        fs::write(release.join("lexical/c"), "").expect("written");
+        fs::remove_file(release.join("lexical/d")).expect("removed");
         fs::write(release.join("manifest.json"), json!({"files": listed}).to_string()).expect("written");
     }
 }

@@ -68,7 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ssfmt", &["kb"]),
     ("chardetng", &["kb"]),
     ("rust_xlsxwriter", &["kb", "events"]),
-    ("percent_encoding", &["server"]),
+    ("percent_encoding", &["server", "depot"]),
     ("object_store", &["depot"]),
     ("http_body_util", &["depot"]),
     ("ureq", &["encoder", "desk", "server", "depot"]),
