@@ -128,9 +128,14 @@ impl Span {
         Self { from: now, until: now.saturating_add(millis) }
     }
 
-    /// Whether a moment lies in it.
+    /// Two clocks of one installation may differ by so many milliseconds: what begins no
+    /// later than that after now has begun. What begins later was written by a clock that
+    /// was put back since.
+    pub const SLACK: i64 = 5_000;
+
+    /// Whether a moment lies in it, or so shortly before it that only a clock is to blame.
     pub fn holds(self, now: i64) -> bool {
-        (self.from..self.until).contains(&now)
+        (self.from.saturating_sub(Self::SLACK)..self.until).contains(&now)
     }
 }
 

@@ -249,7 +249,7 @@ impl Conversations {
         let held = [State::Claimed, State::Answered].map(State::name);
         let left = self.database.read(|connection| {
             // A clock that was set back ends a claim as well.
-            let over = handoffs::lease_until.le(now).or(handoffs::lease_from.gt(now));
+            let over = handoffs::lease_until.le(now).or(handoffs::lease_from.gt(now + Span::SLACK));
             let found = handoffs::table.filter(handoffs::state.eq_any(held)).filter(over);
             Ok(found.order(handoffs::number).limit(AT_ONCE).select(Row::as_select()).load(connection)?)
         })?;

@@ -369,7 +369,7 @@ impl Conversations {
 /// Whether a job does not rest at a moment. A clock that was set back wakes it.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn awake(now: i64) -> _ {
-    outbox::rests_until.le(now).or(outbox::rests_from.gt(now))
+    outbox::rests_until.le(now).or(outbox::rests_from.gt(now + Span::SLACK))
 }
 
 /// Writes jobs.
