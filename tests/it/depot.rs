@@ -238,7 +238,8 @@ fn a_manifest_that_leads_out_of_its_folder_is_refused() {
 
 #[test]
 fn what_is_cut_short_missing_or_changed_is_named_and_what_is_served_goes_on() {
-    let spoil: [(&str, fn(&Path)); 4] = [
+    type Harm = fn(&Path);
+    let spoil: [(&str, Harm); 4] = [
         ("bytes, not", |blob| {
             let bytes = fs::read(blob).expect("read");
             fs::write(blob, &bytes[..bytes.len() / 2]).expect("written");
