@@ -129,8 +129,10 @@ impl Conversations {
                 .filter(earlier.field(outbox::target).eq(outbox::target))
                 .filter(earlier.field(outbox::lane).eq(outbox::lane))
                 .filter(earlier.field(outbox::seq).lt(outbox::seq));
-            let due =
-                outbox::table.filter(outbox::state.eq("due")).filter(awake(now)).filter(not(exists(before)));
+            let due = outbox::table
+                .filter(outbox::state.eq("due"))
+                .filter(awake(now, now + Span::SLACK))
+                .filter(not(exists(before)));
             Ok(due.select(outbox::target).distinct().load(connection)?)
         })?;
         Ok(rows.unwrap_or_default())
@@ -147,7 +149,7 @@ impl Conversations {
                 .filter(earlier.field(outbox::seq).lt(outbox::seq));
             let next: Option<i64> = outbox::table
                 .filter(outbox::state.eq("due").and(outbox::target.eq(target)))
-                .filter(awake(now))
+                .filter(awake(now, now + Span::SLACK))
                 .filter(not(exists(before)))
                 .order(outbox::seq)
                 .select(outbox::seq)
@@ -368,8 +370,8 @@ impl Conversations {
 
 /// Whether a job does not rest at a moment. A clock that was set back wakes it.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn awake(now: i64) -> _ {
-    outbox::rests_until.le(now).or(outbox::rests_from.gt(now + Span::SLACK))
+fn awake(now: i64, ahead: i64) -> _ {
+    outbox::rests_until.le(now).or(outbox::rests_from.gt(ahead))
 }
 
 /// Writes jobs.
