@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -172,7 +173,7 @@ def check(zhida, python, folder, weed):
     entries = root / "kbs" / KB / "releases" / "1" / "entries.jsonl"
     assert entries.stat().st_size > 9 << 20, entries.stat().st_size
     names = keys("zhida/one/names/")
-    assert len(names) == 1 and f"/{KB}/1." in names[0], names
+    assert len(names) == 1 and f"/{urllib.parse.quote(KB)}/1." in names[0], names
 
     other = folder / "b"
     other.mkdir()
