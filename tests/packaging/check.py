@@ -163,7 +163,7 @@ def kubernetes(zhida, folder):
     print("kubernetes: accepted,", len(documents), "documents")
     compose = folder / "compose.yaml"
     compose.write_text(sound(zhida, "setup", "compose"))
-    read = "import sys; from compose_spec import PyCompose; c = PyCompose.from_yaml(open(sys.argv[1]).read()); c.validate(); print(*c.service_names)"
+    read = "import sys; from compose_spec import PyCompose; c = PyCompose.from_yaml(open(sys.argv[1]).read()); c.validate(); print(*c.service_names())"
     print("compose: accepted,", sound(python, "-c", read, compose).strip())
 
 
