@@ -42,6 +42,17 @@ pub fn swap_folders(new: &Path, old: &Path) -> Result<()> {
     }
 }
 
+/// Removes the folders in a folder whose names begin like this: what a process that died
+/// has left. Space that cannot be freed now can be freed next time.
+pub fn remove_leftovers(folder: &Path, beginning: &str) {
+    for item in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if item.file_name().to_string_lossy().starts_with(beginning) {
+            // Another process may be doing the same.
+            let _ = fs::remove_dir_all(item.path());
+        }
+    }
+}
+
 /// Makes renames in a folder survive a power cut.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", folder, e))

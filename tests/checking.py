@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,20 @@ def from_debian(program, package):
     return shutil.which(program, path=places())
 
 
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def open_to_others(folder):
+    """Lets servers that run as somebody else reach what is theirs in a temporary folder."""
+    for place in [folder, *folder.parents]:
+        if place == pathlib.Path("/tmp"):
+            break
+        place.chmod(0o755)
+
+
 class Postgres:
     """A private PostgreSQL server in a folder, reached over a socket in it; `None` from `start` where it cannot be had."""
 
@@ -63,10 +78,7 @@ class Postgres:
             self.user = next(name for name in ("postgres", "nobody") if name in {one.pw_name for one in pwd.getpwall()})
             account = pwd.getpwnam(self.user)
             os.chown(self.data, account.pw_uid, account.pw_gid)
-            for parent in [folder, *folder.parents]:
-                if parent == pathlib.Path("/tmp"):
-                    break
-                parent.chmod(0o755)
+            open_to_others(folder)
         self.run("initdb", "--auth=trust", "--username=zhida", "--encoding=UTF8", "--no-sync", "--pgdata", str(self.data))
         self.up()
 

@@ -136,13 +136,20 @@ pub(super) fn flags(matches: &clap::ArgMatches) -> Vec<Flag> {
     all.filter_map(told).collect()
 }
 
-/// An address without the name and password that may stand before its host.
+/// An address without the name and password that may stand before its host, and without
+/// what follows it where that names a password.
 fn without_secret(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let value = match value.split_once('?') {
+        Some((address, rest)) if address.contains("://") && rest.contains("password=") => {
+            format!("{address}?…")
+        }
+        _ => value.to_owned(),
+    };
+    let Some((scheme, rest)) = value.split_once("://") else { return value };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     match rest[..end].rfind('@') {
         Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => value.to_owned(),
+        None => value,
     }
 }
 
@@ -449,7 +456,9 @@ mod tests {
 
     #[test]
     fn flags_say_what_is_in_force_and_where_it_comes_from() {
-        let typed = ["zhida", "serve", "--listen", "127.0.0.1:0", "--otlp", "http://u:p@collector:4318/x@y"];
+        let database = "postgres:///zhida?user=me&password=hush";
+        let mut typed = vec!["zhida", "serve", "--listen", "127.0.0.1:0", "--database", database];
+        typed.extend(["--otlp", "http://u:p@collector:4318/x@y"]);
         let matches = Cli::command().try_get_matches_from(typed).expect("sound");
         let all = flags(matches.subcommand_matches("serve").expect("it is serve"));
         let flag = |name: &str| all.iter().find(|flag| flag.name == name).expect(name);
@@ -458,6 +467,7 @@ mod tests {
             (FlagSource::Flag, ["127.0.0.1:0".to_owned()].as_slice())
         );
         assert_eq!(flag("--otlp").values, ["http://…@collector:4318/x@y"]);
+        assert_eq!(flag("--database").values, ["postgres:///zhida?…"]);
         assert_eq!((flag("--queue-ms").source, flag("--queue-ms").values.len()), (FlagSource::Default, 1));
         assert!(flag("--tls-cert").values.is_empty());
         assert_eq!(flag("--tls-cert").variable.as_deref(), Some("ZHIDA_TLS_CERT"));

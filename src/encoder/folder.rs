@@ -79,14 +79,11 @@ impl FileDigest {
     pub fn of_file(path: &Path) -> std::io::Result<Self> {
         const PART: usize = 1 << 20;
         let mut file = std::fs::File::open(path)?;
-        let (mut part, mut digest, mut bytes) = (vec![0; PART], Sha256::new(), 0);
+        let (mut part, mut digesting) = (vec![0; PART], Digesting::default());
         loop {
             match file.read(&mut part)? {
-                0 => return Ok(Self { bytes, sha256: hex(&digest.finalize()) }),
-                read => {
-                    digest.update(&part[..read]);
-                    bytes += read as u64;
-                }
+                0 => return Ok(digesting.finish()),
+                read => digesting.update(&part[..read]),
             }
         }
     }

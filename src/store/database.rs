@@ -218,16 +218,19 @@ impl Database {
             return Ok(None);
         }
         // One state for all that is read, whoever writes meanwhile.
-        match (&self.place, self.writable()) {
-            (Place::Server(schema), _) => {
+        let file = match &self.place {
+            Place::Server(schema) => {
                 let mut lent = schema.lend(self)?;
-                lent.reading(work).map(Some).map_err(|failure| self.explain(failure))
+                return lent.reading(work).map(Some).map_err(|failure| self.explain(failure));
             }
-            (Place::File(file), Ok(())) => file.with(self, |connection| connection.reading(work)).map(Some),
-            (Place::File(file), Err(Error::ReadOnly { why, .. })) => {
+            Place::File(file) => file,
+        };
+        match self.writable() {
+            Ok(()) => file.with(self, |connection| connection.reading(work)).map(Some),
+            Err(Error::ReadOnly { why, .. }) => {
                 file.peek(self, &why, |connection| connection.reading(work)).map(Some)
             }
-            (Place::File(_), Err(e)) => Err(e),
+            Err(e) => Err(e),
         }
     }
 

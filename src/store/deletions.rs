@@ -19,6 +19,7 @@ use super::database::schema::{
 use super::database::{Connection, Outcome};
 use super::signature::now;
 use super::{Shelf, Store, columns, draft, kb_folder};
+use crate::disk::remove_leftovers;
 use crate::error::{Error, Result};
 
 /// The beginning of the names of folders that only wait to be removed.
@@ -179,12 +180,7 @@ pub(super) fn sweep(connection: &mut Connection, root: &Path) {
 
 /// Removes what was renamed out of the way.
 fn clear(root: &Path) {
-    for item in fs::read_dir(root.join("kbs")).into_iter().flatten().flatten() {
-        if item.file_name().to_string_lossy().starts_with(DOOMED) {
-            // Another process may be doing the same.
-            let _ = fs::remove_dir_all(item.path());
-        }
-    }
+    remove_leftovers(&root.join("kbs"), DOOMED);
 }
 
 /// The highest number that a deleted knowledge base had.

@@ -15,7 +15,7 @@ use super::ground::tenant_at;
 use super::{Shelf, Store, draft};
 use crate::access::DEFAULT_TENANT;
 use crate::depot::{self, Depot, Kept, Name, Named};
-use crate::disk::{swap_folders, sync_folder};
+use crate::disk::{remove_leftovers, swap_folders, sync_folder};
 use crate::error::{Error, Result};
 use crate::release::Manifest;
 
@@ -107,13 +107,7 @@ impl Shelf {
         if holds(place, digest) {
             return Ok(());
         }
-        for item in fs::read_dir(&releases).into_iter().flatten().flatten() {
-            if item.file_name().to_string_lossy().starts_with(FETCHING) {
-                // What a process that died has left; space that cannot be freed now can be
-                // freed next time.
-                let _ = fs::remove_dir_all(item.path());
-            }
-        }
+        remove_leftovers(&releases, FETCHING);
         let start = std::time::Instant::now();
         let beside = tempfile::Builder::new()
             .prefix(FETCHING)

@@ -33,33 +33,28 @@ impl Store {
     pub fn copy_records(&self, to: &Self) -> Result<Vec<Copied>> {
         let (from, to) = (self.clone().moving(), to.clone().moving());
         from.refuse_in_use()?;
-        let (mut copied, mut roots) = (Vec::new(), Vec::new());
-        let (door, other) = (from.access(), to.access());
-        let all = |from: &Database, to: &Database, tenant: &str, kind: Kind| -> Result<Copied> {
+        let homes = from.homes()?;
+        // The first one was looked at before we opened it ourselves.
+        homes.iter().skip(1).try_for_each(Self::refuse_in_use)?;
+        let mut copied = Vec::new();
+        let mut copy = |from: &Database, to: &Database, tenant: &str, kind: Kind| -> Result<()> {
             let rows = transfer(from, to)?;
-            Ok(Copied { tenant: tenant.to_owned(), file: kind.file.to_owned(), rows })
+            copied.push(Copied { tenant: tenant.to_owned(), file: kind.file.to_owned(), rows });
+            Ok(())
         };
-        // Who may come in goes last: until then nobody takes the copy for the whole.
-        let tenants = door.tenants()?.into_iter().map(|tenant| tenant.name);
-        for name in
-            std::iter::once(DEFAULT_TENANT.to_owned()).chain(tenants.filter(|name| name != DEFAULT_TENANT))
-        {
-            let (from, to) = if name == DEFAULT_TENANT {
-                (from.clone(), to.clone())
-            } else {
-                (from.tenant(&name)?, to.tenant(&name)?)
-            };
-            from.refuse_in_use()?;
-            copied.push(all(&from.database, &to.database, &name, DRAFTS)?);
-            copied.push(all(&from.conversations, &to.conversations, &name, TALK)?);
-            roots.push((from.root, [from.database, from.conversations]));
+        for (number, home) in homes.iter().enumerate() {
+            let name = home.tenant_name();
+            let there = if number == 0 { to.clone() } else { to.tenant(&name)? };
+            copy(&home.database, &there.database, &name, DRAFTS)?;
+            copy(&home.conversations, &there.conversations, &name, TALK)?;
         }
-        copied.push(all(&door.database, &other.database, DEFAULT_TENANT, DOOR)?);
-        for (root, old) in roots {
-            note_place(&root, to.database.schema())?;
-            for database in old {
-                set_aside(&database)?;
-            }
+        // Who may come in goes last: until then nobody takes the copy for the whole.
+        let (door, other) = (from.access(), to.access());
+        copy(&door.database, &other.database, DEFAULT_TENANT, DOOR)?;
+        for home in &homes {
+            note_place(&home.root, to.database.schema())?;
+            set_aside(&home.database)?;
+            set_aside(&home.conversations)?;
         }
         set_aside(&door.database)?;
         Ok(copied)
@@ -78,17 +73,13 @@ impl Store {
     }
 
     fn refuse_in_use(&self) -> Result<()> {
-        for database in [&self.database, &self.conversations] {
-            if let Some(file) = database.file().filter(|file| file.is_file())
-                && copy::is_in_use(file)
-            {
-                return Err(Error::Refused(format!(
-                    "{} is in use; stop the servers and commands that work on it first",
-                    file.display()
-                )));
-            }
+        match copy::in_use(&self.root) {
+            Some(file) if !self.is_on_server() => Err(Error::Refused(format!(
+                "{} is in use; stop the servers and commands that work on it first",
+                file.display()
+            ))),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ use super::fetched::Compared;
 use super::signature::{Signature, now};
 use super::{Published, Shelf, kb_folder};
 use crate::depot::digest_of;
-use crate::disk::sync_folder;
+use crate::disk::{remove_leftovers, sync_folder};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::KnowledgeBase;
@@ -342,7 +342,8 @@ impl Shelf {
         base.require_enabled(&self.name, "publish")?;
         let releases = self.releases();
         fs::create_dir_all(&releases).map_err(|e| Error::io("create", &releases, e))?;
-        self.sweep(&releases);
+        // The lock is held, so nobody is writing there now.
+        remove_leftovers(&releases, UNFINISHED);
         self.sweep_forgotten()?;
         let number = self.next_number(&releases)?;
         // Vectors of a release that no longer opens are simply made again.
@@ -448,16 +449,6 @@ impl Shelf {
             Ok(()) => Ok(Building::Here(file)),
             Err(TryLockError::WouldBlock) => Err(busy()),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
-        }
-    }
-
-    /// Removes what publishing processes that died have left. The lock is
-    /// held, so nobody is writing there now.
-    fn sweep(&self, releases: &Path) {
-        let leftovers = fs::read_dir(releases).into_iter().flatten().flatten();
-        for item in leftovers.filter(|item| item.file_name().to_string_lossy().starts_with(UNFINISHED)) {
-            // Space that cannot be freed now can be freed next time.
-            let _ = fs::remove_dir_all(item.path());
         }
     }
 }

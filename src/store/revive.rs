@@ -201,16 +201,13 @@ fn sync(folder: &Path) -> Result<()> {
 
 /// Refuses to take a data directory away from whoever works on it.
 fn refuse_in_use(target: &Path) -> Result<()> {
-    for name in ["zhida.db", "conversations.db", "access.db"] {
-        let database = target.join(name);
-        if database.is_file() && copy::is_in_use(&database) {
-            return Err(Error::Refused(format!(
-                "a server or command works on {}; stop it first, or restore elsewhere with `--into`",
-                target.display()
-            )));
-        }
+    match copy::in_use(target) {
+        None => Ok(()),
+        Some(_) => Err(Error::Refused(format!(
+            "a server or command works on {}; stop it first, or restore elsewhere with `--into`",
+            target.display()
+        ))),
     }
-    Ok(())
 }
 
 fn parent(target: &Path) -> &Path {

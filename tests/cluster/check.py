@@ -25,7 +25,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import socket
 import statistics
@@ -36,17 +35,12 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Postgres, Server, from_debian
+from checking import Postgres, Server, free_port, from_debian
 
 ENTRIES = 24
 LINES = "".join(
     json.dumps({"id": f"e{n:02}", "question": f"第{n}号商品怎么退货", "answer": f"第{n}号：第0版。"}, ensure_ascii=False) + "\n" for n in range(ENTRIES)
 ) + json.dumps({"id": "hours", "question": "几点上班", "similar": ["客服几点开始上班"], "answer": "早上九点。"}, ensure_ascii=False) + "\n"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 class Wire:
@@ -439,7 +433,7 @@ def check(cluster, operations):
     at = time.monotonic()
     cluster.postgres.up()
     up = time.monotonic() - at
-    status, _, entry = wait_for(lambda: client.call("GET", "/v1/kbs/t/entries/e00"))
+    wait(lambda: client.call("GET", "/v1/kbs/t/entries/e00")[0] == 200, "no author reads anything after the loss of PostgreSQL", 60)
     told.append(f"PostgreSQL lost its power: answers went on, and it was back in {up:.1f} s; an author's first read {time.monotonic() - at - up:.1f} s after that")
     for thread in threads:
         thread.join()
@@ -455,17 +449,6 @@ def check(cluster, operations):
     if faults:
         raise SystemExit(f"{len(faults)} faults")
     print("no acknowledged edit, message or claim was lost or made twice")
-
-
-def wait_for(call):
-    began = time.monotonic()
-    while True:
-        reply = call()
-        if reply[0] == 200:
-            return reply
-        if time.monotonic() - began > 60:
-            raise SystemExit(f"fault: {reply}")
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import pwd
-import shutil
 import socketserver
 import ssl
 import subprocess
@@ -30,22 +29,14 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Server
+from checking import Server, free_port, from_debian, open_to_others
 
 US, PASSWORD = "kefu@shop.example", "mail-password-7"
 ENTRIES = '{"id":"hours","question":"几点上班","similar":["客服几点开始上班"],"answer":"早上九点。"}\n{"id":"refund","question":"退款多久到账","answer":"1 到 3 个工作日。"}\n'
 
 
 def dovecot_is_here():
-    if shutil.which("dovecot") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
-        subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "dovecot-imapd"], capture_output=True)
-    return shutil.which("dovecot") is not None and os.geteuid() == 0
-
-
-def free_port():
-    with socketserver.TCPServer(("127.0.0.1", 0), None) as taken:
-        return taken.server_address[1]
+    return from_debian("dovecot", "dovecot-imapd") is not None and os.geteuid() == 0
 
 
 class Dovecot:
@@ -62,10 +53,7 @@ class Dovecot:
         mail = folder / "mail"
         mail.mkdir()
         os.chown(mail, nobody.pw_uid, nobody.pw_gid)
-        for parent in [folder, *folder.parents]:
-            if parent == pathlib.Path("/tmp"):
-                break
-            parent.chmod(0o755)
+        open_to_others(folder)
         (folder / "users").write_text(f"{US}:{{PLAIN}}{PASSWORD}\n")
         (folder / "dovecot.conf").write_text(f"""
 base_dir = {folder}/run

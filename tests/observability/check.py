@@ -20,7 +20,6 @@ import json
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Server
+from checking import Server, free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -154,12 +153,6 @@ def dashboard():
 def shown(expression):
     """An expression with the dashboard's variables filled in."""
     return expression.replace("$__rate_interval", "30s").replace("$instance", ".*").replace("$kb", ".*")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def through_prometheus(prometheus, server, expressions, folder):

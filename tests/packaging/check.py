@@ -28,7 +28,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import from_pypi
+from checking import free_port, from_pypi
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 USER = "10001"
@@ -61,12 +61,6 @@ def until(what, seconds=60):
             return True
         time.sleep(0.1)
     return False
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def systemd(zhida, folder):

@@ -19,7 +19,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,17 +27,11 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Server, from_pypi
+from checking import Server, free_port, from_pypi
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEY, SECRET = "zhida-check", "s3cret-of-the-check"
 KB = "售后-depot"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Weed:

@@ -1,6 +1,6 @@
 //! How is a database copied, checked and known to be in use, whatever is in it?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use diesel::SqliteConnection;
 use diesel::connection::{Connection as _, SimpleConnection};
@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 
 use super::snapshot::View;
 use crate::error::{Error, Result};
+use crate::store::{DOOR, DRAFTS, TALK};
 
 /// Writes a database as it is at one moment into a new file; whoever writes
 /// meanwhile goes on.
@@ -55,9 +56,15 @@ pub(in crate::store) fn check(database: &Path) -> Result<()> {
     }
 }
 
+/// A database in a data directory that somebody works on, if one is.
+pub(in crate::store) fn in_use(root: &Path) -> Option<PathBuf> {
+    let mut all = [DRAFTS, TALK, DOOR].map(|kind| root.join(kind.file)).into_iter();
+    all.find(|database| database.is_file() && is_in_use(database))
+}
+
 /// Whether anybody has a database open: then nobody else can have it alone. Changes
 /// nothing in it.
-pub(in crate::store) fn is_in_use(database: &Path) -> bool {
+fn is_in_use(database: &Path) -> bool {
     let Some(Ok(mut connection)) = database.to_str().map(SqliteConnection::establish) else { return false };
     let asked = "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; ROLLBACK;";
     match connection.batch_execute(asked) {

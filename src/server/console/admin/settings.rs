@@ -224,6 +224,8 @@ fn about(page: &Page, name: &str) -> &'static str {
         "--secret-key-file" => {
             page.say("渠道和通知的密钥用它加密", "what secrets of channels are sealed with")
         }
+        "--database" => page.say("数据放在哪个 PostgreSQL 服务器", "the server that holds the records"),
+        "--releases" => page.say("各节点共用的版本存放处", "where all nodes find releases"),
         "--listen" => page.say("监听的地址和端口", "the address to listen on"),
         "--max-wrong" => {
             page.say("没有自己目标的知识库，答错的比例最多多少", "the goal of knowledge bases without one")
