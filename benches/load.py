@@ -1,6 +1,6 @@
 """What does a server bear, and what becomes of it when there is more?
 
-usage: python3 benches/load.py [--seconds 60] [--soak 900] [--rate N] [--senders 2] [--zhida FILE] [-- MORE SERVE FLAGS]
+usage: python3 benches/load.py [--seconds 60] [--soak 900] [--rate N] [--zhida FILE] [-- MORE SERVE FLAGS]
        python3 benches/load.py --short                       for CI: under a minute, and it fails when something is wrong
 
 Starts `zhida serve` with the demo on a free port and an empty data directory, finds how many questions a second it
@@ -12,19 +12,23 @@ memory and descriptors at both ends; last SIGTERM, after which whatever was acce
 Arrivals are open-loop: they come at random moments (Poisson) whether or not earlier ones were answered, and a latency
 counts from the moment at which the request was due, not from when a connection was free (so there is no coordinated
 omission). wrk and hey, which Debian has, are closed-loop, and vegeta and oha come from no package registry here; hence
-the sender below: --senders processes, each a loop over non-blocking sockets. It runs on the same machine as the server
-and takes its share of it, so a machine of its own for each would bear more. Prints one Markdown table."""
-import argparse, json, os, platform, random, re, select, signal, socket, subprocess, sys, tempfile, threading, time
-import multiprocessing, resource, urllib.error, urllib.request
+a sender of our own, load/sender.rs, which rustc compiles at the first run. It runs on the same machine as the server and
+takes its share of it, so a machine of its own for each would bear more. Prints one Markdown table."""
+import argparse, itertools, json, os, platform, random, re, select, signal, socket, subprocess, sys, tempfile, threading, time
+import resource, urllib.error, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CONNECTIONS = 400  # of each sender, at most
+CONNECTIONS = 800  # of the sender, at most
+SEEDS = itertools.count(1)
+BEFORE = ["", "请问", "你好，", "想问一下", "麻烦问下", "急，", "我想知道", "老师，", "在吗，", "客服，"]
+BEHIND = ["", "呢", "？谢谢", "，在线等", "啊", "，求解答", "？", "，帮我看看", "呀", "，急"]
 
 
 def questions():
-    """Requests in random order: those of the demo's own set, with a name, so that they are not all the same."""
+    """Requests in random order: those of the demo's own set, each said in a hundred ways, so that next to none is asked twice."""
     with open(f"{ROOT}/corpora/shop.queries.jsonl", encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in lines if line.strip()]
+    texts = [f"{before}{text.rstrip('？?。')}{behind}" for text in texts for before in BEFORE for behind in BEHIND]
     random.Random(1).shuffle(texts)
     return [request("POST", "/v1/answer", {"text": text}) for text in texts]
 
@@ -73,75 +77,25 @@ class Connection:
         return int(self.read[9:12]) if len(self.read) >= head + 4 + length else None
 
 
-def sender(address, rate, seconds, seed, closed, out):
-    """Sends `rate` requests a second, or with `closed` as many as so many clients can that wait for each reply."""
-    dice, texts = random.Random(seed), questions()
-    poll, free, busy = select.epoll(), [], {}
-    start = time.monotonic()
-    end, next_due, late, done, lost = start + seconds, start, [], [], 0
-    at, made = seed * 37, 0
-    while True:
-        now = time.monotonic()
-        if not closed:
-            while next_due <= now and next_due < end:
-                late.append(next_due)
-                next_due += dice.expovariate(rate)
-        elif now < end:
-            late = [now] * (closed - len(busy))
-        if now >= end and not busy and (closed or not late):
-            break
-        if now > end + 10:
-            # Who was never replied to within ten seconds is not waited for.
-            lost += len(busy) + (0 if closed else len(late))
-            break
-        sent = 0
-        while late and sent < 64:
-            if free:
-                connection = free.pop()
-            elif made < CONNECTIONS:
-                try:
-                    connection = Connection(address)
-                except OSError:
-                    break
-                made += 1
-                poll.register(connection.socket, select.EPOLLIN)
-            else:
-                break
-            due, at, sent = late.pop(0), at + 1, sent + 1
-            if connection.send(due, texts[at % len(texts)]):
-                busy[connection.socket.fileno()] = connection
-            else:
-                lost, made = lost + 1, made - 1
-                connection.socket.close()
-        wait = 0 if late and (free or made < CONNECTIONS) else max(0.0, min(next_due - now if not closed else 0.05, 0.05))
-        for number, _ in poll.poll(wait):
-            connection = busy.get(number)
-            if connection is None:
-                continue
-            status = connection.receive()
-            if status is None:
-                continue
-            del busy[number]
-            done.append((connection.due - start, time.monotonic() - connection.due, status, connection.sent - connection.due))
-            if status == 0:
-                made -= 1
-                connection.socket.close()
-            else:
-                free.append(connection)
-    out.put((done, lost))
+def sender():
+    """The program that sends: compiled once, with nothing but the Rust toolchain."""
+    source, program = f"{ROOT}/benches/load/sender.rs", f"{ROOT}/target/load/sender"
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(program), exist_ok=True)
+        subprocess.run(["rustc", "-O", "--edition", "2024", source, "-o", program], check=True)
+    return program
 
 
-def load(address, rate, seconds, senders, closed=0):
+def load(address, rate, seconds, closed=0):
     """All that was sent in some seconds: (moment, seconds, status, seconds that the sender was late) each, and how many were never replied to."""
-    out = multiprocessing.SimpleQueue()
-    share = [(address, rate / senders, seconds, seed, closed // senders, out) for seed in range(senders)]
-    processes = [multiprocessing.Process(target=sender, args=one) for one in share]
-    for process in processes:
-        process.start()
-    parts = [out.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return sorted(one for part, _ in parts for one in part), sum(lost for _, lost in parts)
+    with tempfile.NamedTemporaryFile() as requests:
+        for text in questions():
+            requests.write(b"%d\n" % len(text) + text)
+        requests.flush()
+        how = [f"{address[0]}:{address[1]}", str(rate or 1), str(seconds), str(closed or CONNECTIONS), str(next(SEEDS)), "1" if closed else "0", requests.name]
+        told = subprocess.run([sender(), *how], check=True, capture_output=True, text=True).stdout
+    lines = [tuple(map(float, line.split())) for line in told.splitlines()]
+    return sorted((due, took, int(status), late) for due, took, status, late in lines if status), sum(1 for line in lines if not line[2])
 
 
 def share(values, of):
@@ -190,7 +144,7 @@ class Sideline(threading.Thread):
     def __init__(self, server):
         super().__init__(daemon=True)
         self.server, self.over, self.took, self.wrong, self.peak = server, False, {}, [], 0.0
-        self.edits = 0
+        self.edits, self.curve, self.began = 0, [], time.monotonic()
 
     def one(self, name, *call, ok=(200,)):
         start = time.monotonic()
@@ -211,7 +165,10 @@ class Sideline(threading.Thread):
                 path = f"/v1/kbs/demo/entries/{entry['id']}"
                 self.one("edit", "PUT", path, entry, {"if-match": stored["etag"]}, ok=(200,))
                 self.edits += 1
-            self.peak = max(self.peak, self.server.memory()[0])
+            now = self.server.memory()[0]
+            self.peak = max(self.peak, now)
+            if time.monotonic() - self.began >= 60 * len(self.curve):
+                self.curve.append(round(now))
             time.sleep(0.2)
 
     def stop(self):
@@ -233,10 +190,10 @@ def recovery(server, calm):
     return time.monotonic() - start
 
 
-def phase(server, name, rate, seconds, senders, calm):
+def phase(server, name, rate, seconds, calm):
     side = Sideline(server)
     side.start()
-    done, lost = load(server.address, rate, seconds, senders)
+    done, lost = load(server.address, rate, seconds)
     back = recovery(server, calm)
     side.stop()
     good = [took for _, took, status, _ in done if status == 200]
@@ -247,7 +204,7 @@ def phase(server, name, rate, seconds, senders, calm):
         "p50": share(good, 0.5), "p99": share(good, 0.99), "refused": refused / max(1, len(done) + lost),
         "late": share([late for *_, late in done], 0.99), "failed": len(other) + lost, "5xx": sum(1 for status in other if status >= 500), "memory": side.peak, "back": back,
         "edit": share(side.took.get("edit", []), 0.99), "health": share(side.took.get("health", []), 0.99),
-        "queue": share(side.took.get("queue", []), 0.99), "wrong": side.wrong, "edits": side.edits,
+        "queue": share(side.took.get("queue", []), 0.99), "wrong": side.wrong, "edits": side.edits, "curve": side.curve,
     }
 
 
@@ -349,7 +306,6 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--soak", type=float, default=0)
     parser.add_argument("--rate", type=float, help="take this for the capacity, in questions a second")
-    parser.add_argument("--senders", type=int, default=2)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("more", nargs="*", help="further flags of `zhida serve`, behind --")
     asked = parser.parse_args()
@@ -362,20 +318,20 @@ def main():
     try:
         # As many clients as keep every permit busy, and few enough that none is turned away.
         cores = os.cpu_count() or 1
-        load(server.address, 0, 2, asked.senders, closed=2 * cores)
-        done, _ = load(server.address, 0, 3 if asked.short else 10, asked.senders, closed=2 * cores)
+        load(server.address, 0, 2, closed=2 * cores)
+        done, _ = load(server.address, 0, 3 if asked.short else 10, closed=2 * cores)
         capacity = asked.rate or sum(1 for _, _, status, _ in done if status == 200) / (3 if asked.short else 10)
-        calm, _ = load(server.address, max(5, capacity / 10), 2 if asked.short else 5, asked.senders)
+        calm, _ = load(server.address, max(5, capacity / 10), 2 if asked.short else 5)
         calm = share([took for _, took, *_ in calm], 0.99)
         rest = server.memory()
         rows = []
         for times in (1, 10) if asked.short else (1, 2, 10):
-            rows.append(phase(server, f"{times}×", capacity * times, seconds, asked.senders, calm))
+            rows.append(phase(server, f"{times}×", capacity * times, seconds, calm))
         crowded = crowd(server, *((100, 300, 50, 4) if asked.short else (500, 2000, 200, 30)))
         soaked = None
         if asked.soak:
             first = server.memory()
-            soaked = phase(server, f"soak, {asked.soak:.0f} s", capacity / 2, asked.soak, asked.senders, calm)
+            soaked = phase(server, f"soak, {asked.soak:.0f} s", capacity / 2, asked.soak, calm)
             soaked["ends"] = first, server.memory()
             rows.append(soaked)
         left = farewell(server, 8 if asked.short else 24)
@@ -406,7 +362,7 @@ def main():
         faults.append(f"crowd: {crowded['failed']} questions failed, {crowded['descriptors']} descriptors stayed open")
     if soaked:
         (m0, d0), (m1, d1) = soaked["ends"]
-        print(f"Soak: {m0:.0f} → {m1:.0f} MiB, {d0} → {d1} descriptors, {soaked['edits']} edits.")
+        print(f"Soak: {m0:.0f} → {m1:.0f} MiB, {d0} → {d1} descriptors, {soaked['edits']} edits; MiB minute by minute: {' '.join(map(str, soaked['curve']))}.")
     print(f"SIGTERM: {left['replied']} of {left['accepted']} accepted requests were replied to ({left['statuses']}); exit {left['code']} after {left['took']:.1f} s.")
     if left["replied"] != left["accepted"] or left["code"] != 0:
         faults.append(f"SIGTERM: {left}")

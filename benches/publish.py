@@ -99,27 +99,32 @@ def size_of(folder):
     return sum(os.path.getsize(os.path.join(at, f)) for at, _, files in os.walk(folder) for f in files) / (1 << 20)
 
 
-given = sys.argv[1:]
-keep = None
-if given[:1] == ["--keep"]:
-    keep, given = os.path.abspath(given[1]), given[2:]
-sizes = [int(a) for a in given] or [1_000, 10_000, 100_000]
-print("| phrasings | import s | publish s | MiB | release MiB | again, one entry changed s | MiB | rollback ms | start to first answer s | answer p50 ms | p99 ms | server MiB |")
-print("|" + " --- |" * 12)
-for n in sizes:
-    with tempfile.TemporaryDirectory() as d:
-        data, file, kb = f"{keep}/{n}" if keep else f"{d}/data", f"{d}/kb.jsonl", "bench"
-        rows = list(entries(n))
-        write = lambda: open(file, "w", encoding="utf-8").write("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in rows))
-        write()
-        place = ["--data", data, "--kb", kb]
-        imported, _, _ = run("kb", "import", *place, file)
-        first, peak, _ = run("kb", "publish", *place)
-        rows[0]["similar"] = rows[0]["similar"] + ["这是新加的一个说法"]
-        write()
-        run("kb", "import", *place, file)
-        again, more, _ = run("kb", "publish", *place)
-        told = run("kb", "rollback", *place, "1")[2]
-        back = float(re.search(r"([\d.]+) ms", told).group(1))
-        opened, _, p50, p99, memory = served(data, kb)
-        print(f"| {n:,} | {imported:.1f} | {first:.1f} | {peak:.0f} | {size_of(f'{data}/kbs/{kb}/releases/1'):.0f} | {again:.1f} | {more:.0f} | {back:.1f} | {opened:.1f} | {p50:.1f} | {p99:.1f} | {memory:.0f} |", flush=True)
+def main():
+    given = sys.argv[1:]
+    keep = None
+    if given[:1] == ["--keep"]:
+        keep, given = os.path.abspath(given[1]), given[2:]
+    sizes = [int(a) for a in given] or [1_000, 10_000, 100_000]
+    print("| phrasings | import s | publish s | MiB | release MiB | again, one entry changed s | MiB | rollback ms | start to first answer s | answer p50 ms | p99 ms | server MiB |")
+    print("|" + " --- |" * 12)
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as d:
+            data, file, kb = f"{keep}/{n}" if keep else f"{d}/data", f"{d}/kb.jsonl", "bench"
+            rows = list(entries(n))
+            write = lambda: open(file, "w", encoding="utf-8").write("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in rows))
+            write()
+            place = ["--data", data, "--kb", kb]
+            imported, _, _ = run("kb", "import", *place, file)
+            first, peak, _ = run("kb", "publish", *place)
+            rows[0]["similar"] = rows[0]["similar"] + ["这是新加的一个说法"]
+            write()
+            run("kb", "import", *place, file)
+            again, more, _ = run("kb", "publish", *place)
+            told = run("kb", "rollback", *place, "1")[2]
+            back = float(re.search(r"([\d.]+) ms", told).group(1))
+            opened, _, p50, p99, memory = served(data, kb)
+            print(f"| {n:,} | {imported:.1f} | {first:.1f} | {peak:.0f} | {size_of(f'{data}/kbs/{kb}/releases/1'):.0f} | {again:.1f} | {more:.0f} | {back:.1f} | {opened:.1f} | {p50:.1f} | {p99:.1f} | {memory:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

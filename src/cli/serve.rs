@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::kb::formats;
 use crate::server::{
     self, Admission, Certificate, Exposure, Flag, FlagSource, Openness, Origin, Proxies, ProxyHeader,
-    Registry, Server, Traces,
+    Registry, Server, Share, Sharing, Traces,
 };
 use crate::store::{Compared, Lasting, Signature, Store, Which};
 
@@ -110,6 +110,18 @@ pub(crate) struct Args {
     /// How many days what was said in conversations is kept; 0 for as long as there is room.
     #[arg(long, value_name = "DAYS", default_value_t = 180)]
     conversation_days: u32,
+    /// Where the other nodes on the same --database reach this one, such as
+    /// http://10.0.0.5:8080: each knowledge base is then held by some of them, and any node
+    /// sends on what customers ask of the others [default: this node holds everything].
+    #[arg(long, value_name = "URL", env = "ZHIDA_NODE_URL", conflicts_with = "tls_cert")]
+    node_url: Option<String>,
+    /// How many nodes hold each knowledge base.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    replicas: u16,
+    /// How much memory open knowledge bases may take, in MiB; beyond that the ones that nobody
+    /// has asked for the longest are closed until somebody does [default: no limit].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory_mib: Option<u32>,
     /// How to log [default: text on a terminal, else json].
     #[arg(long, value_parser = ["text", "json"])]
     log: Option<String>,
@@ -161,9 +173,10 @@ pub(crate) fn run(args: &Args, flags: Vec<Flag>) -> Result<ExitCode> {
     let talking = if args.common.store().is_on_server() { in_flight } else { 0 };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // One for every permit, two for looking after releases, one for the metrics.
+        // One for every permit, three for looking after releases and tenants, one to open
+        // what was asked for, one for the metrics.
         .max_blocking_threads(
-            in_flight + talking + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 3,
+            in_flight + talking + server::AUTHORS + server::DESKS + server::PASSWORDS + server::PROVIDERS + 5,
         )
         .build()
         .map_err(|e| Error::internal("runtime", e))?;
@@ -195,7 +208,15 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     // Held until everything is open, so that the first start loads it once.
     let encoder = models.for_building()?;
     let default_kb = args.default_kb.as_deref().unwrap_or(DEMO);
-    let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb).with_talk(talk(args));
+    let sharing = Sharing {
+        node_url: args.node_url.clone(),
+        replicas: usize::from(args.replicas),
+        memory: args.memory_mib.map(|mib| u64::from(mib) << 20),
+    };
+    let share = Arc::new(Share::new(&store, &sharing)?);
+    let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb)
+        .with_talk(talk(args))
+        .with_share(share);
     let admission = Admission::new(
         in_flight,
         Duration::from_millis(args.queue_ms),

@@ -21,9 +21,9 @@ use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, bat
 use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
-    files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, notes, oidc, own, people,
-    pictures, presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo, widget,
-    words,
+    files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, members, notes, oidc, own,
+    people, pictures, presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo,
+    widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -71,6 +71,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(presence::routes())
         .merge(condition::routes())
         .merge(settings::routes())
+        .merge(members::routes())
         .merge(hooks::routes())
         .merge(channels::routes())
         .merge(pictures::routes())
@@ -194,6 +195,9 @@ pub(super) struct BatchReply {
 async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchReply>, Problem> {
     let items = batch_items(json(request, BATCH_BYTES).await?)?;
     least::reach(&caller, None).await?;
+    for item in &items {
+        caller.awake(item.get("kb").and_then(Value::as_str)).await?;
+    }
     let prepared: Vec<_> = items
         .into_iter()
         .map(|item: Value| {
@@ -316,6 +320,11 @@ pub(super) struct KnowledgeBases {
     )
 )]
 async fn kbs(caller: Caller) -> Json<KnowledgeBases> {
+    let known = caller.registry().view();
+    for name in known.answering().filter(|name| caller.knows(name)) {
+        // One that does not open is told in the readiness.
+        let _ = caller.awake(Some(name)).await;
+    }
     let view = caller.registry().view();
     let default = caller.engine(None).ok().map(|engine| engine.release().manifest().kb.clone());
     let items = view

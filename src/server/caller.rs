@@ -87,6 +87,15 @@ impl Admitted {
         self.identity.role
     }
 
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Who they are.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Opens the tenant, if nobody has been there yet.
     pub(super) async fn into_caller(self) -> Result<Caller, Problem> {
         let Self { server, identity, signature, from, request, traced, least, .. } = self;
@@ -220,15 +229,35 @@ impl Caller {
 
     /// The same with what its service document says.
     pub(super) fn served(&self, kb: Option<&str>) -> Result<(Arc<Engine>, Arc<Service>), Problem> {
-        let only = match (&self.identity.scope, kb) {
-            // Who knows of one knowledge base means that one.
+        self.registry().served_in(self.only(kb), &self.identity.scope)
+    }
+
+    /// The knowledge base that is meant, as far as who asks decides that: who knows of
+    /// one means that one.
+    fn only<'a>(&'a self, kb: Option<&'a str>) -> Option<&'a str> {
+        match (&self.identity.scope, kb) {
             (Scope::Named(names), None) => match &names[..] {
                 [only] => Some(only.as_str()),
                 _ => None,
             },
             _ => kb,
-        };
-        self.registry().served_in(only, &self.identity.scope)
+        }
+    }
+
+    /// Opens a knowledge base that was closed to make room, before anything else is asked
+    /// of it. [`Self::served`] would do so too, and keep all others from this thread.
+    ///
+    /// # Errors
+    /// When it does not get its turn in time.
+    pub(super) async fn awake(&self, kb: Option<&str>) -> Result<(), Problem> {
+        if !self.server.share().is_partial() {
+            return Ok(());
+        }
+        let Some(name) = self.registry().asleep(self.only(kb), &self.identity.scope) else { return Ok(()) };
+        let _turn = self.server.opening().await?;
+        let registry = Arc::clone(self.registry());
+        let opening = tokio::task::spawn_blocking(move || registry.wake(&name)).await;
+        opening.map_err(|e| Error::internal("open", e))?
     }
 
     /// A knowledge base that exists; changes are signed.

@@ -39,11 +39,12 @@ impl Mark {
     }
 }
 
-/// Waits until this node has what the request demands of a knowledge base.
+/// Waits until this node has what the request demands of a knowledge base, open.
 ///
 /// # Errors
 /// When it cannot find out: the database is out of reach, or the release does not open.
 pub(super) async fn reach(caller: &Caller, kb: Option<&str>) -> Result<(), Problem> {
+    caller.awake(kb).await?;
     let Some(least) = caller.least() else { return Ok(()) };
     let served =
         |caller: &Caller| caller.engine(kb).ok().and_then(|engine| Mark::named(&engine.release().label()));

@@ -21,6 +21,7 @@ mod condition;
 mod connections;
 mod console;
 mod drafting;
+mod elsewhere;
 mod entries;
 pub mod error;
 mod evaluations;
@@ -30,13 +31,16 @@ mod files;
 mod gate;
 mod greeting;
 mod handoffs;
+mod holding;
 mod hooks;
 mod importing;
 mod jobs;
 mod keys;
 mod learning;
 mod least;
+mod members;
 mod metrics;
+mod nodes;
 mod notes;
 mod oidc;
 mod origins;
@@ -74,6 +78,7 @@ mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
 pub use gate::Exposure;
+pub use nodes::{Share, Sharing};
 pub use origins::Origin;
 pub use peer::{Proxies, ProxyHeader};
 pub use people::{INVITED, state as state_of, told as link_behind};
@@ -146,6 +151,15 @@ pub const PROVIDERS: usize = 2;
 /// How long asking the provider may take: it has two questions to answer.
 const PROVIDERS_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether a tenant that is open nowhere has something to tend.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// A tenant that nobody has asked for since so long is closed, where not everything need be open.
+const TENANT_REST: Duration = Duration::from_secs(3600);
+
+/// How long a request waits for its turn to open a knowledge base that was closed to make room.
+const OPENING_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long requests may take to finish after the signal to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -168,6 +182,8 @@ struct Parts {
     /// For whoever comes from the provider, who may be slow.
     providers: Admission,
     provider: Option<Arc<Provider>>,
+    /// One who opens a knowledge base that was closed to make room.
+    opening: tokio::sync::Semaphore,
     metrics: Metrics,
     /// One who reads the metrics at a time.
     reading: tokio::sync::Mutex<()>,
@@ -231,6 +247,7 @@ impl Server {
         let description = document.to_pretty_json().unwrap_or_default();
         let talk = registry.store().is_on_server().then(|| admission.twin());
         registry.store().watch_server();
+        registry.share().live();
         Self(Arc::new(Parts {
             tenants: Tenants::new(registry),
             admission,
@@ -240,6 +257,7 @@ impl Server {
             passwords: Admission::new(PASSWORDS, PASSWORDS_QUEUE, PASSWORDS_PATIENCE).patient(),
             providers: Admission::new(PROVIDERS, PASSWORDS_QUEUE, PROVIDERS_PATIENCE).patient(),
             provider: provider.map(|settings| Arc::new(Provider::new(settings))),
+            opening: tokio::sync::Semaphore::new(1),
             metrics: Metrics::new(),
             reading: tokio::sync::Mutex::default(),
             soundness: Soundness::default(),
@@ -261,6 +279,22 @@ impl Server {
     /// data directory.
     pub fn registry(&self) -> &Arc<Registry> {
         self.tenants().first().registry()
+    }
+
+    /// How much of the knowledge bases is open here.
+    fn share(&self) -> &Arc<Share> {
+        self.registry().share()
+    }
+
+    /// The turn to open a knowledge base that was closed to make room.
+    async fn opening(&self) -> std::result::Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        match tokio::time::timeout(OPENING_PATIENCE, self.0.opening.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => {
+                let detail = "many knowledge bases have to be opened at this node; come back in a moment";
+                Err(Problem::new(Kind::NotReady, detail))
+            }
+        }
     }
 
     fn tenants(&self) -> &Tenants {
@@ -445,6 +479,8 @@ pub async fn run(
     let stopping = async move {
         stop.await;
         parts.stopping.store(true, Ordering::Relaxed);
+        let leaving = Arc::clone(parts.tenants.first().registry().share());
+        let _ = tokio::task::spawn_blocking(move || leaving.leave()).await;
         tracing::info!("stopping; running requests may finish");
         let _ = stopped.send(true);
     };
@@ -483,10 +519,8 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     let parts = Arc::clone(&server.0);
     // Beside: opening them takes its time. Should it panic, a tenant goes on when
     // somebody calls it.
-    drop(tokio::task::spawn_blocking(move || match parts.gate.access().tenants() {
-        Ok(found) => parts.tenants.resume(found.into_iter().map(|tenant| tenant.name)),
-        Err(error) => tracing::error!(%error, "cannot list the tenants"),
-    }));
+    drop(tokio::task::spawn_blocking(move || sweep(&parts)));
+    let mut swept = Instant::now();
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -497,6 +531,11 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             .iter()
             .filter(|tenant| !tenant.registry().is_read_only())
             .for_each(|tenant| tenant.desk().start());
+        if swept.elapsed() >= SWEEP {
+            swept = Instant::now();
+            let parts = Arc::clone(&server.0);
+            drop(tokio::task::spawn_blocking(move || sweep(&parts)));
+        }
         let parts = Arc::clone(&server.0);
         // It fails when a refresh panics or the runtime ends; the next look
         // is a new attempt in the first case and does not happen in the second.
@@ -507,6 +546,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             parts.gate.look();
             let table = parts.gate.access().table();
             parts.tenants.retain(|name| table.has_tenant(name));
+            parts.tenants.first().registry().share().holding().tidy();
             for tenant in tenants {
                 tenant.registry().refresh();
                 schedules::tend(parts.gate.access(), &tenant, time::OffsetDateTime::now_utc());
@@ -516,5 +556,21 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             parts.soundness.done(|name| table.has_tenant(name));
         })
         .await;
+    }
+}
+
+/// Closes tenants that rest, and opens those that are open nowhere and have something to
+/// tend: each at the node that is the first to hold it.
+fn sweep(parts: &Parts) {
+    let share = parts.tenants.first().registry().share();
+    if share.is_partial() {
+        parts.tenants.close_idle(TENANT_REST);
+    }
+    match parts.gate.access().tenants() {
+        Ok(found) => {
+            let names = found.into_iter().map(|tenant| tenant.name);
+            parts.tenants.resume(names.filter(|name| share.is_first(name)));
+        }
+        Err(error) => tracing::error!(%error, "cannot list the tenants"),
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::Server;
+use super::elsewhere::SentOn;
 use super::error::{Kind, Problem};
 use crate::access::key;
 
@@ -35,7 +36,13 @@ pub(super) fn current_id() -> Option<String> {
 pub(super) async fn around(State(server): State<Server>, mut request: Request, next: Next) -> Response {
     let id = told(&request).unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let client = server.proxies().client(request.extensions(), request.headers(), server.is_encrypted());
+    let sent_for = server.share().nodes().and_then(|nodes| nodes.sent_for(request.headers_mut()));
+    let client = if let Some(client) = sent_for {
+        request.extensions_mut().insert(SentOn);
+        client
+    } else {
+        server.proxies().client(request.extensions(), request.headers(), server.is_encrypted())
+    };
     request.extensions_mut().insert(client);
     if let Some(traced) = server.traces().map(|traces| traces.begin(&request, &id)) {
         request.extensions_mut().insert(traced);

@@ -14,8 +14,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::error::{Kind, Problem};
+use super::holding::Use;
+use super::nodes::Share;
 use super::view::{Failure, Slot, View};
-use crate::access::Scope;
+use crate::access::{DEFAULT_TENANT, Scope};
 use crate::desk;
 use crate::dialogue::Service;
 use crate::disk;
@@ -37,6 +39,10 @@ pub struct Registry {
     models: Models,
     max_wrong: f64,
     default_kb: String,
+    /// Whose knowledge bases they are.
+    tenant: String,
+    /// Which of them are open here.
+    share: Arc<Share>,
     /// How conversations are kept.
     talk: desk::Settings,
     view: ArcSwap<View>,
@@ -68,6 +74,7 @@ struct Served {
     applied: i64,
     /// The goal that is kept.
     max_wrong: f64,
+    used: Arc<Use>,
 }
 
 impl Registry {
@@ -79,6 +86,8 @@ impl Registry {
             models: models.into(),
             max_wrong,
             default_kb: default_kb.to_owned(),
+            tenant: DEFAULT_TENANT.to_owned(),
+            share: Arc::default(),
             talk: desk::Settings::default(),
             view: ArcSwap::default(),
             looked: AtomicBool::new(false),
@@ -98,7 +107,19 @@ impl Registry {
     pub(super) fn of_tenant(&self, name: &str) -> Result<Self> {
         let store = self.store.tenant(name)?;
         let models = self.models.of(&store);
-        Ok(Self::new(store, models, self.max_wrong, &self.default_kb).with_talk(self.talk))
+        let new = Self::new(store, models, self.max_wrong, &self.default_kb).with_talk(self.talk);
+        Ok(Self { tenant: name.to_owned(), ..new }.with_share(Arc::clone(&self.share)))
+    }
+
+    /// The same; of the knowledge bases this much is open here.
+    #[must_use]
+    pub fn with_share(self, share: Arc<Share>) -> Self {
+        Self { share, ..self }
+    }
+
+    /// How much of the knowledge bases is open here.
+    pub(super) fn share(&self) -> &Arc<Share> {
+        &self.share
     }
 
     /// The same; conversations are kept like this.
@@ -151,7 +172,12 @@ impl Registry {
     /// Whether requests may come: some knowledge base answers, and the others
     /// were tried.
     pub fn is_ready(&self) -> bool {
-        self.has_looked() && self.view.load().engines().next().is_some()
+        self.has_looked() && self.view.load().answering().next().is_some()
+    }
+
+    /// The knowledge base that requests mean which name none.
+    pub(super) fn default_kb(&self) -> &str {
+        &self.default_kb
     }
 
     /// The goal of knowledge bases that have none of their own.
@@ -180,14 +206,22 @@ impl Registry {
         kb: Option<&str>,
         scope: &Scope,
     ) -> std::result::Result<(Arc<Engine>, Arc<Service>), Problem> {
+        if let Some(name) = self.asleep(kb, scope) {
+            self.wake(&name)?;
+        }
         let view = self.view.load();
-        let mut open = view.engines().map(|(name, _)| name).filter(|name| scope.covers(name));
-        let name = kb.unwrap_or_else(|| match (open.next(), open.next()) {
-            (Some(only), None) => only,
-            _ => &self.default_kb,
-        });
+        let name = self.meant(&view, kb, scope);
         match view.shelves.get(name).filter(|_| scope.covers(name)) {
-            Some(Slot { engine: Some(engine), service, .. }) => Ok((Arc::clone(engine), Arc::clone(service))),
+            Some(Slot { engine: Some(engine), service, used, .. }) => {
+                used.iter().for_each(|used| used.touch());
+                Ok((Arc::clone(engine), Arc::clone(service)))
+            }
+            // It was closed again at once, for there is room for next to nothing.
+            Some(slot) if slot.is_asleep => {
+                let detail =
+                    format!("knowledge base {name:?} was closed to make room; come back in a moment");
+                Err(Problem::new(Kind::NotReady, detail).of_field("kb"))
+            }
             Some(slot) => {
                 let why = slot.trouble().unwrap_or_else(|| "nothing of it is published yet".to_owned());
                 let detail = format!("knowledge base {name:?} does not answer: {why}");
@@ -209,6 +243,43 @@ impl Registry {
         }
     }
 
+    /// The knowledge base that is meant: without a name the only one, or the default one.
+    fn meant<'a>(&'a self, view: &'a View, kb: Option<&'a str>, scope: &Scope) -> &'a str {
+        let mut open = view.answering().filter(|name| scope.covers(name));
+        kb.unwrap_or_else(|| match (open.next(), open.next()) {
+            (Some(only), None) => only,
+            _ => &self.default_kb,
+        })
+    }
+
+    /// The name of the knowledge base that is meant, if it would have to be opened first.
+    pub(super) fn asleep(&self, kb: Option<&str>, scope: &Scope) -> Option<String> {
+        let view = self.view.load();
+        let name = self.meant(&view, kb, scope);
+        let slot = view.shelves.get(name).filter(|_| scope.covers(name))?;
+        slot.is_asleep.then(|| name.to_owned())
+    }
+
+    /// Opens a knowledge base because somebody asks for it; takes its time. What does not
+    /// open is shown as it is for the others.
+    ///
+    /// # Errors
+    /// When its head cannot be read.
+    pub(super) fn wake(&self, name: &str) -> std::result::Result<(), Problem> {
+        let _turn = self.share.holding().turn();
+        if !self.known(name).is_asleep {
+            return Ok(());
+        }
+        let shelf = self.store.shelf_to_create(name)?;
+        let head = shelf.head()?;
+        let wanted = head.as_ref().and_then(|head| head.current);
+        // The next look finds what has become of it.
+        let (Some(head), Some(wanted)) = (head, wanted) else { return Ok(()) };
+        self.share.holding().on_demand();
+        self.begin(&shelf, &self.slot(name), &head, wanted, Slot::default());
+        Ok(())
+    }
+
     /// Opens everything that is published. What does not open is logged, shown
     /// in the readiness and tried again: one broken knowledge base must not
     /// keep the others from answering.
@@ -217,7 +288,7 @@ impl Registry {
     /// The first knowledge base's that does not open, when none does.
     pub fn open_all(&self) -> Result<()> {
         self.refresh();
-        if self.view.load().engines().next().is_some() {
+        if self.view.load().answering().next().is_some() {
             return Ok(());
         }
         // Nothing answers: the operator needs the error itself, not its text.
@@ -313,7 +384,8 @@ impl Registry {
             Some(before) if before.service() == engine.service() => (known.service, known.service_fault),
             _ => read_service(name, engine.service()),
         };
-        self.show(name, &Slot { engine: Some(Arc::clone(engine)), service, service_fault, failure });
+        let (engine, used) = (Some(Arc::clone(engine)), Some(Arc::clone(&served.used)));
+        self.show(name, &Slot { engine, service, service_fault, failure, used, is_asleep: false });
     }
 
     fn show(&self, name: &str, slot: &Slot) {
@@ -354,13 +426,21 @@ impl Registry {
         let place = self.slot(name);
         let Some(wanted) = head.current else {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            if known.is_none_or(|slot| slot.engine.is_some() || slot.failure.is_some()) {
+            if known.is_none_or(|slot| slot.engine.is_some() || slot.failure.is_some() || slot.is_asleep) {
                 self.show(name, &Slot::default());
             }
             return;
         };
+        let is_own = self.share.is_own(&self.tenant, name);
         {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if place.as_ref().is_some_and(|served| served.used.is_unwanted()) {
+                *place = None;
+                self.show(name, &Slot::asleep());
+                self.share.holding().closed();
+                tracing::debug!(kb = name, "closed; it is opened again when somebody asks for it");
+                return;
+            }
             if place.as_ref().is_some_and(|served| served.kb != head.kb) {
                 // It was deleted: nobody gets its answers under the name of
                 // another one, whether that opens or not.
@@ -369,6 +449,7 @@ impl Registry {
                 self.show(name, &Slot::default());
             }
             if let Some(served) = place.as_mut() {
+                served.used.own(is_own);
                 if (served.kb, served.number) == (head.kb, wanted)
                     && served.live_from != head.live_from
                     && !served.live.is_edited()
@@ -386,6 +467,15 @@ impl Registry {
             }
         }
         let slot = known.cloned().unwrap_or_default();
+        if slot.engine.is_none() && slot.failure.is_none() && self.share.is_partial() {
+            // What nobody has asked for yet is opened as far as there is room for it.
+            if slot.is_asleep || !is_own || !self.share.holding().has_room() {
+                if !slot.is_asleep {
+                    self.show(name, &Slot::asleep());
+                }
+                return;
+            }
+        }
         let waiting = slot
             .failure
             .as_ref()
@@ -398,13 +488,18 @@ impl Registry {
             }
             return;
         }
-        match self.open(&shelf, head, wanted) {
-            Ok(served) => self.take(&shelf, &place, served, None),
+        self.begin(&shelf, &place, head, wanted, slot);
+    }
+
+    /// Opens a release and serves it, or what was served before.
+    fn begin(&self, shelf: &Shelf, place: &Place, head: &Head, wanted: u32, slot: Slot) {
+        match self.open(shelf, head, wanted) {
+            Ok(served) => self.take(shelf, place, served, None),
             Err(e) => {
                 let nothing = slot.engine.is_none();
-                self.fail(name, slot, wanted, &e);
+                self.fail(shelf.name(), slot, wanted, &e);
                 if nothing {
-                    self.fall_back(&shelf, &place, head, wanted);
+                    self.fall_back(shelf, place, head, wanted);
                 }
             }
         }
@@ -491,7 +586,10 @@ impl Registry {
         if let Some(text) = &news.service {
             live.set_service(text);
         }
-        Ok(Served { live, kb: head.kb, number, live_from: head.live_from, applied: news.last, max_wrong })
+        let is_own = self.share.is_own(&self.tenant, shelf.name());
+        let used = self.share.holding().take(live.shown().release().weight(), is_own);
+        let (kb, live_from, applied) = (head.kb, head.live_from, news.last);
+        Ok(Served { live, kb, number, live_from, applied, max_wrong, used })
     }
 }
 

@@ -232,6 +232,11 @@ pub(super) async fn bytes(request: Request, limit: usize) -> Result<Bytes, Probl
     arrived(request, limit, FILE_ARRIVAL).await
 }
 
+/// The body of a request, whatever it is.
+pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    arrived(request, limit, ARRIVAL).await
+}
+
 async fn arrived(request: Request, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
     refuse_packed(request.headers())?;
     let packed = request.extensions().get::<Packed>().is_some();

@@ -21,6 +21,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::Server;
 use super::caller::admitted;
 use super::changes::Change;
+use super::elsewhere::{self, Place};
 use super::error::{Kind, Problem};
 use super::gate;
 use super::shown;
@@ -138,9 +139,16 @@ fn fits(role: Role, request: &Parts) -> Result<(), Problem> {
 /// Lets in who has the right, says who it is, and records what they changed.
 async fn guard(route: Arc<Route>, request: Request, next: Next) -> Response {
     if route.right == Right::Public {
-        return next.run(request).await;
+        return match request.extensions().get::<Server>().cloned() {
+            None => next.run(request).await,
+            Some(server) => match elsewhere::answer(&server, &route, None, request).await {
+                Ok(Place::Here(request)) => next.run(request).await,
+                Ok(Place::There(response)) => response,
+                Err(problem) => problem.into_response(),
+            },
+        };
     }
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let mut admitted = match admitted(route.right, &parts).await {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
@@ -148,6 +156,13 @@ async fn guard(route: Arc<Route>, request: Request, next: Next) -> Response {
     if let Err(problem) = fits(admitted.role(), &parts) {
         return problem.into_response();
     }
+    let request = Request::from_parts(parts, body);
+    let (mut parts, body) =
+        match elsewhere::answer(admitted.server(), &route, Some(admitted.identity()), request).await {
+            Ok(Place::Here(request)) => request.into_parts(),
+            Ok(Place::There(response)) => return response,
+            Err(problem) => return problem.into_response(),
+        };
     let told = std::mem::take(&mut admitted.told);
     let caller = match admitted.into_caller().await {
         Ok(caller) => caller,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::files::Files;
 use super::gate::MEASURE;
@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::habits::Habits;
 use crate::events::{Health, Log};
+use crate::store::Store;
 
 /// The days after which an entry that nobody asks for is cold.
 const MONTH: i64 = 30;
@@ -44,6 +45,8 @@ pub(super) struct Tenant {
     drafts: Drafts,
     /// How many bytes its data take, and when that was measured.
     room: Mutex<(u64, Option<Instant>)>,
+    /// When somebody asked for it last.
+    called: Mutex<Instant>,
 }
 
 impl Tenant {
@@ -86,7 +89,17 @@ impl Tenant {
             files: Files::default(),
             drafts: Drafts::default(),
             room: Mutex::default(),
+            called: Mutex::new(Instant::now()),
         }
+    }
+
+    fn call(&self) {
+        *self.called.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// For how long nobody has asked for it.
+    fn rests(&self) -> Duration {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Its conversations, and the people behind them.
@@ -199,7 +212,8 @@ impl Tenants {
         if name == DEFAULT_TENANT {
             return Some(Arc::clone(&self.first));
         }
-        self.others.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.inspect(|tenant| tenant.call())
     }
 
     /// Opens a tenant with all that it has published; takes its time.
@@ -228,11 +242,12 @@ impl Tenants {
             return;
         }
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
-            let backlog = store.tenant(&name).and_then(|store| store.conversations().backlog());
-            let is_due = store.tenant(&name).and_then(|store| store.has_schedules()).unwrap_or_default();
-            let opened = match backlog {
-                Ok(backlog) if backlog.is_work() || is_due => self.open(&name).map(|_| ()),
-                Ok(_) => Ok(()),
+            if self.others.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name) {
+                continue;
+            }
+            let opened = match store.tenant(&name).and_then(|store| has_work(&store)) {
+                Ok(true) => self.open(&name).map(|_| ()),
+                Ok(false) => Ok(()),
                 Err(error) => Err(error),
             };
             if let Err(error) = opened {
@@ -261,11 +276,38 @@ impl Tenants {
         others.retain(|name, _| is_there(name));
     }
 
+    /// Closes tenants that nobody has asked for since so long, if they have nothing to tend.
+    pub(super) fn close_idle(&self, rest: Duration) {
+        let lock = || self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever works for it, or listens to it, holds it.
+        let is_idle = |tenant: &Arc<Tenant>| Arc::strong_count(tenant) == 1 && tenant.rests() >= rest;
+        let idle: Vec<String> =
+            lock().iter().filter(|(_, tenant)| is_idle(tenant)).map(|(name, _)| name.clone()).collect();
+        for name in idle {
+            let work = self.first.registry.store().tenant(&name).and_then(|store| has_work(&store));
+            if !matches!(work, Ok(false)) {
+                continue;
+            }
+            let mut others = lock();
+            let closed = others.get(&name).is_some_and(is_idle).then(|| others.remove(&name)).flatten();
+            // Its threads and files end without anybody waiting for them.
+            drop(others);
+            if closed.is_some() {
+                tracing::debug!(tenant = name, "closed; it is opened again when somebody asks for it");
+            }
+        }
+    }
+
     /// Every tenant that is open.
     pub(super) fn all(&self) -> Vec<Arc<Tenant>> {
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::once(&self.first).chain(others.values()).cloned().collect()
     }
+}
+
+/// Whether a tenant has something to tend though nobody calls.
+fn has_work(store: &Store) -> Result<bool> {
+    Ok(store.conversations().backlog()?.is_work() || store.has_schedules()?)
 }
 
 /// The bytes of the files in a data directory, without those of other tenants in it.
@@ -284,4 +326,26 @@ fn size_of(root: &Path) -> u64 {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Models;
+
+    #[test]
+    fn a_tenant_is_closed_when_nobody_holds_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::at(folder.path());
+        store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
+        let tenants = Tenants::new(Arc::new(Registry::new(store, Models::given(None), 0.05, "demo")));
+        let held = tenants.open("acme").expect("open");
+        tenants.close_idle(Duration::ZERO);
+        assert!(tenants.known("acme").is_some());
+        drop(held);
+        tenants.close_idle(Duration::from_secs(60));
+        assert!(tenants.known("acme").is_some());
+        tenants.close_idle(Duration::ZERO);
+        assert!(tenants.known("acme").is_none() && tenants.open("acme").is_ok());
+    }
 }

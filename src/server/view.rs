@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::holding::Use;
 use super::readiness::Trouble;
 use crate::dialogue::Service;
 use crate::engine::Engine;
@@ -29,6 +30,10 @@ pub(super) struct Slot {
     /// Why it says what the shipped one says.
     pub(super) service_fault: Option<String>,
     pub(super) failure: Option<Failure>,
+    /// How the engine is used.
+    pub(super) used: Option<Arc<Use>>,
+    /// Whether it is not open, and will be when somebody asks for it.
+    pub(super) is_asleep: bool,
 }
 
 /// Why the release that should be served is not.
@@ -63,6 +68,13 @@ impl View {
         self.shelves
             .iter()
             .filter_map(|(name, slot)| slot.engine.as_ref().map(|engine| (name.as_str(), engine)))
+    }
+
+    /// The names of the knowledge bases that answer, also of those that would have to be
+    /// opened for it.
+    pub(super) fn answering(&self) -> impl Iterator<Item = &str> {
+        let answers = |slot: &Slot| slot.engine.is_some() || slot.is_asleep;
+        self.shelves.iter().filter(move |(_, slot)| answers(slot)).map(|(name, _)| name.as_str())
     }
 
     /// What an operator should look at, as name, reason and message without internals.
@@ -104,6 +116,11 @@ impl View {
 }
 
 impl Slot {
+    /// That of a knowledge base that is opened when somebody asks for it.
+    pub(super) fn asleep() -> Self {
+        Self { is_asleep: true, ..Self::default() }
+    }
+
     /// What is wrong with the release that should be served, and what is served.
     pub(super) fn trouble(&self) -> Option<String> {
         let failure = self.failure.as_ref()?;

@@ -34,6 +34,7 @@ pub(in crate::store) mod door;
 mod file;
 pub(in crate::store) mod lent;
 pub(in crate::store) mod migrations;
+pub(in crate::store) mod nodes;
 pub(in crate::store) mod schema;
 mod snapshot;
 pub(in crate::store) mod talk;

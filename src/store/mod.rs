@@ -5,6 +5,7 @@
 //! data/conversations.db        conversations, handoffs, tickets, webhooks, what is to be delivered
 //! data/zhida.db                drafts with their words and history, records of releases, what is served
 //! data/kbs/NAME/releases/12/   what was published, never changed again
+//! data/nodes.db                servers that share all of it, if there are several; in no backup
 //! data/models/NAME/            models that were fetched or adapted
 //! data/files/CONVERSATION/…    pictures that customers and agents show each other
 //! data/secret.key              what secrets in conversations.db are sealed with; in no backup
@@ -44,6 +45,7 @@ mod left_out;
 mod legacy;
 mod models;
 mod moving;
+mod nodes;
 mod notes;
 mod outbox;
 mod outline;
@@ -97,6 +99,7 @@ pub use keys::{KeyRecord, NewKey};
 pub use left_out::LeftOut;
 pub use models::Models;
 pub use moving::Copied;
+pub use nodes::{NodeRecord, Nodes};
 pub use outbox::{Fetched, Job, Settled, Taken};
 pub use outline::Outline;
 pub use overview::{Overview, Pending};
@@ -162,6 +165,10 @@ const DOOR: Kind = Kind {
     prepare: |_, _| Ok(()),
     waits: |_| false,
 };
+
+/// Which servers share the records.
+const NODES: Kind =
+    Kind { file: "nodes.db", schema: "nodes", steps: steps::NODES, prepare: |_, _| Ok(()), waits: |_| false };
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {

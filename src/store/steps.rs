@@ -47,3 +47,7 @@ pub(super) const DOOR: &[Step] = &[
     Step { version: "00000000000001", sql: include_str!("migrations_access/00000000000001_access/up.sql") },
     Step { version: "00000000000002", sql: include_str!("migrations_access/00000000000002_people/up.sql") },
 ];
+
+/// Those of servers that share the records.
+pub(super) const NODES: &[Step] =
+    &[Step { version: "00000000000001", sql: include_str!("migrations_nodes/00000000000001_nodes/up.sql") }];

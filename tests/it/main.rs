@@ -39,6 +39,7 @@ mod messengers;
 mod messengers_kf;
 mod model;
 mod neighbours;
+mod nodes;
 mod oidc;
 mod openapi;
 mod people;

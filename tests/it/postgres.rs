@@ -26,6 +26,7 @@ const MODULES: &[&str] = &[
     "learning::",
     "live::",
     "mend::",
+    "nodes::",
     "people::",
     "pictures::",
     "service::",

@@ -38,6 +38,16 @@ struct Model {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Turn {
+    turn: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sent {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Version {
     version: &'static str,
 }
@@ -108,6 +118,7 @@ pub(super) fn gathered(server: &Server) -> Registered {
     sheet.one("connections_limit", "Clients that may be connected", whole(connections.most()));
     let tenants = server.tenants().all();
     releases(&mut sheet, &tenants);
+    share(&mut sheet, server);
     caches(&mut sheet, &tenants);
     waiting(&mut sheet, &tenants);
     events(&mut sheet, &tenants);
@@ -154,6 +165,27 @@ fn releases(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
     );
     let failures = tenants.iter().map(|tenant| (whose(tenant), tenant.registry().open_failures()));
     sheet.counter("release_open_failures", "Attempts to open a release that failed", failures);
+}
+
+fn share(sheet: &mut Sheet, server: &Server) {
+    let share = server.share();
+    let ((bytes, open), (opened, closed)) = (share.holding().held(), share.holding().turns());
+    sheet.one("open_kbs", "Knowledge bases that are open", whole(open));
+    sheet.one("open_kbs_bytes", "What they take in memory, by estimate", size(bytes));
+    if let Some(budget) = share.holding().budget() {
+        sheet.one("open_kbs_budget_bytes", "What they may take", size(budget));
+    }
+    let turns = [(Turn { turn: "opened" }, opened), (Turn { turn: "closed" }, closed)];
+    sheet.counter(
+        "kb_turns",
+        "Knowledge bases opened because they were asked for, and closed to make room",
+        turns,
+    );
+    let Some(nodes) = share.nodes() else { return };
+    sheet.one("nodes", "Nodes that share the knowledge bases and are alive", whole(nodes.members().len()));
+    let (sent, missed) = nodes.sent();
+    let outcomes = [(Sent { outcome: "answered" }, sent), (Sent { outcome: "unreachable" }, missed)];
+    sheet.counter("sent_on", "Requests sent on to the node that holds what they ask for", outcomes);
 }
 
 fn caches(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {

@@ -226,6 +226,10 @@ fn about(page: &Page, name: &str) -> &'static str {
         }
         "--database" => page.say("数据放在哪个 PostgreSQL 服务器", "the server that holds the records"),
         "--releases" => page.say("各节点共用的版本存放处", "where all nodes find releases"),
+        "--node-url" => page.say("其他节点怎么找到本节点", "where the other nodes reach this one"),
+        "--replicas" => page.say("每个知识库由几个节点承担", "how many nodes hold each knowledge base"),
+        "--memory-mib" => page
+            .say("打开的知识库最多占多少内存（MiB）", "how much memory open knowledge bases may take (MiB)"),
         "--listen" => page.say("监听的地址和端口", "the address to listen on"),
         "--max-wrong" => {
             page.say("没有自己目标的知识库，答错的比例最多多少", "the goal of knowledge bases without one")
