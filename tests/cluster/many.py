@@ -21,6 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -59,11 +60,11 @@ def tenant(client, name):
     done(*client.call("POST", "/v1/tenants", {"name": name})[::2], 201)
     key = done(*client.call("POST", "/v1/keys", {"role": "admin", "tenant": name, "name": "author"})[::2], 201)["key"]
     own = Client(client.address, key)
-    own.connection = None
-    for line in entries(name).splitlines():
-        entry = json.loads(line)
-        done(*own.call("PUT", f"/v1/kbs/faq/entries/{entry['id']}", entry, if_none_match="*")[::2], 200, 201)
-    job = done(*own.call("POST", "/v1/kbs/faq/publish", {})[::2], 202)
+    sent = {"authorization": f"Bearer {key}", "content-type": "application/octet-stream"}
+    file = urllib.request.Request(f"http://{client.address}/v1/kbs/faq/import?format=jsonl", entries(name).encode(), sent)
+    with urllib.request.urlopen(file) as imported:
+        assert imported.status == 200
+    job = done(*own.call("POST", "/v1/kbs/faq/releases", {})[::2], 202)
     def over():
         told = own.call("GET", f"/v1/jobs/{job['id']}")[2]
         assert told["state"] != "failed", told
