@@ -23,6 +23,14 @@ impl Scope {
             Self::Named(names) => names.iter().any(|name| name == kb),
         }
     }
+
+    /// The only knowledge base in it, where it names one alone.
+    pub fn only(&self) -> Option<&str> {
+        match self {
+            Self::Named(names) if names.len() == 1 => names.first().map(String::as_str),
+            _ => None,
+        }
+    }
 }
 
 /// Who it is, found out from what they presented.

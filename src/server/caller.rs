@@ -235,13 +235,7 @@ impl Caller {
     /// The knowledge base that is meant, as far as who asks decides that: who knows of
     /// one means that one.
     fn only<'a>(&'a self, kb: Option<&'a str>) -> Option<&'a str> {
-        match (&self.identity.scope, kb) {
-            (Scope::Named(names), None) => match &names[..] {
-                [only] => Some(only.as_str()),
-                _ => None,
-            },
-            _ => kb,
-        }
+        kb.or_else(|| self.identity.scope.only())
     }
 
     /// Opens a knowledge base that was closed to make room, before anything else is asked

@@ -27,9 +27,11 @@ use super::nodes::{FOR, NODE, Nodes, told_for};
 use super::peer::Client;
 use super::request;
 use super::routes::Route;
-use crate::access::{DEFAULT_TENANT, Identity, Scope};
+use super::talk::IDEMPOTENCY;
+use super::widget::shown_on;
+use crate::access::{DEFAULT_TENANT, Identity};
 use crate::desk::web;
-use crate::store::NodeRecord;
+use crate::store::{NodeRecord, Store};
 
 /// How long a node may take to take a connection: it is next door.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -39,9 +41,6 @@ const ANSWER: Duration = Duration::from_secs(15);
 
 /// A connection that nobody has used for so long is closed, before the other side does.
 const REST: Duration = Duration::from_secs(30);
-
-/// The client's name for a message, in a header.
-const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What is between two neighbours only, and what is said anew of the body.
 const OWN: [HeaderName; 9] = [
@@ -168,16 +167,13 @@ async fn meant(
     if let Some(kb) = of_path("kb").or_else(|| asked.kb.clone()).or(first) {
         return Some((identity.tenant.clone(), kb));
     }
-    if let Scope::Named(names) = &identity.scope
-        && let [only] = &names[..]
-    {
-        return Some((identity.tenant.clone(), only.clone()));
+    if let Some(only) = identity.scope.only() {
+        return Some((identity.tenant.clone(), only.to_owned()));
     }
     let (tenant, scope, conversation) = (identity.tenant.clone(), identity.scope.clone(), of_path("id"));
     let finding = server.clone();
     let found = server.desks().work(move |_| {
-        let store = finding.registry().store();
-        let store = if tenant == DEFAULT_TENANT { store.clone() } else { store.tenant(&tenant).ok()? };
+        let store = store_of(&finding, &tenant)?;
         if let Some(id) = conversation {
             let all = store.conversations().find_all(&id).ok()?;
             if let Some(one) = all.into_iter().find(|one| scope.covers(&one.kb)) {
@@ -197,18 +193,17 @@ async fn meant(
 /// The tenant and the knowledge base of a page's site.
 fn of_site(server: &Server, key: &str) -> Option<(String, String)> {
     let (tenant, site) = web::parts(key);
+    let tenant = tenant.unwrap_or(DEFAULT_TENANT);
+    let is_known = tenant == DEFAULT_TENANT || server.gate().access().table().has_tenant(tenant);
+    let store = if is_known { store_of(server, tenant)? } else { return None };
+    let (channel, _) = shown_on(&store.conversations(), site).ok()??;
+    Some((tenant.to_owned(), channel.kb))
+}
+
+/// A tenant's records, without opening the tenant.
+fn store_of(server: &Server, tenant: &str) -> Option<Store> {
     let store = server.registry().store();
-    let store = match tenant {
-        Some(tenant) if server.gate().access().table().has_tenant(tenant) => store.tenant(tenant).ok()?,
-        Some(_) => return None,
-        None => store.clone(),
-    };
-    let channels = store.conversations().channels().ok()?;
-    let channel = channels.into_iter().filter(|one| one.kind == web::KIND).find(|one| {
-        let settings = serde_json::from_str(&one.settings).unwrap_or_default();
-        web::Settings::of(&settings).is_ok_and(|settings| settings.site == site)
-    })?;
-    Some((tenant.unwrap_or(DEFAULT_TENANT).to_owned(), channel.kb))
+    if tenant == DEFAULT_TENANT { Some(store.clone()) } else { store.tenant(tenant).ok() }
 }
 
 /// Gives a message a name if its sender has not: should a node die over it, the next one

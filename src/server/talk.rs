@@ -44,7 +44,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The client's name for a message, in a header.
-const IDEMPOTENCY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY: &str = "idempotency-key";
 
 pub(super) fn routes() -> Routes {
     Routes::new()

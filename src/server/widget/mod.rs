@@ -15,6 +15,7 @@ mod told;
 mod visit;
 
 pub(super) use self::crowd::Crowd;
+pub(super) use self::visit::shown_on;
 
 use super::routes::Routes;
 

@@ -22,7 +22,7 @@ use crate::access::visitor::{Vouched, conversation_of, conversation_with, vouche
 use crate::access::{Identity, Opens, Role, Scope, Token, moment};
 use crate::desk::web::{self, Settings};
 use crate::error::Error;
-use crate::store::{Channel, Conversation};
+use crate::store::{Channel, Conversation, Conversations};
 
 /// Carries the token with which the site's server vouches for somebody.
 pub(super) const IDENTITY: HeaderName = HeaderName::from_static("zhida-identity");
@@ -61,16 +61,24 @@ pub(super) fn site(server: &Server, key: &str) -> Result<Site, Problem> {
         Some(tenant) => server.tenants().open(tenant).map_err(|_| none())?,
         None => Arc::clone(server.tenants().first()),
     };
-    let channels = tenant.desk().talk().channels()?.into_iter().filter(|one| one.kind == web::KIND);
-    for channel in channels {
+    let (channel, settings) = shown_on(tenant.desk().talk(), site)?.ok_or_else(none)?;
+    Ok(Site { tenant, channel, settings })
+}
+
+/// The channel of a site, with its settings.
+pub(in crate::server) fn shown_on(
+    talk: &Conversations,
+    site: &str,
+) -> crate::error::Result<Option<(Channel, Settings)>> {
+    for channel in talk.channels()?.into_iter().filter(|one| one.kind == web::KIND) {
         let settings: Value = serde_json::from_str(&channel.settings).unwrap_or_default();
         match Settings::of(&settings) {
-            Ok(settings) if settings.site == site => return Ok(Site { tenant, channel, settings }),
+            Ok(settings) if settings.site == site => return Ok(Some((channel, settings))),
             Ok(_) => {}
             Err(fault) => tracing::warn!(channel = channel.id, fault, "a site cannot be read"),
         }
     }
-    Err(none())
+    Ok(None)
 }
 
 /// The same from where others must not wait.
