@@ -105,8 +105,8 @@ class Postgres:
 class Server:
     """A running `zhida serve` on a free port."""
 
-    def __init__(self, binary, data, *options, listen="127.0.0.1:0", **environment):
-        command = [binary, "serve", *options, "--listen", listen, "--data", str(data)]
+    def __init__(self, binary, data, *options, listen="127.0.0.1:0", before=(), **environment):
+        command = [*before, binary, "serve", *options, "--listen", listen, "--data", str(data)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
         # What it says until it listens.
         self.lines = []

@@ -7,7 +7,7 @@ use super::Common;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::events::stats::{Asked, By, DEFINITIONS, Format, Group, Share, Stats, stats, written};
-use crate::events::{Day, Days, Log, usage};
+use crate::events::{Day, Days, Log};
 
 /// The days that are looked at when nobody says which.
 const WEEK: i64 = 7;
@@ -95,7 +95,8 @@ pub(crate) fn run_usage(args: &UsageArgs) -> Result<ExitCode> {
     if let Some(kb) = &args.kb {
         store.shelf(kb)?;
     }
-    let told = usage(&Log::open(store.root()), args.span.days()?, args.kb.as_deref())?;
+    let (access, log) = (store.access(), Log::open(store.root()));
+    let told = access.usage(store.tenant_name(), &log, args.span.days()?, args.kb.as_deref())?;
     if args.json {
         print(&serde_json::to_vec_pretty(&told).map_err(|e| Error::internal("usage", e))?);
     } else if args.csv {

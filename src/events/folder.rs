@@ -108,7 +108,7 @@ impl Opened {
     }
 
     /// Leaves out the segments that the Parquet file holds already.
-    fn without(&mut self, known: &[String]) {
+    pub(super) fn without(&mut self, known: &[String]) {
         self.segments.retain(|(path, _)| {
             path.file_name()
                 .and_then(|name| name.to_str())

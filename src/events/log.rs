@@ -15,7 +15,7 @@
 
 mod tending;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -29,9 +29,11 @@ use super::drift::Drift;
 use super::folder;
 use super::forget::Requests;
 use super::health::Health;
+use super::meter::{Meter, Node};
 use super::record::{Event, Kind};
 use super::segment::{self, Writer};
 use super::settings::Settings;
+use super::tally::Tally;
 use super::wanted::{Read, Wanted};
 use crate::error::{Error, Result};
 
@@ -63,6 +65,10 @@ struct Parts {
     maintains: AtomicBool,
     /// What has left its band, by knowledge base, when it was looked last.
     drift: Mutex<BTreeMap<String, Vec<Drift>>>,
+    /// What of this folder was counted where several are.
+    meter: Mutex<Meter>,
+    /// When it was opened, in Unix milliseconds.
+    opened: i64,
 }
 
 #[derive(Default)]
@@ -75,6 +81,10 @@ struct Open {
     failing: Option<Failing>,
     /// Why the disk would not keep what was written.
     unsynced: Option<String>,
+    /// What was asked of what this process has stored.
+    asked: Tally,
+    /// The segments that this process has begun.
+    own: HashSet<Arc<Path>>,
 }
 
 struct Failing {
@@ -121,6 +131,8 @@ impl Log {
             tended: AtomicBool::new(false),
             maintains: AtomicBool::new(false),
             drift: Mutex::default(),
+            meter: Mutex::default(),
+            opened: now(),
         }))
     }
 
@@ -153,6 +165,7 @@ impl Log {
         let stored = self.0.store(&mut open, Day::of(event.at), &line);
         match stored {
             Ok(offset) => {
+                open.asked.add(&event);
                 self.0.recovered(&mut open);
                 if event.kind == Kind::Decision
                     && let Some(trace) = event.trace_id.as_deref().and_then(number_of)
@@ -223,6 +236,30 @@ impl Log {
         Ok(found)
     }
 
+    pub(super) fn metering(&self) -> &Mutex<Meter> {
+        &self.0.meter
+    }
+
+    /// When it was opened, in Unix milliseconds.
+    pub(super) fn opened(&self) -> i64 {
+        self.0.opened
+    }
+
+    /// What was asked of what this process has stored.
+    pub(super) fn counted(&self) -> Tally {
+        self.0.open().asked.clone()
+    }
+
+    /// Forgets what was asked before a day.
+    pub(super) fn forget_counted(&self, day: Day) {
+        self.0.open().asked.forget_before(day);
+    }
+
+    /// Whether this process has begun a segment.
+    pub(super) fn wrote(&self, segment: &Path) -> bool {
+        self.0.open().own.contains(segment)
+    }
+
     /// Asks the disk to keep everything that was appended, and waits for it.
     ///
     /// # Errors
@@ -276,7 +313,12 @@ impl Parts {
         if !open.writer.as_ref().is_some_and(fits) {
             close(open);
             match Writer::create(&self.events.join(day.to_string())) {
-                Ok(writer) => open.writer = Some((day, writer)),
+                Ok(writer) => {
+                    open.own.insert(Arc::clone(&writer.path));
+                    // Before anything is counted; whoever counts tries again.
+                    let _ = Node::of(&self.events, self.opened);
+                    open.writer = Some((day, writer));
+                }
                 Err(e) => return Err(self.failed(open, e)),
             }
             open.renamed = true;
@@ -316,7 +358,9 @@ impl Parts {
         tracing::info!(lost = failing.lost, "events are stored again");
         let event = Event { count: Some(failing.lost), ..Event::now(Kind::Lost, "") };
         if let Ok(line) = segment::line(&event) {
-            let _ = self.store(open, Day::of(event.at), &line);
+            if self.store(open, Day::of(event.at), &line).is_ok() {
+                open.asked.add(&event);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! ```text
 //! data/events/settings.toml            what is kept of customers' words, and for how long
 //! data/events/customers.key            what the names are made with under which customers are kept
+//! data/events/node                     under which name the folder's questions are counted
 //! data/events/2026-11-27/UUID.seg      events as they came; one file per process, checksummed lines
 //! data/events/2026-11-27/events.parquet    a closed day; what DuckDB and Pandas read
 //! ```
@@ -26,12 +27,14 @@ pub mod habits;
 mod health;
 mod log;
 pub mod mask;
+mod meter;
 mod parquet;
 mod record;
 mod rewrite;
 mod segment;
 mod settings;
 pub mod stats;
+mod tally;
 mod usage;
 mod wanted;
 
@@ -39,8 +42,10 @@ pub use day::{Day, Days};
 pub use forget::Whose;
 pub use health::Health;
 pub use log::Log;
+pub use meter::Metered;
 pub use parquet::{Column, columns};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Settings, Text};
+pub use tally::{Cell, Count, Tally};
 pub use usage::{Row, Usage, usage};
 pub use wanted::{Read, Wanted};

@@ -93,11 +93,13 @@ pub(super) struct Reader {
     line: Vec<u8>,
     /// Lines that were passed over.
     pub(super) damaged: u64,
+    /// Bytes of the lines that were read to their end.
+    pub(super) consumed: u64,
 }
 
 impl Reader {
     pub(super) fn new(file: File) -> Self {
-        Self { lines: BufReader::with_capacity(1 << 16, file), line: Vec::new(), damaged: 0 }
+        Self { lines: BufReader::with_capacity(1 << 16, file), line: Vec::new(), damaged: 0, consumed: 0 }
     }
 
     /// The next event of one of the kinds; `None` at the end. The last line
@@ -126,6 +128,7 @@ impl Reader {
                 self.damaged += u64::from(!self.line.is_empty());
                 return Ok(None);
             };
+            self.consumed += line.len() as u64 + 1;
             match content(line).filter(|content| content.len() < LINE_BYTES) {
                 Some(_) => return Ok(Some((9, line.len()))),
                 None => self.damaged += 1,

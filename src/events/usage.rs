@@ -4,13 +4,11 @@
 //! included: exact after `kill -9`, because an event is stored before its reply
 //! goes out.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use super::day::{Day, Days};
+use super::day::Days;
 use super::log::Log;
-use super::record::Kind;
+use super::tally::Tally;
 use super::wanted::Wanted;
 use crate::error::{Error, Result};
 
@@ -47,39 +45,36 @@ pub struct Usage {
     pub lost: u64,
 }
 
-/// Counts what was asked in some days; of one knowledge base, or of all.
+/// Counts what was asked in some days in one folder; of one knowledge base, or of all.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn usage(log: &Log, days: Days, kb: Option<&str>) -> Result<Usage> {
-    let mut counts: BTreeMap<(Day, String, String, String), (u64, u64)> = BTreeMap::new();
-    let mut lost = 0;
-    let kinds = [Kind::Decision, Kind::Lost];
-    let wanted = Wanted { days, kb, kinds: &kinds, texts: false, candidates: false };
-    log.read(&wanted, |event| {
-        if event.kind == Kind::Lost {
-            lost += u64::try_from(event.count.unwrap_or(0)).unwrap_or(0);
-            return;
-        }
-        let channel = event.channel.unwrap_or_default();
-        let row = (Day::of(event.at), event.kb, channel, event.key.unwrap_or_default());
-        let (questions, answered) = counts.entry(row).or_default();
-        *questions += 1;
-        *answered += u64::from(event.decision.as_deref() == Some("answer"));
-    })?;
-    let items: Vec<Row> = counts
-        .into_iter()
-        .map(|((day, kb, channel, key), (questions, answered))| Row {
-            day: day.to_string(),
-            kb,
-            channel,
-            key,
-            questions,
-            answered,
-        })
-        .collect();
-    let questions = items.iter().map(|row| row.questions).sum();
-    Ok(Usage { from: days.from.to_string(), to: days.to.to_string(), questions, items, lost })
+    let mut tally = Tally::default();
+    let wanted = Wanted { days, kb, kinds: &Tally::KINDS, texts: false, candidates: false };
+    log.read(&wanted, |event| tally.add(&event))?;
+    Ok(Usage::of(days, &tally))
+}
+
+impl Usage {
+    /// What was counted in some days, as rows.
+    pub fn of(days: Days, tally: &Tally) -> Self {
+        let lost = tally.rows().map(|(_, count)| count.lost).sum();
+        let items: Vec<Row> = tally
+            .rows()
+            .filter(|(_, count)| count.questions > 0)
+            .map(|(cell, count)| Row {
+                day: cell.day.to_string(),
+                kb: cell.kb.clone(),
+                channel: cell.channel.clone(),
+                key: cell.key.clone(),
+                questions: count.questions,
+                answered: count.answered,
+            })
+            .collect();
+        let questions = items.iter().map(|row| row.questions).sum();
+        Self { from: days.from.to_string(), to: days.to.to_string(), questions, items, lost }
+    }
 }
 
 impl Usage {

@@ -295,7 +295,6 @@ impl Caller {
 
     /// Counts and logs a reply; the log never has the customer's words.
     pub(super) fn record(&self, reply: &Reply, took: Duration) {
-        self.server.gate().asked(&self.identity);
         let kb = self.tenant.label(&reply.kb);
         self.server.metrics().answered(&kb, reply, took);
         if let Some(traced) = &self.traced {

@@ -12,7 +12,7 @@ use super::routes::Routes;
 use crate::access::Right;
 use crate::error::Error;
 use crate::events::stats::{Asked, By, Format, Stats, stats, written};
-use crate::events::{Day, Days, Usage, usage};
+use crate::events::{Day, Days, Usage};
 
 /// The most days that are looked at at once.
 const MOST_DAYS: i64 = 400;
@@ -164,7 +164,8 @@ enum Sheet {
 
 /// Tell how much was asked, by day, knowledge base, channel and key.
 ///
-/// Every decision that was acknowledged counts once.
+/// Every decision that was acknowledged counts once, whichever node has made it; those of
+/// other nodes are known within a second.
 #[utoipa::path(
     get,
     operation_id = "usage",
@@ -183,7 +184,8 @@ async fn metering(caller: Caller, Query(asked): Query<UsageQuery>) -> Result<Res
             if let Some(kb) = &asked.kb {
                 caller.shelf(kb)?;
             }
-            let mut told = usage(caller.log(), days, asked.kb.as_deref())?;
+            let (access, tenant) = (caller.server().gate().access(), caller.tenant());
+            let mut told = access.usage(tenant.name(), caller.log(), days, asked.kb.as_deref())?;
             told.items.retain(|row| caller.knows(&row.kb));
             told.questions = told.items.iter().map(|row| row.questions).sum();
             Ok(told)

@@ -2,12 +2,12 @@
 //!
 //! Everything that stands between a request and its handler: the key, the
 //! origin of the page that sends it, the pace, the month's questions, the room
-//! that a tenant has left. What was asked and which keys were used is gathered
-//! in memory and written by [`Gate::look`] on a timer.
+//! that a tenant has left. What was asked is counted from the events, and which keys
+//! were used is gathered in memory, by [`Gate::look`] on a timer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -19,10 +19,11 @@ use super::error::{Kind, Problem};
 use super::origins::is_own;
 use super::peer::{Client, text};
 use super::shown::{Refused, grant};
-use crate::access::{Identity, Left, Limits, Rates, Right, Role, Throttle, moment};
+use super::tenants::Tenant;
+use crate::access::{Identity, Left, Limits, Rates, Refusals, Right, Role, Throttle, moment};
 use crate::store::{Access, Counted};
 
-/// How often what was counted is written.
+/// How often what was asked is counted.
 const WRITE: Duration = Duration::from_secs(1);
 /// How often the last use of a key is written.
 const USED: Duration = Duration::from_secs(60);
@@ -45,6 +46,8 @@ pub(super) struct Gate {
     exposure: Exposure,
     rates: Rates,
     throttle: Throttle,
+    /// Who was refused while they must wait.
+    pub(super) refusals: Refusals,
     /// Who everybody is on a server without keys.
     nobody: Arc<Identity>,
     counts: Mutex<Counts>,
@@ -55,8 +58,10 @@ struct Counts {
     month: String,
     /// Of the month, by all processes, as of the last writing.
     known: Counted,
-    /// Not written yet.
+    /// Asked here and not in `known` yet.
     fresh: Counted,
+    /// Of those, what is in no event.
+    not_stored: Counted,
     used: HashMap<String, i64>,
     /// When sessions were used last.
     seen: HashMap<String, i64>,
@@ -80,11 +85,13 @@ impl Gate {
             exposure,
             rates: Rates::default(),
             throttle: Throttle::default(),
+            refusals: Refusals::default(),
             nobody: Arc::new(Identity::of_the_machine()),
             counts: Mutex::new(Counts {
                 month: String::new(),
                 known: Counted::new(),
                 fresh: Counted::new(),
+                not_stored: Counted::new(),
                 used: HashMap::new(),
                 seen: HashMap::new(),
                 written: now,
@@ -217,13 +224,16 @@ impl Gate {
         Ok(())
     }
 
-    /// Counts a question of somebody.
+    /// Counts a question of somebody, before it is stored.
     pub(super) fn asked(&self, identity: &Identity) {
-        let Some(id) = &identity.id else { return };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in [id.as_str(), ""] {
-            *counts.fresh.entry((identity.tenant.clone(), key.to_owned())).or_default() += 1;
-        }
+        let mut counts = self.counts();
+        count(&mut counts.fresh, identity);
+    }
+
+    /// Counts a question of somebody that could not be stored.
+    pub(super) fn not_stored(&self, identity: &Identity) {
+        let mut counts = self.counts();
+        count(&mut counts.not_stored, identity);
     }
 
     /// The questions that each tenant has asked with keys in this month.
@@ -238,42 +248,76 @@ impl Gate {
         asked
     }
 
-    /// Writes what was gathered, reads what others have counted, and forgets the
-    /// pace of keys that are gone. Called on a timer, on a blocking thread.
-    pub(super) fn look(&self) {
-        let table = self.access.table();
-        if table.is_open() {
-            return;
-        }
+    /// Has everything counted that was asked, reads what others have counted, and forgets
+    /// the pace of keys that are gone. Called on a timer, on a blocking thread.
+    pub(super) fn look(&self, tenants: &[Arc<Tenant>]) {
         let month = moment::month(moment::now());
-        let (fresh, used, seen) = {
-            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut counts = self.counts();
             if counts.written.elapsed() < WRITE && counts.month == month {
                 return;
             }
             counts.written = Instant::now();
+        }
+        self.record_refusals(false);
+        self.write(month, tenants);
+        let table = self.access.table();
+        self.rates.retain(|whose| match whose.strip_prefix("tenant/") {
+            Some(tenant) => table.has_tenant(tenant),
+            None => table.has_key(whose),
+        });
+    }
+
+    /// The same when the process ends.
+    pub(super) fn end(&self, tenants: &[Arc<Tenant>]) {
+        self.record_refusals(true);
+        self.write(moment::month(moment::now()), tenants);
+    }
+
+    fn write(&self, month: String, tenants: &[Arc<Tenant>]) {
+        // Without keys nothing is limited; but on a server usage is told from what is kept there.
+        let is_open = self.access.table().is_open();
+        if is_open && !self.access.is_on_server() {
+            return;
+        }
+        // Before the events are looked at: a question that is among both counts twice for a
+        // second in neither.
+        let fresh = self.counts().fresh.clone();
+        let metered = tenants.iter().map(|tenant| self.meter(tenant)).fold(Ok(()), Result::and);
+        let (not_stored, used, seen) = {
+            let mut counts = self.counts();
             let (used, seen) = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
                 counts.used_written = Instant::now();
                 (std::mem::take(&mut counts.used), std::mem::take(&mut counts.seen))
             } else {
                 Default::default()
             };
-            (std::mem::take(&mut counts.fresh), used, seen)
+            (std::mem::take(&mut counts.not_stored), used, seen)
         };
-        match self.access.count(&month, &fresh) {
+        if is_open {
+            return;
+        }
+        let known = metered.and_then(|()| self.access.count(&month, &not_stored));
+        let mut counts = self.counts();
+        match known {
             Ok(known) => {
-                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
                 (counts.month, counts.known) = (month, known);
+                for (of, number) in fresh {
+                    if let Some(left) = counts.fresh.get_mut(&of) {
+                        *left = left.saturating_sub(number);
+                    }
+                }
+                counts.fresh.retain(|_, left| *left > 0);
             }
             Err(error) => {
                 tracing::debug!(%error, "questions cannot be counted now; they are kept for the next time");
-                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-                for (of, number) in fresh {
-                    *counts.fresh.entry(of).or_default() += number;
+                for (of, number) in not_stored {
+                    *counts.not_stored.entry(of).or_default() += number;
                 }
                 counts.month = month;
             }
         }
+        drop(counts);
         if !used.is_empty() {
             let used: Vec<(String, i64)> = used.into_iter().collect();
             if let Err(error) = self.access.used(&used) {
@@ -286,10 +330,10 @@ impl Gate {
                 tracing::debug!(%error, "the last use of sessions cannot be noted");
             }
         }
-        self.rates.retain(|whose| match whose.strip_prefix("tenant/") {
-            Some(tenant) => table.has_tenant(tenant),
-            None => table.has_key(whose),
-        });
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses what a browser sends for a page of another site to a server that
@@ -324,6 +368,14 @@ impl Gate {
             return Err(Problem::new(Kind::ForeignOrigin, detail));
         }
         Ok(())
+    }
+}
+
+/// Counts a question of somebody with a key, and of their tenant.
+fn count(counted: &mut Counted, identity: &Identity) {
+    let Some(id) = &identity.id else { return };
+    for key in [id.as_str(), ""] {
+        *counted.entry((identity.tenant.clone(), key.to_owned())).or_default() += 1;
     }
 }
 

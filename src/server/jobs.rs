@@ -168,6 +168,23 @@ impl Work {
 }
 
 impl Jobs {
+    /// Starts a job, or leads to the one of this kind that works on the knowledge base.
+    pub(super) fn start_or_join(
+        &self,
+        kind: &'static str,
+        kb: &str,
+        work: impl FnOnce(crate::release::Progress<'_>) -> Result<Value, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let running = {
+            let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.values().find(|job| job.kind == kind && job.kb == kb && job.is_running()).cloned()
+        };
+        match running {
+            Some(job) => Ok(begun(&job.told())),
+            None => self.start(kind, kb, |_| (), work),
+        }
+    }
+
     /// Starts a job on a thread of its own, which tells in the end what came of it.
     /// One at a time for a knowledge base.
     pub(super) fn start(
@@ -199,8 +216,7 @@ impl Jobs {
             state: Mutex::default(),
         });
         jobs.insert(job.id.clone(), Arc::clone(&job));
-        let told = job.told();
-        let place = format!("/v1/jobs/{}", job.id);
+        let response = begun(&job.told());
         std::thread::spawn(move || {
             let heard = Arc::clone(&job);
             let progress = move |stage, done, total| heard.heard(stage, done, total);
@@ -221,10 +237,6 @@ impl Jobs {
             tell(outcome.in_words(&job.id));
             job.end(outcome);
         });
-        let mut response = (StatusCode::ACCEPTED, Json(told)).into_response();
-        if let Ok(place) = HeaderValue::from_str(&place) {
-            response.headers_mut().insert(header::LOCATION, place);
-        }
         Ok(response)
     }
 
@@ -247,6 +259,15 @@ impl Jobs {
             || Problem::new(Kind::UnknownJob, format!("there is no job {id:?}; old ones are forgotten"));
         jobs.get(id).filter(|job| caller.knows(&job.kb)).cloned().ok_or_else(unknown)
     }
+}
+
+/// The reply that leads to a job.
+fn begun(job: &Job) -> Response {
+    let mut response = (StatusCode::ACCEPTED, Json(job)).into_response();
+    if let Ok(place) = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
 }
 
 /// Some jobs.

@@ -31,6 +31,7 @@ mod files;
 mod gate;
 mod greeting;
 mod handoffs;
+mod hints;
 mod holding;
 mod hooks;
 mod importing;
@@ -39,6 +40,7 @@ mod keys;
 mod learning;
 mod least;
 mod members;
+mod metering;
 mod metrics;
 mod nodes;
 mod notes;
@@ -106,6 +108,7 @@ use tokio::net::TcpListener;
 use self::connections::Connections;
 use self::error::{Kind, Problem};
 use self::gate::Gate;
+use self::hints::Hints;
 use self::metrics::Metrics;
 use self::provider::Provider;
 use self::soundness::Soundness;
@@ -204,6 +207,8 @@ struct Parts {
     flags: Vec<Flag>,
     /// How much visitors of pages ask.
     crowd: widget::Crowd,
+    /// What other nodes have just written.
+    hints: Arc<Hints>,
 }
 
 /// What a server is open to beside its own page and programs.
@@ -246,7 +251,9 @@ impl Server {
         // Written once; a document that could not be written would show in the first test.
         let description = document.to_pretty_json().unwrap_or_default();
         let talk = registry.store().is_on_server().then(|| admission.twin());
-        registry.store().watch_server();
+        let hints = Arc::new(Hints::default());
+        let hearing = Arc::clone(&hints);
+        registry.store().watch_server(move |place| hearing.take(place));
         registry.share().live();
         Self(Arc::new(Parts {
             tenants: Tenants::new(registry),
@@ -272,6 +279,7 @@ impl Server {
             traces,
             flags,
             crowd: widget::Crowd::default(),
+            hints,
         }))
     }
 
@@ -507,6 +515,10 @@ pub async fn run(
             Ok(())
         }
     };
+    // What a kill would leave to the next start, this one does itself.
+    let ending = Arc::clone(&parts);
+    let ended = tokio::task::spawn_blocking(move || ending.gate.end(&ending.tenants.all()));
+    let _ = tokio::time::timeout(FAREWELL, ended).await;
     if parts.traces.is_some() {
         // What it cannot send in its time is lost.
         let _ = tokio::task::spawn_blocking(move || parts.traces.as_ref().map(Traces::close)).await;
@@ -519,13 +531,31 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     let parts = Arc::clone(&server.0);
     // Beside: opening them takes its time. Should it panic, a tenant goes on when
     // somebody calls it.
-    drop(tokio::task::spawn_blocking(move || sweep(&parts)));
+    drop(tokio::task::spawn_blocking(move || {
+        sweep(&parts);
+        match parts.gate.access().tenants() {
+            Ok(found) => metering::resume(&parts.gate, &parts.tenants, found),
+            Err(error) => tracing::error!(%error, "cannot list the tenants"),
+        }
+    }));
     let mut swept = Instant::now();
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let tenants = server.tenants().all();
+        let hinted = tokio::select! {
+            _ = ticks.tick() => None,
+            given = server.0.hints.next() => Some(given),
+        };
+        let mut tenants = server.tenants().all();
+        if let Some(given) = hinted {
+            tenants.retain(|tenant| given.is_about(tenant));
+            // A refresh that panics is made up for at the next look.
+            let _ = tokio::task::spawn_blocking(move || {
+                tenants.iter().for_each(|tenant| tenant.registry().refresh());
+            })
+            .await;
+            continue;
+        }
         // What a process before this one has left to deliver.
         tenants
             .iter()
@@ -543,7 +573,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             if let Some(certificate) = &parts.certificate {
                 certificate.look();
             }
-            parts.gate.look();
+            parts.gate.look(&tenants);
             let table = parts.gate.access().table();
             parts.tenants.retain(|name| table.has_tenant(name));
             parts.tenants.first().registry().share().holding().tidy();

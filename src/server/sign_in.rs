@@ -4,6 +4,9 @@
 //! or that of somebody who was invited or has lost their password. A name that
 //! nobody has and a wrong password get the same reply after the same time.
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,13 +18,16 @@ use super::Server;
 use super::caller::Caller;
 use super::changes::Done;
 use super::error::{Kind, Problem, Problems};
+use super::gate::Gate;
 use super::outer::RequestId;
 use super::peer::{Client, text};
 use super::request::{self, fields};
 use super::routes::Routes;
 use super::shown;
 use crate::access::chain::Deed;
-use crate::access::{DEFAULT_TENANT, Opens, Password, Right, Token, Whose, moment, password};
+use crate::access::{
+    DEFAULT_TENANT, Opens, Password, Refusal, Refused, Right, Token, Whose, moment, password,
+};
 use crate::error::Error;
 use crate::store::{Errand, PersonRecord, SessionRecord, folded};
 
@@ -90,7 +96,7 @@ impl Visitor {
         match person {
             Some(person) => self.record(server, "login_failed", person, false, None),
             None => {
-                let deed = Deed { object: "an unknown name".to_owned(), ..self.deed("login_failed") };
+                let deed = Deed { object: unknown(), ..self.deed("login_failed") };
                 note(server, DEFAULT_TENANT, deed);
             }
         }
@@ -127,6 +133,42 @@ impl Visitor {
 }
 
 const NOBODY: &str = "somebody";
+
+fn unknown() -> String {
+    "an unknown name".to_owned()
+}
+
+impl Gate {
+    /// Notes that somebody was refused who must wait.
+    fn refused(&self, whom: Refused, from: IpAddr) {
+        if let Some(first) = self.refusals.note(whom, from, Instant::now()) {
+            self.record_refusal(first);
+        }
+    }
+
+    /// Records refusals that were gathered long enough; all of them, when the process ends.
+    pub(super) fn record_refusals(&self, is_end: bool) {
+        for refusal in self.refusals.due(Instant::now(), is_end) {
+            self.record_refusal(refusal);
+        }
+    }
+
+    fn record_refusal(&self, refusal: Refusal) {
+        let Refusal { whom: Refused { tenant, object }, from, times } = refusal;
+        let attempts = if times == 1 { "attempt" } else { "attempts" };
+        let deed = Deed {
+            name: NOBODY.to_owned(),
+            from: from.map_or_else(|| "several addresses".to_owned(), |from| from.to_string()),
+            action: "login_refused".to_owned(),
+            object: if object.is_empty() { "many names".to_owned() } else { object },
+            after: Some(format!("{times} {attempts} while it must wait")),
+            ..Deed::default()
+        };
+        if let Err(error) = self.access().record(&tenant, deed) {
+            tracing::error!(%error, "refused sign-ins could not be recorded in the audit");
+        }
+    }
+}
 
 /// Puts a deed into the audit. What was done is done; that it is not recorded the
 /// operator has to know.
@@ -220,7 +262,14 @@ pub(super) fn prove(
     let whose = [Whose::Name { tenant, name: &name }, from];
     let locked = match access.attempt(&whose)? {
         Ok(counted) => counted.locked_until,
-        Err(wait) => return Err(locked_out(wait.until)),
+        Err(wait) => {
+            let known = access.by_password(tenant, &name)?;
+            let object = known.map_or_else(unknown, |(person, _)| format!("person {}", person.name));
+            let is_there = access.table().has_tenant(tenant);
+            let tenant = if is_there { tenant } else { DEFAULT_TENANT }.to_owned();
+            server.gate().refused(Refused { tenant, object }, visitor.client.address);
+            return Err(locked_out(wait.until));
+        }
     };
     let found = access.by_password(tenant, &name)?;
     let may_come = |person: &PersonRecord| person.disabled_at.is_none() && access.table().has_tenant(tenant);
@@ -242,8 +291,7 @@ pub(super) fn prove(
                     // What was typed may be a password in the wrong field.
                     None => {
                         let known = access.table().has_tenant(tenant);
-                        let deed =
-                            Deed { object: "an unknown name".to_owned(), after, ..visitor.deed(action) };
+                        let deed = Deed { object: unknown(), after, ..visitor.deed(action) };
                         note(server, if known { tenant } else { DEFAULT_TENANT }, deed);
                     }
                 }

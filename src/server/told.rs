@@ -48,13 +48,18 @@ impl Caller {
     }
 
     fn keep(&self, event: Event) {
-        // A replica changes nothing in the data directory.
-        if self.registry().is_read_only() {
-            return;
+        let (gate, identity) = (self.server().gate(), self.identity());
+        let is_question = event.kind == Kind::Decision;
+        if is_question {
+            gate.asked(identity);
         }
-        let event = Event { key: self.identity().id.clone(), ..event };
-        // Its health tells the operator.
-        let _ = self.log().append(event);
+        let event = Event { key: identity.id.clone(), ..event };
+        // A replica changes nothing in the data directory. Elsewhere what cannot be stored
+        // is told by the health, and a question counts all the same.
+        let is_stored = !self.registry().is_read_only() && self.log().append(event).is_ok();
+        if is_question && !is_stored {
+            gate.not_stored(identity);
+        }
     }
 }
 

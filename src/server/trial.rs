@@ -145,7 +145,7 @@ fn asked(engine: &Engine, service: &Service, tried: &Tried) -> Result<Box<Reply>
 /// Ask what is served and the draft the same question; nothing of it is recorded.
 ///
 /// A draft that has changed is indexed first: the reply is a job, and when it
-/// is done the same question is answered at once.
+/// is done the same question is answered at once. Who asks meanwhile gets the same job.
 #[utoipa::path(
     post,
     operation_id = "try_question",
@@ -175,15 +175,10 @@ async fn try_out(caller: Caller, Path(kb): Path<String>, request: Request) -> Re
                 Some(known) => Some(known),
                 None if is_empty => None,
                 None => {
-                    return caller.jobs().start(
-                        "index",
-                        &kb,
-                        |_| (),
-                        move |progress| {
-                            draft(tenant.drafts(), tenant.registry(), &shelf, &state, progress)?;
-                            Ok(serde_json::Value::Null)
-                        },
-                    );
+                    return caller.jobs().start_or_join("index", &kb, move |progress| {
+                        draft(tenant.drafts(), tenant.registry(), &shelf, &state, progress)?;
+                        Ok(serde_json::Value::Null)
+                    });
                 }
             };
             let now = match caller.served(Some(&kb)) {

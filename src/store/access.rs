@@ -123,6 +123,11 @@ impl Store {
 }
 
 impl Access {
+    /// Whether it is on a server that several nodes share.
+    pub fn is_on_server(&self) -> bool {
+        self.database.file().is_none()
+    }
+
     /// The data directory.
     pub fn root(&self) -> &Path {
         &self.root
@@ -297,21 +302,27 @@ impl Access {
             return Ok(self.database.read(|connection| counted(connection, month))?.unwrap_or_default());
         }
         self.database.write_as(Durability::Written, |connection| {
-            for ((tenant, key), number) in more {
-                let number = i64::try_from(*number).unwrap_or(i64::MAX);
-                diesel::insert_into(questions::table)
-                    .values((
-                        questions::month.eq(month),
-                        questions::tenant.eq(tenant),
-                        questions::key.eq(key),
-                        questions::count.eq(number),
-                    ))
-                    .or("(month, tenant, key) DO UPDATE SET count = questions.count + excluded.count")
-                    .execute(connection)?;
-            }
+            add(connection, month, more)?;
             counted(connection, month)
         })
     }
+}
+
+/// Adds questions to those of a month.
+pub(super) fn add(connection: &mut Connection, month: &str, more: &Counted) -> Outcome<()> {
+    for ((tenant, key), number) in more {
+        let number = i64::try_from(*number).unwrap_or(i64::MAX);
+        diesel::insert_into(questions::table)
+            .values((
+                questions::month.eq(month),
+                questions::tenant.eq(tenant),
+                questions::key.eq(key),
+                questions::count.eq(number),
+            ))
+            .or("(month, tenant, key) DO UPDATE SET count = questions.count + excluded.count")
+            .execute(connection)?;
+    }
+    Ok(())
 }
 
 fn counted(connection: &mut Connection, month: &str) -> Outcome<Counted> {

@@ -34,6 +34,7 @@ pub(in crate::store) mod door;
 mod file;
 pub(in crate::store) mod lent;
 pub(in crate::store) mod migrations;
+pub(in crate::store) mod news;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod schema;
 mod snapshot;
@@ -61,6 +62,8 @@ pub(super) struct Kind {
     /// Whether something waits in the data directory to be taken in, so that
     /// even reading makes the file.
     pub(super) waits: fn(&Path) -> bool,
+    /// Whether other machines hear of changes at once.
+    pub(super) is_told: bool,
 }
 
 /// How soon a change is on the disk.
@@ -255,7 +258,11 @@ impl Database {
         let outcome = match &self.place {
             Place::Server(schema) => {
                 let mut lent = schema.lend(self)?;
-                lent.writing(work).map_err(|failure| self.explain(failure))
+                let outcome = lent.writing(work).map_err(|failure| self.explain(failure));
+                if outcome.is_ok() && self.kind.is_told && durability == Durability::Synced {
+                    lent.tell();
+                }
+                outcome
             }
             Place::File(file) => file.with(self, |connection| {
                 if durability == Durability::Synced {
@@ -402,12 +409,27 @@ impl Database {
         let known = Steps::of(self.kind.steps, connection).migrations().map_err(wrong)?;
         let applied = connection.applied_migrations().map_err(wrong)?;
         let known: Vec<_> = known.iter().map(|migration| migration.name().version().as_owned()).collect();
-        match applied.iter().find(|version| !known.contains(version)) {
-            None => Ok(()),
-            Some(version) => Err(Error::Refused(format!(
-                "{} is of a newer zhida (its tables are at {version}, which this one does not know); use that version, or restore a backup of this one",
-                self.shown()
+        let strange = || applied.iter().filter(|version| !known.contains(version));
+        let Some(newest) = strange().max() else { return Ok(()) };
+        let place = self.shown();
+        match &self.place {
+            Place::File(_) => Err(Error::Refused(format!(
+                "{place} is of a newer zhida (its tables are at {newest}, which this one does not know); use that version, or restore a backup of this one"
             ))),
+            // While nodes are replaced one by one, some are older than the tables.
+            Place::Server(_) => match strange().find(|version| migrations::takes_away(&version.to_string())) {
+                None => {
+                    tracing::warn!(
+                        place,
+                        tables = %newest,
+                        "the tables are of a newer zhida, which has only added to them: this one goes on with what it knows; replace it by the newer one"
+                    );
+                    Ok(())
+                }
+                Some(version) => Err(Error::Refused(format!(
+                    "{place} is of a newer zhida (step {version} has taken away what this one needs); start the newer zhida in its place: nodes of this version that still run lose that too, and only a backup from before the step brings it back"
+                ))),
+            },
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::database::cluster::Cluster;
 use super::database::{Database, Kind};
 use super::{DRAFTS, Store, TALK};
+use crate::access::DEFAULT_TENANT;
 use crate::depot::Depot;
 
 /// Where the records of a data directory are.
@@ -71,17 +72,29 @@ impl Store {
         self.grounded(ground)
     }
 
+    /// The tenant whose data it holds.
+    pub fn tenant_name(&self) -> &str {
+        self.ground.tenant.as_deref().unwrap_or(DEFAULT_TENANT)
+    }
+
     /// Whether its records are on a server.
     pub fn is_on_server(&self) -> bool {
         self.ground.cluster.is_some()
     }
 
     /// Sees to it that it is noticed when the server of its records stops to answer, as long
-    /// as anybody holds this.
-    pub fn watch_server(&self) {
+    /// as anybody holds this. `hear` is told where other nodes have just written, as far as
+    /// that is known ([`Self::is_told_as`]), and without a place that some of it may have
+    /// been missed.
+    pub fn watch_server(&self, hear: impl Fn(Option<&str>) + Send + Sync + 'static) {
         if let Some(cluster) = &self.ground.cluster {
-            cluster.watch();
+            cluster.watch(Box::new(hear));
         }
+    }
+
+    /// Whether it is where another node has written.
+    pub fn is_told_as(&self, place: &str) -> bool {
+        self.database.schema().is_some_and(|schema| schema.is_named(place))
     }
 
     /// Whether the server of its records answers, as far as is known; always for files.

@@ -43,6 +43,7 @@ mod keys;
 mod known;
 mod left_out;
 mod legacy;
+mod metered;
 mod models;
 mod moving;
 mod nodes;
@@ -145,6 +146,7 @@ const DRAFTS: Kind = Kind {
     steps: steps::DRAFTS,
     prepare: tidy_up,
     waits: legacy::is_there,
+    is_told: true,
 };
 
 /// Conversations and what belongs to them. A database of its own: an import holds the
@@ -155,6 +157,7 @@ const TALK: Kind = Kind {
     steps: steps::TALK,
     prepare: |_, _| Ok(()),
     waits: |_| false,
+    is_told: false,
 };
 
 /// Who may come in, and who has changed what.
@@ -164,11 +167,19 @@ const DOOR: Kind = Kind {
     steps: steps::DOOR,
     prepare: |_, _| Ok(()),
     waits: |_| false,
+    is_told: false,
 };
 
 /// Which servers share the records.
 const NODES: Kind =
-    Kind { file: "nodes.db", schema: "nodes", steps: steps::NODES, prepare: |_, _| Ok(()), waits: |_| false };
+    Kind {
+        file: "nodes.db",
+        schema: "nodes",
+        steps: steps::NODES,
+        prepare: |_, _| Ok(()),
+        waits: |_| false,
+        is_told: false,
+    };
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {

@@ -1,6 +1,10 @@
 //! What made the tables, step by step?
 //!
-//! Steps are only added, at the end of a list and with a number above the others.
+//! Steps are only added, at the end of a list and with a number above the others. While
+//! the nodes of an installation are replaced one by one, older ones work on the tables of
+//! newer ones: so a step adds tables, columns with a default and indexes, and nothing else.
+//! What nobody needs any more goes a release later, by a step whose number ends in
+//! `-takes-away`; older ones do not start on that.
 
 use super::database::migrations::Step;
 
@@ -46,6 +50,7 @@ pub(super) const TALK: &[Step] = &[
 pub(super) const DOOR: &[Step] = &[
     Step { version: "00000000000001", sql: include_str!("migrations_access/00000000000001_access/up.sql") },
     Step { version: "00000000000002", sql: include_str!("migrations_access/00000000000002_people/up.sql") },
+    Step { version: "00000000000003", sql: include_str!("migrations_access/00000000000003_metered/up.sql") },
 ];
 
 /// Those of servers that share the records.

@@ -725,3 +725,51 @@ async fn guessing_slows_the_guesser_only() {
     assert!(start.elapsed() >= std::time::Duration::from_millis(100), "{quick:?}");
     assert_eq!(asks(&app, &sound).await.status, StatusCode::OK);
 }
+
+/// What a process had answered when it was killed, and had not counted, the next one counts.
+#[tokio::test]
+async fn questions_count_though_the_process_died_before_it_counted_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    publish(root, "demo", SMALL_KB, None);
+    let (few, few_id) = key(root, "default", Role::Ask, |new| new.limits.per_month = Some(3));
+    let (admin, _) = key(root, "default", Role::Admin, |_| ());
+    {
+        // Nobody looks after this one, so nothing is counted before it goes.
+        let app = over(root);
+        assert_eq!(asks(&app, &few).await.status, StatusCode::OK);
+        assert_eq!(asks(&app, &few).await.status, StatusCode::OK);
+        let counted = crate::support::store(root).access().count("2000-01", &Default::default());
+        assert!(counted.expect("readable").is_empty());
+    }
+    let server = Running::start(root);
+    let address = &server.address;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let (_, metrics) = with_key(address, Some(&admin), "GET", "/metrics", "");
+        if metrics.contains("zhida_tenant_questions_this_month{tenant=\"default\"} 2\n") {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "they are not counted: {metrics}");
+    }
+    let body = json!({"text": "怎么开电子发票"}).to_string();
+    let ask = || with_key(address, Some(&few), "POST", "/v1/answer", &body);
+    assert_eq!(ask().0, 200, "the third one");
+    let (status, told) = ask();
+    assert_eq!(status, 429, "{told}");
+    assert!(told.contains("quota-used-up"), "{told}");
+    let (_, usage) = with_key(address, Some(&admin), "GET", "/v1/usage", "");
+    assert!(usage.contains(&format!("\"key\":\"{few_id}\",\"questions\":3")), "{usage}");
+    let (status, log) = server.stop();
+    assert_eq!(status, Some(0), "{log}");
+    // What the last second brought it has counted itself, and another start counts nothing twice.
+    let server = Running::start(root);
+    let (_, metrics) = with_key(&server.address, Some(&admin), "GET", "/metrics", "");
+    assert!(!metrics.contains("zhida_tenant_questions_this_month{tenant=\"default\"} 6"), "{metrics}");
+    let (status, log) = server.stop();
+    assert_eq!(status, Some(0), "{log}");
+    let month = zhida::access::moment::month(zhida::access::moment::now());
+    let counted = crate::support::store(root).access().count(&month, &Default::default()).expect("readable");
+    assert_eq!(counted.get(&("default".to_owned(), few_id)), Some(&3));
+    assert_eq!(counted.get(&("default".to_owned(), String::new())), Some(&3));
+}

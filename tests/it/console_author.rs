@@ -371,3 +371,33 @@ async fn pages_have_no_rights_of_their_own() {
     let got = forged.post("/console/kb/gym/words", &[("kind", "stop"), ("words", "甲"), ("do", "add")]).await;
     assert!(got.status == StatusCode::FORBIDDEN || got.status == StatusCode::UNAUTHORIZED, "{}", got.text());
 }
+
+/// A draft takes its time to be indexed; who asks again meanwhile is led to the same work.
+#[tokio::test]
+async fn whoever_opens_the_trial_again_is_led_to_the_work_that_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let entry = |number: usize| {
+        let question = format!("第{number}号会员卡怎么在第{}号柜台办理退卡和换卡", number * 7);
+        format!("{{\"id\":\"e{number}\",\"question\":\"{question}\",\"answer\":\"可以。\"}}\n")
+    };
+    let lines: String = (0..3_000).map(entry).collect();
+    let base = zhida::kb::formats::read_jsonl("big.jsonl", lines.as_bytes()).expect("sound");
+    let shelf = crate::support::store(folder.path()).shelf_to_create("demo").expect("a name");
+    shelf.save_draft(&base).expect("saved");
+    let author = Author::at(folder.path(), "wang", Role::Author);
+    let path = "/console/kb/demo/try?text=%E6%80%8E%E4%B9%88%E9%80%80";
+    let (first, second) = (author.get(path).await, author.get(path).await);
+    assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text());
+    let place = first.header(header::LOCATION).to_owned();
+    assert!(place.contains("/jobs/"), "{place}");
+    match second.status {
+        StatusCode::SEE_OTHER => assert_eq!(second.header(header::LOCATION), place),
+        // A fast machine was done by then.
+        status => assert_eq!(status, StatusCode::OK, "{}", second.text()),
+    }
+    // Other work on the knowledge base does not turn the author away either.
+    let (at, page) = author.led(path, first).await;
+    assert!(at.starts_with("/console/kb/demo/try"), "{at}");
+    assert!(page.contains("草稿"), "{page}");
+}

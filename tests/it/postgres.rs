@@ -163,3 +163,79 @@ fn what_is_stored_holds_on_a_server() {
         .sum();
     assert!(passed > 50, "only {passed} tests ran on the server");
 }
+
+/// A store on a server, in a data directory of its own.
+fn node(server: &Server, folder: &std::path::Path) -> zhida::store::Store {
+    std::fs::create_dir_all(folder).unwrap();
+    let address = server.address().replace("{}", "postgres");
+    zhida::store::Store::at(folder).on(zhida::store::Cluster::at(&address).unwrap())
+}
+
+#[test]
+fn nodes_hear_of_what_others_write() {
+    if std::env::var_os(DATABASES).is_some() {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
+    one.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    let listening = one.clone();
+    one.watch_server(move |place| {
+        let _ = told.send(place.map(|place| listening.is_told_as(place)));
+    });
+    let next = || heard.recv_timeout(std::time::Duration::from_secs(30)).expect("a word");
+    assert_eq!(next(), None, "whoever begins to listen may have missed something");
+    // What it writes itself it knows.
+    one.shelf("demo").unwrap().set_goal(Some(0.01)).unwrap();
+    two.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
+    assert_eq!(next(), Some(true));
+    // Another tenant's is told as another place.
+    two.tenant("acme").unwrap().shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    assert_eq!(next(), Some(false));
+    // A connection that was lost is made anew, and then too something may have been missed.
+    let address = server.address().replace("{}", "postgres");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zhida'";
+    crate::support::psql(&address, end);
+    assert_eq!(next(), None);
+    two.shelf("demo").unwrap().set_goal(Some(0.03)).unwrap();
+    assert_eq!(next(), Some(true));
+}
+
+#[test]
+fn an_older_node_goes_on_with_tables_that_were_added_to() {
+    if std::env::var_os(DATABASES).is_some() {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
+    let running = node(&server, &folder.path().join("running"));
+    running.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    let address = server.address().replace("{}", "postgres");
+    let step = |version: &str| {
+        let noted = format!(
+            "ALTER TABLE zhida_drafts.kbs ADD COLUMN IF NOT EXISTS later TEXT NOT NULL DEFAULT ''; \
+             INSERT INTO zhida_drafts.__diesel_schema_migrations (version) VALUES ('{version}')"
+        );
+        crate::support::psql(&address, &noted);
+    };
+    // A newer one has added to the tables: one that runs and one that starts go on.
+    step("99999999999998");
+    running.shelf("demo").unwrap().set_goal(Some(0.01)).unwrap();
+    let started = node(&server, &folder.path().join("started"));
+    started.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
+    assert_eq!(running.shelf("demo").unwrap().goal().unwrap(), Some(0.02));
+    // A newer one has taken something away: none starts any more that does not know that.
+    step("99999999999999-takes-away");
+    let refused = node(&server, &folder.path().join("late")).names().unwrap_err().to_string();
+    assert!(refused.contains("start the newer zhida in its place"), "{refused}");
+}

@@ -299,6 +299,8 @@ fn soundness(sheet: &mut Sheet, server: &Server, tenants: &[Arc<Tenant>]) {
     let readable =
         tenants.iter().map(|tenant| (whose(tenant), i64::from(tenant.registry().view().is_readable())));
     sheet.gauge("database_readable", "Whether drafts and releases can be looked up", readable);
+    let reachable = i64::from(first.store().is_reachable());
+    sheet.one("database_reachable", "Whether the server of the records answers; 1 for files", reachable);
     if let Some(bytes) = first.room() {
         sheet.one("disk_free_bytes", "What may still be written where the data lie", size(bytes));
     }

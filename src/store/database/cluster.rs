@@ -16,6 +16,7 @@ use diesel::prelude::*;
 use diesel::{PgConnection, QueryableByName};
 
 use super::Connection;
+use super::news::{Hear, News};
 use crate::access::moment;
 use crate::error::{Error, Result};
 
@@ -38,6 +39,9 @@ const REST: Duration = Duration::from_secs(1);
 /// How often a server is asked whether it is there.
 const PULSE: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether the server has passed on news, between two such questions.
+const EAR: Duration = Duration::from_millis(10);
+
 /// A server that has said nothing for so long does not answer.
 const MUTE: Duration = Duration::from_secs(2);
 
@@ -53,6 +57,8 @@ pub struct Cluster {
     pulse: Mutex<Option<Instant>>,
     /// How far its clock is ahead of this machine's, in milliseconds.
     ahead: AtomicI64,
+    /// What other machines write.
+    news: News,
 }
 
 /// A server that could not be reached.
@@ -112,6 +118,7 @@ impl Cluster {
             trouble: Mutex::default(),
             pulse: Mutex::default(),
             ahead: AtomicI64::new(0),
+            news: News::default(),
         }))
     }
 
@@ -164,8 +171,15 @@ impl Cluster {
         !self.is_mute() && self.trouble().is_none()
     }
 
-    /// Asks it all the time whether it is there, as long as anybody holds this.
-    pub(in crate::store) fn watch(self: &Arc<Self>) {
+    /// What other machines write.
+    pub(super) fn news(&self) -> &News {
+        &self.news
+    }
+
+    /// Asks it all the time whether it is there, and hears of what others write there, as
+    /// long as anybody holds this.
+    pub(in crate::store) fn watch(self: &Arc<Self>, hear: Hear) {
+        self.news.to(hear);
         let beat = || Some(Instant::now());
         if std::mem::replace(&mut *self.pulse.lock().unwrap_or_else(PoisonError::into_inner), beat())
             .is_some()
@@ -175,10 +189,11 @@ impl Cluster {
         let held = Arc::downgrade(self);
         let listening = std::thread::Builder::new().name("pulse".to_owned()).spawn(move || {
             let mut open: Option<Connection> = None;
+            let mut is_deaf = true;
             while let Some(cluster) = held.upgrade() {
                 let asked = match open.take() {
                     Some(connection) => Ok(connection),
-                    None => cluster.open(),
+                    None => cluster.open().inspect(|_| is_deaf = true),
                 };
                 let heard = asked.ok().and_then(|mut connection| {
                     let asked = moment::now();
@@ -186,6 +201,11 @@ impl Cluster {
                     // It looked at its clock between the question and the answer.
                     let here = asked + (moment::now() - asked) / 2;
                     cluster.ahead.store(told - here, Ordering::Relaxed);
+                    if std::mem::take(&mut is_deaf)
+                        && let Err(error) = cluster.news.listen(&mut connection)
+                    {
+                        tracing::warn!(%error, "changes of other nodes are seen at the next look only");
+                    }
                     Some(connection)
                 });
                 if heard.is_some() {
@@ -193,13 +213,26 @@ impl Cluster {
                     cluster.found();
                 }
                 open = heard;
-                drop(cluster);
-                std::thread::sleep(PULSE);
+                cluster.rest(&mut open);
             }
         });
         if let Err(error) = listening {
             tracing::warn!(%error, "nobody listens whether the database server answers");
             *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Passes on what others write until it is time to ask again.
+    fn rest(self: Arc<Self>, open: &mut Option<Connection>) {
+        let held = Arc::downgrade(&self);
+        drop(self);
+        let began = Instant::now();
+        while began.elapsed() < PULSE {
+            std::thread::sleep(if open.is_some() { EAR } else { PULSE });
+            let (Some(cluster), Some(connection)) = (held.upgrade(), open.as_mut()) else { return };
+            if cluster.news.pass(connection).is_err() {
+                *open = None;
+            }
         }
     }
 

@@ -36,6 +36,19 @@ diesel::table! {
     }
 }
 diesel::table! {
+    metered (tenant, day, kb, channel, key, node) {
+        tenant -> Text,
+        day -> Text,
+        kb -> Text,
+        channel -> Text,
+        key -> Text,
+        node -> Text,
+        questions -> BigInt,
+        answered -> BigInt,
+        lost -> BigInt,
+    }
+}
+diesel::table! {
     audit (tenant, seq) {
         tenant -> Text,
         seq -> BigInt,

@@ -50,6 +50,11 @@ impl Schema {
         &self.cluster
     }
 
+    /// Whether other machines call it by this name.
+    pub(in crate::store) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// Where it is, in words.
     pub(super) fn shown(&self) -> String {
         format!("{} (schema {})", self.cluster.shown(), self.name)
@@ -208,6 +213,15 @@ impl Lent<'_> {
     pub(super) fn writing<T>(&mut self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Outcome<T> {
         let outcome = self.deref_mut().writing(work);
         self.judge(outcome)
+    }
+
+    /// Tells other machines that something was written. Nothing depends on it.
+    pub(super) fn tell(&mut self) {
+        let schema = self.schema;
+        if let Err(error) = schema.cluster.news().say(self, &schema.name) {
+            tracing::debug!(%error, "other nodes hear of a change at their next look");
+            self.works = false;
+        }
     }
 
     /// One that was lost is not lent again.

@@ -18,6 +18,12 @@ pub(in crate::store) struct Step {
     pub(in crate::store) sql: &'static str,
 }
 
+/// Whether a step of this number took something away, so that who does not know it cannot
+/// work on the tables any more. All others only add.
+pub(super) fn takes_away(version: &str) -> bool {
+    version.ends_with("-takes-away")
+}
+
 /// What SQLite says, and what PostgreSQL says for it.
 const WORDS: [(&str, &str); 5] = [
     // Texts are compared byte by byte, whatever the server's locale is.
@@ -117,6 +123,9 @@ mod tests {
             for line in sql.lines().filter(|line| line.contains(" TEXT") && !line.trim().starts_with("--")) {
                 assert!(line.contains("COLLATE"), "{line}");
             }
+            // Older nodes work on the same tables.
+            let takes = ["DROP ", "RENAME ", "ALTER COLUMN"].iter().any(|word| sql.contains(word));
+            assert!(!takes || takes_away(step.version), "step {} takes something away", step.version);
         }
     }
 }

@@ -38,7 +38,18 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
             json!({"text": wanted, "channel": channel})
         };
         let ask = page.inside.ask(Method::POST, &format!("{}/try", api(kb))).with("x-csrf-token", token);
-        let got = ask.json(&body).got().await?;
+        let got = match ask.json(&body).got().await {
+            // Something else works on the knowledge base: the question is asked when it is done.
+            Err(refusal) if refusal.slug() == "not-now" => {
+                let jobs: Value = page.inside.get("/v1/jobs").read().await?;
+                let runs = |job: &&Value| text(job, "kb") == kb && text(job, "state") == "running";
+                return match list(&jobs, "items").find(runs) {
+                    Some(job) => Ok(begun(kb, job, &page.here)),
+                    None => Err(refusal),
+                };
+            }
+            got => got?,
+        };
         both = got.read()?;
         if got.status == StatusCode::ACCEPTED {
             return Ok(begun(kb, &both, &page.here));
