@@ -107,7 +107,8 @@ mod tests {
         let refusals = Refusals::default();
         let (start, from) = (Instant::now(), IpAddr::from([10, 0, 0, 1]));
         let whom = |object: String| Refused { tenant: "default".to_owned(), object };
-        let told = (0..10_000).filter_map(|number| refusals.note(whom(format!("person {number}")), from, start));
+        let told =
+            (0..10_000).filter_map(|number| refusals.note(whom(format!("person {number}")), from, start));
         assert_eq!(told.count(), MOST + 1);
         let rest = refusals.due(start, true);
         let all: Vec<(&str, u64)> = rest.iter().map(|one| (one.whom.object.as_str(), one.times)).collect();

@@ -96,7 +96,7 @@ pub(crate) fn run_usage(args: &UsageArgs) -> Result<ExitCode> {
         store.shelf(kb)?;
     }
     let (access, log) = (store.access(), Log::open(store.root()));
-    let told = access.usage(store.tenant_name(), &log, args.span.days()?, args.kb.as_deref())?;
+    let told = access.usage(&store.tenant_name(), &log, args.span.days()?, args.kb.as_deref())?;
     if args.json {
         print(&serde_json::to_vec_pretty(&told).map_err(|e| Error::internal("usage", e))?);
     } else if args.csv {

@@ -5,8 +5,8 @@
 //! counted from what is stored before a reply goes out, the events: those that this process
 //! writes as it writes them, those of others and of processes before it from their files.
 //!
-//! [`Log::meter`] hands out how much there is, never how much there is more: whoever keeps
-//! it twice has it once. The numbers belong to a folder of events, which has a name of its
+//! [`Log::meter`] tells how much there is, never how much there is more: whoever keeps it
+//! twice has it once. The numbers belong to a folder of events, which has a name of its
 //! own (`data/events/node`, with the moment from which on it is metered). What happened
 //! before that moment an older zhida has counted in its own way.
 
@@ -90,14 +90,14 @@ impl Node {
 }
 
 /// What there is to keep.
-#[derive(Debug)]
-pub struct Metered<'a> {
+#[derive(Debug, Clone)]
+pub struct Metered {
     /// The name of the folder whose events were counted.
-    pub node: &'a str,
+    pub node: String,
     /// Cells that have changed, with all that there is of each in this folder.
-    pub cells: &'a [(Cell, Count)],
+    pub cells: Vec<(Cell, Count)>,
     /// What of it happened before the folder was metered.
-    pub before: &'a Tally,
+    pub before: Tally,
 }
 
 /// What is known of a folder beside what this process writes into it.
@@ -120,21 +120,17 @@ struct Others {
 }
 
 impl Log {
-    /// Hands out what was asked in this folder, as far as that has changed since it was kept
-    /// last. `last` says up to which day the counts of a folder of this name were kept;
-    /// without, all of it is counted. What `keep` refuses is handed out again.
+    /// What was asked in this folder, as far as that has changed since it was kept last
+    /// ([`Self::kept`]); `None` when nothing has. `last` says up to which day the counts of a
+    /// folder of this name were kept; without, all of it is counted.
     ///
     /// # Errors
-    /// When a file cannot be read, and what `last` and `keep` say.
-    pub fn meter(
-        &self,
-        last: impl FnOnce(&str) -> Result<Option<Day>>,
-        keep: impl FnOnce(&Metered<'_>) -> Result<()>,
-    ) -> Result<()> {
+    /// When a file cannot be read, and what `last` says.
+    pub fn meter(&self, last: impl FnOnce(&str) -> Result<Option<Day>>) -> Result<Option<Metered>> {
         let (events, opened) = (self.folder(), self.opened());
         // Without it nothing has happened yet.
         if !events.is_dir() {
-            return Ok(());
+            return Ok(None);
         }
         let mut meter = self.metering().lock().unwrap_or_else(PoisonError::into_inner);
         let Meter { node, others, kept } = &mut *meter;
@@ -159,17 +155,25 @@ impl Log {
         let changed = all.rows().filter(|(cell, count)| kept.get(cell) != **count);
         let cells: Vec<(Cell, Count)> = changed.map(|(cell, count)| (cell.clone(), *count)).collect();
         if cells.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        keep(&Metered { node: &node.id, cells: &cells, before: &others.before })?;
+        Ok(Some(Metered { node: node.id.clone(), cells, before: others.before.clone() }))
+    }
+
+    /// Notes that counts were kept, which are not handed out again.
+    pub fn kept(&self, metered: &Metered) {
+        let mut meter = self.metering().lock().unwrap_or_else(PoisonError::into_inner);
+        for (cell, count) in &metered.cells {
+            meter.kept.set(cell, *count);
+        }
         // Nothing is added to what lies so far back.
         let open = Day::today().plus(-OPEN_DAYS);
-        all.forget_before(open);
-        *kept = all;
-        others.tally.forget_before(open);
-        others.before.forget_before(open);
+        meter.kept.forget_before(open);
+        if let Some(others) = &mut meter.others {
+            others.tally.forget_before(open);
+            others.before.forget_before(open);
+        }
         self.forget_counted(open);
-        Ok(())
     }
 }
 
@@ -187,8 +191,7 @@ impl Others {
         for day in folder::days(events)?.into_iter().filter(|day| from.is_none_or(|from| *day >= from)) {
             let mut opened = folder::Opened::of(&events.join(day.to_string()))?;
             let days = Days { from: day.plus(-1), to: day.plus(1) };
-            let wanted =
-                Wanted { days, kb: None, kinds: &Tally::KINDS, texts: false, candidates: false };
+            let wanted = Wanted { days, kb: None, kinds: &Tally::KINDS, texts: false, candidates: false };
             if let Some((path, file)) = opened.parquet.take() {
                 let reader = parquet::Reader::open(&path, file)?;
                 opened.without(&reader.segments());
@@ -252,19 +255,12 @@ mod tests {
         log.append(event).expect("stored");
     }
 
-    /// What a log hands out, by key, and what of it was there before.
+    /// What there is to keep, by key, and what of it was there before; it is kept.
     fn handed(log: &Log, last: Option<Day>) -> (Vec<(String, u64)>, u64) {
-        let mut told = (Vec::new(), 0);
-        log.meter(
-            |_| Ok(last),
-            |metered| {
-                let rows = metered.cells.iter().map(|(cell, count)| (cell.key.clone(), count.questions));
-                told = (rows.collect(), metered.before.rows().map(|(_, count)| count.questions).sum());
-                Ok(())
-            },
-        )
-        .expect("metered");
-        told
+        let Some(metered) = log.meter(|_| Ok(last)).expect("metered") else { return (Vec::new(), 0) };
+        log.kept(&metered);
+        let rows = metered.cells.iter().map(|(cell, count)| (cell.key.clone(), count.questions));
+        (rows.collect(), metered.before.rows().map(|(_, count)| count.questions).sum())
     }
 
     #[test]
@@ -275,6 +271,8 @@ mod tests {
         asked(&log, "a");
         asked(&log, "a");
         asked(&log, "b");
+        let first = log.meter(|_| Ok(None)).expect("metered").expect("something");
+        assert_eq!(first.cells.len(), 2, "nobody has kept it, so it is told again");
         assert_eq!(handed(&log, None), (vec![("a".to_owned(), 2), ("b".to_owned(), 1)], 0));
         assert_eq!(handed(&log, None), (vec![], 0), "nothing has changed");
         asked(&log, "b");
@@ -286,16 +284,6 @@ mod tests {
         asked(&next, "c");
         let all = vec![("a".to_owned(), 3), ("b".to_owned(), 2), ("c".to_owned(), 1)];
         assert_eq!(handed(&next, Some(Day::today())), (all, 0));
-    }
-
-    #[test]
-    fn what_was_refused_is_handed_out_again() {
-        let data = tempfile::tempdir().expect("a folder");
-        let log = Log::open(data.path());
-        asked(&log, "a");
-        let refused = log.meter(|_| Ok(None), |_| Err(Error::Refused("not now".to_owned())));
-        assert!(refused.is_err());
-        assert_eq!(handed(&log, None).0, vec![("a".to_owned(), 1)]);
     }
 
     #[test]
@@ -322,17 +310,11 @@ mod tests {
         assert_eq!(handed(&one, None).0, vec![("a".to_owned(), 2)]);
         assert_eq!(handed(&two, None).0, vec![("a".to_owned(), 2)]);
         let name = |log: &Log| {
-            let mut name = String::new();
             asked(log, "a");
-            let keep = |metered: &Metered<'_>| {
-                name.push_str(metered.node);
-                Ok(())
-            };
-            log.meter(|_| Ok(None), keep).expect("metered");
-            name
+            log.meter(|_| Ok(None)).expect("metered").expect("something").node
         };
         assert_eq!(name(&one), name(&two));
         std::fs::write(data.path().join("events").join(FILE), "gibberish").expect("written");
-        assert!(Log::open(data.path()).meter(|_| Ok(None), |_| Ok(())).is_err());
+        assert!(Log::open(data.path()).meter(|_| Ok(None)).is_err());
     }
 }

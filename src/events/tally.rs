@@ -6,7 +6,7 @@ use super::day::Day;
 use super::record::{Event, Kind};
 
 /// What is counted together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
     /// The day, +08:00.
     pub day: Day,
@@ -65,6 +65,11 @@ impl Tally {
         count.questions += more.questions;
         count.answered += more.answered;
         count.lost += more.lost;
+    }
+
+    /// Says how much there is of a cell.
+    pub(super) fn set(&mut self, cell: &Cell, count: Count) {
+        self.0.insert(cell.clone(), count);
     }
 
     /// Adds all of another one.

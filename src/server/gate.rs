@@ -283,7 +283,7 @@ impl Gate {
         // Before the events are looked at: a question that is among both counts twice for a
         // second in neither.
         let fresh = self.counts().fresh.clone();
-        let metered = tenants.iter().map(|tenant| self.meter(tenant)).fold(Ok(()), Result::and);
+        let metered = self.meter(tenants);
         let (not_stored, used, seen) = {
             let mut counts = self.counts();
             let (used, seen) = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
@@ -297,12 +297,12 @@ impl Gate {
         if is_open {
             return;
         }
-        let known = metered.and_then(|()| self.access.count(&month, &not_stored));
+        let known = metered.and_then(|unread| Ok((unread, self.access.count(&month, &not_stored)?)));
         let mut counts = self.counts();
         match known {
-            Ok(known) => {
+            Ok((unread, known)) => {
                 (counts.month, counts.known) = (month, known);
-                for (of, number) in fresh {
+                for (of, number) in fresh.into_iter().filter(|((tenant, _), _)| !unread.contains(tenant)) {
                     if let Some(left) = counts.fresh.get_mut(&of) {
                         *left = left.saturating_sub(number);
                     }

@@ -1,17 +1,25 @@
 //! How does what was asked reach the counts of all nodes?
 
+use std::sync::Arc;
+
 use super::gate::Gate;
 use super::tenants::{Tenant, Tenants};
 use crate::error::Result;
 use crate::events::Log;
 
 impl Gate {
-    /// Has what was asked of a tenant on this node counted.
-    pub(super) fn meter(&self, tenant: &Tenant) -> Result<()> {
-        if tenant.registry().is_read_only() {
-            return Ok(());
+    /// Has what was asked of tenants on this node counted; gives back those of whom it cannot be.
+    pub(super) fn meter(&self, tenants: &[Arc<Tenant>]) -> Result<Vec<String>> {
+        let logs: Vec<(&str, &Log)> = tenants
+            .iter()
+            .filter(|tenant| !tenant.registry().is_read_only())
+            .map(|tenant| (tenant.name(), tenant.log()))
+            .collect();
+        let unread = self.access().count_events(&logs)?;
+        for (tenant, error) in &unread {
+            tracing::debug!(tenant, %error, "its events cannot be read to be counted");
         }
-        self.access().count_events(tenant.name(), tenant.log())
+        Ok(unread.into_iter().map(|(tenant, _)| tenant).collect())
     }
 }
 
@@ -23,8 +31,12 @@ pub(super) fn resume(gate: &Gate, tenants: &Tenants, names: &[String]) {
     }
     for name in names.iter().filter(|name| tenants.known(name).is_none()) {
         let store = first.store().tenant(name);
-        let counted = store.and_then(|store| gate.access().count_events(name, &Log::open(store.root())));
-        if let Err(error) = counted {
+        let counted = store.and_then(|store| gate.access().count_events(&[(name, &Log::open(store.root()))]));
+        let error = match counted {
+            Ok(mut unread) => unread.pop().map(|(_, error)| error),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = error {
             tracing::warn!(%error, tenant = name, "what it was asked before cannot be counted now");
         }
     }

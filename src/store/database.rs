@@ -417,19 +417,21 @@ impl Database {
                 "{place} is of a newer zhida (its tables are at {newest}, which this one does not know); use that version, or restore a backup of this one"
             ))),
             // While nodes are replaced one by one, some are older than the tables.
-            Place::Server(_) => match strange().find(|version| migrations::takes_away(&version.to_string())) {
-                None => {
-                    tracing::warn!(
-                        place,
-                        tables = %newest,
-                        "the tables are of a newer zhida, which has only added to them: this one goes on with what it knows; replace it by the newer one"
-                    );
-                    Ok(())
+            Place::Server(_) => {
+                match strange().find(|version| migrations::takes_away(&version.to_string())) {
+                    None => {
+                        tracing::warn!(
+                            place,
+                            tables = %newest,
+                            "the tables are of a newer zhida, which has only added to them: this one goes on with what it knows; replace it by the newer one"
+                        );
+                        Ok(())
+                    }
+                    Some(version) => Err(Error::Refused(format!(
+                        "{place} is of a newer zhida (step {version} has taken away what this one needs); start the newer zhida in its place: nodes of this version that still run lose that too, and only a backup from before the step brings it back"
+                    ))),
                 }
-                Some(version) => Err(Error::Refused(format!(
-                    "{place} is of a newer zhida (step {version} has taken away what this one needs); start the newer zhida in its place: nodes of this version that still run lose that too, and only a backup from before the step brings it back"
-                ))),
-            },
+            }
         }
     }
 

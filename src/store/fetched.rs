@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// The tenant that the data directory is of.
-    pub(super) fn tenant_name(&self) -> String {
+    pub fn tenant_name(&self) -> String {
         let known = self.ground.tenant.clone().or_else(|| tenant_at(&self.root));
         known.unwrap_or_else(|| DEFAULT_TENANT.to_owned())
     }

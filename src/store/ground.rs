@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::database::cluster::Cluster;
 use super::database::{Database, Kind};
 use super::{DRAFTS, Store, TALK};
-use crate::access::DEFAULT_TENANT;
 use crate::depot::Depot;
 
 /// Where the records of a data directory are.
@@ -70,11 +69,6 @@ impl Store {
     pub fn moving(self) -> Self {
         let ground = Ground { is_moving: true, ..self.ground.clone() };
         self.grounded(ground)
-    }
-
-    /// The tenant whose data it holds.
-    pub fn tenant_name(&self) -> &str {
-        self.ground.tenant.as_deref().unwrap_or(DEFAULT_TENANT)
     }
 
     /// Whether its records are on a server.

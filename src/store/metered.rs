@@ -5,10 +5,11 @@
 //! both are exact however often a node dies and counts anew.
 
 use std::cmp::max;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
-use super::access::{Access, Counted};
+use super::access::{Access, Counted, add};
 use super::database::door::metered;
 use super::database::upsert::OnConflict;
 use super::database::{Connection, Durability, Outcome};
@@ -34,39 +35,35 @@ impl Access {
         day.flatten().map(|day| day.parse()).transpose()
     }
 
-    /// Counts what was asked of a tenant as far as its events here tell, for all nodes.
-    pub fn count_events(&self, tenant: &str, log: &Log) -> Result<()> {
+    /// Counts what was asked of tenants as far as their events here tell, for all nodes.
+    /// Those whose events cannot be read come back, with the reason; the others are counted.
+    ///
+    /// # Errors
+    /// When counts cannot be kept; then all are told again the next time.
+    pub fn count_events(&self, logs: &[(&str, &Log)]) -> Result<Vec<(String, Error)>> {
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
         if self.database.is_read_only() {
-            return Ok(());
+            return Ok(unread);
         }
-        log.meter(|node| self.metered_until(node), |metered| self.meter(tenant, metered))
-    }
-
-    /// Keeps what a folder of events of a tenant has counted, and adds what is new to the
-    /// questions of the month.
-    fn meter(&self, tenant: &str, told: &Metered<'_>) -> Result<()> {
-        for cells in told.cells.chunks(BATCH) {
-            self.database.write_as(Durability::Written, |connection| {
-                let mut fresh = std::collections::BTreeMap::new();
-                for (cell, count) in cells {
-                    // What is not here yet, and older than the folder's name, was counted by
-                    // an older zhida.
-                    let known = known(connection, tenant, told.node, cell)?;
-                    let before = known.unwrap_or_else(|| told.before.get(cell));
-                    keep(connection, tenant, told.node, cell, known.unwrap_or_default(), count)?;
-                    let more = count.questions.saturating_sub(before.questions);
-                    if !cell.key.is_empty() && more > 0 {
-                        let month = moment::month(cell.day.start());
-                        let of: &mut Counted = fresh.entry(month).or_default();
-                        for key in [cell.key.as_str(), ""] {
-                            *of.entry((tenant.to_owned(), key.to_owned())).or_default() += more;
-                        }
-                    }
-                }
-                fresh.iter().try_for_each(|(month, more)| super::access::add(connection, month, more))
-            })?;
+        for (tenant, log) in logs {
+            match log.meter(|node| self.metered_until(node)) {
+                Ok(Some(metered)) => all.push((*tenant, *log, metered)),
+                Ok(None) => {}
+                Err(error) => unread.push(((*tenant).to_owned(), error)),
+            }
         }
-        Ok(())
+        let rows: Vec<Told<'_>> = all
+            .iter()
+            .flat_map(|(tenant, _, Metered { node, cells, before })| {
+                let told = move |(cell, count)| Told { tenant, node, cell, count, before: before.get(cell) };
+                cells.iter().map(|(cell, count)| (cell, count)).map(told)
+            })
+            .collect();
+        rows.chunks(BATCH).try_for_each(|rows| {
+            self.database.write_as(Durability::Written, |connection| keep_all(connection, rows))
+        })?;
+        all.iter().for_each(|(_, log, metered)| log.kept(metered));
+        Ok(unread)
     }
 
     /// What was asked of a tenant in some days; of one knowledge base, or of all. Where
@@ -76,20 +73,14 @@ impl Access {
         if !self.is_on_server() {
             return usage(log, days, kb);
         }
-        self.count_events(tenant, log)?;
+        if let Some((_, error)) = self.count_events(&[(tenant, log)])?.pop() {
+            return Err(error);
+        }
         let rows: Option<Vec<Row>> = self.database.read(|connection| {
             let mut query = metered::table
                 .filter(metered::tenant.eq(tenant))
                 .filter(metered::day.between(days.from.to_string(), days.to.to_string()))
-                .select((
-                    metered::day,
-                    metered::kb,
-                    metered::channel,
-                    metered::key,
-                    metered::questions,
-                    metered::answered,
-                    metered::lost,
-                ))
+                .select(columns())
                 .into_boxed();
             if let Some(kb) = kb {
                 query = query.filter(metered::kb.eq_any([kb, ""]));
@@ -97,9 +88,9 @@ impl Access {
             Ok(query.load(connection)?)
         })?;
         let mut tally = Tally::default();
-        for (day, kb, channel, key, questions, answered, lost) in rows.unwrap_or_default() {
-            let day: Day = day.parse()?;
-            tally.put(Cell { day, kb, channel, key }, counted(questions, answered, lost));
+        for row in rows.unwrap_or_default() {
+            let (cell, count) = read(row)?;
+            tally.put(cell, count);
         }
         Ok(Usage::of(days, &tally))
     }
@@ -110,27 +101,88 @@ fn counted(questions: i64, answered: i64, lost: i64) -> Count {
     Count { questions: whole(questions), answered: whole(answered), lost: whole(lost) }
 }
 
-fn known(connection: &mut Connection, tenant: &str, node: &str, cell: &Cell) -> Outcome<Option<Count>> {
-    let found: Option<(i64, i64, i64)> = metered::table
-        .find((tenant, cell.day.to_string(), &cell.kb, &cell.channel, &cell.key, node))
-        .select((metered::questions, metered::answered, metered::lost))
-        .first(connection)
-        .optional()?;
-    Ok(found.map(|(questions, answered, lost)| counted(questions, answered, lost)))
+/// What is told of a cell.
+struct Told<'a> {
+    tenant: &'a str,
+    node: &'a str,
+    cell: &'a Cell,
+    count: &'a Count,
+    /// What of it an older zhida has counted.
+    before: Count,
+}
+
+/// Keeps what is told, and adds what is new to the questions of the month.
+fn keep_all(connection: &mut Connection, rows: &[Told<'_>]) -> Outcome<()> {
+    let known = known(connection, rows)?;
+    let mut fresh: BTreeMap<String, Counted> = BTreeMap::new();
+    for told in rows {
+        let Told { tenant, node, cell, count, before } = told;
+        let known = known.get(&(*node, *cell)).copied();
+        keep(connection, told, known.unwrap_or_default())?;
+        let more = count.questions.saturating_sub(known.unwrap_or(*before).questions);
+        if !cell.key.is_empty() && more > 0 {
+            let of = fresh.entry(moment::month(cell.day.start())).or_default();
+            for key in [cell.key.as_str(), ""] {
+                *of.entry(((*tenant).to_owned(), key.to_owned())).or_default() += more;
+            }
+        }
+    }
+    fresh.iter().try_for_each(|(month, more)| add(connection, month, more))
+}
+
+/// What is kept already of some rows.
+fn known<'a>(connection: &mut Connection, rows: &[Told<'a>]) -> Outcome<HashMap<(&'a str, &'a Cell), Count>> {
+    let nodes: BTreeSet<&str> = rows.iter().map(|told| told.node).collect();
+    let days: BTreeSet<String> = rows.iter().map(|told| told.cell.day.to_string()).collect();
+    let found: Vec<(String, Row)> = metered::table
+        .filter(metered::node.eq_any(nodes))
+        .filter(metered::day.eq_any(days))
+        .select((metered::node, columns()))
+        .load(connection)?;
+    let mut kept: HashMap<(String, Cell), Count> = HashMap::with_capacity(found.len());
+    for (node, row) in found {
+        let (cell, count) = read(row)?;
+        kept.insert((node, cell), count);
+    }
+    let of = |told: &Told<'a>| {
+        let count = kept.get(&(told.node.to_owned(), told.cell.clone()))?;
+        Some(((told.node, told.cell), *count))
+    };
+    Ok(rows.iter().filter_map(of).collect())
+}
+
+type Columns = (
+    metered::day,
+    metered::kb,
+    metered::channel,
+    metered::key,
+    metered::questions,
+    metered::answered,
+    metered::lost,
+);
+
+fn columns() -> Columns {
+    (
+        metered::day,
+        metered::kb,
+        metered::channel,
+        metered::key,
+        metered::questions,
+        metered::answered,
+        metered::lost,
+    )
+}
+
+fn read((day, kb, channel, key, questions, answered, lost): Row) -> Result<(Cell, Count)> {
+    Ok((Cell { day: day.parse()?, kb, channel, key }, counted(questions, answered, lost)))
 }
 
 /// Writes a row: no number ever gets smaller, for events are also removed when they are old.
-fn keep(
-    connection: &mut Connection,
-    tenant: &str,
-    node: &str,
-    cell: &Cell,
-    known: Count,
-    count: &Count,
-) -> Outcome<()> {
+fn keep(connection: &mut Connection, told: &Told<'_>, known: Count) -> Outcome<()> {
     let whole = |number: u64| {
         i64::try_from(number).map_err(|_| Error::internal("usage", "more was asked than can be counted"))
     };
+    let Told { tenant, node, cell, count, .. } = told;
     diesel::insert_into(metered::table)
         .values((
             metered::tenant.eq(tenant),

@@ -244,7 +244,7 @@ class Cluster:
         self.agents = [self.make_key("agent", f"agent{number}")["key"] for number in range(3)]
         self.started = [node.start() for node in self.nodes]
         self.port = free_port()
-        servers = "\n".join(f"    server n{node.number} {node.address} check inter 300ms fall 1 rise 1" for node in self.nodes)
+        servers = "\n".join(f"    server n{node.number} {node.address} check inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions" for node in self.nodes)
         (self.folder / "haproxy.cfg").write_text(f"""
 global
     maxconn 500
