@@ -534,7 +534,10 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     drop(tokio::task::spawn_blocking(move || {
         sweep(&parts);
         match parts.gate.access().tenants() {
-            Ok(found) => metering::resume(&parts.gate, &parts.tenants, found),
+            Ok(found) => {
+                let names: Vec<String> = found.into_iter().map(|tenant| tenant.name).collect();
+                metering::resume(&parts.gate, &parts.tenants, &names);
+            }
             Err(error) => tracing::error!(%error, "cannot list the tenants"),
         }
     }));

@@ -171,15 +171,14 @@ const DOOR: Kind = Kind {
 };
 
 /// Which servers share the records.
-const NODES: Kind =
-    Kind {
-        file: "nodes.db",
-        schema: "nodes",
-        steps: steps::NODES,
-        prepare: |_, _| Ok(()),
-        waits: |_| false,
-        is_told: false,
-    };
+const NODES: Kind = Kind {
+    file: "nodes.db",
+    schema: "nodes",
+    steps: steps::NODES,
+    prepare: |_, _| Ok(()),
+    waits: |_| false,
+    is_told: false,
+};
 
 /// Does what a crash or an older zhida has left to do.
 fn tidy_up(root: &Path, connection: &mut Connection) -> Outcome<()> {

@@ -24,9 +24,8 @@ import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from check import Client, quantile, wait
 from checking import Postgres, Server, free_port
+from cluster import Client, quantile, wait
 
 QUESTIONS = [("几点上班", "客服几点开始上班"), ("怎么退货", "东西不想要了怎么退"), ("运费谁出", "退回去的邮费谁承担")]
 
