@@ -92,9 +92,13 @@ struct Accept {
     /// The answer of a new entry, the better one of an outdated entry, or the reply to small talk.
     #[arg(long, value_name = "TEXT")]
     answer: Option<String>,
-    /// Take the examples as phrasings too.
+    /// Take the examples as phrasings too; a split takes what its halves say.
     #[arg(long)]
     examples: bool,
+    /// Of a split: a phrasing that goes to the new entry, in the place of what is suggested;
+    /// may be given several times.
+    #[arg(long = "move", value_name = "TEXT")]
+    moves: Vec<String>,
     /// Customers get it at once, without a publication.
     #[arg(long)]
     live: bool,
@@ -232,6 +236,10 @@ fn suggestions(args: &Look) -> Result<ExitCode> {
             one.harm,
             one.why
         );
+        let halves = one.halves.iter().flat_map(|halves| [("=", &halves.stays), (">", &halves.goes)]);
+        for (sign, texts) in halves.filter(|(_, texts)| !texts.is_empty()) {
+            say!("\t{sign}\t{}", texts.join(" / "));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -284,14 +292,16 @@ fn each(ids: &[String], mut decide: impl FnMut(&str) -> Result<String>) -> Resul
 fn accept(args: &Accept) -> Result<ExitCode> {
     let shelf = args.common.store().shelf(&args.kb)?;
     let signature = args.signed.signature()?;
-    if args.ids.len() > 1 && (args.text.is_some() || args.answer.is_some()) {
-        return Err(Error::Refused("--text and --answer are for one suggestion at a time".to_owned()));
+    let own = args.text.is_some() || args.answer.is_some() || !args.moves.is_empty();
+    if args.ids.len() > 1 && own {
+        return Err(Error::Refused("--text, --answer and --move are for one suggestion at a time".to_owned()));
     }
     let change = Change {
         entry: args.entry.clone(),
         text: args.text.clone(),
         answer: args.answer.clone(),
         examples: args.examples,
+        moves: (!args.moves.is_empty()).then(|| args.moves.clone()),
         live: args.live,
     };
     each(&args.ids, |id| {

@@ -12,7 +12,8 @@ use crate::learn::simulate::{self, Labels, Row, Setup};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 At most 500 of the questions, and at most 60 % of them, are asked day by day; \
-what is measured is asked of the others, which the loop never sees. A customer \
+what is measured is asked of the others, which the loop never sees; `again` is what the \
+asked ones would get if they came once more, word for word, and those to come with them. A customer \
 who is asked back takes the right question 7 times in 10 when it is offered, and \
 says 3 times in 10 whether an answer helped. The author accepts what the label \
 says is right, with those of the examples that belong to it, chooses another entry of those \
@@ -88,10 +89,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     write_whole(&args.out.join("loop.json"), &bytes)?;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    say!("day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tbar");
+    say!("day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tfirst\treached\tagain\twrong\tbar");
     let line = |name: &str, row: &Row| {
         say!(
-            "{name}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
+            "{name}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
             row.logged,
             row.seen,
             row.accepted,
@@ -100,6 +101,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             percent(row.precision),
             percent(row.wrong_rate),
             percent(row.coverage_at_95),
+            percent(row.first),
+            percent(row.reached),
+            percent(row.again),
+            percent(row.again_wrong),
             row.bar
         );
     };

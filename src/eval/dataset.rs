@@ -54,6 +54,21 @@ impl Expect {
         }
     }
 
+    /// Puts an entry in the place of another one; whether that was right.
+    pub fn replace(&mut self, from: &EntryId, to: &EntryId) -> bool {
+        if !self.accepts(from) {
+            return false;
+        }
+        match self {
+            Self::AnyOf(ids) => {
+                ids.retain(|id| id != to);
+                ids.iter_mut().filter(|id| *id == from).for_each(|id| *id = to.clone());
+            }
+            _ => *self = Self::One(to.clone()),
+        }
+        true
+    }
+
     /// Every entry that is right.
     pub fn ids(&self) -> &[EntryId] {
         match self {

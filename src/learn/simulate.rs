@@ -123,6 +123,17 @@ pub struct Row {
     /// The coverage that a bar reaches which keeps 95 % right on these very
     /// questions: what the goal would give if all were known.
     pub coverage_at_95: Option<f64>,
+    /// Of the held-out questions that it can answer, the share whose entry comes first,
+    /// sure or not.
+    pub first: Option<f64>,
+    /// Of the same, the share that is answered right or offered the right entry.
+    pub reached: Option<f64>,
+    /// Of all questions of the loop, those that are still to come too, that it can
+    /// answer: the share answered right. What was accepted of them is stored word for
+    /// word, so this is what customers who repeat themselves have of it.
+    pub again: Option<f64>,
+    /// Of the answers to these, the share that is wrong.
+    pub again_wrong: Option<f64>,
     /// The bar that was drawn.
     pub bar: f64,
 }
@@ -176,6 +187,7 @@ struct Loop<'a> {
     encoder: Option<Arc<Encoder>>,
     base: KnowledgeBase,
     truth: HashMap<String, &'a Expect>,
+    all: &'a [LabelledQuery],
     settled: Vec<Settled>,
     accepted: usize,
     phrasings: usize,
@@ -206,7 +218,8 @@ pub fn run(
         )));
     }
     let (asked, held) = order.split_at(logged);
-    let held: Vec<LabelledQuery> = held.iter().map(|query| (*query).clone()).collect();
+    let [asked, held] =
+        [asked, held].map(|part| part.iter().map(|query| (*query).clone()).collect::<Vec<LabelledQuery>>());
     let truth = asked.iter().map(|query| (exact_key(&query.text), &query.expect)).collect();
     let mut state = Loop {
         setup,
@@ -214,6 +227,7 @@ pub fn run(
         encoder,
         base,
         truth,
+        all: &asked,
         settled: Vec::new(),
         accepted: 0,
         phrasings: 0,
@@ -424,6 +438,16 @@ impl Loop<'_> {
         let options = Options { generation: Generation::Two, ..Options::default() };
         let predictions = predict(engine, held, options, &|_| ())?;
         let metrics = Metrics::of(&predictions);
+        let again = Metrics::of(&predict(engine, self.all, options, &|_| ())?);
+        let reached = predictions.iter().filter(|one| match one.decision {
+            Decision::Answer => one.entry.as_ref().is_some_and(|entry| one.expect.accepts(entry)),
+            Decision::Clarify => {
+                one.candidates.iter().take(one.offered).any(|near| one.expect.accepts(&near.entry))
+            }
+            Decision::Handoff => false,
+        });
+        let reached = Estimate::share(reached.count(), metrics.inside);
+        let first = metrics.recall_at.iter().find(|(key, _)| *key == "1").and_then(|(_, found)| *found);
         let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
         let interval = |estimate: Option<Estimate>| estimate.map(|estimate| [estimate.low, estimate.high]);
         Ok(Row {
@@ -446,6 +470,10 @@ impl Loop<'_> {
                     .find(|(key, _)| *key == "0.95")
                     .and_then(|(_, found)| *found),
             ),
+            first: value(first),
+            reached: value(reached),
+            again: value(again.coverage),
+            again_wrong: value(again.wrong_rate),
             bar: engine
                 .policy(if self.encoder.is_some() { Generation::Two } else { Generation::One })
                 .bar

@@ -33,6 +33,7 @@ mod deletions;
 mod depots;
 mod draft;
 mod edit;
+mod editing;
 mod evaluations;
 mod fetched;
 mod forget;

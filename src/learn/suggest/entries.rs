@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::group::{SHOWN, draft};
-use super::{Kind, Suggestion, Trial};
+use super::{Halves, Kind, Near, Suggestion, Trial};
 use crate::engine::Engine;
 use crate::kb::{Entry, EntryId};
 use crate::learn::asked::{Asked, Votes};
@@ -71,6 +71,7 @@ pub(super) fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> 
             against: votes.unsolved,
             why: format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved),
             draft: draft(own.into_iter()),
+            halves: None,
             nearest: Vec::new(),
             group: None,
             trial: Trial::default(),
@@ -134,7 +135,8 @@ pub(super) fn merged(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> {
                 b.question
             ),
             draft: None,
-            nearest: Vec::new(),
+            halves: Some(Halves::merged(kept, gone)),
+            nearest: [kept, gone].into_iter().map(Near::surely).collect(),
             group: None,
             trial: Trial::default(),
         });

@@ -15,7 +15,7 @@ use crate::events::{Day, Days};
 use crate::kb::EntryId;
 use crate::learn::asked::{Asked, Votes};
 use crate::learn::groups::Grouped;
-use crate::text::grams;
+use crate::text::{exact_key, grams};
 
 /// From this mean probability on an entry is suggested as the right one; below,
 /// the author is asked.
@@ -213,6 +213,15 @@ pub(super) fn of_group(
         Some(_) if sure && words == 1 && core.chars().count() <= KEYWORD_CHARS => Kind::Keyword,
         Some(_) => Kind::Similar,
     };
+    let of = of.filter(|_| kind == Kind::Split);
+    // An entry keeps its own question, whoever is not helped by it.
+    let text = match of.and_then(|(id, _)| release.entry(&EntryId(id.to_owned()))) {
+        None => text,
+        Some(entry) => {
+            let own = exact_key(&entry.question);
+            members().find(|asked| exact_key(&asked.text) != own)?.text.clone()
+        }
+    };
     let (mut for_it, mut against) = (0, 0);
     for (entry, votes) in &look.votes {
         if target.as_ref() == Some(entry) {
@@ -222,7 +231,7 @@ pub(super) fn of_group(
             against += votes.clicked + votes.agents;
         }
     }
-    let of = of.filter(|_| kind == Kind::Split).map(|(id, here)| {
+    let of = of.map(|(id, here)| {
         why.push_str(&format!("；“{id}”帮到了别的问法，{} 次没有帮到这些", here.unsolved));
         id.to_owned()
     });
@@ -248,6 +257,7 @@ pub(super) fn of_group(
         against,
         why,
         draft,
+        halves: None,
         nearest: look.nearest.clone(),
         group: Some(group.id.clone()),
         trial: Trial::default(),

@@ -7,6 +7,7 @@
 
 mod entries;
 mod group;
+mod halves;
 mod review;
 mod taking;
 mod trial;
@@ -16,9 +17,11 @@ mod words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use halves::Halves;
 pub use review::{Findings, Limits, Material, review};
 pub use trial::Trial;
 
+use crate::kb::Entry;
 use crate::text::exact_key;
 
 /// What an author is to do.
@@ -93,6 +96,13 @@ pub struct Near {
     pub confidence: f64,
 }
 
+impl Near {
+    /// An entry that is meant, whatever the probability.
+    fn surely(entry: &Entry) -> Self {
+        Self { entry: entry.id.0.clone(), question: entry.question.clone(), confidence: 1.0 }
+    }
+}
+
 /// Something that an author may take up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = LearningSuggestion)]
@@ -129,6 +139,9 @@ pub struct Suggestion {
     /// A draft of the answer or reply, from what agents wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
+    /// Of a split or a merger: the phrasings of each of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halves: Option<Halves>,
     /// Entries that come near.
     pub nearest: Vec<Near>,
     /// The group of questions that it is from; `null` for words.

@@ -10,6 +10,7 @@ use super::group::{Look, of_group, told};
 use super::trial::{Bench, Probe};
 use super::verdicts::{Settled, Verdict};
 use super::words::words;
+use super::halves::{Halves, add};
 use super::{Group, Kind, Suggestion};
 use crate::encoder::Embedding;
 use crate::engine::Engine;
@@ -119,6 +120,10 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
     wanted.retain(|(suggestion, _)| place_of.next().is_some_and(|at| !waiting.settles(at, suggestion)));
     others.retain(|suggestion| !waiting.knows(suggestion));
     wanted.truncate(limits.suggestions);
+    for (suggestion, members) in wanted.iter_mut().filter(|(one, _)| one.kind == Kind::Split) {
+        let own: Vec<&Asked> = members.iter().map(|&at| looked_at[at]).collect();
+        suggestion.halves = Halves::split(engine, &teacher, memory, suggestion, &own, questions)?;
+    }
 
     let probes = probes(material, &looked_at, &wanted, limits);
     let own_places: HashMap<String, usize> =
@@ -133,7 +138,13 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
                 .iter()
                 .filter_map(|&member| own_places.get(&exact_key(&looked_at[member].text)).copied())
                 .collect();
-            bench.entry(&entry, at, &own)?.note(&mut suggestion);
+            let trial = match (&suggestion.entry, &suggestion.halves) {
+                (Some(of), Some(halves)) if suggestion.kind == Kind::Split => {
+                    bench.split(&EntryId(of.clone()), &entry, &halves.goes, &own)?
+                }
+                _ => bench.entry(&entry, at, &own)?,
+            };
+            trial.note(&mut suggestion);
         } else if suggestion.kind == Kind::SmallTalk {
             bench.talk(&suggestion.text)?.note(&mut suggestion);
         }
@@ -193,7 +204,7 @@ fn weight(asked: &Asked, today: Day) -> f64 {
 }
 
 /// Texts with their vectors.
-fn place<'a>(
+pub(super) fn place<'a>(
     engine: &Engine,
     memory: &mut Memory,
     texts: impl Iterator<Item = &'a str>,
@@ -230,7 +241,8 @@ fn with(engine: &Engine, suggestion: &Suggestion) -> Option<Entry> {
         Kind::Entry | Kind::Split => {
             let mut entry =
                 Entry::of(EntryId::derived(&suggestion.text), suggestion.text.clone(), String::new());
-            entry.similar.clone_from(&suggestion.examples);
+            let halves = suggestion.halves.as_ref();
+            add(&mut entry, halves.map_or(&suggestion.examples, |halves| &halves.goes));
             Some(entry)
         }
         Kind::Synonym | Kind::Contrast | Kind::Outdated | Kind::Merge | Kind::SmallTalk => None,

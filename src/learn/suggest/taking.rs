@@ -3,12 +3,14 @@
 //! Each kind is an edit that an author could have made, of an entry, of the words
 //! or of the service document; what it needs and does not have is asked for.
 
+use super::halves::{add, as_one, without};
 use super::verdicts::{Accepted, Change};
 use super::{Kind, Suggestion};
 use crate::dialogue::voice;
 use crate::error::{Error, Problem, Result};
+use crate::eval::dataset::LabelledQuery;
 use crate::kb::{Entry, EntryId};
-use crate::store::{Edit, Expected, Shelf, Stored};
+use crate::store::{Edit, Edited, Expected, Filter, Shelf, Stored};
 use crate::text::lexicon::{Item, What};
 use crate::text::{AuthoredLexicon, exact_key};
 
@@ -35,13 +37,7 @@ pub(super) fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> 
     let answer = change.answer.clone().or_else(|| suggestion.draft.clone());
     let missing = || {
         let message = "这条建议需要答案：请填写 answer（命令行用 --answer）；如果问题属于已有的条目，请填写 entry（--entry）";
-        Error::Corpus(vec![Problem {
-            file: suggestion.id.clone(),
-            line: 0,
-            column: 0,
-            field: Some("answer".to_owned()),
-            message: message.to_owned(),
-        }])
+        fault(suggestion, "answer", message.to_owned())
     };
     let known = |id: &str| {
         let found = shelf.entry(&EntryId(id.to_owned()))?;
@@ -53,14 +49,11 @@ pub(super) fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> 
         let says: Vec<&String> = std::iter::once(&text).chain(more).collect();
         return talk(shelf, suggestion, &says, &answer.ok_or_else(missing)?, change.live);
     }
-    // Who names another entry for a split says that it is a phrasing of that one.
-    let entry = entry.filter(|_| kind != Kind::Split || change.entry.is_some());
-    if let (Kind::Split, None, Some(of)) = (kind, &entry, &suggestion.entry) {
-        answer.as_ref().ok_or_else(missing)?;
-        give_up(shelf, &known(of)?, std::iter::once(&text).chain(more))?;
+    if let (true, Some(of)) = (splits(suggestion, change), &suggestion.entry) {
+        return split(shelf, suggestion, change, &known(of)?, text, answer.ok_or_else(missing)?);
     }
     let (entry, expected) = match (kind, entry) {
-        (Kind::Entry | Kind::Split, None) => {
+        (Kind::Entry, None) => {
             let mut made = Entry::of(EntryId::derived(&text), text, answer.ok_or_else(missing)?);
             add(&mut made, more);
             (made, Expected::Absent)
@@ -96,70 +89,120 @@ pub(super) fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> 
     })
 }
 
-/// Adds phrasings that an entry does not have.
-fn add(entry: &mut Entry, texts: &[String]) {
-    for text in texts {
-        let key = exact_key(text);
-        if !entry.phrasings().any(|known| exact_key(known) == key) {
-            entry.similar.push(text.clone());
-        }
+/// Makes an entry two, in one step: what its answer does not help goes to a new one.
+fn split(
+    shelf: &Shelf,
+    suggestion: &Suggestion,
+    change: &Change,
+    of: &Stored,
+    question: String,
+    answer: String,
+) -> Result<Accepted> {
+    let goes = moved(suggestion, change);
+    let mut made = Entry::of(EntryId::derived(&question), question, answer);
+    made.topic.clone_from(&of.entry.topic);
+    made.tags.clone_from(&of.entry.tags);
+    add(&mut made, goes);
+    let left = without(&of.entry, &made.phrasings().map(str::to_owned).collect::<Vec<_>>());
+    if made.phrasings().any(|text| exact_key(text) == exact_key(&left.question)) {
+        let message = format!("“{}”是原条目的标准问，拆分后仍属于原条目；请从要移走的问法里去掉它", left.question);
+        return Err(fault(suggestion, "moves", message));
     }
+    let id = made.id.clone();
+    let mut edits = vec![(id.clone(), Edit::Put(made), Expected::Absent)];
+    if left != of.entry {
+        let seen = Expected::Revisions(vec![of.revision]);
+        // It gives up first what the other one gets.
+        edits.insert(0, (left.id.clone(), Edit::Put(left), seen));
+    }
+    told(suggestion, id, &shelf.edit_together(edits, change.live)?)
 }
 
-/// Takes phrasings away from an entry, as far as it has them; its own question stays.
-fn give_up<'a>(shelf: &Shelf, stored: &Stored, texts: impl Iterator<Item = &'a String>) -> Result<()> {
-    let keys: Vec<String> = texts.map(|text| exact_key(text)).collect();
-    let mut entry = stored.entry.clone();
-    entry.similar.retain(|known| !keys.contains(&exact_key(known)));
-    if entry != stored.entry {
-        let id = entry.id.clone();
-        shelf.edit(&id, Edit::Put(entry), &Expected::Revisions(vec![stored.revision]), false)?;
-    }
-    Ok(())
+/// Whether an entry is to be made two. Who names another entry than the one that is to
+/// be split says that the question is a phrasing of that one.
+pub(super) fn splits(suggestion: &Suggestion, change: &Change) -> bool {
+    let named = change.entry.as_ref().filter(|entry| suggestion.entry.as_ref() != Some(entry));
+    suggestion.kind == Kind::Split && named.is_none()
 }
 
-/// Makes two entries one: the phrasings, keywords and rules of the one that goes are
-/// those of the other from now on.
+/// The phrasings that go to the new entry of a split beside its question.
+pub(super) fn moved<'a>(suggestion: &'a Suggestion, change: &'a Change) -> &'a [String] {
+    let examples: &[String] = if change.examples { &suggestion.examples } else { &[] };
+    let sorted = || suggestion.halves.as_ref().map_or(examples, |halves| &halves.goes);
+    change.moves.as_deref().unwrap_or_else(sorted)
+}
+
+/// Makes two entries one, in one step: the phrasings, keywords and rules of the one
+/// that goes are those of the other from now on, and so is what pointed to it.
 fn merge(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Accepted> {
-    let stored = |id: &Option<String>| {
-        let id = EntryId(id.clone().unwrap_or_default());
-        let found = shelf.entry(&id)?;
-        found.ok_or_else(|| Error::NoEntry { kb: shelf.name().to_owned(), entry: id.0.clone() })
+    let (Some(kept), Some(gone)) = (&suggestion.entry, &suggestion.other) else {
+        return Err(Error::internal("suggestions", "a merger names two entries"));
     };
-    let (kept, gone) = (stored(&suggestion.entry)?, stored(&suggestion.other)?);
-    let mut entry = kept.entry.clone();
-    let texts: Vec<String> = gone.entry.phrasings().map(str::to_owned).collect();
-    add(&mut entry, &texts);
-    for keyword in &gone.entry.keywords {
-        if !entry.keywords.contains(keyword) {
-            entry.keywords.push(keyword.clone());
+    // The author may keep the other one.
+    let (kept, gone) = match &change.entry {
+        Some(entry) if entry == gone => (gone, kept),
+        Some(entry) if entry != kept => {
+            let message = format!("合并后保留的条目只能是“{kept}”或“{gone}”，不能是“{entry}”");
+            return Err(fault(suggestion, "entry", message));
         }
-    }
-    for rule in &gone.entry.rules {
-        if !entry.rules.contains(rule) {
-            entry.rules.push(rule.clone());
-        }
-    }
+        _ => (kept, gone),
+    };
+    let stored = |id: &String| {
+        let found = shelf.entry(&EntryId(id.clone()))?;
+        found.ok_or_else(|| Error::NoEntry { kb: shelf.name().to_owned(), entry: id.clone() })
+    };
+    let (kept, gone) = (stored(kept)?, stored(gone)?);
+    let mut entry = as_one(&kept.entry, &gone.entry);
     if let Some(answer) = &change.answer {
         entry.answer.clone_from(answer);
     }
     let (id, its) = (entry.id.clone(), gone.entry.id.clone());
-    // It goes first: what it asks belongs to nobody then.
-    shelf.edit(&its, Edit::Remove, &Expected::Revisions(vec![gone.revision]), change.live)?;
-    let edited =
-        match shelf.edit(&id, Edit::Put(entry), &Expected::Revisions(vec![kept.revision]), change.live) {
-            Ok(edited) => edited,
-            Err(e) => {
-                shelf.edit(&its, Edit::Put(gone.entry), &Expected::Absent, change.live)?;
-                return Err(e);
-            }
-        };
+    let mut edits = Vec::new();
+    let filter = Filter { text: Some(its.0.clone()), limit: usize::MAX, ..Filter::default() };
+    let points = |one: &Entry| one.id != id && one.id != its && one.related.contains(&its);
+    for mut other in shelf.entries_where(&filter, points, |_| ())?.items {
+        other.entry.related.retain(|related| *related != id);
+        other.entry.related.iter_mut().filter(|related| **related == its).for_each(|related| *related = id.clone());
+        let seen = Expected::Revisions(vec![other.revision]);
+        edits.push((other.entry.id.clone(), Edit::Put(other.entry), seen));
+    }
+    // It goes before the other one comes: what it asks belongs to nobody then.
+    edits.push((its.clone(), Edit::Remove, Expected::Revisions(vec![gone.revision])));
+    edits.push((id.clone(), Edit::Put(entry), Expected::Revisions(vec![kept.revision])));
+    let edited = shelf.edit_together(edits, change.live)?;
+    point_labels(shelf, &its, &id)?;
+    told(suggestion, id, &edited)
+}
+
+/// Labelled questions that expected the entry that went expect the one that stayed.
+fn point_labels(shelf: &Shelf, from: &EntryId, to: &EntryId) -> Result<()> {
+    let mut lines = shelf.queries()?;
+    let mut changed = false;
+    for line in &mut lines {
+        let mut query: LabelledQuery =
+            serde_json::from_str(line).map_err(|e| Error::internal("queries", e))?;
+        if query.expect.replace(from, to) {
+            *line = serde_json::to_string(&query).map_err(|e| Error::internal("queries", e))?;
+            changed = true;
+        }
+    }
+    if changed { shelf.save_queries(&lines) } else { Ok(()) }
+}
+
+fn fault(suggestion: &Suggestion, field: &str, message: String) -> Error {
+    let (file, field) = (suggestion.id.clone(), Some(field.to_owned()));
+    Error::Corpus(vec![Problem { file, line: 0, column: 0, field, message }])
+}
+
+/// What several edits came to; the last one is what the suggestion was about.
+fn told(suggestion: &Suggestion, entry: EntryId, edited: &[Edited]) -> Result<Accepted> {
+    let last = edited.last().ok_or_else(|| Error::internal("suggestions", "nothing was edited"))?;
     Ok(Accepted {
         id: suggestion.id.clone(),
-        kind: Kind::Merge,
-        entry: Some(id.0),
-        revision: edited.revision,
-        live: edited.live,
+        kind: suggestion.kind,
+        entry: Some(entry.0),
+        revision: last.revision,
+        live: last.live,
     })
 }
 

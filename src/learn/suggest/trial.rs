@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Suggestion;
+use super::halves::{as_one, without};
 use crate::decide::{Decision, Generation};
 use crate::engine::{Change, Engine, Live, Options};
 use crate::error::{Error, Result};
@@ -124,17 +125,57 @@ impl<'a> Bench<'a> {
         asked.dedup();
         self.ask_before(&asked)?;
         let known = self.engine.release().entry(&entry.id).cloned();
-        self.put(entry.id.clone(), Some(entry.clone()))?;
-        let changed = self.live.shown().clone();
-        let after = self.ask(&changed, &asked)?;
-        drop(changed);
-        self.put(entry.id.clone(), known)?;
+        let after = self.with([(entry.id.clone(), Some(entry.clone()), known)], &asked)?;
         Ok(self.told(&asked, &after, Some((&entry.id, own))))
     }
 
-    fn put(&mut self, id: EntryId, entry: Option<Entry>) -> Result<()> {
-        self.revision += 1;
-        self.live.apply(vec![Change { revision: self.revision, id, entry }], 1)
+    /// Tries an entry as two: what goes to the new one is taken from it.
+    pub(super) fn split(
+        &mut self,
+        of: &EntryId,
+        made: &Entry,
+        goes: &[String],
+        own: &[usize],
+    ) -> Result<Trial> {
+        let Some(whole) = self.engine.release().entry(of).cloned() else { return Ok(Trial::default()) };
+        let mut texts = goes.to_vec();
+        texts.push(made.question.clone());
+        let left = without(&whole, &texts);
+        let asked: Vec<usize> = (0..self.probes.len()).collect();
+        self.ask_before(&asked)?;
+        let parts = [(of.clone(), Some(left), Some(whole)), (made.id.clone(), Some(made.clone()), None)];
+        let after = self.with(parts, &asked)?;
+        Ok(self.told(&asked, &after, Some((&made.id, own))))
+    }
+
+    /// What is answered with some entries, each as it is to be, which then are again
+    /// what they were.
+    fn with<const N: usize>(
+        &mut self,
+        entries: [(EntryId, Option<Entry>, Option<Entry>); N],
+        asked: &[usize],
+    ) -> Result<Vec<Option<EntryId>>> {
+        let (mut puts, mut backs) = (Vec::new(), Vec::new());
+        for (id, entry, before) in entries {
+            puts.push((id.clone(), entry));
+            backs.push((id, before));
+        }
+        self.put(puts)?;
+        let changed = self.live.shown().clone();
+        let after = self.ask(&changed, asked);
+        drop(changed);
+        self.put(backs)?;
+        after
+    }
+
+    fn put(&mut self, entries: Vec<(EntryId, Option<Entry>)>) -> Result<()> {
+        let count = entries.len();
+        let changes = entries.into_iter().map(|(id, entry)| {
+            self.revision += 1;
+            Change { revision: self.revision, id, entry }
+        });
+        let changes = changes.collect();
+        self.live.apply(changes, count)
     }
 
     /// Tries two entries as one; an answer with either was one with both.
@@ -143,19 +184,16 @@ impl<'a> Bench<'a> {
         let (Some(one), Some(other)) = (release.entry(kept).cloned(), release.entry(gone).cloned()) else {
             return Ok(Trial::default());
         };
-        let mut both = one.clone();
-        both.similar.extend(other.phrasings().map(str::to_owned));
-        both.keywords.extend(other.keywords.iter().cloned());
-        both.rules.extend(other.rules.iter().cloned());
+        let both = as_one(&one, &other);
         let asked: Vec<usize> = (0..self.probes.len()).collect();
         self.ask_before(&asked)?;
-        self.put(gone.clone(), None)?;
-        self.put(kept.clone(), Some(both))?;
+        // The one that goes is first: what it asks belongs to nobody then.
+        self.put(vec![(gone.clone(), None), (kept.clone(), Some(both))])?;
         let changed = self.live.shown().clone();
-        let mut after = self.ask(&changed, &asked)?;
+        let after = self.ask(&changed, &asked);
         drop(changed);
-        self.put(kept.clone(), Some(one))?;
-        self.put(gone.clone(), Some(other))?;
+        self.put(vec![(kept.clone(), Some(one)), (gone.clone(), Some(other))])?;
+        let mut after = after?;
         // Told as if the one that stays had answered before as well.
         let as_one = |answer: &mut Option<EntryId>| {
             if answer.as_ref() == Some(gone) {

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::taking::apply;
+use super::taking::{apply, moved, splits};
 use super::{Kind, Suggestion};
 use crate::error::{Error, Result};
 use crate::store::{Decided, Shelf, Signature};
@@ -112,15 +112,20 @@ pub fn open(shelf: &Shelf) -> Result<Vec<Suggestion>> {
 #[serde(default, deny_unknown_fields)]
 #[schema(as = SuggestionAcceptance)]
 pub struct Change {
-    /// The entry that is meant instead; for a suggested new entry: it is a phrasing of this one.
+    /// The entry that is meant instead; for a suggested new entry: it is a phrasing of this
+    /// one; for a merger: which of the two stays.
     pub entry: Option<String>,
     /// Another text.
     pub text: Option<String>,
     /// The answer of the new entry, the better one of an outdated entry or of two that are
     /// one, or the reply to small talk; without it, the draft from what agents wrote.
     pub answer: Option<String>,
-    /// Take the examples as phrasings too.
+    /// Take the examples as phrasings too; a split takes what its halves say.
     pub examples: bool,
+    /// Of a split: what goes to the new entry beside its question, in the place of what
+    /// the suggestion says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Vec<String>>,
     /// Customers get it at once, without a publication; words wait for one all the same.
     pub live: bool,
 }
@@ -175,8 +180,13 @@ pub fn accept(shelf: &Shelf, id: &str, author: &Signature, change: &Change) -> R
     };
     signed.decide_suggestion(&decided)?;
     // The examples that came along are known as decided too.
-    if let Some(entry) = outcome.entry.as_ref().filter(|_| change.examples) {
-        for text in &suggestion.examples {
+    let along: &[String] = match (splits(&suggestion, change), change.examples) {
+        (true, _) => moved(&suggestion, change),
+        (false, true) => &suggestion.examples,
+        (false, false) => &[],
+    };
+    if let Some(entry) = &outcome.entry {
+        for text in along {
             let id = Suggestion::id_of(Kind::Similar, Some(entry), text);
             let kind = Kind::Similar.name().to_owned();
             signed.decide_suggestion(&Decided { id, kind, text: text.clone(), ..decided.clone() })?;

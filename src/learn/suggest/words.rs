@@ -100,6 +100,7 @@ impl Pair {
             against: 0,
             why,
             draft: None,
+            halves: None,
             nearest: Vec::new(),
             group: None,
             trial: super::Trial::default(),

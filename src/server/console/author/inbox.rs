@@ -100,6 +100,7 @@ fn suggestion(page: &Page, kb: &str, one: &Value) -> Markup {
                 @if trial["tried"] == Value::Bool(true) { " · " span.good { (page.say("多答对 ", "gains ")) (one["gain"].to_string()) } " · " span.fault { (page.say("会答错 ", "harms ")) (one["harm"].to_string()) } }
                 @if one["confirmed"].as_u64().unwrap_or(0) > 0 { " · " (page.say("被选中 ", "confirmed ")) (one["confirmed"].to_string()) (page.say(" 次", " times")) }
             }
+            (halves(page, one))
             @if count(one, "examples") > 0 || count(trial, "changes") > 0 {
                 details { summary { (page.say("依据", "Evidence")) }
                     ul { @for example in list(one, "examples").filter_map(Value::as_str) { li { (example) } } }
@@ -116,6 +117,9 @@ fn suggestion(page: &Page, kb: &str, one: &Value) -> Markup {
                     label.block { span.label { (page.say("条目编号（换成另一个条目）", "Entry id (another entry)")) } input type="text" name="entry" value=(text(one, "entry")) list={ "near-" (id) }; }
                     datalist id={ "near-" (id) } { @for near in list(one, "nearest") { option value=(text(near, "entry")) { (text(near, "question")) " " (percent(&near["confidence"])) } } }
                     @if writes { label.block { span.label { (page.say("答案", "Answer")) } textarea name="answer" rows="3" { "\n" (text(one, "draft")) } } }
+                    @if kind_name == "split" { fieldset { legend { (page.say("移到新条目的问法", "Phrasings that go to the new entry")) }
+                        input type="hidden" name="sorted" value="1";
+                        @for (goes, text) in sorted(one) { label.check { input type="checkbox" name="moves" value=(text) checked[goes]; " " (text) } } } }
                     @if kind_name == "entry" || kind_name == "similar" { label.check { input type="checkbox" name="examples" value="1"; " " (page.say("例句也加为问法", "The examples become phrasings too")) } }
                     button.button.small name="verdict" value="edit" { (page.say("按修改采纳", "Accept as edited")) }
                 }
@@ -127,6 +131,28 @@ fn suggestion(page: &Page, kb: &str, one: &Value) -> Markup {
             }
         }
     }
+}
+
+/// The phrasings that each of two entries has after a split or a merger.
+fn halves(page: &Page, one: &Value) -> Markup {
+    let named = match text(one, "kind") {
+        "split" => [page.say("留在原条目", "Stays"), page.say("移到新条目", "Goes to the new entry")],
+        _ => [page.say("保留的条目", "The entry that stays"), page.say("并入的问法", "Comes to it")],
+    };
+    html! {
+        @if one["halves"].is_object() {
+            @for (name, side) in named.into_iter().zip(["stays", "goes"]) {
+                @let texts: Vec<&str> = list(&one["halves"], side).filter_map(Value::as_str).collect();
+                @if !texts.is_empty() { p { span.tag { (name) } " " (texts.join(" / ")) } }
+            }
+        }
+    }
+}
+
+/// The phrasings of a split with whether they go; the standard question stays.
+fn sorted(one: &Value) -> Vec<(bool, &str)> {
+    let side = |name, goes| list(&one["halves"], name).filter_map(Value::as_str).map(move |text| (goes, text));
+    side("goes", true).chain(side("stays", false).skip(1)).collect()
 }
 
 /// An entry's question, where the suggestion says it.
@@ -170,6 +196,9 @@ async fn decided(page: &Page, kb: &str, form: &Form) -> Outcome {
                 if !form.get(name).is_empty() {
                     change[name] = json!(form.get(name));
                 }
+            }
+            if form.has("sorted") {
+                change["moves"] = form.all("moves").collect();
             }
             let place = format!("{place}/{}/accept", part(form.get("id")));
             form.ask(page, Method::POST, &place).json(&change).read::<Value>().await
