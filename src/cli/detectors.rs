@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
-    /// Train a detector on the parts `tuned` and `hard` and write its weights
+    /// Train a detector on the parts `tuned`, `hard` and `varied` and write its weights
     /// (`src/decide/data/` in the source), instead of measuring.
     #[arg(long, value_name = "FILE", requires = "detector")]
     train: Option<PathBuf>,

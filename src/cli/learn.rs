@@ -294,7 +294,9 @@ fn accept(args: &Accept) -> Result<ExitCode> {
     let signature = args.signed.signature()?;
     let own = args.text.is_some() || args.answer.is_some() || !args.moves.is_empty();
     if args.ids.len() > 1 && own {
-        return Err(Error::Refused("--text, --answer and --move are for one suggestion at a time".to_owned()));
+        return Err(Error::Refused(
+            "--text, --answer and --move are for one suggestion at a time".to_owned(),
+        ));
     }
     let change = Change {
         entry: args.entry.clone(),

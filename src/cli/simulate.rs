@@ -89,7 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     write_whole(&args.out.join("loop.json"), &bytes)?;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    say!("day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tfirst\treached\tagain\twrong\tbar");
+    say!(
+        "day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tfirst\treached\tagain\twrong\tbar"
+    );
     let line = |name: &str, row: &Row| {
         say!(
             "{name}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",

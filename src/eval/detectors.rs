@@ -23,7 +23,7 @@ const REQUESTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpor
 const ANGER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/anger.jsonl"));
 
 /// The parts that models are trained on.
-pub const TRAINED: [&str; 2] = ["tuned", "hard"];
+pub const TRAINED: [&str; 3] = ["tuned", "hard", "varied"];
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

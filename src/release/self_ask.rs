@@ -199,9 +199,15 @@ fn questions<'a>(subject: &Subject<'a>) -> Vec<Question<'a>> {
     let own_seen = |index: usize| seen(&subject.phrasings[index].text);
     let learned = learned(subject);
     let taught: HashSet<usize> = learned.values().copied().collect();
-    // An entry with one phrasing has nothing left to be found by.
+    // An entry with one phrasing has nothing left to be found by, and one whose others
+    // were all learned has only what was hard to find it by: asked of these, it would
+    // make a new knowledge base trust itself less with every phrasing that it learns.
+    let mut authored_of = phrasings_of;
+    for &index in &taught {
+        authored_of[subject.phrasings[index].entry] -= 1;
+    }
     let with_others: Vec<usize> = (0..subject.phrasings.len())
-        .filter(|&index| phrasings_of[subject.phrasings[index].entry] > 1 && !taught.contains(&index))
+        .filter(|&index| authored_of[subject.phrasings[index].entry] > 1 && !taught.contains(&index))
         .collect();
     let mut inside: Vec<Question<'a>> = for_both(&with_others, own_seen)
         .map(|(index, asked)| {

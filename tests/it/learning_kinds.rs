@@ -74,7 +74,8 @@ fn two_entries_that_are_taken_for_one_another_become_one() {
     let shelf = shelf(data);
     let mut other = shelf.entry(&EntryId("cod".to_owned())).expect("readable").expect("there").entry;
     other.related = vec![EntryId("ticket".to_owned())];
-    let before = shelf.edit(&other.id.clone(), Edit::Put(other), &Expected::Present, false).expect("edited").revision;
+    let before =
+        shelf.edit(&other.id.clone(), Edit::Put(other), &Expected::Present, false).expect("edited").revision;
     let label = json!({"text": "凭证什么时候给我", "expect": "ticket", "tags": []}).to_string();
     shelf.save_queries(&[label]).expect("attached");
     let id = one["id"].as_str().expect("an id");
@@ -88,7 +89,10 @@ fn two_entries_that_are_taken_for_one_another_become_one() {
     let related = &draft.entries().iter().find(|entry| entry.id.0 == "cod").expect("there").related;
     assert_eq!(related, &[EntryId("invoice".to_owned())]);
     assert!(shelf.queries().expect("readable")[0].contains("\"expect\":\"invoice\""));
-    assert_eq!(shelf.entry(&EntryId("invoice".to_owned())).expect("readable").expect("there").revision, before + 3);
+    assert_eq!(
+        shelf.entry(&EntryId("invoice".to_owned())).expect("readable").expect("there").revision,
+        before + 3
+    );
     assert!(draft.entries().iter().all(|entry| entry.id.0 != "ticket"));
     let kept = draft.entries().iter().find(|entry| entry.id.0 == "invoice").expect("kept");
     assert!(kept.phrasings().any(|text| text == "报销凭证怎么拿"));
@@ -128,7 +132,8 @@ fn who_is_not_helped_by_what_helps_others_gets_an_entry_of_their_own() {
 /// An entry whose phrasings ask two things.
 fn of_two_matters() -> String {
     let similar = ["专票要交什么资料", "开专票需要什么资料", "电子发票发到哪里", "发票多久能收到"];
-    let one = json!({"id": "tax", "question": "发票怎么开", "similar": similar, "answer": "在“我的发票”里申请。"});
+    let one =
+        json!({"id": "tax", "question": "发票怎么开", "similar": similar, "answer": "在“我的发票”里申请。"});
     format!("{SMALL_KB}{one}\n")
 }
 
@@ -141,13 +146,15 @@ fn a_split_sorts_the_phrasings_and_takes_one_step() {
     for number in 0..4 {
         let helped = decided(number, "电子发票什么时候发", "answer", Some("tax"));
         said(&log, &helped, Feedback { solved: Some(true), ..Feedback::default() });
-        for (nth, text) in ["专票资料要交哪些", "开专票的资料要什么"].into_iter().enumerate() {
+        for (nth, text) in ["专票资料要交哪些", "开专票的资料要什么"].into_iter().enumerate()
+        {
             let not = decided(100 + 10 * number + nth, text, "answer", Some("tax"));
             said(&log, &not, Feedback { solved: Some(false), ..Feedback::default() });
         }
     }
     let one = suggested(data, "split");
-    let texts = |side: &str| -> Vec<String> { serde_json::from_value(one["halves"][side].clone()).expect("texts") };
+    let texts =
+        |side: &str| -> Vec<String> { serde_json::from_value(one["halves"][side].clone()).expect("texts") };
     let (stays, goes) = (texts("stays"), texts("goes"));
     assert_eq!(stays, ["发票怎么开", "电子发票发到哪里", "发票多久能收到"], "{one}");
     assert!(goes.starts_with(&["专票要交什么资料".to_owned(), "开专票需要什么资料".to_owned()]), "{one}");
@@ -155,14 +162,21 @@ fn a_split_sorts_the_phrasings_and_takes_one_step() {
     let id = one["id"].as_str().expect("an id");
     // The author leaves one of them where it is.
     learn(data, &["accept", id, "--answer", "营业执照。", "--move", "开专票需要什么资料"]);
-    let found = |id: &str| shelf(data).entry(&EntryId(id.to_owned())).expect("readable").expect("there").entry;
+    let found =
+        |id: &str| shelf(data).entry(&EntryId(id.to_owned())).expect("readable").expect("there").entry;
     let old = found("tax");
     assert_eq!(old.similar, ["专票要交什么资料", "电子发票发到哪里", "发票多久能收到"]);
     let draft = shelf(data).draft().expect("readable");
     let made = draft.entries().iter().find(|entry| entry.answer == "营业执照。").expect("made");
     assert_eq!(made.similar, ["开专票需要什么资料"]);
     // The same over HTTP or by another author: it is decided.
-    assert!(learn(data, &["suggestions", "--json"])["items"].as_array().expect("a list").iter().all(|one| one["id"] != id));
+    assert!(
+        learn(data, &["suggestions", "--json"])["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|one| one["id"] != id)
+    );
 }
 
 #[test]

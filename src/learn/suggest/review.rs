@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::entries::{merged, outdated, said};
 use super::group::{Look, of_group, told};
+use super::halves::{Halves, add};
 use super::trial::{Bench, Probe};
 use super::verdicts::{Settled, Verdict};
 use super::words::words;
-use super::halves::{Halves, add};
 use super::{Group, Kind, Suggestion};
 use crate::encoder::Embedding;
 use crate::engine::Engine;

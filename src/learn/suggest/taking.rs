@@ -105,7 +105,8 @@ fn split(
     add(&mut made, goes);
     let left = without(&of.entry, &made.phrasings().map(str::to_owned).collect::<Vec<_>>());
     if made.phrasings().any(|text| exact_key(text) == exact_key(&left.question)) {
-        let message = format!("“{}”是原条目的标准问，拆分后仍属于原条目；请从要移走的问法里去掉它", left.question);
+        let message =
+            format!("“{}”是原条目的标准问，拆分后仍属于原条目；请从要移走的问法里去掉它", left.question);
         return Err(fault(suggestion, "moves", message));
     }
     let id = made.id.clone();
@@ -162,7 +163,12 @@ fn merge(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> Result<Acce
     let points = |one: &Entry| one.id != id && one.id != its && one.related.contains(&its);
     for mut other in shelf.entries_where(&filter, points, |_| ())?.items {
         other.entry.related.retain(|related| *related != id);
-        other.entry.related.iter_mut().filter(|related| **related == its).for_each(|related| *related = id.clone());
+        other
+            .entry
+            .related
+            .iter_mut()
+            .filter(|related| **related == its)
+            .for_each(|related| *related = id.clone());
         let seen = Expected::Revisions(vec![other.revision]);
         edits.push((other.entry.id.clone(), Edit::Put(other.entry), seen));
     }

@@ -151,7 +151,8 @@ fn halves(page: &Page, one: &Value) -> Markup {
 
 /// The phrasings of a split with whether they go; the standard question stays.
 fn sorted(one: &Value) -> Vec<(bool, &str)> {
-    let side = |name, goes| list(&one["halves"], name).filter_map(Value::as_str).map(move |text| (goes, text));
+    let side =
+        |name, goes| list(&one["halves"], name).filter_map(Value::as_str).map(move |text| (goes, text));
     side("goes", true).chain(side("stays", false).skip(1)).collect()
 }
 
