@@ -1,23 +1,18 @@
 //! From a question nobody could answer to one that is answered.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
-use zhida::decide::Generation;
-use zhida::engine::Engine;
 use zhida::events::{Doing, Event, Feedback, Kind, Log};
-use zhida::kb::{Entry, KnowledgeBase};
 use zhida::learn::asked::{Asked, Votes};
 use zhida::learn::groups::{Memory, Placed, Teacher};
-use zhida::release::{Build, Labelled, Teachers};
 use zhida::text::exact_key;
 
 use crate::http::{Got, admission, ask, get, publish, send, server_over};
-use crate::support::{SMALL_KB, corpus, corpus_engine, labelled_corpus, run, stderr, stdout, zhida};
+use crate::support::{SMALL_KB, corpus, corpus_engine, run, stderr, stdout, zhida};
 
 fn app(data: &Path) -> Router {
     zhida::server::router(server_over(data, admission()))
@@ -257,33 +252,4 @@ fn a_question_that_agents_answered_with_an_entry_is_suggested_for_it_and_tried()
     let one = found.suggestions.first().expect("a suggestion");
     assert_eq!((one.kind, one.entry.as_ref(), one.sure), (What::Similar, Some(&entry.id.0), true));
     assert!(one.trial.tried && one.gain >= 1, "{one:?}");
-}
-
-#[test]
-fn what_standard_questions_alone_have_learned_makes_them_trust_themselves_no_less() {
-    let (full, _) = labelled_corpus("telecom");
-    let bar = |entries: Vec<Entry>, labelled: &[Labelled]| {
-        let base = KnowledgeBase::of_validated(entries);
-        let calibrate_by = Teachers { labelled, left_out: &[] };
-        let release = Build { calibrate_by, ..Build::of("demo", &base) }.temporary().expect("built");
-        Engine::new(Arc::new(release), 0.05).policy(Generation::One).bar
-    };
-    let mut entries = full.entries().to_vec();
-    let mut learned = Vec::new();
-    for (at, entry) in entries.iter_mut().enumerate() {
-        let similar = std::mem::take(&mut entry.similar);
-        learned.extend(similar.into_iter().take(usize::from(at % 3 == 0)).map(|text| (at, text)));
-    }
-    assert!(learned.len() > 30, "{}", learned.len());
-    let before = bar(entries.clone(), &[]);
-    let told: Vec<Labelled> = learned
-        .into_iter()
-        .map(|(at, text)| {
-            entries[at].similar.push(text.clone());
-            Labelled { text, right: vec![entries[at].id.clone()], weight: 0.0, learned: true }
-        })
-        .collect();
-    assert_eq!(bar(entries.clone(), &told), before);
-    // As if they were an author's own, they were harder to find than what customers ask.
-    assert_ne!(bar(entries, &[]), before);
 }
