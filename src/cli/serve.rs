@@ -198,6 +198,8 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     };
     // A key that is missing is told now, and not when the first customer waits.
     store.seal_secrets()?;
+    // So is who may come in: a table that cannot be read would look like an open door.
+    store.access().tenants()?;
     refuse_open_doors(args, &store, address)?;
     let certificate = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
