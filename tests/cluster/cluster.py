@@ -222,7 +222,7 @@ class Node:
 
 class Cluster:
     def __init__(self, binary, folder, postgres, nodes=3):
-        self.binary, self.folder, self.postgres = binary, folder, postgres
+        self.binary, self.folder, self.postgres, self.is_harmed = binary, folder, postgres, nodes > 2
         self.releases = f"file://{folder}/releases"
         (folder / "releases").mkdir()
         found = list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) if nodes > 2 and from_debian("faketime", "faketime") else []
@@ -244,7 +244,11 @@ class Cluster:
         self.agents = [self.make_key("agent", f"agent{number}")["key"] for number in range(3)]
         self.started = [node.start() for node in self.nodes]
         self.port = free_port()
-        servers = "\n".join(f"    server n{node.number} {node.address} check inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions" for node in self.nodes)
+        # One that is killed or cut off takes its requests with it; one that ends well finishes
+        # them, and what comes on a connection that it closes goes to another one.
+        gone = " on-marked-down shutdown-sessions" if self.is_harmed else ""
+        again = "" if self.is_harmed else "retry-on conn-failure empty-response"
+        servers = "\n".join(f"    server n{node.number} {node.address} check inter 300ms fall 1 rise 1{gone}" for node in self.nodes)
         (self.folder / "haproxy.cfg").write_text(f"""
 global
     maxconn 500
@@ -256,6 +260,7 @@ defaults
     timeout check 1s
     option redispatch
     retries 3
+    {again}
 frontend front
     bind 127.0.0.1:{self.port}
     default_backend nodes
