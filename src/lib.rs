@@ -24,7 +24,8 @@
 //!    run.
 //! 7. Generation 2, the fallback: [`encoder`] turns the question into a vector,
 //!    [`retrieve::semantic`] compares it with every phrasing, or, where these are
-//!    100,000 and more, with those that links between near ones lead to.
+//!    100,000 and more, with those that links between near ones lead to. In steps 6 and 7
+//!    an engine beside zhida may say which phrasings are looked at ([`candidates`]).
 //! 8. [`decide::evidence`] puts all lists into one order and gathers what
 //!    speaks for the first; raw scores end here.
 //!    [`decide::calibrate`] turns that into a [`decide::Confidence`].
@@ -44,10 +45,11 @@
 //!
 //! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
-//! [`decide`]; [`release`]; [`engine`], [`access`] and [`events`]; [`dialogue`] and [`depot`]; [`store`],
+//! [`decide`]; [`release`]; [`engine`], [`candidates`], [`access`] and [`events`]; [`dialogue`] and [`depot`]; [`store`],
 //! [`eval`] and [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
 
 pub mod access;
+pub mod candidates;
 pub mod channels;
 pub mod cli;
 pub mod decide;

@@ -19,6 +19,7 @@ mod audit;
 mod audited;
 mod backup;
 mod bench;
+mod candidates;
 mod channel;
 mod depot;
 mod detectors;

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, notify, progress, provider};
+use super::{Common, candidates, notify, progress, provider};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
 use crate::cli::ground;
@@ -70,6 +70,8 @@ pub(crate) struct Args {
     session_hours: u32,
     #[command(flatten)]
     provider: provider::Args,
+    #[command(flatten)]
+    candidates: candidates::Args,
     /// Believe proxies of this network, such as 10.0.0.0/8, when they say for whom they
     /// ask; may be repeated [default: none].
     #[arg(long, value_name = "CIDR")]
@@ -206,6 +208,7 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         _ => None,
     };
     let scheme = if certificate.is_some() { "https" } else { "http" };
+    let candidates = args.candidates.engine()?;
     let models = args.common.releases()?;
     // Held until everything is open, so that the first start loads it once.
     let encoder = models.for_building()?;
@@ -218,7 +221,8 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     let share = Arc::new(Share::new(&store, &sharing)?);
     let registry = Registry::new(store.clone(), models, args.max_wrong, default_kb)
         .with_talk(talk(args))
-        .with_share(share);
+        .with_share(share)
+        .with_candidates(candidates);
     let admission = Admission::new(
         in_flight,
         Duration::from_millis(args.queue_ms),

@@ -52,6 +52,11 @@ impl Matrix {
         self.scales.len()
     }
 
+    /// The number of coordinates of each.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.scales.is_empty()

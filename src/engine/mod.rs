@@ -10,6 +10,7 @@ mod live;
 mod readings;
 mod reply;
 mod rule_test;
+mod search;
 mod several;
 mod stages;
 mod trace;
@@ -25,20 +26,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::decide::calibrate::Calibration;
-use crate::decide::evidence::{CANDIDATES, Evidence, Lists, Ranked, Yardstick, rank};
+use crate::decide::evidence::{Evidence, Ranked, Yardstick};
 use crate::decide::policy::{Policies, Policy, Rankings};
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
-use crate::encoder::Embedding;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kb::EntryId;
-use crate::release::{Edit, Release, Semantics};
+use crate::release::{Edit, Release};
 use crate::retrieve::Except;
+use crate::retrieve::elsewhere::Elsewhere;
 use crate::retrieve::exact::{Hit, Match};
-use crate::retrieve::lexical::Overlap;
 use crate::text::{Query, StepTrace};
 use filter::Labels;
 use goals::Goals;
 use readings::among;
+use search::Search;
 
 /// How a question is to be answered.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +135,8 @@ pub struct Engine {
     own: Goals,
     /// The service document that counts: the release's, or a live edit's.
     service: Arc<str>,
+    /// Where candidates come from, if not from the release itself.
+    elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 /// A question as it was typed, whatever was heard in it.
@@ -141,21 +144,6 @@ pub struct Engine {
 struct Typed<'a> {
     text: &'a str,
     core: &'a str,
-}
-
-/// A question on its way through the stages.
-struct Asked<'a> {
-    query: &'a Query,
-    yardstick: Yardstick<'a>,
-    /// What must not be found now.
-    except: Except<'a>,
-}
-
-/// Generation 1's part of an answer, which generation 2 goes on from.
-struct Lexical {
-    found: Vec<Overlap>,
-    ranked: Vec<Ranked>,
-    evidence: Option<Evidence>,
 }
 
 impl Engine {
@@ -166,7 +154,15 @@ impl Engine {
         let labels = Labels::of(release.entries());
         let own = Goals::of(release.entries(), &rankings);
         let service = Arc::clone(release.service());
-        Self { release, labels, rankings, policies, exit, own, service }
+        Self { release, labels, rankings, policies, exit, own, service, elsewhere: None }
+    }
+
+    /// The same with candidates from another engine that knows what is published in this
+    /// release. While it is lost, questions are answered by generation 1 alone, for which
+    /// the release is enough.
+    #[must_use]
+    pub fn with_candidates(self, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
     }
 
     /// The same release under another goal.
@@ -356,7 +352,7 @@ impl Engine {
         }
 
         let yardstick = Yardstick::new(self.release.known(), query, Except::Nothing);
-        let asked = Asked { query, yardstick, except };
+        let asked = Search { query, yardstick, except };
         let lexical = self.lexical(&asked);
         let took = mark.stage("lexical", options);
         if let Some(trace) = trace.as_deref_mut() {
@@ -371,27 +367,31 @@ impl Engine {
             trace.generation1.fill(&self.release, &one, lexical.evidence, policy);
             trace.exit = self.exit.value();
         }
-        let two = calibrations.two.as_ref().filter(|_| options.generation == Generation::Two);
+        let there = calibrations.two.as_ref().filter(|_| !lexical.lost);
+        let two = there.filter(|_| options.generation == Generation::Two);
         // Generation 1 alone, or sure enough that the encoder need not run.
         let sure = one.decision == Decision::Answer
             && one.candidates.first().is_some_and(|best| best.confidence >= self.exit);
+        let by = |verdict: Verdict, generation| {
+            let Verdict { decision, reason, candidates, offered } = verdict;
+            decided(decision, reason, candidates, offered, generation)
+        };
         if outcome.is_none() && (two.is_none() || sure) {
-            let Verdict { decision, reason, candidates, offered } = one;
-            outcome = Some(decided(decision, reason, candidates, offered, Generation::One));
+            outcome = Some(by(one.clone(), Generation::One));
         }
         if let (Some(outcome), None) = (&outcome, &trace) {
             return Ok(outcome.clone());
         }
 
-        if let Some(semantics) = &calibrations.two
+        if let Some(semantics) = there
             && let Some(verdict) =
                 self.semantic(&asked, &lexical.found, semantics, options, trace, &mut mark)?
             && outcome.is_none()
         {
-            let Verdict { decision, reason, candidates, offered } = verdict;
-            outcome = Some(decided(decision, reason, candidates, offered, Generation::Two));
+            outcome = Some(by(verdict, Generation::Two));
         }
-        outcome.ok_or_else(|| Error::internal("engine", "no stage decided"))
+        // Where generation 2 could not be had, the first one has the say.
+        Ok(outcome.unwrap_or_else(|| by(one, Generation::One)))
     }
 
     /// The entry that claims a message outright: by a question, or by one that
@@ -409,49 +409,6 @@ impl Engine {
     /// Why a person gets the message, if the whole or one of its clauses says so.
     fn requested(&self, text: &str, query: &Query) -> Option<Reason> {
         handoff::heard(text, &query.text.core, |clause| self.release.analyzer().normalize(clause).core)
-    }
-
-    fn lexical(&self, asked: &Asked<'_>) -> Lexical {
-        let Asked { query, yardstick, except } = asked;
-        let found = self.release.lexical().search(query, CANDIDATES, *except);
-        let lists = Lists { query, lexical: &found, semantic: None };
-        let ranked = rank(&lists, yardstick);
-        let evidence = Evidence::gather(&lists, &ranked, yardstick);
-        Lexical { found, ranked, evidence }
-    }
-
-    fn semantic(
-        &self,
-        asked: &Asked<'_>,
-        lexical: &[Overlap],
-        semantics: &Semantics,
-        options: Options<'_>,
-        trace: Option<&mut Trace>,
-        mark: &mut Clock,
-    ) -> Result<Option<Verdict>> {
-        let Asked { query, yardstick, except } = asked;
-        let release = &self.release;
-        let (Some(encoder), Some(semantic)) = (release.encoder(), release.semantic()) else {
-            return Ok(None);
-        };
-        let vector: Embedding = encoder.embed(&query.raw)?;
-        let encoded = mark.stage("encoder", options);
-        let scan = semantic.scan(&vector, *except);
-        let lists = Lists { query, lexical, semantic: Some((&scan, &semantics.scale)) };
-        let ranked = rank(&lists, yardstick);
-        let evidence = Evidence::gather(&lists, &ranked, yardstick);
-        let verdict = self.decide(&ranked, evidence, &semantics.calibration, Generation::Two);
-        let scanned = mark.stage("semantic", options);
-        if let Some(trace) = trace {
-            let top = scan.top(Outcome::CANDIDATES);
-            trace.semantic = top.iter().map(|c| TracedCandidate::new(release, c)).collect();
-            trace.scale = Some(semantics.scale);
-            trace.stages.push(encoded);
-            trace.stages.push(scanned);
-            let policy = self.policy_for(ranked.first().map(|best| best.entry), Generation::Two);
-            trace.generation2.fill(release, &verdict, evidence, policy);
-        }
-        Ok(Some(verdict))
     }
 
     /// The policy that decides on a best candidate: under its own goal or the

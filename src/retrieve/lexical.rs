@@ -16,7 +16,10 @@ use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions}
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
 use tantivy::{Index, TantivyDocument};
 
+pub use self::postings::Sparse;
+
 use self::postings::Postings;
+use super::elsewhere::{Asked, Elsewhere, limit};
 use super::{Candidate, Except, GONE, Phrasing, by_score};
 use crate::disk::contained;
 use crate::error::{Error, Result};
@@ -54,6 +57,8 @@ pub struct Lexical {
     entry_of: Vec<usize>,
     /// By entry, how many phrasings it has.
     phrasings_of: Vec<usize>,
+    /// Published phrasings that live edits have taken away.
+    taken: usize,
     statistics: Statistics,
 }
 
@@ -205,6 +210,7 @@ impl Lexical {
         Ok(Self {
             postings,
             phrasings_of,
+            taken: 0,
             entry_of: phrasings.iter().map(|phrasing| phrasing.entry).collect(),
             statistics: Statistics::new(phrasings),
         })
@@ -215,6 +221,7 @@ impl Lexical {
         self.statistics.remove(phrasing);
         self.phrasings_of[self.entry_of[place]] -= 1;
         self.entry_of[place] = GONE;
+        self.taken += usize::from(place < self.postings.published());
         self.postings.remove(place, terms);
     }
 
@@ -250,12 +257,52 @@ impl Lexical {
         having.min_by_key(|(count, _)| *count).is_some_and(|(_, mut places)| places.any(stands_in))
     }
 
+    /// The published phrasings as sparse vectors, for another engine.
+    pub fn sparse(&self) -> Sparse {
+        self.postings.sparse()
+    }
+
     /// The best `k` entries by BM25.
     pub fn search(&self, query: &Query, k: usize, except: Except) -> Vec<Overlap> {
-        let mut terms = query.terms();
-        terms.sort_unstable();
-        terms.dedup();
-        let found = self.phrasings(&terms, k, except);
+        let found = self.phrasings(&distinct(query), k, except);
+        self.by_entry(found, k, except)
+    }
+
+    /// The same among the published phrasings that another engine names, and those that
+    /// live edits have added.
+    pub fn search_by(
+        &self,
+        elsewhere: &dyn Elsewhere,
+        query: &Query,
+        k: usize,
+        except: Except,
+    ) -> Asked<Vec<Overlap>> {
+        let terms = distinct(query);
+        let wanted = (PHRASINGS + 1).max(k);
+        let visible = self.visible(except);
+        let dimensions = self.postings.dimensions(&terms);
+        let mut told = Vec::new();
+        // What stands in no published phrasing need not be asked for.
+        if !dimensions.is_empty() {
+            let Some(limit) = limit(wanted, self.share(except)) else { return Asked::Not };
+            told = match elsewhere.worded(&dimensions, limit) {
+                Asked::Told(told) => told,
+                Asked::Not => return Asked::Not,
+                Asked::Lost => return Asked::Lost,
+            };
+            let count = told.len();
+            told.retain(|&place| (place as usize) < self.postings.published() && visible(place as usize));
+            // There are more, and what they hide is not known.
+            if count >= limit && told.len() < wanted {
+                return Asked::Not;
+            }
+        }
+        let found = self.postings.best_among(&terms, &told, visible, wanted);
+        Asked::Told(self.by_entry(found, k, except))
+    }
+
+    /// The best `k` entries of the best phrasings.
+    fn by_entry(&self, found: Vec<(f32, usize)>, k: usize, except: Except<'_>) -> Vec<Overlap> {
         // What is as far down as the first that does not count does not count
         // either: among equals chance decides which one is listed.
         let floor = 1.000_1 * found.get(PHRASINGS).map_or(0.0, |&(score, _)| score);
@@ -284,12 +331,36 @@ impl Lexical {
     /// The best phrasings that are not hidden, with their scores, as many as
     /// `k` entries may need and one more than [`PHRASINGS`].
     fn phrasings(&self, terms: &[Term], k: usize, except: Except<'_>) -> Vec<(f32, usize)> {
-        let visible = |place: usize| {
+        let limit = (PHRASINGS + 1).max(k);
+        self.postings.best(terms, self.entry_of.len(), self.visible(except), limit)
+    }
+
+    /// Whether a phrasing is there and not hidden.
+    fn visible<'a>(&'a self, except: Except<'a>) -> impl Fn(usize) -> bool + Copy + use<'a> {
+        move |place| {
             let entry = self.entry_of[place];
             entry != GONE && !except.hides(place, entry)
-        };
-        self.postings.best(terms, self.entry_of.len(), visible, (PHRASINGS + 1).max(k))
+        }
     }
+
+    /// The share of the published phrasings that may be found, or a little less of it.
+    fn share(&self, except: Except<'_>) -> f64 {
+        let mut out = self.taken;
+        if let Except::Entries(hidden) = except {
+            let counts = self.phrasings_of.iter().zip(hidden);
+            out += counts.filter(|(_, hidden)| **hidden).map(|(count, _)| count).sum::<usize>();
+        }
+        let all = self.postings.published().max(1);
+        all.saturating_sub(out) as f64 / all as f64
+    }
+}
+
+/// The terms of a question, each once, in an order.
+fn distinct(query: &Query) -> Vec<Term> {
+    let mut terms = query.terms();
+    terms.sort_unstable();
+    terms.dedup();
+    terms
 }
 
 /// What an index says of its phrasings, and how many it has.

@@ -3,8 +3,10 @@
 //! Three matchers look at the phrasings of the published entries: [`exact`]
 //! settles a question, [`lexical`] and [`semantic`] rank entries, and
 //! [`wording`] knows what else these say. Every score here is raw: scores of
-//! different matchers share no scale, and only `decide` may compare them.
+//! different matchers share no scale, and only `decide` may compare them. Which
+//! phrasings are looked at another engine may say ([`elsewhere`]).
 
+pub mod elsewhere;
 pub mod exact;
 pub mod lexical;
 pub mod semantic;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub use self::graph::Graph;
 pub use self::scan::{Nearness, Scan};
+use super::elsewhere::{Asked, Elsewhere};
 use super::{Except, GONE, Phrasing};
 use crate::encoder::{Embedding, Matrix, Question};
 
@@ -55,7 +56,7 @@ impl Semantic {
     }
 
     /// The vectors of the published phrasings, one row each.
-    pub fn vectors(&self) -> &Matrix {
+    pub fn vectors(&self) -> &Arc<Matrix> {
         &self.vectors
     }
 
@@ -99,6 +100,17 @@ impl Semantic {
     /// Compares a question with every phrasing, or with those that are near.
     pub fn scan<'a>(&'a self, question: &Embedding, except: Except<'a>) -> Scan<'a> {
         Scan::of(self, Matrix::question(question), except)
+    }
+
+    /// Compares a question with those entries whose published phrasings another engine
+    /// names, and with those that live edits have changed.
+    pub fn scan_by<'a>(
+        &'a self,
+        elsewhere: &dyn Elsewhere,
+        question: &Embedding,
+        except: Except<'a>,
+    ) -> Asked<Scan<'a>> {
+        Scan::by(self, elsewhere, question, except)
     }
 
     /// The entry of a phrasing that is there and not hidden.

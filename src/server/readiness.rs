@@ -17,6 +17,7 @@ use super::routes::Routes;
 use super::soundness::LAG;
 use super::tenants::Tenant;
 use crate::access::{DEFAULT_TENANT, Right};
+use crate::candidates::Candidates;
 
 pub(super) fn routes() -> Routes {
     Routes::new().may(Right::Public, routes!(readyz))
@@ -78,6 +79,11 @@ pub enum Trouble {
     EventsUnsynced,
     /// The record of changes is not whole.
     AuditBroken,
+    /// The engine that candidates come from is lost: large knowledge bases are answered by
+    /// words alone.
+    CandidatesLost,
+    /// That engine does not take the candidates of a release, which is searched itself.
+    CandidatesRefused,
 }
 
 /// Something that an operator should look at.
@@ -122,6 +128,7 @@ async fn readyz(State(server): State<Server>) -> Response {
         .collect();
     warnings.extend(cut_off(&server));
     warnings.extend(lagging(&server));
+    warnings.extend(without_candidates(&server));
     let status = if server.is_stopping() {
         Status::Stopping
     } else if !server.registry().has_looked() {
@@ -162,6 +169,7 @@ pub(super) fn warnings(server: &Server, tenant: &Tenant) -> Vec<Warning> {
     if tenant.name() == DEFAULT_TENANT {
         warnings.extend(cut_off(server));
         warnings.extend(lagging(server));
+        warnings.extend(without_candidates(server));
         warnings.extend(whole_house(server));
     }
     warnings.extend(records(server, tenant.name()));
@@ -198,6 +206,25 @@ fn lagging(server: &Server) -> Option<Warning> {
         ago.as_secs()
     );
     Some(whole(Trouble::Lagging, message))
+}
+
+/// What is wrong with the engine that candidates come from. Which knowledge bases it
+/// should have is told with their tenants, so to whoever runs the server alone.
+fn without_candidates(server: &Server) -> Vec<Warning> {
+    let Some(report) = server.registry().candidates().map(Candidates::report) else { return Vec::new() };
+    let lost = report.lost.map(|why| {
+        let message = format!(
+            "the engine for candidates: {why}; large knowledge bases are answered by words alone until it answers"
+        );
+        whole(Trouble::CandidatesLost, message)
+    });
+    let refused = report.refused.into_iter().map(|(base, why)| {
+        let message = format!(
+            "the engine for candidates does not have {base}: {why}; the release itself is searched, and it is tried again every half minute"
+        );
+        whole(Trouble::CandidatesRefused, message)
+    });
+    lost.into_iter().chain(refused).collect()
 }
 
 /// What is wrong and keeps no answer from being right.

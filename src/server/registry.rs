@@ -18,6 +18,7 @@ use super::holding::Use;
 use super::nodes::Share;
 use super::view::{Failure, Slot, View};
 use crate::access::{DEFAULT_TENANT, Scope};
+use crate::candidates::Candidates;
 use crate::desk;
 use crate::dialogue::Service;
 use crate::disk;
@@ -45,6 +46,8 @@ pub struct Registry {
     share: Arc<Share>,
     /// How conversations are kept.
     talk: desk::Settings,
+    /// Where candidates of large knowledge bases come from, if not from their releases.
+    candidates: Option<Candidates>,
     view: ArcSwap<View>,
     /// Whether the data directory was looked at once and everything in it tried.
     looked: AtomicBool,
@@ -89,6 +92,7 @@ impl Registry {
             tenant: DEFAULT_TENANT.to_owned(),
             share: Arc::default(),
             talk: desk::Settings::default(),
+            candidates: None,
             view: ArcSwap::default(),
             looked: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
@@ -108,6 +112,7 @@ impl Registry {
         let store = self.store.tenant(name)?;
         let models = self.models.of(&store);
         let new = Self::new(store, models, self.max_wrong, &self.default_kb).with_talk(self.talk);
+        let new = new.with_candidates(self.candidates.clone());
         Ok(Self { tenant: name.to_owned(), ..new }.with_share(Arc::clone(&self.share)))
     }
 
@@ -120,6 +125,17 @@ impl Registry {
     /// How much of the knowledge bases is open here.
     pub(super) fn share(&self) -> &Arc<Share> {
         &self.share
+    }
+
+    /// The same with candidates of large knowledge bases from another engine.
+    #[must_use]
+    pub fn with_candidates(self, candidates: Option<Candidates>) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// Where candidates of large knowledge bases come from, if not from their releases.
+    pub fn candidates(&self) -> Option<&Candidates> {
+        self.candidates.as_ref()
     }
 
     /// The same; conversations are kept like this.
@@ -327,6 +343,9 @@ impl Registry {
         }
         let gone = |name: &String| !heads.iter().any(|head| head.name == *name);
         if old.shelves.keys().any(gone) {
+            for name in old.shelves.keys().filter(|name| gone(name)) {
+                self.candidates.iter().for_each(|candidates| candidates.forget(&self.tenant, name));
+            }
             self.served.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !gone(name));
             self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
@@ -579,10 +598,15 @@ impl Registry {
             self.open_failures.fetch_add(1, Ordering::Relaxed);
         }
         let mut release = opened?;
+        let held = self.candidates.as_ref().and_then(|all| all.hold(&self.tenant, &release));
         let news = shelf.live_changes(head.live_from)?;
         replay(&mut release, news.changes, news.edits)?;
         let max_wrong = head.max_wrong.unwrap_or(self.max_wrong);
-        let mut live = Live::new(Engine::new(Arc::new(release), max_wrong));
+        let mut engine = Engine::new(Arc::new(release), max_wrong);
+        if let Some(held) = held {
+            engine = engine.with_candidates(held);
+        }
+        let mut live = Live::new(engine);
         if let Some(text) = &news.service {
             live.set_service(text);
         }

@@ -8,6 +8,7 @@ mod audited;
 mod authoring;
 mod backup;
 mod bodies;
+mod candidates;
 mod channels;
 mod channels_kept;
 mod checkup;

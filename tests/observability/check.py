@@ -34,8 +34,11 @@ from checking import Server, free_port
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
-# What only shows on a server with limits, or when something is lost.
+# What only shows on a server with limits or with an engine for candidates, or when something is lost.
 UNUSUAL = {
+    "zhida_candidates_reachable",
+    "zhida_candidates_searches_total",
+    "zhida_candidates_waiting",
     "zhida_tenant_questions_limit",
     "zhida_tenant_storage_bytes",
     "zhida_tenant_storage_limit_bytes",

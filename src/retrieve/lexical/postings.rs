@@ -9,6 +9,10 @@
 //! list never changes; live edits stand beside it, and both count in the
 //! statistics, so that every score is what it would be after a publication.
 
+mod sparse;
+
+pub use self::sparse::Sparse;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -65,6 +69,11 @@ impl Published {
     fn of(&self, term: &Term) -> &[Posting] {
         self.terms.get(term).map_or(&[], |range| &self.all[range.start as usize..range.end as usize])
     }
+}
+
+/// What a term counts that `having` of `phrasings` have, which are `average` terms long.
+fn weight(having: u64, phrasings: u64, average: f32) -> Bm25Weight {
+    Bm25Weight::for_one_term_without_explain(having, phrasings, average)
 }
 
 /// The postings of one of a question's terms.
@@ -234,6 +243,63 @@ impl Postings {
         best.into_sorted()
     }
 
+    /// The dimensions that some terms have in the vectors of the published phrasings; those
+    /// that none has, have none.
+    pub(super) fn dimensions(&self, terms: &[Term]) -> Vec<u32> {
+        let mut dimensions: Vec<u32> =
+            terms.iter().filter_map(|term| Some(self.published.terms.get(term)?.start)).collect();
+        dimensions.sort_unstable();
+        dimensions
+    }
+
+    /// The published phrasings as vectors with these dimensions.
+    pub(super) fn sparse(&self) -> Sparse {
+        Sparse::of(&self.published)
+    }
+
+    /// How many phrasings are published.
+    pub(super) fn published(&self) -> usize {
+        self.published.phrasings as usize
+    }
+
+    /// Like [`Self::best`] among some published phrasings and all that came later.
+    pub(super) fn best_among(
+        &self,
+        terms: &[Term],
+        told: &[u32],
+        visible: impl Fn(usize) -> bool,
+        limit: usize,
+    ) -> Vec<(f32, usize)> {
+        let lists = self.lists(terms);
+        let added = lists.iter().flat_map(|list| list.added.iter().map(|posting| posting.phrasing));
+        let mut places: Vec<u32> = told.iter().copied().chain(added).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.retain(|&place| visible(place as usize));
+        // Term by term in the order of the others, so that every sum is the same.
+        let mut scores = vec![0f32; places.len()];
+        for list in &lists {
+            let score = |posting: &Posting| list.weight.score(posting.length, u32::from(posting.count));
+            for (place, sum) in places.iter().zip(&mut scores) {
+                if let Ok(at) = list.known.binary_search_by_key(place, |posting| posting.phrasing) {
+                    *sum += score(&list.known[at]);
+                }
+            }
+            for posting in list.added {
+                if let Ok(at) = places.binary_search(&posting.phrasing) {
+                    scores[at] += score(posting);
+                }
+            }
+        }
+        let mut best = Best::of(limit);
+        for (place, score) in places.into_iter().zip(scores) {
+            if score > best.bar() {
+                best.offer(score, place as usize);
+            }
+        }
+        best.into_sorted()
+    }
+
     /// The postings of some terms and their weights now.
     fn lists(&self, terms: &[Term]) -> Vec<List<'_>> {
         let published = &*self.published;
@@ -246,7 +312,7 @@ impl Postings {
             let known = published.of(term);
             let more = self.more.get(term).copied().unwrap_or(0);
             let having = (known.len() as u64).saturating_add_signed(more).min(phrasings);
-            let weight = Bm25Weight::for_one_term_without_explain(having, phrasings, average[kind(term)]);
+            let weight = weight(having, phrasings, average[kind(term)]);
             let added = self.added.get(term).map_or(&[][..], Vec::as_slice);
             let once = (known.len() >= TABLED)
                 .then(|| Box::new(std::array::from_fn(|length| weight.score(length as u8, 1))));
@@ -356,6 +422,24 @@ mod tests {
             all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             all.truncate(65);
             assert_eq!(postings.best(&terms, places, visible, 65), all, "{terms:?}");
+            // Whoever is told the right ones of those that are published says the same.
+            let told: Vec<u32> =
+                all.iter().map(|(_, place)| *place as u32).filter(|at| *at < there).collect();
+            assert_eq!(postings.best_among(&terms, &told, visible, 65), all, "{terms:?}");
         }
+        // Frozen weights: what is edited on top does not count in them.
+        postings.more.clear();
+        (postings.more_phrasings, postings.more_tokens) = (0, [0; KINDS]);
+        postings.added.clear();
+        let rows = postings.sparse().rows(100..400);
+        let terms = [term(3), term(7), term(11), term(44)];
+        let dimensions = postings.dimensions(&terms);
+        assert_eq!(dimensions.len(), 3, "no phrasing has the last one");
+        for (score, place) in postings.best(&terms, places, |at| (100..400).contains(&at), 500) {
+            let row = rows[place - 100].iter().filter(|(dimension, _)| dimensions.contains(dimension));
+            let product: f32 = row.map(|(_, value)| value).sum();
+            assert!((product - score).abs() < 1e-4 * score, "{place}: {product} for {score}");
+        }
+        assert!(rows.iter().all(|row| !row.is_empty() && row.is_sorted_by_key(|(dimension, _)| *dimension)));
     }
 }

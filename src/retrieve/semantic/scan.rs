@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Graph, Semantic};
-use crate::encoder::Question;
+use crate::encoder::{Embedding, Matrix, Question};
+use crate::retrieve::elsewhere::{Asked, Elsewhere, limit};
 use crate::retrieve::{Candidate, Except, by_score};
 
 /// Phrasings that the graph has in sight. Of the 50 nearest among 300,000 it
@@ -16,6 +17,9 @@ const TOLD: usize = 64;
 /// Entries that must have been found near; where entries have hundreds of
 /// phrasings that are alike, more phrasings are looked at.
 const ENOUGH: usize = 50;
+
+/// When another engine names as many as it was asked for, so many must be left of them.
+const LEFT: usize = ENOUGH / 2;
 
 /// More than this part of all phrasings are not kept in sight: following the
 /// links of one takes as long as comparing with a hundred in a row.
@@ -52,15 +56,9 @@ enum Found {
 
 impl<'a> Scan<'a> {
     pub(super) fn of(semantic: &'a Semantic, question: Question, except: Except<'a>) -> Self {
-        let added = semantic.cosines_of_added(&question);
-        let (found, added_of) = (Found::Every(Vec::new()), HashMap::new());
-        let mut scan = Self { semantic, question, except, found, added, added_of };
+        let mut scan = Self::begun(semantic, question, except);
         let nearest = semantic.graph.as_deref().and_then(|graph| {
-            for phrasing in (semantic.vectors.len()..).take(scan.added.len()) {
-                if let Some(entry) = semantic.shown(phrasing, except) {
-                    scan.added_of.entry(entry).or_default().push(phrasing);
-                }
-            }
+            scan.sort_added();
             scan.nearest_by(graph)
         });
         scan.found = match nearest {
@@ -68,6 +66,56 @@ impl<'a> Scan<'a> {
             None => Found::Every(scan.every()),
         };
         scan
+    }
+
+    pub(super) fn by(
+        semantic: &'a Semantic,
+        elsewhere: &dyn Elsewhere,
+        question: &Embedding,
+        except: Except<'a>,
+    ) -> Asked<Self> {
+        let Some(limit) = limit(ENOUGH, semantic.share(except)) else { return Asked::Not };
+        let mut rows = match elsewhere.meant(question, limit) {
+            Asked::Told(rows) => rows,
+            Asked::Not => return Asked::Not,
+            Asked::Lost => return Asked::Lost,
+        };
+        let count = rows.len();
+        rows.retain(|&row| (row as usize) < semantic.vectors.len());
+        let mut scan = Self::begun(semantic, Matrix::question(question), except);
+        scan.sort_added();
+        let mut cosines = Vec::new();
+        semantic.vectors.cosines_of(&rows, &scan.question, &mut cosines);
+        let near = scan.by_entry(rows.iter().map(|&row| row as usize).zip(cosines));
+        if count >= limit && near.len() < LEFT {
+            return Asked::Not;
+        }
+        let near = scan.by_entry(
+            scan.added_from(semantic.vectors.len())
+                .chain(near.iter().map(|candidate| (candidate.phrasing, candidate.score))),
+        );
+        scan.found = Found::Nearest(scan.nearest_of(near));
+        Asked::Told(scan)
+    }
+
+    fn begun(semantic: &'a Semantic, question: Question, except: Except<'a>) -> Self {
+        let added = semantic.cosines_of_added(&question);
+        let (found, added_of) = (Found::Every(Vec::new()), HashMap::new());
+        Self { semantic, question, except, found, added, added_of }
+    }
+
+    /// Says where what live edits have added stands, by entry.
+    fn sort_added(&mut self) {
+        for phrasing in (self.semantic.vectors.len()..).take(self.added.len()) {
+            if let Some(entry) = self.semantic.shown(phrasing, self.except) {
+                self.added_of.entry(entry).or_default().push(phrasing);
+            }
+        }
+    }
+
+    /// What live edits have added, from that place on, with its cosines.
+    fn added_from(&self, place: usize) -> impl Iterator<Item = (usize, f32)> {
+        (place..).zip(self.added.iter().copied())
     }
 
     /// How near an entry is; `None` when it is hidden or gone.
@@ -139,23 +187,28 @@ impl<'a> Scan<'a> {
         let (semantic, all) = (self.semantic, self.semantic.vectors.len());
         let mut limit = (IN_SIGHT as f64 / semantic.share(self.except).max(f64::MIN_POSITIVE)) as usize;
         // In the order of the entries, so that nothing depends on chance.
-        let mut near: Vec<Candidate> = loop {
+        let near: Vec<Candidate> = loop {
             if limit > (all / PART).max(IN_SIGHT) {
                 return None;
             }
             let rows = graph.near(&semantic.vectors, &self.question, limit);
             let found = rows.into_iter().map(|near| (near.row as usize, near.cosine));
-            let near = self.by_entry(found.chain((all..).zip(self.added.iter().copied())));
+            let near = self.by_entry(found.chain(self.added_from(all)));
             if near.len() >= ENOUGH {
                 break near;
             }
             limit *= 2;
         };
+        Some(self.nearest_of(near))
+    }
+
+    /// The nearest of some entries, with all that is said of them.
+    fn nearest_of(&self, mut near: Vec<Candidate>) -> Vec<Nearness> {
         near.sort_unstable_by(by_score);
         near.truncate(TOLD);
         let mut nearest: Vec<Nearness> = near.iter().filter_map(|one| self.compared(one.entry)).collect();
         nearest.sort_by(|a, b| by_score(&a.best, &b.best));
-        Some(nearest)
+        nearest
     }
 
     /// The entries of some phrasings with the best of these, without those
@@ -268,6 +321,53 @@ mod tests {
         assert_eq!(linked.scan(&questions[1], Except::Nothing).top(1)[0].entry, 0);
         assert_eq!(linked.scan(&questions[3], Except::Nothing).top(1)[0].phrasing, 3_002);
         assert!(linked.scan(&questions[3], Except::Nothing).entry(1).is_none());
+    }
+
+    /// Another engine that compares with every published vector.
+    struct Other(Vec<Embedding>);
+
+    impl Elsewhere for Other {
+        fn worded(&self, _: &[u32], _: usize) -> Asked<Vec<u32>> {
+            Asked::Lost
+        }
+
+        fn meant(&self, vector: &Embedding, limit: usize) -> Asked<Vec<u32>> {
+            let mut rows: Vec<u32> = (0..).take(self.0.len()).collect();
+            rows.sort_by(|a, b| {
+                self.0[*b as usize].cosine(vector).total_cmp(&self.0[*a as usize].cosine(vector))
+            });
+            let mut entries = std::collections::HashSet::new();
+            rows.retain(|row| entries.insert(row / 6));
+            rows.truncate(limit);
+            Asked::Told(rows)
+        }
+    }
+
+    #[test]
+    fn what_another_engine_names_gets_the_numbers_that_it_has_here() {
+        let (_, mut plain, questions) = both(3_000);
+        let other = Other((0..3_000).map(|row| plain.vectors().row(row)).collect());
+        let same = |plain: &Semantic, question: &Embedding, except: Except<'_>| {
+            let Asked::Told(told) = plain.scan_by(&other, question, except) else { return false };
+            let here = plain.scan(question, except);
+            assert_eq!(told.top(20), here.top(20));
+            assert_eq!(told.nearest(), here.nearest());
+            (0..plain.entries).all(|entry| told.entry(entry) == here.entry(entry))
+        };
+        assert!(questions.iter().all(|question| same(&plain, question, Except::Nothing)));
+        let hidden: Vec<bool> = (0..500).map(|entry| entry % 4 != 0).collect();
+        assert!(questions.iter().all(|question| same(&plain, question, Except::Entries(&hidden))));
+        let nearly_all: Vec<bool> = (0..500).map(|entry| entry > 3).collect();
+        let asked = plain.scan_by(&other, &questions[0], Except::Entries(&nearly_all));
+        assert!(matches!(asked, Asked::Not), "the release itself is looked at");
+        // Live edits, of which the other engine knows nothing.
+        (0..12).for_each(|place| plain.remove(place));
+        plain.add(3_000, 0, &questions[1]);
+        plain.add(3_001, 500, &questions[2]);
+        assert!(questions.iter().all(|question| same(&plain, question, Except::Nothing)));
+        let Asked::Told(scan) = plain.scan_by(&other, &questions[2], Except::Nothing) else { panic!() };
+        assert_eq!(scan.top(1)[0].entry, 500);
+        assert!(scan.entry(1).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as Registered;
 
+use crate::candidates::Candidates;
 use crate::encoder::Encoder;
 use crate::server::tenants::Tenant;
 use crate::server::{Admission, Server};
@@ -50,6 +51,11 @@ struct Sent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Version {
     version: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Search {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -124,7 +130,20 @@ pub(super) fn gathered(server: &Server) -> Registered {
     events(&mut sheet, &tenants);
     usage(&mut sheet, server, &tenants);
     soundness(&mut sheet, server, &tenants);
+    candidates(&mut sheet, server);
     sheet.0
+}
+
+/// Nothing on a server that needs no engine for them.
+fn candidates(sheet: &mut Sheet, server: &Server) {
+    let Some(report) = server.registry().candidates().map(Candidates::report) else { return };
+    let is_asked = i64::from(report.lost.is_none());
+    sheet.one("candidates_reachable", "Whether the engine for candidates is asked", is_asked);
+    let waiting = report.ready.iter().filter(|(_, ready)| !ready).count();
+    sheet.one("candidates_waiting", "Releases whose rows are not in that engine yet", whole(waiting));
+    let searches = [("told", report.told), ("here", report.here), ("lost", report.failed)];
+    let searches = searches.map(|(outcome, count)| (Search { outcome }, count));
+    sheet.counter("candidates_searches", "Searches for that engine, by what became of them", searches);
 }
 
 fn pools(sheet: &mut Sheet, server: &Server) {

@@ -145,6 +145,14 @@ fn trouble<'a>(page: &Page, reason: &'a str) -> &'a str {
         "events_lost" => page.say("事件没有存下来，统计会不全", "events are not stored"),
         "events_unsynced" => page.say("事件还没有落盘，断电会丢", "a power loss may take events"),
         "database_unreachable" => page.say("数据库服务器没有回应", "the database server does not answer"),
+        "candidates_lost" => page.say(
+            "候选引擎没有回应，大的知识库暂时只按字词回答",
+            "the engine for candidates does not answer; large knowledge bases are answered by words alone",
+        ),
+        "candidates_refused" => page.say(
+            "候选引擎没有收下某个版本，暂时在本机检索",
+            "the engine for candidates does not take a release, which is searched here",
+        ),
         "audit_broken" => page.say("审计记录被改动过", "the record of changes is not whole"),
         other => other,
     }

@@ -259,6 +259,12 @@ fn about(page: &Page, name: &str) -> &'static str {
         "--tls-cert" => page.say("证书文件", "the certificate"),
         "--tls-key" => page.say("证书私钥的文件", "the certificate's key"),
         "--otlp" => page.say("把调用链发到哪里", "where spans are sent"),
+        "--candidates" => page.say("大知识库的候选从哪个 Milvus 来", "which Milvus names candidates"),
+        "--candidates-token-file" => page.say("登录 Milvus 的令牌文件", "the file with its token"),
+        "--candidates-from" => {
+            page.say("多少条问法以上的知识库用它", "from how many phrasings on it is asked")
+        }
+        "--candidates-ms" => page.say("一次检索最多等它多少毫秒", "how long a search waits for it"),
         "--max-in-flight" => page.say("同时处理多少个提问", "questions at a time"),
         "--queue-ms" => page.say("提问最多排队多少毫秒", "how long a question may wait"),
         "--deadline-ms" => page.say("一个提问最多用多少毫秒", "how long a question may take"),
