@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::release::Release;
 
 /// How an engine is asked.
@@ -170,7 +170,7 @@ fn engine(address: &Address, token: Option<&str>) -> Result<Box<dyn Index>> {
 
 #[cfg(not(feature = "milvus"))]
 fn engine(address: &Address, _: Option<&str>) -> Result<Box<dyn Index>> {
-    Err(Error::Refused(format!(
+    Err(crate::error::Error::Refused(format!(
         "--candidates {address}: this zhida was built without Milvus; build it with `cargo build --release --features milvus`, or start it without --candidates"
     )))
 }

@@ -13,7 +13,8 @@ use zhida::candidates::{Candidates, Fault, Index, Manner, Name, Row};
 use zhida::decide::Generation;
 use zhida::encoder::Embedding;
 use zhida::engine::{Change, Engine, Live, Options, Outcome};
-use zhida::kb::EntryId;
+use zhida::kb::{EntryId, formats};
+use zhida::release::{Build, Release};
 use zhida::server::{Registry, Server, router};
 
 use crate::http::{MAX_WRONG, admission, ask, get, publish};
@@ -122,6 +123,12 @@ impl Index for Shared {
     }
 }
 
+/// A release of a few entries without vectors.
+fn small(name: &str) -> Arc<Release> {
+    let base = formats::read_jsonl("test", SMALL_KB.as_bytes()).unwrap();
+    Arc::new(Build { number: 1, ..Build::of(name, &base) }.temporary().unwrap())
+}
+
 /// An engine over a set in `corpora/`, the same with candidates from elsewhere, and these.
 fn both(name: &str) -> (Engine, Engine, Candidates, Shared) {
     let (release, memory) = (corpus(name), Shared::default());
@@ -156,13 +163,13 @@ fn same(mut a: Outcome, mut b: Outcome) -> bool {
 fn decisions_are_those_of_memory() {
     let (here, elsewhere, candidates, _) = both("shop");
     let (_, queries) = labelled_corpus("shop");
-    for query in &queries {
+    for query in queries.iter().step_by(3) {
         let (a, b) =
             (here.answer(&query.text, Options::default()), elsewhere.answer(&query.text, Options::default()));
         assert!(same(a.unwrap(), b.unwrap()), "{}", query.text);
     }
     let report = candidates.report();
-    assert!(report.told > queries.len() as u64 && report.failed == 0, "{report:?}");
+    assert!(report.told > queries.len() as u64 / 3 && report.failed == 0, "{report:?}");
     // What explains asks as well.
     let text = &queries[3].text;
     let (outcome, trace) = elsewhere.explain(text, Options::default()).unwrap();
@@ -176,7 +183,7 @@ fn an_engine_that_is_lost_leaves_generation_1() {
     let (_, queries) = labelled_corpus("shop");
     let one = Options { generation: Generation::One, ..Options::default() };
     let as_one = || {
-        queries.iter().step_by(9).all(|query| {
+        queries.iter().step_by(40).all(|query| {
             let (a, b) = (here.answer(&query.text, one), elsewhere.answer(&query.text, Options::default()));
             same(a.unwrap(), b.unwrap())
         })
@@ -243,8 +250,8 @@ fn rows_belong_to_one_release_and_go_with_their_knowledge_base() {
     let memory = Shared::default();
     let candidates = Candidates::over(Box::new(memory.clone()), MANNER);
     let held: Vec<_> =
-        ["shop", "bank"].map(|name| candidates.hold("default", &corpus(name)).unwrap()).into_iter().collect();
-    let other = candidates.hold("acme", &corpus("shop")).unwrap();
+        ["shop", "bank"].map(|name| candidates.hold("default", &small(name)).unwrap()).into_iter().collect();
+    let other = candidates.hold("acme", &small("shop")).unwrap();
     bring(&candidates);
     let count = |memory: &Shared| -> HashMap<String, usize> {
         memory.0.rows.lock().unwrap().iter().map(|((base, _), rows)| (base.clone(), rows.len())).collect()
@@ -252,7 +259,7 @@ fn rows_belong_to_one_release_and_go_with_their_knowledge_base() {
     let there = count(&memory);
     assert_eq!(there.len(), 3);
     assert_eq!(there["acme/shop"], there["default/shop"]);
-    assert_eq!(there["default/bank"], corpus("bank").phrasings().len());
+    assert_eq!(there["default/bank"], small("bank").phrasings().len());
     // Putting it again changes nothing.
     candidates.keep();
     assert_eq!(count(&memory), there);
@@ -267,12 +274,12 @@ fn rows_belong_to_one_release_and_go_with_their_knowledge_base() {
     drop(held);
     // A small one is searched where it is opened.
     let manner = Manner { from: 1_000_000, ..MANNER };
-    assert!(Candidates::over(Box::new(memory), manner).hold("default", &corpus("shop")).is_none());
+    assert!(Candidates::over(Box::new(memory), manner).hold("default", &small("shop")).is_none());
 }
 
 #[test]
 fn rows_that_are_refused_are_told_of_and_not_missed() {
-    let (release, memory) = (corpus("shop"), Shared::default());
+    let (release, memory) = (small("shop"), Shared::default());
     *memory.0.full.lock().unwrap() = true;
     let candidates = Candidates::over(Box::new(memory), MANNER);
     let held = candidates.hold("default", &release).unwrap();
@@ -282,9 +289,8 @@ fn rows_that_are_refused_are_told_of_and_not_missed() {
     let report = candidates.report();
     assert_eq!(report.refused, [("default/shop".to_owned(), "no room".to_owned())]);
     assert_eq!(report.lost, None);
-    let text = "钱啥时候能退回来呀";
-    let answer = |engine: &Engine| engine.answer(text, Options::default()).unwrap();
-    assert!(same(answer(&here), answer(&elsewhere)), "generation 2 as well");
+    let answer = |engine: &Engine| engine.answer("退的钱要等多久", Options::default()).unwrap();
+    assert!(same(answer(&here), answer(&elsewhere)), "as if there were no engine");
 }
 
 fn registry(data: &Path, candidates: &Candidates) -> Arc<Registry> {

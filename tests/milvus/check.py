@@ -1,10 +1,11 @@
 """Do candidates from Milvus lead to the same decisions, and is an outage bearable?
 
-usage: python3 tests/milvus/check.py [ZHIDA] [--every N]
+usage: python3 tests/milvus/check.py [ZHIDA] [--every N] [--data DIR]
 
 Runs milvus-lite's server (PyPI; it speaks Milvus' protocol) and the binary ZHIDA, which
 must have been built with `--features milvus`; without it, it is built. Every knowledge
-base in corpora/ is published, and every N-th question of its set (default 4; 1 is all)
+base in corpora/ is published, unless DIR is a data directory where they are already, and
+every N-th question of its set (default 4; 1 is all)
 asked once without and once with Milvus: of each set at least 99 % must come to the same
 decision and entry. Then a live edit, another release, a Milvus that hangs, is killed and
 comes back, and a start without it: never anything but 200, an alarm in /readyz and
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +35,8 @@ from checking import Server, free_port, from_pypi
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SETS = ["shop", "bank", "telecom", "travel", "hospital"]
 TOKEN = "root:hush-hush-7"
+# Whoever waits for another engine needs no core meanwhile, and this one takes its time.
+PATIENT = ["--max-in-flight", "8", "--queue-ms", "60000", "--deadline-ms", "60000"]
 
 
 class Milvus:
@@ -121,7 +125,7 @@ def asked(server, pairs, at_a_time=4):
 
 def start(binary, data, milvus, token, patience):
     return Zhida(binary, data, "--candidates", milvus.address(), "--candidates-token-file", str(token), "--candidates-from", "1",
-                 "--candidates-ms", str(patience), "--log", "text", LC_ALL="C.UTF-8", RUST_LOG="warn,zhida=info")
+                 "--candidates-ms", str(patience), *PATIENT, "--log", "text", LC_ALL="C.UTF-8", RUST_LOG="warn,zhida=info")
 
 
 def same_decisions(server, pairs, plain):
@@ -198,15 +202,17 @@ def outage(server, milvus, pairs, name, begin, end):
     print(f"{name}: {len(got)} questions, all 200, the slowest {slowest * 1000:.0f} ms; alarm after {seen:.1f} s, well again after {again:.1f} s")
 
 
-def story(binary, folder, milvus, every):
+def story(binary, folder, milvus, every, published):
     data, token = folder / "zhida", folder / "token"
     token.write_text(TOKEN + "\n")
-    for kb in SETS:
+    if published:
+        shutil.copytree(published, data)
+    for kb in [] if published else SETS:
         file = ROOT / "corpora" / f"{kb}.kb.jsonl"
         for step in (["import", "--kb", kb, str(file)], ["publish", "--kb", kb]):
             subprocess.run([binary, "kb", step[0], "--data", str(data), *step[1:]], check=True, capture_output=True)
     pairs = questions(every)
-    server = Zhida(binary, data, LC_ALL="C.UTF-8")
+    server = Zhida(binary, data, *PATIENT, LC_ALL="C.UTF-8")
     assert server.metric("zhida_candidates_reachable") is None, "nobody asked for an engine"
     plain = asked(server, pairs, 2)
     server.stop()
@@ -244,6 +250,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("zhida", nargs="?")
     parser.add_argument("--every", type=int, default=4)
+    parser.add_argument("--data", type=pathlib.Path)
     args = parser.parse_args()
     python = from_pypi(ROOT / "target" / "milvus-lite", ["milvus-lite==3.2.2", "pymilvus"], "milvus-lite")
     if python is None:
@@ -260,7 +267,7 @@ def main():
         place.mkdir()
         milvus = Milvus(python, place)
         try:
-            story(binary, folder, milvus, args.every)
+            story(binary, folder, milvus, args.every, args.data)
         finally:
             # One that was stopped does not hear anything else.
             os.kill(milvus.process.pid, signal.SIGCONT)

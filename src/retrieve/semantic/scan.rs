@@ -332,10 +332,9 @@ mod tests {
         }
 
         fn meant(&self, vector: &Embedding, limit: usize) -> Asked<Vec<u32>> {
-            let mut rows: Vec<u32> = (0..).take(self.0.len()).collect();
-            rows.sort_by(|a, b| {
-                self.0[*b as usize].cosine(vector).total_cmp(&self.0[*a as usize].cosine(vector))
-            });
+            let cosines: Vec<f32> = self.0.iter().map(|row| row.cosine(vector)).collect();
+            let mut rows: Vec<u32> = (0..).take(cosines.len()).collect();
+            rows.sort_by(|a, b| cosines[*b as usize].total_cmp(&cosines[*a as usize]));
             let mut entries = std::collections::HashSet::new();
             rows.retain(|row| entries.insert(row / 6));
             rows.truncate(limit);
