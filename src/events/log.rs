@@ -357,10 +357,10 @@ impl Parts {
         let Some(failing) = open.failing.take() else { return };
         tracing::info!(lost = failing.lost, "events are stored again");
         let event = Event { count: Some(failing.lost), ..Event::now(Kind::Lost, "") };
-        if let Ok(line) = segment::line(&event) {
-            if self.store(open, Day::of(event.at), &line).is_ok() {
-                open.asked.add(&event);
-            }
+        if let Ok(line) = segment::line(&event)
+            && self.store(open, Day::of(event.at), &line).is_ok()
+        {
+            open.asked.add(&event);
         }
     }
 }
