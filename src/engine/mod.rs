@@ -234,7 +234,7 @@ impl Engine {
     /// Answers a question.
     ///
     /// # Errors
-    /// [`Error::Question`] when the text is blank or too long; anything else
+    /// [`crate::error::Error::Question`] when the text is blank or too long; anything else
     /// is a defect of the release or of zhida.
     pub fn answer(&self, text: &str, options: Options<'_>) -> Result<Outcome> {
         self.run(text, options, None)

@@ -135,7 +135,7 @@ def main():
             metrics = [client.call("GET", "/metrics")[2]["text"] for client in status[:2]]
             def total(line):
                 return sum(int(row.rsplit(" ", 1)[1]) for text in metrics for row in text.splitlines() if row.startswith(line))
-            sent, turns = total('zhida_sent_on_total{outcome="answered"}'), [total(f'zhida_kb_turns_total{{turn="{turn}"}}') for turn in ("opened", "closed")]
+            sent, turns = total('zhida_sent_on_total{outcome="answered"}'), [total(f'zhida_knowledge_base_turns_total{{turn="{turn}"}}') for turn in ("opened", "closed")]
             assert sent and turns[1], "nothing was sent on, or nothing had to be closed"
             print(f"\nOpen at the nodes before the kill: {held} of {tenants}; at most {most / 2**20:.0f} MiB by estimate; resident {[round(one) for one in resident]} MiB. "
                   f"Two nodes sent on {sent} requests, opened {turns[0]} knowledge bases because they were asked for, and closed {turns[1]}.")

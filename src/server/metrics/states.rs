@@ -189,14 +189,14 @@ fn releases(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
 fn share(sheet: &mut Sheet, server: &Server) {
     let share = server.share();
     let ((bytes, open), (opened, closed)) = (share.holding().held(), share.holding().turns());
-    sheet.one("open_kbs", "Knowledge bases that are open", whole(open));
-    sheet.one("open_kbs_bytes", "What they take in memory, by estimate", size(bytes));
+    sheet.one("open_knowledge_bases", "Knowledge bases that are open", whole(open));
+    sheet.one("open_knowledge_bases_bytes", "What they take in memory, by estimate", size(bytes));
     if let Some(budget) = share.holding().budget() {
-        sheet.one("open_kbs_budget_bytes", "What they may take", size(budget));
+        sheet.one("open_knowledge_bases_budget_bytes", "What they may take", size(budget));
     }
     let turns = [(Turn { turn: "opened" }, opened), (Turn { turn: "closed" }, closed)];
     sheet.counter(
-        "kb_turns",
+        "knowledge_base_turns",
         "Knowledge bases opened because they were asked for, and closed to make room",
         turns,
     );
