@@ -289,13 +289,13 @@ impl Release {
     }
 
     /// How much memory it takes while it is open, in bytes: an estimate, measured with
-    /// releases of 100 to 100,000 phrasings (README, *Capacity*). The model is not in it:
+    /// releases of 1,000 and 10,000 phrasings (`benches/capacity.py`). The model is not in it:
     /// it is there once.
     pub fn weight(&self) -> u64 {
         /// What a release of next to nothing takes: its index, rules and calibration.
         const BASE: u64 = 2 << 20;
         /// What a phrasing takes, with its share of the index and of its entry.
-        const PHRASING: u64 = 2_000;
+        const PHRASING: u64 = 2_700;
         let (_, phrasings) = self.places();
         BASE + PHRASING * u64::try_from(phrasings).unwrap_or(u64::MAX / PHRASING / 2)
     }
