@@ -32,13 +32,11 @@ import pathlib
 import random
 import statistics
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Postgres, from_debian
-from cluster import DRAFT, HOURS, KB, Cluster, fill, wait
+from cluster import DRAFT, HOURS, KB, end, fill, running, wait
 from work import Asking, Work, verify_asking
 
 FULL = DRAFT[-1]
@@ -230,30 +228,18 @@ def check(cluster, operations, has_small_disk):
     more, told = verify_asking(cluster, asking, may_be_lost=10_000 if has_small_disk else 0)
     median, slow = asking.latency()
     print(f"beside that, at half of {capacity:.0f} questions a second: {told}; p50 {median * 1000:.0f} ms, p99 {slow * 1000:.0f} ms")
-    for fault in (faults + more)[:20]:
-        print("fault:", fault)
-    if faults or more:
-        raise SystemExit(f"{len(faults) + len(more)} faults")
+    end(faults + more)
     print("no acknowledged edit, message, claim, count or event was lost or made twice")
 
 
 def main():
     binary = str(pathlib.Path(sys.argv[1]).resolve())
     operations = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
-    with tempfile.TemporaryDirectory(prefix="zhida-cluster-") as name:
-        folder = pathlib.Path(name)
-        postgres = Postgres.start(folder) if from_debian("haproxy", "haproxy") else None
-        if postgres is None:
-            print("skipped: PostgreSQL and HAProxy cannot be had here")
-            return
-        cluster = Cluster(binary, folder, postgres)
-        try:
+    with running(binary, "zhida-cluster-") as cluster:
+        if cluster:
             has_small_disk = cluster.mount_small(cluster.nodes[1], SMALL_DISK)
             cluster.begin()
             check(cluster, operations, has_small_disk)
-        finally:
-            cluster.stop()
-            postgres.down("immediate")
 
 
 if __name__ == "__main__":

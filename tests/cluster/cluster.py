@@ -1,5 +1,6 @@
 """Several nodes on one PostgreSQL behind HAProxy, and what can be done to them."""
 
+import contextlib
 import ctypes
 import http.client
 import json
@@ -10,11 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Server, free_port, from_debian
+from checking import Postgres, Server, free_port, from_debian
 
 KB = "t"
 ENTRIES = 24
@@ -318,3 +320,29 @@ def fill(folder):
             except OSError:
                 pass
     return free
+
+
+@contextlib.contextmanager
+def running(binary, prefix, **how):
+    """A cluster that has not begun, and is gone afterwards; None, having said so, where its programs cannot be had."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        folder = pathlib.Path(name)
+        postgres = Postgres.start(folder) if from_debian("haproxy", "haproxy") else None
+        if postgres is None:
+            print("skipped: PostgreSQL and HAProxy cannot be had here")
+            yield None
+            return
+        cluster = Cluster(binary, folder, postgres, **how)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+            postgres.down("immediate")
+
+
+def end(faults):
+    """Prints the first faults, and ends the check if there are any."""
+    for fault in faults[:20]:
+        print("fault:", fault)
+    if faults:
+        raise SystemExit(f"{len(faults)} faults")

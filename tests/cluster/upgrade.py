@@ -16,13 +16,11 @@ import collections
 import pathlib
 import random
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Postgres, from_debian
-from cluster import HOURS, KB, Cluster, wait
+from cluster import HOURS, KB, end, running, wait
 from work import Asking, Work, verify_asking
 
 # Questions a second: on a machine of two cores that does everything at once.
@@ -110,28 +108,16 @@ def check(cluster, old, new):
     print(f"{len(work.edits)} edits, {len(work.reads)} reads, {messages} messages, {len(work.claims)} claims acknowledged; {revisions} revisions; not acknowledged: {dict(seen)}")
     print(told)
     faults += more + [f"clients saw {what} {number} times" for what, number in seen.items() if what.split()[-1][0] == "5" or what.endswith(" 0")]
-    for fault in faults[:20]:
-        print("fault:", fault)
-    if faults:
-        raise SystemExit(f"{len(faults)} faults")
+    end(faults)
     print("nothing that was acknowledged was lost, and no client saw a 5xx")
 
 
 def main():
     old, new = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
-    with tempfile.TemporaryDirectory(prefix="zhida-upgrade-") as name:
-        folder = pathlib.Path(name)
-        postgres = Postgres.start(folder) if from_debian("haproxy", "haproxy") else None
-        if postgres is None:
-            print("skipped: PostgreSQL and HAProxy cannot be had here")
-            return
-        cluster = Cluster(old, folder, postgres, nodes=2)
-        try:
+    with running(old, "zhida-upgrade-", nodes=2) as cluster:
+        if cluster:
             cluster.begin()
             check(cluster, old, new)
-        finally:
-            cluster.stop()
-            postgres.down("immediate")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 //! Do several servers hold the knowledge bases together, and one no more than it may?
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use zhida::server::{Registry, Server, Share, Sharing, router};
 
-use crate::http::{MAX_WRONG, admission, ask, get, publish};
+use crate::http::{MAX_WRONG, admission, ask, exchange, get, publish};
 use crate::support::SMALL_KB;
 
 fn registry(data: &Path, sharing: &Sharing) -> Arc<Registry> {
@@ -95,20 +93,9 @@ impl Node {
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let (address, body) = (&self.address, body.to_string());
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("sent");
-        let mut response = String::new();
-        stream.read_to_string(&mut response).expect("a response");
-        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let (status, head, body) = exchange(&self.address, method, path, &[], &body.to_string());
         let body =
-            if head.contains("chunked") { body.split("\r\n").nth(1).unwrap_or_default() } else { body };
+            if head.contains("chunked") { body.split("\r\n").nth(1).unwrap_or_default() } else { &body };
         (status, serde_json::from_str(body).unwrap_or_else(|_| json!(body)))
     }
 
@@ -202,17 +189,10 @@ fn a_request_that_only_says_it_was_sent_on_is_anybodys() {
     let folder = prepared(1);
     let node = Node::start(folder.path(), 2);
     until("it answers", || node.call("GET", "/readyz", &Value::Null).0 == 200);
-    let mut stream = TcpStream::connect(&node.address).expect("a connection");
-    let body = json!({"text": "几点关门"}).to_string();
     // A page of another site, which says that it is ours.
-    write!(
-        stream,
-        "POST /v1/answer HTTP/1.1\r\nhost: {}\r\norigin: https://evil.example\r\nzhida-node: made-up\r\nzhida-node-for: 127.0.0.1;1;1\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        node.address,
-        body.len()
-    )
-    .expect("sent");
-    let mut response = String::new();
-    stream.read_to_string(&mut response).expect("a response");
-    assert!(response.starts_with("HTTP/1.1 403"), "{response}");
+    let told =
+        [("origin", "https://evil.example"), ("zhida-node", "made-up"), ("zhida-node-for", "127.0.0.1;1;1")];
+    let body = json!({"text": "几点关门"}).to_string();
+    let (status, _, reply) = exchange(&node.address, "POST", "/v1/answer", &told, &body);
+    assert_eq!(status, 403, "{reply}");
 }

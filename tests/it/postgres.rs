@@ -102,6 +102,19 @@ impl Server {
         Some(Self { process, folder })
     }
 
+    /// One for a test; `None` in the process that the tests of the store run in once more, and,
+    /// having said so, where there is none.
+    fn of_one_test() -> Option<Self> {
+        if std::env::var_os(DATABASES).is_some() {
+            return None;
+        }
+        let started = Self::start();
+        if started.is_none() {
+            eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
+        }
+        started
+    }
+
     /// Its address; the name of a database goes in the place of `{}`.
     fn address(&self) -> String {
         format!("postgres:///{{}}?host={}&user=zhida", self.folder.path().display())
@@ -142,13 +155,7 @@ fn own_uid() -> u32 {
 
 #[test]
 fn what_is_stored_holds_on_a_server() {
-    if std::env::var_os(DATABASES).is_some() {
-        return;
-    }
-    let Some(server) = Server::start() else {
-        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
-        return;
-    };
+    let Some(server) = Server::of_one_test() else { return };
     let mut tests = Command::new(std::env::current_exe().unwrap());
     tests.args(MODULES).args(["--test-threads", "2"]).env(DATABASES, server.address());
     for name in ABOUT_FILES {
@@ -173,13 +180,7 @@ fn node(server: &Server, folder: &std::path::Path) -> zhida::store::Store {
 
 #[test]
 fn nodes_hear_of_what_others_write() {
-    if std::env::var_os(DATABASES).is_some() {
-        return;
-    }
-    let Some(server) = Server::start() else {
-        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
-        return;
-    };
+    let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
     let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
@@ -209,13 +210,7 @@ fn nodes_hear_of_what_others_write() {
 
 #[test]
 fn an_older_node_goes_on_with_tables_that_were_added_to() {
-    if std::env::var_os(DATABASES).is_some() {
-        return;
-    }
-    let Some(server) = Server::start() else {
-        eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
-        return;
-    };
+    let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
     let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
     let running = node(&server, &folder.path().join("running"));
