@@ -10,7 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use milvus::v2::prelude::{
-    ClientV2, CollectionSchema, ConnectConfig, ConsistencyLevel, CreateCollectionRequest, DataType,
+    ClientV2, CollectionSchema, ConnectConfig, ConsistencyLevel, CreateCollectionRequestBuilder, DataType,
     DeleteRequest, Error as Refusal, FieldData, FieldSchema, FlushRequest, HasCollectionRequest, Ids,
     IndexParam, IndexType, InsertRequest, ListCollectionsRequest, LoadCollectionRequest, MetricType,
     QueryRequest, RetryConfig, SearchRequest, SearchVectors, TelemetryConfig, UpsertRequest,
@@ -157,7 +157,7 @@ impl Index for Milvus {
             let name = collection(width);
             let there = HasCollectionRequest::builder().collection_name(&name).build()?;
             if !client.has_collection(there.clone()).await?.exists()
-                && let Err(refusal) = client.create_collection(schema(width)?).await
+                && let Err(refusal) = client.create_collection(schema(width).build()?).await
                 // Another node may have been quicker.
                 && !client.has_collection(there).await?.exists()
             {
@@ -178,8 +178,8 @@ impl Index for Milvus {
                 .output_fields(["count(*)"])
                 .consistency_level(ConsistencyLevel::Strong);
             let told = client.query(count.build()?).await?;
-            let row = told.results().rows()?.next();
-            let count = row.map(|row| row.get_i64("count(*)")).transpose()?;
+            let Some(row) = told.results().rows()?.next() else { return Ok(0) };
+            let count = row.get_i64("count(*)")?;
             Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
         })
     }
@@ -290,7 +290,7 @@ fn collection(width: usize) -> String {
     if width == 0 { format!("{COLLECTION}words") } else { format!("{COLLECTION}{width}") }
 }
 
-fn schema(width: usize) -> std::result::Result<CreateCollectionRequest, Refusal> {
+fn schema(width: usize) -> CreateCollectionRequestBuilder {
     let text =
         |name: &str, length| FieldSchema::new().name(name).data_type(DataType::VarChar).max_length(length);
     let mut fields = CollectionSchema::new()
@@ -311,7 +311,7 @@ fn schema(width: usize) -> std::result::Result<CreateCollectionRequest, Refusal>
         let links = LINKS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         request = request.index_param(index(MEANING, IndexType::Hnsw).extra_params(HashMap::from(links)));
     }
-    request.schema(fields).build()
+    request.schema(fields)
 }
 
 fn columns(release: &Name, rows: Vec<Row>) -> Vec<FieldData> {
