@@ -6,9 +6,11 @@ use clap::Subcommand;
 
 use super::Common;
 use super::audited::{Deed, Subject};
+use crate::access::moment::now;
 use crate::error::{Error, Result};
 use crate::events::compact::{Maintained, conversations_of, forget, maintain};
-use crate::events::{Day, Settings, Text, Whose, columns};
+use crate::events::{Day, Text, Whose, columns};
+use crate::store::REMEMBERED;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -141,8 +143,7 @@ impl Keep {
 
     fn run(&self) -> Result<ExitCode> {
         let store = self.common.store();
-        let events = store.root().join("events");
-        let mut settings = Settings::read(&events)?;
+        let mut settings = store.event_settings()?;
         if self.wanted().is_some() {
             store.writable()?;
             let text = self.text.as_deref();
@@ -157,7 +158,7 @@ impl Keep {
             if let Some(days) = self.event_days {
                 settings.event_days = (days > 0).then_some(days);
             }
-            settings.write(&events)?;
+            store.set_event_settings(&settings)?;
         }
         say!("text = {}", settings.text.name());
         say!("orders = {}", settings.orders);
@@ -180,19 +181,17 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
         names.dedup();
     }
     let mut all = Maintained::default();
-    let mut take = |done: Maintained| {
-        all.changed += done.changed;
-        all.erased.extend(done.erased);
-        all.busy = done.busy;
-    };
-    for whose in args.customer.iter().cloned().map(Whose::Customer) {
-        take(forget(store.root(), whose)?);
+    let customer = args.customer.iter().cloned().map(Whose::Customer);
+    let conversations_too = names.iter().cloned().map(Whose::Conversation);
+    let all_of: Vec<Whose> =
+        customer.chain(conversations_too).chain(args.text_before.map(Whose::texts_before)).collect();
+    // Should this one be broken off, the others know.
+    if store.is_on_server() {
+        let at = now();
+        all_of.iter().try_for_each(|whose| store.ask_to_forget(whose, at))?;
     }
-    for name in &names {
-        take(forget(store.root(), Whose::Conversation(name.clone()))?);
-    }
-    if let Some(day) = args.text_before {
-        take(forget(store.root(), Whose::texts_before(day))?);
+    for whose in all_of {
+        all.join(forget(store.root(), whose)?);
     }
     let mut gone = 0;
     for name in &names {
@@ -206,6 +205,16 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
             all.changed
         )
     );
+    if store.is_on_server() {
+        eprintln!(
+            "{}",
+            either!(
+                "every other node forgets it within a minute, and one that is away when it comes back within {} days",
+                "其他节点会在一分钟内同样抹去；暂时离线的节点在 {} 天内恢复后补做",
+                REMEMBERED.as_secs() / 86_400
+            )
+        );
+    }
     if all.busy > 0 {
         eprintln!(
             "{}",

@@ -184,7 +184,7 @@ fn found(args: &Look) -> Result<(Shelf, Findings)> {
     let release = args.common.releases()?.open_served(&shelf)?;
     let engine = Engine::new(Arc::new(release), shelf.goal_or(DEFAULT_MAX_WRONG)?);
     let labelled = publish::queries(&shelf)?;
-    let findings = look::look(&shelf, &engine, &labelled, args.days, Limits::default())?;
+    let findings = look::look(&shelf, &log_of(&shelf), &engine, &labelled, args.days, Limits::default())?;
     Ok((shelf, findings))
 }
 
@@ -244,11 +244,15 @@ fn suggestions(args: &Look) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What happened in the data directory of a knowledge base.
+fn log_of(shelf: &Shelf) -> Log {
+    Log::open(shelf.store().root())
+}
+
 /// What is asked most, and what after it.
 fn habits(args: &Look) -> Result<ExitCode> {
     let shelf = args.common.store().shelf(&args.kb)?;
-    let log = Log::open(shelf.store().root());
-    let mut found = Habits::read(&log, shelf.name(), look::last_days(args.days))?;
+    let mut found = Habits::read(&log_of(&shelf), shelf.name(), look::last_days(args.days))?;
     found.most.truncate(args.limit);
     if args.json {
         let Habits { conversations, most, next } = &found;
@@ -339,7 +343,7 @@ fn auto(args: &Look, least: u64) -> Result<ExitCode> {
 
 fn burst(args: &Look) -> Result<ExitCode> {
     let shelf = args.common.store().shelf(&args.kb)?;
-    let mut report = look::changes(&shelf, args.days)?;
+    let mut report = look::changes(&log_of(&shelf), shelf.name(), args.days)?;
     report.bursts.truncate(args.limit);
     if args.json {
         return print(&json!({"kb": shelf.name(), "bursts": report.bursts, "drift": report.drift}));

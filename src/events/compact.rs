@@ -44,6 +44,18 @@ pub struct Maintained {
     pub busy: usize,
 }
 
+impl Maintained {
+    /// Takes in what was done besides.
+    pub fn join(&mut self, done: Self) {
+        self.compacted.extend(done.compacted);
+        self.events += done.events;
+        self.erased.extend(done.erased);
+        self.changed += done.changed;
+        self.removed.extend(done.removed);
+        self.busy = done.busy;
+    }
+}
+
 /// The right to change files of closed days; one process has it.
 struct Maintenance<'a> {
     events: &'a Path,
@@ -97,13 +109,33 @@ pub fn maintain(data: &Path, today_too: bool) -> Result<Maintained> {
 /// When a file cannot be read or written; the request stays, and the next
 /// maintenance goes on with it.
 pub fn forget(data: &Path, whose: Whose) -> Result<Maintained> {
+    forget_one(data, whose, now())
+}
+
+/// The same of what happened until a moment; of a customer, with the conversations that
+/// events tell of.
+///
+/// # Errors
+/// As [`forget`].
+pub fn forget_until(data: &Path, whose: Whose, at: i64) -> Result<Maintained> {
+    let mut done = Maintained::default();
+    if let Whose::Customer(customer) = &whose {
+        for conversation in conversations_of(data, customer)? {
+            done.join(forget_one(data, Whose::Conversation(conversation), at)?);
+        }
+    }
+    done.join(forget_one(data, whose, at)?);
+    Ok(done)
+}
+
+fn forget_one(data: &Path, whose: Whose, at: i64) -> Result<Maintained> {
     let events = folder::events_of(data);
     if !events.is_dir() {
         return Ok(Maintained::default());
     }
     let at_work = Maintenance::begin(&events)?;
     let mut requests = Requests::read(&events)?;
-    requests.add(whose, Key::known(&events)?.as_ref());
+    requests.add(whose, at, Key::known(&events)?.as_ref());
     requests.write(&events)?;
     let mut done = Maintained::default();
     let start = Instant::now();
@@ -160,7 +192,7 @@ impl Maintenance<'_> {
         let moment = now();
         let asked = Requests::read(self.events)?;
         let mut requests = asked.clone();
-        requests.add(Whose::texts_before(Day::today().plus(-i64::from(settings.text_days))), None);
+        requests.add(Whose::texts_before(Day::today().plus(-i64::from(settings.text_days))), now(), None);
         let busy_before = self.busy()?;
         for day in folder::days(self.events)? {
             let changed = self.rewrite(day, &requests)?;
@@ -429,7 +461,7 @@ mod tests {
         let log = Log::open(data.path());
         log.append(event(1)).expect("stored");
         let mut requests = Requests::default();
-        requests.add(Whose::Conversation("c1".to_owned()), None);
+        requests.add(Whose::Conversation("c1".to_owned()), now(), None);
         requests.write(&data.path().join("events")).expect("written");
         assert_eq!(all(data.path())[0].text, None);
         let found = log.find(&format!("{:032x}", 1)).expect("readable").expect("there");

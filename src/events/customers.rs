@@ -29,15 +29,72 @@ const DIGITS: usize = 32;
 
 /// What names are made with.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Key([u8; 32]);
+pub struct Key([u8; 32]);
 
 impl Key {
-    fn path(events: &Path) -> PathBuf {
+    pub(super) fn path(events: &Path) -> PathBuf {
         events.join(FILE)
     }
 
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn made() -> Result<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|e| Error::internal("randomness", e))?;
+        Ok(Self(key))
+    }
+
+    /// In hex digits.
+    pub fn text(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The one of [`Self::text`].
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let none = || Error::Refused("the key of customers' names has 64 hex digits".to_owned());
+        let digits: Option<Vec<u8>> =
+            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
+        digits.and_then(|digits| digits.try_into().ok()).map(Self).ok_or_else(none)
+    }
+
+    /// Makes it the key of a folder of events; who was kept under a name of another one
+    /// belongs to nobody any more.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, events: &Path) -> Result<()> {
+        let path = Self::path(events);
+        std::fs::create_dir_all(events).map_err(|e| Error::io("create", events, e))?;
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+        }
+        self.begin(events).map(drop)
+    }
+
+    /// Writes it where there is none; whether there was none.
+    fn begin(&self, events: &Path) -> Result<bool> {
+        let path = Self::path(events);
+        let failed = |e| Error::io("write", &path, e);
+        std::fs::create_dir_all(events).map_err(failed)?;
+        let mut beside = tempfile::NamedTempFile::new_in(events).map_err(failed)?;
+        beside.write_all(&self.0).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
+        match beside.persist_noclobber(&path) {
+            Ok(_) => sync_folder(events).map(|()| true),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(failed(e.error)),
+        }
+    }
+
     /// The key of a folder of events, if it has one.
-    pub(super) fn known(events: &Path) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// When it cannot be read or is none.
+    pub fn known(events: &Path) -> Result<Option<Self>> {
         let path = Self::path(events);
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -57,24 +114,13 @@ impl Key {
         if let Some(known) = Self::known(events)? {
             return Ok(known);
         }
-        let path = Self::path(events);
-        let failed = |e| Error::io("write", &path, e);
-        std::fs::create_dir_all(events).map_err(failed)?;
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|e| Error::internal("randomness", e))?;
-        let mut beside = tempfile::NamedTempFile::new_in(events).map_err(failed)?;
-        beside.write_all(&key).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
-        match beside.persist_noclobber(&path) {
-            Ok(_) => {
-                sync_folder(events)?;
-                Ok(Self(key))
-            }
-            // Another process was faster.
-            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => {
-                Self::known(events)?.ok_or_else(|| failed(e.error))
-            }
-            Err(e) => Err(failed(e.error)),
+        let made = Self::made()?;
+        if made.begin(events)? {
+            return Ok(made);
         }
+        // Another process was faster.
+        let path = Self::path(events);
+        Self::known(events)?.ok_or_else(|| Error::io("read", path, ErrorKind::NotFound.into()))
     }
 
     /// The name under which a customer is kept. One that was made stays.

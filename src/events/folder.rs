@@ -13,7 +13,7 @@ use super::forget::Requests;
 use super::log::moment_of_id;
 use super::record::{Event, Kind};
 use super::wanted::{Read, Wanted};
-use super::{parquet, segment};
+use super::{others, parquet, segment};
 use crate::error::{Error, Result};
 
 /// The file of a closed day.
@@ -160,31 +160,11 @@ pub(super) fn read(events: &Path, wanted: &Wanted<'_>, each: &mut dyn FnMut(Even
         return read_days(events, &days, wanted, &mut given);
     }
     // Files are read in a thread of their own while what they hold is counted in this one.
-    std::thread::scope(|scope| {
-        let (out, batches) = std::sync::mpsc::sync_channel(BATCHES);
-        let reading = scope.spawn(move || -> Result<Read> {
-            let mut batch = Vec::with_capacity(BATCH);
-            let told = read_days(events, &days, wanted, &mut |event| {
-                batch.push(event);
-                if batch.len() == BATCH {
-                    // Nobody listens any more only when this one is over.
-                    let _ = out.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
-                }
-            })?;
-            let _ = out.send(batch);
-            Ok(told)
-        });
-        batches.into_iter().flatten().for_each(&mut given);
-        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    others::beside(|out| read_days(events, &days, wanted, out), |batches| batches.flatten().for_each(given))
 }
 
 /// So few days are read without a thread of their own.
 const FEW_DAYS: usize = 2;
-
-/// Events that go from one thread to the other at a time, and how often they may wait.
-const BATCH: usize = 1_024;
-const BATCHES: usize = 4;
 
 fn read_days(events: &Path, days: &[Day], wanted: &Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<Read> {
     let mut told = Read::default();

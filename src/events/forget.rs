@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::customers::Key;
-use super::day::{Day, now};
+use super::day::Day;
 use super::record::Event;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
@@ -108,16 +108,16 @@ impl Requests {
         }
     }
 
-    /// One more, from now on. Of a customer, whatever they are kept under.
-    pub(super) fn add(&mut self, whose: Whose, key: Option<&Key>) {
+    /// One more, of what happened until a moment. Of a customer, whatever they are kept under.
+    pub(super) fn add(&mut self, whose: Whose, at: i64, key: Option<&Key>) {
         if let (Whose::Customer(id), Some(key)) = (&whose, key) {
-            self.one(Whose::Customer(key.name(id)));
+            self.one(Whose::Customer(key.name(id)), at);
         }
-        self.one(whose);
+        self.one(whose, at);
     }
 
-    fn one(&mut self, whose: Whose) {
-        self.0.push(Request { whose, at: now(), salt: uuid::Uuid::now_v7().simple().to_string() });
+    fn one(&mut self, whose: Whose, at: i64) {
+        self.0.push(Request { whose, at, salt: uuid::Uuid::now_v7().simple().to_string() });
     }
 
     /// Those that others had asked for before a moment, and that are done.
@@ -173,6 +173,7 @@ fn forget_texts(event: &mut Event) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::now;
     use super::*;
 
     fn event(conversation: &str) -> Event {
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn an_event_is_made_nobodys_and_still_counts() {
         let mut requests = Requests::default();
-        requests.add(Whose::Conversation("c".to_owned()), None);
+        requests.add(Whose::Conversation("c".to_owned()), now(), None);
         let (mut one, mut two, mut other) = (event("c"), event("c"), event("d"));
         assert!(requests.apply(&mut one) && requests.apply(&mut two));
         assert!(!requests.apply(&mut other));
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn a_customer_takes_all_conversations_along() {
         let mut requests = Requests::default();
-        requests.add(Whose::Customer("u".to_owned()), None);
+        requests.add(Whose::Customer("u".to_owned()), now(), None);
         let (mut one, mut two) = (event("c"), event("d"));
         assert!(requests.apply(&mut one) && requests.apply(&mut two));
         assert_ne!(one.conversation, two.conversation);
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn texts_go_and_the_rest_stays() {
         let mut requests = Requests::default();
-        requests.add(Whose::texts_before(Day::today().plus(1)), None);
+        requests.add(Whose::texts_before(Day::today().plus(1)), now(), None);
         let mut one = event("c");
         assert!(requests.apply(&mut one));
         assert_eq!((one.text.clone(), one.conversation.as_deref()), (None, Some("c")));

@@ -29,7 +29,8 @@ use super::drift::Drift;
 use super::folder;
 use super::forget::Requests;
 use super::health::Health;
-use super::meter::{Meter, Node};
+use super::meter::{self, Meter, Node};
+use super::others::{self, Others};
 use super::record::{Event, Kind};
 use super::segment::{self, Writer};
 use super::settings::Settings;
@@ -57,7 +58,7 @@ struct Parts {
     settings: RwLock<Arc<Settings>>,
     recent: Mutex<Recent>,
     /// What customers' names are made with, once somebody needed it.
-    key: OnceLock<Key>,
+    key: Mutex<Option<Key>>,
     lost: AtomicU64,
     /// Whether the thread runs that keeps things in order.
     tended: AtomicBool,
@@ -69,6 +70,8 @@ struct Parts {
     meter: Mutex<Meter>,
     /// When it was opened, in Unix milliseconds.
     opened: i64,
+    /// The other nodes that have events of the same tenant.
+    others: OnceLock<Arc<dyn Others>>,
 }
 
 #[derive(Default)]
@@ -126,13 +129,14 @@ impl Log {
             open: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
             recent: Mutex::default(),
-            key: OnceLock::new(),
+            key: Mutex::default(),
             lost: AtomicU64::new(0),
             tended: AtomicBool::new(false),
             maintains: AtomicBool::new(false),
             drift: Mutex::default(),
             meter: Mutex::default(),
             opened: now(),
+            others: OnceLock::new(),
         }))
     }
 
@@ -144,6 +148,22 @@ impl Log {
         self.0.maintains.store(true, Ordering::Relaxed);
         self.tend();
         self
+    }
+
+    /// Whoever reads it reads what happened on other nodes too, from now on. Said once.
+    pub fn join(&self, others: Arc<dyn Others>) {
+        let _ = self.0.others.set(others);
+    }
+
+    /// Whether it is read together with what happened on other nodes.
+    pub fn is_joined(&self) -> bool {
+        self.0.others.get().is_some()
+    }
+
+    /// What the folder is called among those of several nodes; `None` before anything
+    /// has happened.
+    pub fn name(&self) -> Option<String> {
+        meter::name_of(&self.0.events)
     }
 
     /// Where the events lie.
@@ -205,19 +225,43 @@ impl Log {
         folder::backlog(&self.0.events, Day::today())
     }
 
-    /// Gives each wanted event to `each`, day by day, in the order of the files.
+    /// Gives each wanted event to `each`, day by day, in the order of the files; those of
+    /// other nodes in between.
+    ///
+    /// # Errors
+    /// When a file cannot be read here.
+    pub fn read(&self, wanted: &Wanted<'_>, mut each: impl FnMut(Event)) -> Result<Read> {
+        let theirs =
+            self.0.others.get().map(|others| others.read(self.name().as_deref(), wanted)).unwrap_or_default();
+        if theirs.is_empty() {
+            return self.read_own(wanted, each);
+        }
+        others::read(&self.0.events, wanted, theirs, &mut each)
+    }
+
+    /// The same without what happened on other nodes.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn read(&self, wanted: &Wanted<'_>, mut each: impl FnMut(Event)) -> Result<Read> {
+    pub fn read_own(&self, wanted: &Wanted<'_>, mut each: impl FnMut(Event)) -> Result<Read> {
         folder::read(&self.0.events, wanted, &mut each)
     }
 
-    /// The decision that a trace id names; `None` when there is none.
+    /// The decision that a trace id names, here or on another node; `None` when there is none.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn find(&self, trace_id: &str) -> Result<Option<Event>> {
+        let found = self.find_own(trace_id)?;
+        let is_one = number_of(trace_id).is_some();
+        Ok(found.or_else(|| self.0.others.get().filter(|_| is_one)?.find(trace_id)))
+    }
+
+    /// The same of those that were made here.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn find_own(&self, trace_id: &str) -> Result<Option<Event>> {
         let Some(trace) = number_of(trace_id) else { return Ok(None) };
         let place = {
             let recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,11 +334,15 @@ impl Parts {
 
     /// What customers' names are made with; `None` where it can be neither read nor written.
     fn key(&self) -> Option<Key> {
-        if let Some(key) = self.key.get() {
-            return Some(key.clone());
+        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() {
+            return known.clone();
         }
         match Key::of(&self.events) {
-            Ok(key) => Some(self.key.get_or_init(|| key).clone()),
+            Ok(key) => {
+                *known = Some(key);
+                known.clone()
+            }
             Err(e) => {
                 tracing::error!(error = %e, "customers are not kept in the events");
                 None

@@ -89,6 +89,11 @@ impl Node {
     }
 }
 
+/// What a folder is called, if it is.
+pub(super) fn name_of(events: &Path) -> Option<String> {
+    Node::known(&events.join(FILE)).ok().flatten().map(|node| node.id)
+}
+
 /// What there is to keep.
 #[derive(Debug, Clone)]
 pub struct Metered {

@@ -7,6 +7,7 @@
 //! ```text
 //! data/events/settings.toml            what is kept of customers' words, and for how long
 //! data/events/customers.key            what the names are made with under which customers are kept
+//! data/events/forgotten.json           where several nodes must forget somebody: what of that is done here
 //! data/events/node                     under which name the folder's questions are counted
 //! data/events/2026-11-27/UUID.seg      events as they came; one file per process, checksummed lines
 //! data/events/2026-11-27/events.parquet    a closed day; what DuckDB and Pandas read
@@ -15,7 +16,8 @@
 //! [`Log::append`] writes, [`Log::read`] reads both kinds of file as one, each
 //! event once. What a customer typed passes [`mask`] before anything is
 //! stored, whoever appends. A tenant is a data directory: nothing here knows of
-//! another one's.
+//! another one's. Where several nodes answer for it, each has such a folder, and who
+//! reads one of them reads all ([`Others`]).
 
 pub mod compact;
 mod customers;
@@ -28,6 +30,7 @@ mod health;
 mod log;
 pub mod mask;
 mod meter;
+mod others;
 mod parquet;
 mod record;
 mod rewrite;
@@ -38,11 +41,13 @@ mod tally;
 mod usage;
 mod wanted;
 
+pub use customers::Key as CustomersKey;
 pub use day::{Day, Days};
 pub use forget::Whose;
 pub use health::Health;
 pub use log::Log;
 pub use meter::Metered;
+pub use others::{Others, Theirs, Told};
 pub use parquet::{Column, columns};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Settings, Text};

@@ -101,15 +101,19 @@ impl Settings {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(Error::io("read", &path, e)),
         };
-        toml::from_str(&text).map_err(|e| Error::Refused(format!("{}: {}", path.display(), e.message())))
+        Self::parse(&text).map_err(|e| Error::Refused(format!("{}: {e}", path.display())))
     }
 
-    /// Writes them. A running server takes them in within a second.
+    /// Reads those of a file's text.
     ///
     /// # Errors
-    /// When the folder cannot be written.
-    pub fn write(&self, events: &Path) -> Result<()> {
-        fs::create_dir_all(events).map_err(|e| Error::io("create", events, e))?;
+    /// When it says something unknown.
+    pub fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| Error::Refused(e.message().to_owned()))
+    }
+
+    /// As they stand in a file.
+    pub fn text(&self) -> String {
         let mut text = format!(
             "# What is kept of customers' words: none, masked or full; written by `zhida events keep`.\n\
              text = \"{}\"\norders = {}\ntext_days = {}\n",
@@ -120,7 +124,16 @@ impl Settings {
         if let Some(days) = self.event_days {
             text.push_str(&format!("event_days = {days}\n"));
         }
-        write_whole(&Self::path(events), text.as_bytes())
+        text
+    }
+
+    /// Writes them. A running server takes them in within a second.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, events: &Path) -> Result<()> {
+        fs::create_dir_all(events).map_err(|e| Error::io("create", events, e))?;
+        write_whole(&Self::path(events), self.text().as_bytes())
     }
 }
 

@@ -137,17 +137,20 @@ pub fn stats(log: &Log, asked: Asked<'_>) -> Result<Stats> {
     let around = Days { from: before.from.plus(-1), to: asked.days.to.plus(1) };
     let whole = Wanted { days: around, kb: Some(asked.kb), kinds: &[], texts: true, candidates: false };
     let mut sums = drift::ByDay::new();
-    let read = log.read(&whole, |event| {
+    let mut read = log.read(&whole, |event| {
         drift::take(&mut sums, &event);
         now.take(&event);
         then.take(&event);
     })?;
     // Feedback may come much later.
     let later = Days { from: around.to.plus(1), to: around.to.plus(LATE_DAYS) };
-    log.read(&Wanted { days: later, kinds: &[Kind::Feedback], ..whole }, |event| {
+    let late = log.read(&Wanted { days: later, kinds: &[Kind::Feedback], ..whole }, |event| {
         now.take(&event);
         then.take(&event);
     })?;
+    read.missing.extend(late.missing);
+    read.missing.sort();
+    read.missing.dedup();
     // A day's band may need days that no figure does.
     let band = drift::around(asked.days);
     if band.from < around.from {
@@ -155,7 +158,7 @@ pub fn stats(log: &Log, asked: Asked<'_>) -> Result<Stats> {
         sums.extend(drift::by_day(log, asked.kb, earlier)?);
     }
     let drift = drift::drift(&sums, asked.days);
-    Ok(Stats::new(asked.kb, read.damaged, now.finish(asked.entries), then.finish(&[]), drift))
+    Ok(Stats::new(asked.kb, read, now.finish(asked.entries), then.finish(&[]), drift))
 }
 
 /// Feedback is waited for so many days.

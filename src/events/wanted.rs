@@ -33,10 +33,12 @@ impl Wanted<'_> {
 }
 
 /// What reading came upon.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Read {
     /// Events given out.
     pub events: u64,
     /// Lines that were torn or damaged, and passed over.
     pub damaged: u64,
+    /// Nodes whose events are not among them: they could not be asked, or broke off.
+    pub missing: Vec<String>,
 }

@@ -5,6 +5,7 @@
 //! the server both come through here.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -36,25 +37,28 @@ pub fn last_days(days: u16) -> Days {
 ///
 /// # Errors
 /// When events cannot be read.
-pub fn questions(shelf: &Shelf, days: u16) -> Result<Questions> {
-    Questions::read(&Log::open(shelf.store().root()), shelf.name(), last_days(days))
+pub fn questions(log: &Log, kb: &str, days: u16) -> Result<Questions> {
+    Questions::read(log, kb, last_days(days))
 }
 
 /// What is asked more than last week, and what has drifted, up to today.
 ///
 /// # Errors
 /// When events cannot be read.
-pub fn changes(shelf: &Shelf, days: u16) -> Result<bursts::Report> {
-    let (questions, today) = (questions(shelf, days)?, Day::today());
+pub fn changes(log: &Log, kb: &str, days: u16) -> Result<bursts::Report> {
+    let (questions, today) = (questions(log, kb, days)?, Day::today());
     let span = drift::around(Days { from: today.plus(-6), to: today });
-    let sums = drift::by_day(&Log::open(shelf.store().root()), shelf.name(), span)?;
+    let sums = drift::by_day(log, kb, span)?;
     Ok(bursts::report(&questions, &sums, today))
 }
 
 /// What tells whether anything was asked since: the files of the last two days
-/// with their lengths.
-pub fn state(shelf: &Shelf) -> String {
-    let log = Log::open(shelf.store().root());
+/// with their lengths. What other nodes are asked is looked at anew every minute.
+pub fn state(log: &Log) -> String {
+    if log.is_joined() {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        return format!("minute {}", since.as_secs() / 60);
+    }
     let files =
         last_days(2).each().filter_map(|day| std::fs::read_dir(log.folder().join(day.to_string())).ok());
     let mut files: Vec<String> = files
@@ -76,12 +80,13 @@ pub fn state(shelf: &Shelf) -> String {
 /// When events or records cannot be read, or the engine fails.
 pub fn look(
     shelf: &Shelf,
+    log: &Log,
     engine: &Engine,
     labelled: &[LabelledQuery],
     days: u16,
     limits: Limits,
 ) -> Result<Findings> {
-    let questions = questions(shelf, days)?;
+    let questions = questions(log, shelf.name(), days)?;
     let settled = verdicts::settled(shelf)?;
     let folder = folder(shelf);
     let mut memory = Memory::read(&folder);

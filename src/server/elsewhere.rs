@@ -71,6 +71,22 @@ impl Sender {
         pool.pool_idle_timeout(REST).pool_timer(TokioTimer::new()).timer(TokioTimer::new());
         Self(pool.build(connector))
     }
+
+    /// Sends a request to a node, and says for whom; why it could not be.
+    pub(super) async fn send(
+        &self,
+        node: &NodeRecord,
+        mut request: Request<Body>,
+        client: Client,
+        patience: Duration,
+    ) -> Result<Response, String> {
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|e| e.to_string());
+        request.headers_mut().insert(NODE, value(&node.token)?);
+        request.headers_mut().insert(FOR, value(&told_for(client))?);
+        let answered = tokio::time::timeout(patience, self.0.request(request)).await;
+        let response = answered.map_err(|_| "it has not answered in time".to_owned())?;
+        Ok(response.map_err(|e| told(&e))?.map(Body::new))
+    }
 }
 
 /// Where a request is answered.
@@ -201,7 +217,7 @@ fn of_site(server: &Server, key: &str) -> Option<(String, String)> {
 }
 
 /// A tenant's records, without opening the tenant.
-fn store_of(server: &Server, tenant: &str) -> Option<Store> {
+pub(super) fn store_of(server: &Server, tenant: &str) -> Option<Store> {
     let store = server.registry().store();
     if tenant == DEFAULT_TENANT { Some(store.clone()) } else { store.tenant(tenant).ok() }
 }
@@ -232,16 +248,11 @@ async fn send(nodes: &Nodes, node: &NodeRecord, parts: &Parts, bytes: Bytes) -> 
             request.headers_mut().append(name, value.clone());
         }
     }
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|e| e.to_string());
-    request.headers_mut().insert(NODE, value(&node.token)?);
-    request.headers_mut().insert(FOR, value(&told_for(Client::of(&parts.extensions)))?);
-    let answered = tokio::time::timeout(ANSWER, nodes.sender().0.request(request)).await;
-    let response = answered.map_err(|_| "it has not answered in time".to_owned())?;
-    let (mut head, body) = response.map_err(|e| told(&e))?.into_parts();
+    let mut response = nodes.sender().send(node, request, Client::of(&parts.extensions), ANSWER).await?;
     for name in &OWN {
-        head.headers.remove(name);
+        response.headers_mut().remove(name);
     }
-    Ok(Response::from_parts(head, Body::new(body)))
+    Ok(response)
 }
 
 /// What is wrong, with what is behind it.

@@ -20,6 +20,7 @@ use super::request::{self, fields};
 use super::routes::Routes;
 use crate::access::Right;
 use crate::engine::Engine;
+use crate::events::Log;
 use crate::learn::bursts;
 use crate::learn::look::{self, DAYS};
 use crate::learn::suggest::verdicts::{self, Accepted, Change};
@@ -68,8 +69,8 @@ struct Seen {
 
 impl Looks {
     /// Looks at a knowledge base, or gives the last look if it is good enough.
-    fn of(&self, shelf: &Shelf, engine: &Engine, days: u16) -> Result<Arc<Findings>, Problem> {
-        let state = format!("{days} {} {}", engine.release().label(), look::state(shelf));
+    fn of(&self, shelf: &Shelf, log: &Log, engine: &Engine, days: u16) -> Result<Arc<Findings>, Problem> {
+        let state = format!("{days} {} {}", engine.release().label(), look::state(log));
         // Held while it is looked at: whoever comes meanwhile wants the same.
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = looks.get(shelf.name()) {
@@ -85,7 +86,7 @@ impl Looks {
         let start = Instant::now();
         let words = if engine.release().counts().1 <= SMALL { LIMITS.words } else { 0 };
         let labelled = publish::queries(shelf)?;
-        let findings = Arc::new(look::look(shelf, engine, &labelled, days, Limits { words, ..LIMITS })?);
+        let findings = Arc::new(look::look(shelf, log, engine, &labelled, days, Limits { words, ..LIMITS })?);
         let seen = Seen { of: state, at: start, took: start.elapsed(), findings: Arc::clone(&findings) };
         looks.insert(shelf.name().to_owned(), seen);
         Ok(findings)
@@ -193,7 +194,7 @@ async fn suggestions(
 fn looked(caller: &Caller, kb: &str, days: u16) -> Result<(Shelf, Arc<Findings>), Problem> {
     let shelf = caller.shelf(kb)?;
     let engine = caller.engine(Some(kb))?;
-    let found = caller.tenant().looks().of(&shelf, &engine, days)?;
+    let found = caller.tenant().looks().of(&shelf, caller.log(), &engine, days)?;
     Ok((shelf, found))
 }
 
@@ -356,5 +357,5 @@ async fn decide(caller: Caller, Path(kb): Path<String>, request: Request) -> Res
     )
 )]
 async fn changes(caller: Caller, Path(kb): Path<String>) -> Result<Json<bursts::Report>, Problem> {
-    caller.author(move |caller| Ok(Json(look::changes(&caller.shelf(&kb)?, DAYS)?))).await
+    caller.author(move |caller| Ok(Json(look::changes(caller.log(), caller.shelf(&kb)?.name(), DAYS)?))).await
 }

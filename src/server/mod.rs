@@ -42,6 +42,7 @@ mod least;
 mod members;
 mod metering;
 mod metrics;
+mod neighbours;
 mod nodes;
 mod notes;
 mod oidc;
@@ -104,6 +105,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use self::connections::Connections;
 use self::error::{Kind, Problem};
@@ -115,7 +117,7 @@ use self::soundness::Soundness;
 use self::tenants::Tenants;
 use self::traces::Traced;
 use crate::error::{Error, Result};
-use crate::store::Lasting;
+use crate::store::{Lasting, Store};
 
 /// How often the data directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -419,6 +421,7 @@ pub fn router(server: Server) -> Router {
     let pages = console::routes(api.clone().with_state(server.clone()));
     let routes = api
         .merge(pages)
+        .merge(neighbours::routes())
         .method_not_allowed_fallback(async |request: Request| {
             let detail = format!("{} does not know {}", request.uri().path(), request.method());
             Problem::new(Kind::MethodNotAllowed, detail)
@@ -473,6 +476,9 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let registry = Arc::clone(server.registry());
+    if let Some(nodes) = registry.share().nodes() {
+        nodes.run_on(Handle::current());
+    }
     let looking = server.clone();
     let watching = async move {
         let opened = Arc::clone(&registry);
@@ -592,6 +598,15 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     }
 }
 
+/// Takes in what all nodes keep of what happens, and forgets whom they must.
+fn follow(store: &Store) {
+    match store.follow() {
+        Ok(done) if done.changed > 0 => tracing::info!(events = done.changed, "forgot what was asked for"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot follow what all nodes keep of what happens"),
+    }
+}
+
 /// Closes tenants that rest, and opens those that are open nowhere and have something to
 /// tend: each at the node that is the first to hold it.
 fn sweep(parts: &Parts) {
@@ -599,8 +614,14 @@ fn sweep(parts: &Parts) {
     if share.is_partial() {
         parts.tenants.close_idle(TENANT_REST);
     }
+    follow(parts.tenants.first().registry().store());
     match parts.gate.access().tenants() {
         Ok(found) => {
+            for tenant in &found {
+                // Who has nothing here has nothing to follow.
+                let store = parts.tenants.first().registry().store().tenant(&tenant.name);
+                store.iter().filter(|store| store.root().join("events").is_dir()).for_each(follow);
+            }
             let names = found.into_iter().map(|tenant| tenant.name);
             parts.tenants.resume(names.filter(|name| share.is_first(name)));
         }

@@ -11,12 +11,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::elsewhere::Sender;
 use super::holding::Holding;
@@ -36,6 +38,9 @@ const SUSPECT: Duration = Duration::from_secs(3);
 
 /// The longest address of a node, in bytes.
 const URL_BYTES: usize = 200;
+
+/// So many of the others may read at a time what happened here; more wait.
+const READERS: usize = 4;
 
 /// Shows that another node sends a request.
 pub(super) const NODE: HeaderName = HeaderName::from_static("zhida-node");
@@ -140,9 +145,15 @@ pub(super) struct Nodes {
     replicas: usize,
     /// Those that are alive, this one among them once it was heard.
     members: ArcSwap<Vec<NodeRecord>>,
+    /// Those that are not, and have not said that they go.
+    silent: ArcSwap<Vec<NodeRecord>>,
     /// Those that did not take a request, and when.
     suspects: Mutex<BTreeMap<String, Instant>>,
     sender: Sender,
+    /// What asks others for a thread that waits, once the server runs.
+    handle: OnceLock<Handle>,
+    /// Who of the others may read what happened here.
+    readers: Arc<Semaphore>,
     forwarded: AtomicU64,
     failed: AtomicU64,
     /// Whether the last beat failed; said once.
@@ -163,8 +174,11 @@ impl Nodes {
             digest,
             replicas: replicas.max(1),
             members: ArcSwap::default(),
+            silent: ArcSwap::default(),
             suspects: Mutex::default(),
             sender: Sender::new(),
+            handle: OnceLock::new(),
+            readers: Arc::new(Semaphore::new(READERS)),
             forwarded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             is_unheard: Mutex::default(),
@@ -174,11 +188,15 @@ impl Nodes {
     /// Says that this node is alive, and hears which others are. When the records do not
     /// answer, those that were alive before are taken for alive.
     fn look(&self) {
-        let heard = self.records.beat(&self.me, SILENT);
+        let heard = self.records.beat(&self.me);
         let mut is_unheard = self.is_unheard.lock().unwrap_or_else(PoisonError::into_inner);
         match heard {
-            Ok(members) => {
+            Ok(known) => {
                 *is_unheard = false;
+                let now = self.records.now();
+                let (members, silent): (Vec<_>, Vec<_>) =
+                    known.into_iter().partition(|node| node.seen_at >= now - SILENT);
+                self.silent.store(Arc::new(silent));
                 let urls = |all: &[NodeRecord]| all.iter().map(|one| one.url.clone()).collect::<Vec<_>>();
                 let (before, now) = (urls(&self.members.load()), urls(&members));
                 if before != now {
@@ -212,6 +230,30 @@ impl Nodes {
     /// Sends requests to others.
     pub(super) fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    /// Says what requests of threads that wait run on.
+    pub(super) fn run_on(&self, handle: Handle) {
+        let _ = self.handle.set(handle);
+    }
+
+    pub(super) fn handle(&self) -> Option<&Handle> {
+        self.handle.get()
+    }
+
+    /// Who of the others may read what happened here.
+    pub(super) fn readers(&self) -> &Arc<Semaphore> {
+        &self.readers
+    }
+
+    /// The others that are alive.
+    pub(super) fn others(&self) -> Vec<NodeRecord> {
+        self.members.load().iter().filter(|node| node.url != self.me.url).cloned().collect()
+    }
+
+    /// Those that were alive within the last day, and have not said that they go.
+    pub(super) fn silent(&self) -> Vec<NodeRecord> {
+        Vec::clone(&self.silent.load())
     }
 
     /// How many requests others have answered, and how often one of them could not be reached.

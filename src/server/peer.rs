@@ -52,9 +52,12 @@ pub(super) struct Client {
 impl Client {
     /// Who sends a request that has come through the door.
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let nobody =
-            Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false, is_own_page: false };
-        extensions.get::<Self>().copied().unwrap_or(nobody)
+        extensions.get::<Self>().copied().unwrap_or(Self::nobody())
+    }
+
+    /// Nobody in particular.
+    pub(super) fn nobody() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false, is_own_page: false }
     }
 }
 

@@ -15,11 +15,12 @@ use super::address::{Path, Query};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::handoffs;
+use super::neighbours;
 use super::request::{File, bytes};
 use super::routes::Routes;
 use super::talk;
 use crate::access::Right;
-use crate::desk::pictures::{BYTES, Untaken, WORDS, beside};
+use crate::desk::pictures::{BYTES, Untaken, WORDS, beside, kind_of};
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::handoff::Step;
 use crate::dialogue::told::ToldHandoff;
@@ -53,7 +54,13 @@ impl From<Untaken> for Problem {
 
 /// A picture as a browser gets it: it is shown, never run, and its kind is not guessed.
 pub(super) fn served(caller: &Caller, known: &Conversation, id: &str) -> Result<Response, Problem> {
-    let (kind, bytes) = caller.desk().picture(known, id)?;
+    let (kind, bytes) = match caller.desk().picture(known, id) {
+        Err(absent @ Error::Absent { .. }) => {
+            // It may have been shown at another node.
+            (kind_of(id), neighbours::picture(caller, known, id).ok_or(absent)?)
+        }
+        found => found?,
+    };
     let ending = kind.rsplit('/').next().unwrap_or_default();
     let digest: String = id.chars().take(8).collect();
     let mut response = bytes.into_response();

@@ -15,6 +15,7 @@ use super::gate::MEASURE;
 use super::greeting::Counted;
 use super::jobs::Jobs;
 use super::learning::Looks;
+use super::neighbours::Neighbours;
 use super::registry::Registry;
 use super::told::decision;
 use super::trial::Drafts;
@@ -51,10 +52,16 @@ pub(super) struct Tenant {
 
 impl Tenant {
     fn new(name: &str, registry: Arc<Registry>) -> Self {
+        if let Err(error) = registry.store().follow_key() {
+            tracing::warn!(%error, tenant = name, "customers may get other names here than on other nodes");
+        }
         let mut log = Log::open(registry.store().root());
         // A replica changes nothing in the data directory.
         if !registry.is_read_only() {
             log = log.maintained();
+        }
+        if let Some(neighbours) = Neighbours::of(registry.share(), name) {
+            log.join(neighbours);
         }
         let (label, answering) = (name.to_owned(), Arc::clone(&registry));
         let find = move |kb: &str| answering.served_in(Some(kb), &Scope::All).ok();

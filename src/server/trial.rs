@@ -255,7 +255,7 @@ async fn preview(caller: Caller, Path(kb): Path<String>) -> Result<Response, Pro
                 move |progress| {
                     let draft = draft(tenant.drafts(), tenant.registry(), &shelf, &state, progress)?;
                     let labelled = publish::queries(&shelf)?;
-                    let mut recent = look::questions(&shelf, DAYS)?.all;
+                    let mut recent = look::questions(tenant.log(), shelf.name(), DAYS)?.all;
                     recent.sort_by_key(|one| std::cmp::Reverse(one.count));
                     recent.truncate(RECENT);
                     let (asked, total) = (labelled.len(), labelled.len() + recent.len());

@@ -16,8 +16,12 @@ use super::{NODES, Store};
 use crate::access::moment;
 use crate::error::Result;
 
-/// A node that has said nothing for so long is forgotten, in milliseconds.
-const FORGOTTEN: i64 = 3_600_000;
+/// A node that has said nothing for so long is forgotten, in milliseconds: a day, for until
+/// then figures say that they lack what it knows.
+const FORGOTTEN: i64 = 24 * 3_600_000;
+
+/// One that leaves was heard of last so long ago, for all others: it is asked nothing.
+const LEFT: i64 = 60_000;
 
 /// The servers that share the records of a data directory and of the tenants in it.
 #[derive(Debug, Clone)]
@@ -55,12 +59,12 @@ impl Nodes {
         moment::now() + self.database.schema().map_or(0, |schema| schema.cluster().ahead())
     }
 
-    /// Notes that a node is there, and tells which others were heard of within so many
-    /// milliseconds, in the order of their addresses; the node itself is among them.
+    /// Notes that a node is there, and tells which are known, in the order of their
+    /// addresses; the node itself is among them.
     ///
     /// # Errors
     /// When the records cannot be reached.
-    pub fn beat(&self, node: &NodeRecord, within: i64) -> Result<Vec<NodeRecord>> {
+    pub fn beat(&self, node: &NodeRecord) -> Result<Vec<NodeRecord>> {
         let now = self.now();
         self.database.write(|connection| {
             diesel::insert_into(nodes::table)
@@ -75,18 +79,19 @@ impl Nodes {
                      started_at = excluded.started_at, seen_at = excluded.seen_at")
                 .execute(connection)?;
             diesel::delete(nodes::table.filter(nodes::seen_at.lt(now - FORGOTTEN))).execute(connection)?;
-            Ok(nodes::table.filter(nodes::seen_at.ge(now - within)).order(nodes::url).load(connection)?)
+            Ok(nodes::table.order(nodes::url).load(connection)?)
         })
     }
 
-    /// Forgets a node that leaves. One that was started anew under the same address stays.
+    /// Notes that a node leaves: it is not alive from now on. One that was started anew
+    /// under the same address stays.
     ///
     /// # Errors
     /// When the records cannot be reached.
     pub fn leave(&self, node: &NodeRecord) -> Result<()> {
         self.database.write(|connection| {
             let own = nodes::table.find(&node.url).filter(nodes::token.eq(&node.token));
-            diesel::delete(own).execute(connection)?;
+            diesel::update(own).set(nodes::seen_at.eq(self.now() - LEFT)).execute(connection)?;
             Ok(())
         })
     }
@@ -108,15 +113,14 @@ mod tests {
             seen_at: 0,
         };
         let urls = |all: Vec<NodeRecord>| all.into_iter().map(|one| one.url).collect::<Vec<_>>();
-        nodes.beat(&node("http://b", "1"), 5_000).expect("a beat");
-        let both = nodes.beat(&node("http://a", "2"), 5_000).expect("a beat");
+        nodes.beat(&node("http://b", "1")).expect("a beat");
+        let both = nodes.beat(&node("http://a", "2")).expect("a beat");
         assert_eq!(urls(both), ["http://a", "http://b"]);
         nodes.leave(&node("http://b", "of one before")).expect("left");
-        assert_eq!(
-            urls(nodes.beat(&node("http://a", "2"), 5_000).expect("a beat")),
-            ["http://a", "http://b"]
-        );
+        assert_eq!(urls(nodes.beat(&node("http://a", "2")).expect("a beat")), ["http://a", "http://b"]);
         nodes.leave(&node("http://b", "1")).expect("left");
-        assert_eq!(urls(nodes.beat(&node("http://a", "2"), 5_000).expect("a beat")), ["http://a"]);
+        let known = nodes.beat(&node("http://a", "2")).expect("a beat");
+        let heard = |one: &NodeRecord| nodes.now() - one.seen_at;
+        assert!(heard(&known[0]) < 30_000 && heard(&known[1]) >= LEFT, "{known:?}");
     }
 }

@@ -44,6 +44,10 @@ pub(super) const TALK: &[Step] = &[
         version: "00000000000022",
         sql: include_str!("migrations_conversations/00000000000022_platforms/up.sql"),
     },
+    Step {
+        version: "00000000000023",
+        sql: include_str!("migrations_conversations/00000000000023_keeping/up.sql"),
+    },
 ];
 
 /// Those of keys and people.

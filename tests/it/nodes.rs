@@ -196,3 +196,73 @@ fn a_request_that_only_says_it_was_sent_on_is_anybodys() {
     let (status, _, reply) = exchange(&node.address, "POST", "/v1/answer", &told, &body);
     assert_eq!(status, 403, "{reply}");
 }
+
+/// A data directory with the records of another one, as they would be on one server, and with
+/// everything else its own.
+fn beside(first: &Path, name: &str) -> std::path::PathBuf {
+    let folder = first.join(name);
+    std::fs::create_dir(&folder).expect("made");
+    let link = |name: &str| std::os::unix::fs::symlink(first.join(name), folder.join(name)).expect("linked");
+    for database in ["zhida.db", "conversations.db", "access.db", "nodes.db"] {
+        link(database);
+    }
+    for item in std::fs::read_dir(first).expect("readable").flatten() {
+        let name = item.file_name().into_string().expect("a plain name");
+        if item.path().is_dir() && item.path() != folder && name != "events" && name != "files" {
+            link(&name);
+        }
+    }
+    folder
+}
+
+#[test]
+fn what_happened_on_one_node_is_known_on_the_others() {
+    if std::env::var_os(crate::support::DATABASES).is_some() {
+        // The records of two data directories are not one there.
+        return;
+    }
+    let folder = prepared(1);
+    let other = beside(folder.path(), "other");
+    let mut one = Node::start(folder.path(), 2);
+    let two = Node::start(&other, 2);
+    let sees = |node: &Node| node.nodes()["items"].as_array().map(Vec::len) == Some(2);
+    until("they know each other", || sees(&one) && sees(&two));
+    let ask = |node: &Node, session: &str, text: &str| {
+        node.ask(&json!({"text": text, "session": session, "kb": "kb0"}))
+    };
+    let first = ask(&one, "c1", "几点关门");
+    ask(&two, "c2", "几点关门");
+    ask(&one, "c3", "可以带宠物进来吗");
+    let stats = |node: &Node| node.call("GET", "/v1/kbs/kb0/stats", &Value::Null).1;
+    for node in [&one, &two] {
+        let told = stats(node);
+        assert_eq!(told["all"]["counts"]["questions"], 3, "{told}");
+        assert_eq!(told["missing_nodes"], json!([]));
+    }
+    // What a customer says of a reply may come to another node than the question did.
+    let (status, told) =
+        two.call("POST", "/v1/feedback", &json!({"trace_id": first["trace_id"], "solved": true}));
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(stats(&one)["all"]["counts"]["said_solved"], 1);
+    let (status, groups) = two.call("GET", "/v1/kbs/kb0/groups", &Value::Null);
+    assert!(status == 200 && groups.to_string().contains("宠物"), "{groups}");
+    // So may an agent who looks at a picture.
+    let talk = crate::support::store(folder.path()).conversations();
+    let key = talk.find_all("c1").expect("readable")[0].key;
+    let name = zhida::store::picture_name(b"GIF89a picture", "gif");
+    talk.keep_picture(key, &name, b"GIF89a picture").expect("kept");
+    let shown = |node: &Node| {
+        exchange(&node.address, "GET", &format!("/v1/conversations/c1/pictures/{name}"), &[], "").0
+    };
+    assert_eq!((shown(&two), shown(&one)), (200, 200));
+    assert!(other.join("files").join(key.to_string()).join(&name).is_file(), "it is kept there too");
+    // To everybody else what nodes ask of each other is not there.
+    let (status, _) = two.call("POST", "/nodes/events", &json!({"tenant": "default"}));
+    assert_eq!(status, 404);
+    // Who vanishes takes what happened there along, and the figures say so.
+    one.vanish();
+    let told = stats(&two);
+    assert_eq!(told["missing_nodes"], json!([format!("http://{}", one.address)]), "{told}");
+    assert_eq!(told["all"]["counts"]["questions"], 1);
+    assert_eq!(shown(&two), 200);
+}

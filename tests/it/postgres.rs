@@ -234,3 +234,58 @@ fn an_older_node_goes_on_with_tables_that_were_added_to() {
     let refused = node(&server, &folder.path().join("late")).names().unwrap_err().to_string();
     assert!(refused.contains("start the newer zhida in its place"), "{refused}");
 }
+
+#[test]
+fn nodes_keep_alike_and_forget_whom_any_of_them_was_asked_to() {
+    use zhida::events::{CustomersKey, Day, Days, Event, Kind, Log, Settings, Wanted, Whose};
+    let Some(server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let events_of = |store: &zhida::store::Store| store.root().join("events");
+    // One that was alone before has a key already; the first that follows is everybody's.
+    CustomersKey::made().unwrap().write(&events_of(&two)).unwrap();
+    one.follow().unwrap();
+    two.follow().unwrap();
+    let key =
+        |store: &zhida::store::Store| CustomersKey::known(&events_of(store)).unwrap().map(|key| key.text());
+    assert!(key(&one).is_some() && key(&one) == key(&two));
+    let kept = Settings { text_days: 7, orders: true, ..Settings::default() };
+    one.set_event_settings(&kept).unwrap();
+    assert_eq!(two.event_settings().unwrap(), kept);
+    two.follow().unwrap();
+    assert_eq!(Settings::read(&events_of(&two)).unwrap(), kept, "what its log looks at");
+    let said = |conversation: &str, customer: &str, at: i64| {
+        let event = Event {
+            at,
+            conversation: Some(conversation.to_owned()),
+            customer: Some(customer.to_owned()),
+            text: Some("几点关门".to_owned()),
+            ..Event::now(Kind::Decision, "demo")
+        };
+        Log::open(two.root()).append(event).unwrap();
+    };
+    let now = Event::now(Kind::Decision, "demo").at;
+    said("c1", "wx-1", now - 10);
+    said("c2", "wx-2", now - 10);
+    one.ask_to_forget(&Whose::Customer("wx-1".to_owned()), now).unwrap();
+    one.ask_to_forget(&Whose::Conversation("c3".to_owned()), now).unwrap();
+    said("c3", "wx-3", now + 10);
+    let told = || {
+        let days = Days::new(Day::today().plus(-1), Day::today().plus(1)).unwrap();
+        let mut found = Vec::new();
+        let log = Log::open(two.root());
+        log.read(&Wanted::all(days), |event| found.push((event.conversation, event.text.is_some()))).unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(two.follow().unwrap().changed, 1);
+    let after = told();
+    let named = |name: &str| after.iter().find(|(id, _)| id.as_deref() == Some(name)).map(|(_, text)| *text);
+    assert_eq!((named("c1"), named("c2"), named("c3")), (None, Some(true), Some(true)), "{after:?}");
+    assert!(
+        after.iter().any(|(id, text)| !text && id.as_deref().is_some_and(|id| id.starts_with("forgotten-")))
+    );
+    // What is done is done, and one that comes later does the same.
+    assert_eq!(two.follow().unwrap().changed, 0);
+    assert_eq!(node(&server, &folder.path().join("late")).follow().unwrap().changed, 0);
+}

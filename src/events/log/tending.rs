@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Parts, close};
 use crate::disk::sync_folder;
+use crate::events::customers::Key;
 use crate::events::day::{Day, hour, now};
 use crate::events::drift::{self, Drift};
 use crate::events::settings::Settings;
@@ -48,6 +49,7 @@ pub(super) fn tend(parts: &Weak<Parts>) {
 #[derive(Default)]
 struct Seen {
     settings: Option<SystemTime>,
+    key: Option<SystemTime>,
     requests: Option<SystemTime>,
     /// The day on which closed days were looked after last.
     maintained: Option<Day>,
@@ -135,6 +137,10 @@ impl Parts {
                 }
                 Err(e) => tracing::error!(error = %e, "the settings of the events cannot be read; they stay"),
             }
+        }
+        if changed(&Key::path(&self.events), &mut seen.key) {
+            // Whoever needs it next reads it.
+            *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         let due = seen.maintained.is_none_or(|last| last < Day::today() && hour(now()) >= NIGHT);
         if due && self.maintains.load(Ordering::Relaxed) {

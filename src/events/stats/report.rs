@@ -12,6 +12,7 @@ use crate::estimate::Estimate;
 use crate::events::day::Days;
 use crate::events::drift::Drift;
 use crate::events::record::Feedback;
+use crate::events::wanted::Read;
 
 /// Plain counts; every share is made of two of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -317,12 +318,14 @@ pub struct Stats {
     pub lost: u64,
     /// Records that were torn or damaged: the figures lack them too.
     pub damaged: u64,
+    /// Nodes whose events the figures lack: they could not be asked.
+    pub missing_nodes: Vec<String>,
     /// What each share means.
     pub definitions: BTreeMap<&'static str, &'static str>,
 }
 
 impl Stats {
-    pub(super) fn new(kb: &str, damaged: u64, now: Figures, then: Figures, drift: Vec<Drift>) -> Self {
+    pub(super) fn new(kb: &str, read: Read, now: Figures, then: Figures, drift: Vec<Drift>) -> Self {
         let comparable = !matches!(now.by, Some(By::Day));
         let mut groups: Vec<Group> = now
             .groups
@@ -348,7 +351,8 @@ impl Stats {
             unanswered: now.unanswered,
             drift,
             lost: now.lost,
-            damaged,
+            damaged: read.damaged,
+            missing_nodes: read.missing,
             definitions: DEFINITIONS.iter().map(|(name, english, _)| (*name, *english)).collect(),
         }
     }

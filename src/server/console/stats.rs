@@ -85,6 +85,7 @@ pub(super) struct Stats {
     unanswered: Vec<Unanswered>,
     lost: u64,
     damaged: u64,
+    missing_nodes: Vec<String>,
 }
 
 async fn figures(page: Page) -> Response {
@@ -118,6 +119,9 @@ async fn shown(page: &Page) -> Outcome {
         (wanted(page, kb, &stats, by))
         @if stats.lost + stats.damaged > 0 {
             div.card.problem { (page.say("有事件没有存下或已损坏，数字不全：", "Some events were lost or damaged, and are missing here: ")) (stats.lost + stats.damaged) }
+        }
+        @if !stats.missing_nodes.is_empty() {
+            div.card.problem { (page.say("有节点联系不上，它们记录的事件不在这些数字里：", "Some nodes cannot be asked; what happened there is missing here: ")) (stats.missing_nodes.join(" ")) }
         }
         (overview(page, &stats.all))
         @if stats.all.counts.questions == 0 { p.empty { (page.say("这段时间没有人提问。", "Nobody asked in these days.")) } }

@@ -3,6 +3,20 @@
 //! Its migrations say what the columns hold.
 
 diesel::table! {
+    keeping (name) {
+        name -> Text,
+        value -> Text,
+        changed_at -> BigInt,
+    }
+}
+diesel::table! {
+    forgotten (id) {
+        id -> Text,
+        whose -> Text,
+        asked_at -> BigInt,
+    }
+}
+diesel::table! {
     conversations (key) {
         key -> BigInt,
         kb -> Text,
