@@ -6,7 +6,8 @@
 //! answered here: the knowledge base is opened for it.
 //!
 //! Only what customers ask goes on: authors, desks and operators work on the records,
-//! which every node has.
+//! which every node has. But for what lies in the memory of one: a job that runs there and
+//! a file that was put up there are looked for at all.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Method, Request, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -120,6 +121,17 @@ pub(super) async fn answer(
     let Some(nodes) = server.share().nodes() else { return Ok(Place::Here(request)) };
     let (mut parts, body) = request.into_parts();
     let is_settled = parts.extensions.get::<SentOn>().is_some() || nodes.members().len() < 2;
+    if !is_settled && lies_elsewhere(server, identity, route, &mut parts).await {
+        let bytes = request::body(Request::from_parts(parts.clone(), body), request::BATCH_BYTES).await?;
+        for node in nodes.others() {
+            match send(nodes, &node, &parts, bytes.clone()).await {
+                Ok(response) if response.status() == StatusCode::NOT_FOUND => {}
+                Ok(response) => return Ok(Place::There(response)),
+                Err(why) => nodes.missed(&node, &why),
+            }
+        }
+        return Ok(Place::Here(Request::from_parts(parts, Body::from(bytes))));
+    }
     if is_settled || !needs_answers(&parts.method, &route.path) {
         return Ok(Place::Here(Request::from_parts(parts, body)));
     }
@@ -144,6 +156,32 @@ pub(super) async fn answer(
         }
     }
     here(parts, bytes)
+}
+
+/// Whether a request is about a job or a file that this node does not know.
+async fn lies_elsewhere(
+    server: &Server,
+    identity: Option<&Identity>,
+    route: &Route,
+    parts: &mut Parts,
+) -> bool {
+    let Some(identity) = identity else { return false };
+    // One that is not open here has nothing here.
+    let tenant = server.tenants().known(&identity.tenant);
+    let has_job = |id: &str| tenant.as_ref().is_some_and(|tenant| tenant.jobs().has(id));
+    let has_file = |id: &str| tenant.as_ref().is_some_and(|tenant| tenant.files().has(id));
+    let (wanted, has): (_, &(dyn Fn(&str) -> bool + Sync)) = match route.path.as_str() {
+        "/v1/jobs/{id}" => ("id", &has_job),
+        "/v1/kbs/{kb}/files/{file}" | "/v1/kbs/{kb}/files/{file}/rejected" => ("file", &has_file),
+        "/v1/kbs/{kb}/import" => {
+            let query = parts.uri.query().unwrap_or_default();
+            let file = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "file");
+            return file.is_some_and(|(_, id)| !has_file(&id));
+        }
+        _ => return false,
+    };
+    let named = RawPathParams::from_request_parts(parts, server).await;
+    named.is_ok_and(|named| named.iter().any(|(name, id)| name == wanted && !has(id)))
 }
 
 /// Whether a route's handler asks a knowledge base; the others only read what was said.

@@ -68,6 +68,11 @@ impl Files {
         kept
     }
 
+    /// Whether one of this name is here.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|file| file.id == id)
+    }
+
     pub(super) fn find(&self, kb: &str, id: &str) -> Result<Arc<Kept>, Problem> {
         let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = files.iter().find(|file| file.id == id && file.kb == kb && file.at.elapsed() < KEPT_FOR);

@@ -253,6 +253,11 @@ impl Jobs {
         })
     }
 
+    /// Whether one of this name is known.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
     fn find(&self, id: &str, caller: &Caller) -> Result<Arc<Work>, Problem> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown =

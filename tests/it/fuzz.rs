@@ -25,9 +25,12 @@ use mutate::mutated;
 
 use crate::support::repository;
 
-/// How long one input may take. In earnest it is a few milliseconds; other tests
-/// run beside this one.
+/// How long one input may take, and how much of the processor. In earnest it is a few
+/// milliseconds; others work on the same machine, and whoever waits for them is not slow.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take whatever it does meanwhile.
+const END_OF_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a target runs without being told.
 const MOMENT: Duration = Duration::from_millis(1_200);
@@ -51,11 +54,11 @@ pub fn fuzz(
         let mut fault = None;
         // Others work on the same machine: what is slow is slow each time.
         for _ in 0..3 {
-            let start = Instant::now();
+            let (start, worked) = (Instant::now(), worked());
             fault = match catch_unwind(AssertUnwindSafe(|| parse(bytes))) {
                 Err(_) => Some("it panicked".to_owned()),
                 Ok(Err(told)) => Some(told),
-                Ok(Ok(())) if start.elapsed() <= PATIENCE => return,
+                Ok(Ok(())) if !is_slow(start.elapsed(), worked) => return,
                 Ok(Ok(())) => continue,
             };
             break;
@@ -81,6 +84,21 @@ pub fn fuzz(
         count += 1;
     }
     println!("{target}: {count} inputs from seed {seed}");
+}
+
+/// Whether something has taken too long that began when so much had been worked.
+fn is_slow(took: Duration, worked_before: Option<Duration>) -> bool {
+    let worked = worked().zip(worked_before).map(|(now, before)| now.saturating_sub(before));
+    took > END_OF_PATIENCE || took > PATIENCE && worked.is_none_or(|worked| worked > PATIENCE)
+}
+
+/// How long this process has had a processor, as far as that is told here.
+fn worked() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name, which may hold anything: user and system time, in hundredths of a second.
+    let fields: Vec<&str> = told.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
 }
 
 /// Keeps an input that broke something, under a name that its content gives.

@@ -256,6 +256,21 @@ fn what_happened_on_one_node_is_known_on_the_others() {
     };
     assert_eq!((shown(&two), shown(&one)), (200, 200));
     assert!(other.join("files").join(key.to_string()).join(&name).is_file(), "it is kept there too");
+    // What an author began at one node goes on at another.
+    let (status, job) = one.call("POST", "/v1/kbs/kb0/check", &json!({}));
+    assert_eq!(status, 202, "{job}");
+    let path = format!("/v1/jobs/{}", job["id"].as_str().expect("a name"));
+    until("the job is done", || two.call("GET", &path, &Value::Null).1["state"] == "done");
+    assert_eq!(two.call("GET", "/v1/jobs/nobody", &Value::Null).0, 404);
+    let table = "question,answer\n几点开门,九点开门。\n";
+    let (_, _, put_up) = exchange(&one.address, "POST", "/v1/kbs/kb0/files?name=a.csv", &[], table);
+    let file: Value = serde_json::from_str(&put_up).expect("a file");
+    let id = file["id"].as_str().expect("a name");
+    let look = format!("/v1/kbs/kb0/files/{id}");
+    assert_eq!(two.call("GET", &look, &Value::Null).0, 200);
+    let import = format!("/v1/kbs/kb0/import?file={id}&mode=update");
+    let (status, _, imported) = exchange(&two.address, "POST", &import, &[], "");
+    assert!(status == 200 && imported.contains("几点开门"), "{imported}");
     // To everybody else what nodes ask of each other is not there.
     let (status, _) = two.call("POST", "/nodes/events", &json!({"tenant": "default"}));
     assert_eq!(status, 404);
