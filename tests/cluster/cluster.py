@@ -179,7 +179,8 @@ class Node:
         self.data = cluster.folder / f"node{number}"
         self.data.mkdir()
         self.namespace = cluster.namespace if number == 3 else None
-        self.host = self.namespace.inside if self.namespace else "127.0.0.1"
+        # Where all others reach it, also the one in a network of its own.
+        self.host = self.namespace.inside if self.namespace else cluster.namespace.outside if cluster.namespace else "127.0.0.1"
         self.wire = Wire(str(cluster.postgres.data / ".s.PGSQL.5432"), self.namespace.outside if self.namespace else "127.0.0.1")
         self.environment = {}
         if number == 3 and cluster.faketime:
@@ -198,8 +199,9 @@ class Node:
         """Starts it, and says how long that took."""
         started = time.monotonic()
         before = ["ip", "netns", "exec", self.namespace.name] if self.namespace else []
-        listen = f"{'0.0.0.0' if self.namespace else '127.0.0.1'}:{self.port}"
+        listen = f"{'0.0.0.0' if self.cluster.namespace else '127.0.0.1'}:{self.port}"
         self.server = Server(self.binary, self.data, "--releases", self.cluster.releases, "--default-kb", KB, "--log", "json",
+                             "--node-url", f"http://{self.address}", "--replicas", str(len(self.cluster.nodes)),
                              listen=listen, before=before, ZHIDA_DATABASE=self.url, ZHIDA_LANG="en", **self.environment)
         return time.monotonic() - started
 

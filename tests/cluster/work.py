@@ -232,15 +232,29 @@ def decisions(data):
     return found
 
 
+def lately():
+    # Days are those of China, and a node whose clock is ahead may be in the next one.
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
+    return f"from={today - datetime.timedelta(days=1)}&to={today + datetime.timedelta(days=1)}"
+
+
+def figures(cluster):
+    """How many decisions the figures of each node are about, and which nodes they lack."""
+    found = []
+    for node in cluster.nodes:
+        status, _, told = node.client().call("GET", f"/v1/kbs/{KB}/stats?{lately()}")
+        assert status == 200, told
+        counts = told["all"]["counts"]
+        found.append((counts["questions"] + counts["chat"] + counts["choices"], told["missing_nodes"]))
+    return found
+
+
 def counted(cluster, key):
     """What is known of a key's questions: of the month, and by /v1/usage of each node."""
     month = cluster.postgres.sql(f"SELECT coalesce(sum(count), 0) FROM zhida_access.questions WHERE key = '{key}'", "zhida")
     usages = []
-    # Days are those of China, and a node whose clock is ahead may be in the next one.
-    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
-    days = f"from={today - datetime.timedelta(days=1)}&to={today + datetime.timedelta(days=1)}"
     for node in cluster.nodes:
-        status, _, told = node.client().call("GET", f"/v1/usage?{days}")
+        status, _, told = node.client().call("GET", f"/v1/usage?{lately()}")
         assert status == 200, told
         usages.append((sum(row["questions"] for row in told["items"] if row["key"] == key), told["lost"]))
     return int(month), usages
@@ -248,9 +262,11 @@ def counted(cluster, key):
 
 def verify_asking(cluster, asking, may_be_lost=0, forgotten=0):
     """What is wrong with the counts of what was asked."""
-    stored = collections.Counter()
+    stored, everybodys = collections.Counter(), set()
     for node in cluster.nodes:
-        stored.update(decisions(node.data)[asking.id])
+        found = decisions(node.data)
+        stored.update(found[asking.id])
+        everybodys.update(trace for traces in found.values() for trace in traces)
     acknowledged = [trace for _, _, trace in asking.told]
     faults = [f"decision {trace} is in the events {times} times" for trace, times in stored.items() if times > 1]
     missing = [trace for trace in acknowledged if trace not in stored]
@@ -274,9 +290,12 @@ def verify_asking(cluster, asking, may_be_lost=0, forgotten=0):
     # What was answered without being stored counts from memory, and goes with it.
     if not expected - forgotten <= month <= expected + lost or (not missing and not forgotten and month != expected):
         faults.append(f"the month counts {month}, the events {expected} and {lost} lost")
+    about = figures(cluster)
+    if any(one != (len(everybodys), []) for one in about):
+        faults.append(f"the nodes' figures are about {about}, the events of all have {len(everybodys)}")
     unheard = expected + len(missing) - len(acknowledged) - asking.asked_before
     if not 0 <= unheard <= sum(asking.failed.values()):
         faults.append(f"{unheard} decisions are counted that nobody asked for; {dict(asking.failed)} failed")
     told = (f"{len(acknowledged) + asking.asked_before} questions acknowledged at {asking.rate:.0f} a second, {unheard} more decided whose answer did not arrive; "
-            f"the month counts {month}, each node's usage {usages[0][0]}, not stored {len(missing)}; not acknowledged: {dict(asking.failed)}")
+            f"the month counts {month}, each node's usage {usages[0][0]}, the figures of each are about {about[0][0]} decisions of all; not stored {len(missing)}; not acknowledged: {dict(asking.failed)}")
     return faults, told
