@@ -294,6 +294,7 @@ fn servers_that_share_nothing_else_serve_what_one_has_published() {
     }
     // A node that has fetched nothing yet makes a backup that holds every release.
     let file = place("all.zip");
+    std::fs::create_dir(place("three")).unwrap();
     sound(command(&address, &place("three"), &["backup", file.to_str().unwrap()]));
     let restored = place("restored");
     let mut restore = zhida();
