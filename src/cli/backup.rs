@@ -51,6 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             args.file.display()
         )
     );
+    for lacking in &backup.lacking {
+        eprintln!("{}", either!("not in it: {lacking}", "备份里没有：{lacking}"));
+    }
     if backup.holds_conversations {
         eprintln!(
             "{}",

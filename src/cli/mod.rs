@@ -86,11 +86,12 @@ struct Cli {
         hide_short_help = true
     )]
     database: Option<String>,
-    /// Where releases lie that every node can reach: file:///shared/folder, or
-    /// s3://bucket/prefix with the usual AWS_* variables, AWS_ENDPOINT_URL for other servers
-    /// than Amazon's. Publishing puts them there, and a node fetches what it has not
-    /// [default: none, they are in the data directory alone].
-    #[arg(long, global = true, env = "ZHIDA_RELEASES", value_name = "URL", hide_short_help = true)]
+    /// Where releases lie that every node can reach: `database` (in the one that --database
+    /// names; for small installations), file:///shared/folder, s3://bucket/prefix with the usual
+    /// AWS_* variables, AWS_ENDPOINT_URL for other servers than Amazon's, or `none`. Publishing puts
+    /// them there, and a node fetches what it has not [default: database where there is one;
+    /// without, they are in the data directory alone].
+    #[arg(long, global = true, env = "ZHIDA_RELEASES", value_name = "PLACE", hide_short_help = true)]
     releases: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -196,8 +197,9 @@ pub fn main() -> ExitCode {
         }
     };
     language::choose(cli.lang);
-    let chosen =
-        ground::choose(cli.database.as_deref()).and_then(|()| ground::choose_depot(cli.releases.as_deref()));
+    let brings = matches!(cli.command, Command::Store(_) | Command::Restore(_));
+    let chosen = ground::choose(cli.database.as_deref())
+        .and_then(|()| ground::choose_releases(cli.releases.as_deref(), brings));
     if let Err(error) = chosen {
         eprintln!("zhida: {error}");
         return ExitCode::from(2);

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::audited::{self, Deed};
+use super::ground;
 use super::kb::Signed;
+use crate::depot::Depot;
 use crate::error::{Error, Result};
-use crate::store::{Cluster, Copied, Store};
+use crate::store::{Cluster, Compared, Copied, Store, Which};
 
 /// Look after where the records of a data directory are.
 #[derive(Debug, clap::Args)]
@@ -21,8 +23,9 @@ enum Command {
     /// has arrived. Stop the servers first.
     ///
     /// Drafts, releases' records, keys, people, audit, conversations, queue, outbox and quotas
-    /// of all tenants go. Releases themselves, events, models and pictures are files and stay
-    /// where they are. Afterwards the data directory says where its records are, and the
+    /// of all tenants go. Events, models and pictures are files and stay where they are. Releases
+    /// are too; they are put into the database besides, and those that only it has come back,
+    /// unless --releases says another place for them. Afterwards the data directory says where its records are, and the
     /// files that held them are kept as `*.db.copied`.
     Copy(Copy),
 }
@@ -54,11 +57,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let Command::Copy(copy) = &args.command;
     let files = Store::at(&copy.data);
     let (from, to) = match (&copy.to, &copy.from) {
-        (Some(url), _) => (files.clone(), files.on(Cluster::at(url)?)),
-        (None, Some(url)) => (files.clone().on(Cluster::at(url)?), files),
+        (Some(url), _) => (files.clone(), ground::with_releases(files.on(Cluster::at(url)?))),
+        (None, Some(url)) => (ground::with_releases(files.clone().on(Cluster::at(url)?)), files),
         (None, None) => return Err(Error::Refused("say --to or --from".to_owned())),
     };
+    // Where they lie with the records, releases are here before those leave, and go there
+    // after them.
+    for lacking in from.fetch_releases()? {
+        eprintln!("{}", either!("not here: {lacking}", "本机没有：{lacking}"));
+    }
     let copied = from.copy_records(&to)?;
+    if to.depot().is_some_and(Depot::is_in_table) {
+        let put = to.put_releases(Which::All, Compared::Lengths).map_err(|e| {
+            Error::Refused(either!(
+                "the records are copied, but not all releases: {e}; `zhida depot put` with --database does the rest",
+                "记录已经复制，但版本没有全部放入：{e}；用 `zhida depot put`（加上 --database）补上其余的"
+            ))
+        })?;
+        let count = put.iter().filter(|one| one.kept.is_some()).count();
+        eprintln!("{}", either!("{count} releases put into the database", "{count} 个版本放入数据库"));
+    }
     let rows: u64 = copied.iter().flat_map(|one| one.rows.values()).sum();
     let after = if copy.to.is_some() { "to the server" } else { "from the server" };
     audited::record_in(

@@ -12,6 +12,7 @@ use crate::error::Result;
 const UNIT: &str = include_str!("packaging/zhida.service");
 const KUBERNETES: &str = include_str!("packaging/kubernetes.yaml");
 const COMPOSE: &str = include_str!("packaging/compose.yaml");
+const SEVERAL: &str = include_str!("packaging/compose-several.yaml");
 
 /// What the files call the image.
 const IMAGE: &str = "localhost/zhida:VERSION";
@@ -29,7 +30,13 @@ enum Command {
     /// Print manifests for Kubernetes: one pod with a volume, probes, a service.
     Kubernetes(Named),
     /// Print an example for Docker Compose and podman-compose.
-    Compose(Named),
+    Compose {
+        #[command(flatten)]
+        named: Named,
+        /// Two servers that share a PostgreSQL, instead of one with files.
+        #[arg(long)]
+        several: bool,
+    },
     /// Write a folder that an image is built of without network: this program, the
     /// libraries that it loads, and a Containerfile.
     Image {
@@ -64,7 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Systemd => say!("{}", UNIT.trim_end()),
         Command::Kubernetes(named) => say!("{}", named.in_file(KUBERNETES).trim_end()),
-        Command::Compose(named) => say!("{}", named.in_file(COMPOSE).trim_end()),
+        Command::Compose { named, several } => {
+            let text = if *several { SEVERAL } else { COMPOSE };
+            say!("{}", named.in_file(text).trim_end());
+        }
         Command::Image { folder } => {
             let bytes = image::write(folder)?;
             let (place, name, size) = (folder.display(), own_name(), bytes / 1_000_000);

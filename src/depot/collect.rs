@@ -11,6 +11,7 @@ use std::time::Duration;
 use object_store::ObjectStoreExt;
 use serde::Serialize;
 
+use super::place::Form;
 use super::put::FRESH;
 use super::{Depot, Listed, age, named_at, run};
 use crate::error::{Error, Result};
@@ -87,10 +88,19 @@ impl Depot {
             }
             Ok(())
         })??;
-        if let Some(folder) = self.0.form.folder() {
-            for below in ["blobs", "names"] {
-                sweep(&folder.join(below), grace, dry_run, &mut collected);
+        match &self.0.form {
+            Form::Folder(folder) => {
+                for below in ["blobs", "names"] {
+                    sweep(&folder.join(below), grace, dry_run, &mut collected);
+                }
             }
+            Form::Table(table) => {
+                let (removed, bytes) = table.sweep(grace, dry_run)?;
+                collected.removed += removed;
+                collected.bytes += bytes;
+            }
+            // A bucket has rules of its own for that.
+            Form::Objects(_) => {}
         }
         Ok(collected)
     }

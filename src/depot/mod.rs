@@ -19,10 +19,12 @@ mod fetch;
 mod place;
 mod put;
 mod sender;
+mod table;
 
 pub use collect::Collected;
 pub use fetch::Fault;
 pub use put::Kept;
+pub use table::{Found, ObjectTable};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,6 +139,16 @@ impl Depot {
         Ok(Self(Arc::new(Parts { url: url.to_owned(), form: Form::at(url, settings)? })))
     }
 
+    /// The depot that lies in a database, which says where that is.
+    pub fn in_table(place: &str, table: Arc<dyn ObjectTable>) -> Self {
+        Self(Arc::new(Parts { url: place.to_owned(), form: Form::Table(table) }))
+    }
+
+    /// Whether it lies in a database, and is gone with that.
+    pub fn is_in_table(&self) -> bool {
+        matches!(self.0.form, Form::Table(_))
+    }
+
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.0.url
@@ -220,7 +232,11 @@ impl Depot {
     }
 
     fn failed(&self, action: &'static str, place: &Place, error: object_store::Error) -> Error {
-        Error::io(action, self.told(place), place::io_error(&error))
+        match table::own(error) {
+            // It says itself what could not be reached, or is full.
+            Ok(own) => own,
+            Err(error) => Error::io(action, self.told(place), place::io_error(&error)),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What may a depot be: a shared folder, S3 and what speaks like it, or memory?
+//! What may a depot be: a shared folder, S3 and what speaks like it, a database, or memory?
 //!
 //! Another kind of place is one more [`Form`].
 
@@ -13,6 +13,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, RetryConfig};
 
 use super::sender::Connector;
+use super::table::{ObjectTable, Tabled};
 use crate::error::{Error, Result};
 
 /// How often a request is repeated that a busy or broken server has not answered.
@@ -27,13 +28,15 @@ pub(super) enum Form {
     Folder(PathBuf),
     /// A bucket, or memory.
     Objects(Arc<dyn ObjectStore>),
+    /// Where the records are.
+    Table(Arc<dyn ObjectTable>),
 }
 
 impl Form {
     pub(super) fn at(url: &str, settings: &[(String, String)]) -> Result<Self> {
         let refused = |why: &str| {
             Error::Refused(format!(
-                "{url} is no place for releases: {why}; it is file:///FOLDER or s3://BUCKET/PREFIX"
+                "{url} is no place for releases: {why}; it is file:///FOLDER, s3://BUCKET/PREFIX, `database` or `none`"
             ))
         };
         if url == "memory:" {
@@ -81,6 +84,7 @@ impl Form {
     pub(super) fn open(&self, url: &str) -> Result<Arc<dyn ObjectStore>> {
         match self {
             Self::Objects(store) => Ok(Arc::clone(store)),
+            Self::Table(table) => Ok(Arc::new(Tabled(Arc::clone(table)))),
             Self::Folder(path) => {
                 let store = LocalFileSystem::new_with_prefix(path).map_err(|e| {
                     let error = io_error(&e);
@@ -89,14 +93,6 @@ impl Form {
                 })?;
                 Ok(Arc::new(store.with_fsync(true)))
             }
-        }
-    }
-
-    /// The folder, if it is one.
-    pub(super) fn folder(&self) -> Option<&std::path::Path> {
-        match self {
-            Self::Folder(path) => Some(path),
-            Self::Objects(_) => None,
         }
     }
 }

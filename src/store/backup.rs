@@ -2,7 +2,7 @@
 //!
 //! A backup is a ZIP archive: the databases as they are at one moment, each
 //! (`VACUUM INTO`, or copied from the server into files), releases, events, models and tenants, and `manifest.json`
-//! with the size and SHA-256 of every file. It is written beside its place and
+//! with the size and SHA-256 of every file; releases also where only the database has them. It is written beside its place and
 //! renamed, so that half a backup never has its name. Databases come first:
 //! what they name is then in the folders.
 //!
@@ -44,6 +44,8 @@ pub struct Backup {
     pub packed: u64,
     /// Whether it holds what customers said.
     pub holds_conversations: bool,
+    /// Releases that are kept and that it does not hold, and why.
+    pub lacking: Vec<String>,
 }
 
 /// What a backup says of itself.
@@ -159,6 +161,7 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
             gather(&home.join(&name), &format!("{prefix}{name}/"), &mut sources)?;
         }
     }
+    let lacking = only_in_database(store, &copies.path().join("releases"), &mut sources)?;
     if is_empty {
         return Err(Error::Refused(format!("{} holds nothing to back up", root.display())));
     }
@@ -171,7 +174,32 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
     archive.persist(file).map_err(|e| failed(e.error))?;
     sync_folder(folder)?;
     let bytes = filed.iter().map(|one| one.bytes).sum();
-    Ok(Backup { files: filed.len(), bytes, packed, holds_conversations })
+    Ok(Backup { files: filed.len(), bytes, packed, holds_conversations, lacking })
+}
+
+/// Fetches the releases that lie with the records on a server and not here: who loses the
+/// server has them in the backup. What cannot be fetched is told.
+fn only_in_database(store: &Store, into: &Path, sources: &mut Vec<Source>) -> Result<Vec<String>> {
+    let mut lacking = Vec::new();
+    for (shelf, number, digest) in store.only_in_records()? {
+        let name = shelf.name_of(number);
+        let is_own = shelf.store().root() == store.root();
+        let home = if is_own { String::new() } else { format!("tenants/{}/", name.tenant) };
+        let prefix = format!("{home}kbs/{}/releases/{number}/", name.kb);
+        let place = into.join(&prefix);
+        fs::create_dir_all(&place).map_err(|e| Error::io("create", &place, e))?;
+        let Some(depot) = store.depot() else { break };
+        match depot.fetch(&digest, &place) {
+            Ok(()) => {
+                // What lies here under its number is another one.
+                sources.retain(|source| !source.path.starts_with(&prefix));
+                gather(&place, &prefix, sources)?;
+            }
+            Err(error @ Error::Release { .. }) => lacking.push(format!("{name}: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(lacking)
 }
 
 /// Writes files into an archive, and what they are.

@@ -36,6 +36,7 @@ pub(in crate::store) mod lent;
 pub(in crate::store) mod migrations;
 pub(in crate::store) mod news;
 pub(in crate::store) mod nodes;
+pub(in crate::store) mod objects;
 pub(in crate::store) mod schema;
 mod snapshot;
 pub(in crate::store) mod talk;
@@ -436,7 +437,7 @@ impl Database {
     }
 
     /// Where it is, in words.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match &self.place {
             Place::File(file) => file.path().display().to_string(),
             Place::Server(schema) => schema.shown(),

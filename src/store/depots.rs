@@ -58,7 +58,7 @@ impl Store {
     fn the_depot(&self) -> Result<&Depot> {
         self.depot().ok_or_else(|| {
             Error::Refused(
-                "there is no depot; say where it is with --releases URL or ZHIDA_RELEASES".to_owned(),
+                "releases lie in the data directory alone; say where every node finds them with --releases or ZHIDA_RELEASES, or name a server with --database".to_owned(),
             )
         })
     }
@@ -115,6 +115,43 @@ impl Store {
                     (None, (!is_whole).then(|| told.to_owned()))
                 };
                 all.push(Put { name, kept, fault });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Fetches every release that is kept, lies with the records and is not here: before the
+    /// records leave. Which could not be fetched, and why.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when the server cannot be reached.
+    pub fn fetch_releases(&self) -> Result<Vec<String>> {
+        let mut lacking = Vec::new();
+        for (shelf, number, _) in self.only_in_records()? {
+            match shelf.fetched_folder(number) {
+                Ok(_) => {}
+                Err(error @ Error::Release { .. }) => {
+                    lacking.push(format!("{}: {error}", shelf.name_of(number)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// The releases that are kept, lie with the records and are not here, with their digests.
+    pub(super) fn only_in_records(&self) -> Result<Vec<(Shelf, u32, String)>> {
+        let mut all = Vec::new();
+        if !self.depot().is_some_and(Depot::is_in_table) {
+            return Ok(all);
+        }
+        for (shelf, numbers) in self.meant(Which::All)? {
+            for number in numbers {
+                if let Some(digest) = shelf.digest(number)?
+                    && !holds(&shelf.release_folder(number), &digest)
+                {
+                    all.push((shelf.clone(), number, digest));
+                }
             }
         }
         Ok(all)

@@ -50,6 +50,7 @@ mod models;
 mod moving;
 mod nodes;
 mod notes;
+mod objects;
 mod outbox;
 mod outline;
 mod overview;
@@ -178,6 +179,16 @@ const NODES: Kind = Kind {
     file: "nodes.db",
     schema: "nodes",
     steps: steps::NODES,
+    prepare: |_, _| Ok(()),
+    waits: |_| false,
+    is_told: false,
+};
+
+/// Releases that lie with the records, for several servers that share nothing else.
+const RELEASES: Kind = Kind {
+    file: "releases.db",
+    schema: "releases",
+    steps: steps::RELEASES,
     prepare: |_, _| Ok(()),
     waits: |_| false,
     is_told: false,

@@ -24,7 +24,7 @@ pub struct Copied {
 
 impl Store {
     /// Copies all records of this data directory and of the tenants in it to a server or
-    /// back, where there must be none yet. Files that go with them, such as releases, stay
+    /// back, where there must be none yet. Files that go with them, and releases, stay
     /// where they are. What is copied has been compared; from then on the records are there.
     ///
     /// # Errors

@@ -57,6 +57,12 @@ pub(super) const DOOR: &[Step] = &[
     Step { version: "00000000000003", sql: include_str!("migrations_access/00000000000003_metered/up.sql") },
 ];
 
+/// Those of releases that lie with the records.
+pub(super) const RELEASES: &[Step] = &[Step {
+    version: "00000000000001",
+    sql: include_str!("migrations_releases/00000000000001_objects/up.sql"),
+}];
+
 /// Those of servers that share the records.
 pub(super) const NODES: &[Step] =
     &[Step { version: "00000000000001", sql: include_str!("migrations_nodes/00000000000001_nodes/up.sql") }];

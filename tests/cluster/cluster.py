@@ -200,7 +200,7 @@ class Node:
         started = time.monotonic()
         before = ["ip", "netns", "exec", self.namespace.name] if self.namespace else []
         listen = f"{'0.0.0.0' if self.cluster.namespace else '127.0.0.1'}:{self.port}"
-        self.server = Server(self.binary, self.data, "--releases", self.cluster.releases, "--default-kb", KB, "--log", "json",
+        self.server = Server(self.binary, self.data, *self.cluster.releases, "--default-kb", KB, "--log", "json",
                              "--node-url", f"http://{self.address}", "--replicas", str(len(self.cluster.nodes)),
                              listen=listen, before=before, ZHIDA_DATABASE=self.url, ZHIDA_LANG="en", **self.environment)
         return time.monotonic() - started
@@ -225,9 +225,10 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, binary, folder, postgres, nodes=3):
+    def __init__(self, binary, folder, postgres, nodes=3, share=False):
         self.binary, self.folder, self.postgres, self.is_harmed = binary, folder, postgres, nodes > 2
-        self.releases = f"file://{folder}/releases"
+        # Where they share a folder they are told so; releases lie in PostgreSQL otherwise.
+        self.releases = ["--releases", f"file://{folder}/releases"] if share else []
         (folder / "releases").mkdir()
         found = list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) if nodes > 2 and from_debian("faketime", "faketime") else []
         self.faketime = str(found[0]) if found else None
@@ -243,7 +244,7 @@ class Cluster:
         (self.folder / "t.jsonl").write_text(LINES)
         # Commands are given on this machine, not in the network of a node.
         self.command(first, "kb", "import", "--kb", KB, str(self.folder / "t.jsonl"))
-        self.command(first, "kb", "publish", "--kb", KB, "--model", "none", "--releases", self.releases)
+        self.command(first, "kb", "publish", "--kb", KB, "--model", "none", *self.releases)
         self.key = self.make_key("admin", "check")["key"]
         self.agents = [self.make_key("agent", f"agent{number}")["key"] for number in range(3)]
         self.started = [node.start() for node in self.nodes]

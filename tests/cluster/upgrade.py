@@ -114,7 +114,7 @@ def check(cluster, old, new):
 
 def main():
     old, new = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
-    with running(old, "zhida-upgrade-", nodes=2) as cluster:
+    with running(old, "zhida-upgrade-", nodes=2, share=True) as cluster:
         if cluster:
             cluster.begin()
             check(cluster, old, new)

@@ -2,136 +2,18 @@
 //! not stop what is served, kills leave nothing half, and nothing that is needed goes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 use zhida::depot::{Depot, Name, digest_of};
 use zhida::encoder::FileDigest;
 use zhida::error::Error;
-use zhida::kb::formats;
 use zhida::server::Registry;
-use zhida::store::{Compared, Shelf, Store, Which};
+use zhida::store::{Compared, Store, Which};
 
+use crate::depot_nodes::{HOUR, Harm, KB, Nodes, at, contents, url};
 use crate::support::{SMALL_KB, stderr, stdout, zhida};
-
-const KB: &str = "售后";
-const HOUR: Duration = Duration::from_secs(3_600);
-
-/// Two nodes with the same records, each with its own folders, and a depot.
-struct Nodes {
-    folder: TempDir,
-    depot: Depot,
-}
-
-impl Nodes {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("depot")).expect("made");
-        let depot = Depot::at(&url(folder.path()), &[]).expect("a depot");
-        let it = Self { folder, depot };
-        it.save(&[("cod", "支持货到付款")]);
-        fs::create_dir(it.root("b")).expect("made");
-        // The records are one file, as they would be one server.
-        std::os::unix::fs::symlink(it.root("a").join("zhida.db"), it.root("b").join("zhida.db"))
-            .expect("linked");
-        it
-    }
-
-    fn root(&self, node: &str) -> PathBuf {
-        self.folder.path().join(node)
-    }
-
-    fn store(&self, node: &str) -> Store {
-        Store::at(self.root(node)).with_depot(self.depot.clone())
-    }
-
-    fn shelf(&self, node: &str) -> Shelf {
-        self.store(node).shelf_to_create(KB).expect("a sound name")
-    }
-
-    fn save(&self, answers: &[(&str, &str)]) {
-        let lines: Vec<String> = answers
-            .iter()
-            .map(|(id, answer)| {
-                json!({"id": id, "question": format!("{id}怎么办理"), "answer": answer}).to_string()
-            })
-            .collect();
-        let base = formats::read_jsonl("t", lines.join("\n").as_bytes()).expect("sound");
-        self.shelf("a").save_draft(&base).expect("saved");
-    }
-
-    fn publish(&self) -> u32 {
-        self.shelf("a").publish(None, &|_, _, _| ()).expect("published").number
-    }
-
-    fn answer(&self, node: &str) -> String {
-        let shelf = self.shelf(node);
-        let release = shelf.open_current(None).expect("opens");
-        release.entries()[0].answer.clone()
-    }
-
-    /// Every file below a folder of the depot.
-    fn files(&self, below: &str) -> Vec<PathBuf> {
-        files(&self.root("depot").join(below))
-    }
-
-    /// The blob of a file of a release.
-    fn blob(&self, number: u32, file: &str) -> PathBuf {
-        let manifest = self.shelf("a").manifest(number).expect("a manifest");
-        let sha256 = &manifest.files[file].sha256;
-        self.root("depot").join("blobs").join(&sha256[..2]).join(sha256)
-    }
-
-    /// Lets everything in the depot be older than it is.
-    fn age(&self, by: Duration) {
-        for path in self.files("") {
-            let file = fs::File::options().append(true).open(path).expect("a file");
-            file.set_modified(SystemTime::now() - by).expect("set");
-        }
-    }
-
-    fn command(&self, node: &str, args: &[&str]) -> Command {
-        let mut command = zhida();
-        command.args(args).arg("--data").arg(self.root(node)).args(["--releases", &url(self.folder.path())]);
-        command.env("ZHIDA_MODEL", "none").env("ZHIDA_AUTHOR", "tester");
-        command
-    }
-
-    #[track_caller]
-    fn sound(&self, node: &str, args: &[&str]) -> String {
-        let output = self.command(node, args).output().expect("starts");
-        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
-        stdout(&output)
-    }
-}
-
-fn url(folder: &Path) -> String {
-    format!("file://{}", folder.join("depot").display())
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let (mut open, mut all) = (vec![folder.to_path_buf()], Vec::new());
-    while let Some(folder) = open.pop() {
-        for item in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let into = if item.path().is_dir() { &mut open } else { &mut all };
-            into.push(item.path());
-        }
-    }
-    all.sort();
-    all
-}
-
-/// What lies in a folder, by relative name.
-fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let named = |path: PathBuf| {
-        let bytes = fs::read(&path).expect("read");
-        (path.strip_prefix(folder).expect("below").to_path_buf(), bytes)
-    };
-    files(folder).into_iter().map(named).collect()
-}
 
 fn registry(store: Store) -> Registry {
     Registry::new(store, None, 0.05, KB)
@@ -143,44 +25,47 @@ fn served(registry: &Registry) -> Option<String> {
 
 #[test]
 fn a_node_fetches_what_another_one_has_published_and_gone_back_to() {
-    let nodes = Nodes::new();
-    assert_eq!(nodes.publish(), 1);
-    assert_eq!(nodes.answer("b"), "支持货到付款");
-    let (made, fetched) = (nodes.shelf("a").release_folder(1), nodes.shelf("b").release_folder(1));
-    assert_eq!(contents(&made), contents(&fetched), "the folders are the same");
-    nodes.save(&[("cod", "改了")]);
-    assert_eq!(nodes.publish(), 2);
-    assert_eq!(nodes.answer("b"), "改了");
-    // Back again, on the node that has not made it, from where it is not.
-    fs::remove_dir_all(&fetched).expect("gone");
-    nodes.shelf("b").rollback(1).expect("back");
-    assert_eq!(nodes.answer("a"), "支持货到付款");
-    assert_eq!(nodes.answer("b"), "支持货到付款");
+    for nodes in Nodes::each() {
+        assert_eq!(nodes.publish(), 1);
+        assert_eq!(nodes.answer("b"), "支持货到付款");
+        let (made, fetched) = (nodes.shelf("a").release_folder(1), nodes.shelf("b").release_folder(1));
+        assert_eq!(contents(&made), contents(&fetched), "the folders are the same");
+        nodes.save(&[("cod", "改了")]);
+        assert_eq!(nodes.publish(), 2);
+        assert_eq!(nodes.answer("b"), "改了");
+        // Back again, on the node that has not made it, from where it is not.
+        fs::remove_dir_all(&fetched).expect("gone");
+        nodes.shelf("b").rollback(1).expect("back");
+        assert_eq!(nodes.answer("a"), "支持货到付款");
+        assert_eq!(nodes.answer("b"), "支持货到付款");
+    }
 }
 
 #[test]
 fn a_folder_that_is_not_what_the_record_says_is_fetched_anew() {
-    let nodes = Nodes::new();
-    nodes.publish();
-    nodes.answer("b");
-    let place = nodes.shelf("b").release_folder(1);
-    let sound = contents(&place);
-    // What a publication that died has left under a number that another node took.
-    fs::write(place.join("manifest.json"), "{}").expect("written");
-    assert_eq!(nodes.answer("b"), "支持货到付款");
-    assert_eq!(contents(&place), sound);
+    for nodes in Nodes::each() {
+        nodes.publish();
+        nodes.answer("b");
+        let place = nodes.shelf("b").release_folder(1);
+        let sound = contents(&place);
+        // What a publication that died has left under a number that another node took.
+        fs::write(place.join("manifest.json"), "{}").expect("written");
+        assert_eq!(nodes.answer("b"), "支持货到付款");
+        assert_eq!(contents(&place), sound);
+    }
 }
 
 #[test]
 fn equal_files_lie_there_once() {
-    let nodes = Nodes::new();
-    nodes.publish();
-    let before = nodes.files("blobs").len();
-    nodes.publish();
-    let manifest = nodes.shelf("a").manifest(2).expect("a manifest");
-    let added = nodes.files("blobs").len() - before;
-    assert!(added < manifest.files.len(), "{added} files of {} were new", manifest.files.len() + 1);
-    assert_eq!(nodes.files("names").len(), 2);
+    for nodes in Nodes::each() {
+        nodes.publish();
+        let before = nodes.count("blobs");
+        nodes.publish();
+        let manifest = nodes.shelf("a").manifest(2).expect("a manifest");
+        let added = nodes.count("blobs") - before;
+        assert!(added < manifest.files.len(), "{added} files of {} were new", manifest.files.len() + 1);
+        assert_eq!(nodes.count("names"), 2);
+    }
 }
 
 #[test]
@@ -199,8 +84,11 @@ fn a_large_file_goes_in_parts_into_every_kind_of_depot() {
     fs::write(release.join("manifest.json"), json!({"files": listed}).to_string()).expect("written");
     fs::create_dir(folder.path().join("depot")).expect("made");
     let name = Name { tenant: "default".into(), kb: KB.into(), number: 1 };
-    for url in ["memory:".to_owned(), url(folder.path())] {
-        let depot = Depot::at(&url, &[]).expect("a depot");
+    let mut depots = vec![Depot::at("memory:", &[]), Depot::at(&url(folder.path()), &[])];
+    depots.push(Ok(Nodes::in_records().depot));
+    for depot in depots {
+        let depot = depot.expect("a depot");
+        let url = depot.url();
         let kept = depot.put(&release, &name).expect("put");
         assert_eq!((kept.files, kept.written), (4, 4), "{url}");
         assert_eq!(depot.put(&release, &name).expect("put again").written, 0, "{url}");
@@ -238,36 +126,27 @@ fn a_manifest_that_leads_out_of_its_folder_is_refused() {
 
 #[test]
 fn what_is_cut_short_missing_or_changed_is_named_and_what_is_served_goes_on() {
-    type Harm = fn(&Path);
-    let spoil: [(&str, Harm); 4] = [
-        ("bytes, not", |blob| {
-            let bytes = fs::read(blob).expect("read");
-            fs::write(blob, &bytes[..bytes.len() / 2]).expect("written");
-        }),
-        ("is missing", |blob| fs::remove_file(blob).expect("gone")),
-        ("SHA-256", |blob| {
-            let mut bytes = fs::read(blob).expect("read");
-            bytes[0] ^= 1;
-            fs::write(blob, bytes).expect("written");
-        }),
-        ("bytes, not", |blob| fs::write(blob, "").expect("written")),
+    let harms = [
+        ("bytes, not", Harm::Shortened),
+        ("is missing", Harm::Removed),
+        ("SHA-256", Harm::Changed),
+        ("bytes, not", Harm::Emptied),
     ];
-    for (told, spoil) in spoil {
-        let nodes = Nodes::new();
+    let cases = harms.into_iter().flat_map(|harm| Nodes::each().into_iter().map(move |nodes| (harm, nodes)));
+    for ((told, harm), nodes) in cases {
         nodes.publish();
         let registry = registry(nodes.store("b"));
         registry.open_all().expect("opens");
         assert_eq!(served(&registry).as_deref(), Some("1"));
         nodes.save(&[("cod", "改了")]);
         nodes.publish();
-        let blob = nodes.blob(2, "entries.jsonl");
-        spoil(&blob);
+        let blob = nodes.digest(2, "entries.jsonl");
+        nodes.harm(&blob, harm);
         registry.refresh();
         assert_eq!(served(&registry).as_deref(), Some("1"), "what is served goes on");
         let view = registry.view();
         let (_, _, message) = view.warnings().into_iter().next().expect("an alarm");
-        let name = blob.file_name().expect("a name").to_string_lossy().into_owned();
-        assert!(message.contains("entries.jsonl") && message.contains(&name), "{message}");
+        assert!(message.contains("entries.jsonl") && message.contains(&blob), "{message}");
         assert!(message.contains(told), "{told}: {message}");
         assert!(!nodes.shelf("b").release_folder(2).exists(), "nothing half is there");
         // The node that has it puts it back.
@@ -281,7 +160,7 @@ fn what_is_cut_short_missing_or_changed_is_named_and_what_is_served_goes_on() {
 
 #[test]
 fn without_the_depot_nothing_is_published_and_what_is_there_is_served() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::in_folder();
     nodes.publish();
     nodes.answer("b");
     nodes.save(&[("cod", "改了")]);
@@ -306,72 +185,65 @@ fn without_the_depot_nothing_is_published_and_what_is_there_is_served() {
 
 #[test]
 fn releases_of_before_the_depot_are_put_there() {
-    let nodes = Nodes::new();
-    let alone = Store::at(nodes.root("a")).shelf(KB).expect("there");
-    alone.publish(None, &|_, _, _| ()).expect("published");
-    let error = nodes.shelf("b").open_current(None).err().expect("not here").to_string();
-    assert!(error.contains("is missing"), "{error}");
-    let put = nodes.store("b").put_releases(Which::All, Compared::Lengths).expect("looked");
-    assert!(put[0].fault.is_some(), "not from where it is not");
-    let put = nodes.store("a").put_releases(Which::Served, Compared::Manifest).expect("put");
-    assert!(put[0].kept.is_some());
-    assert_eq!(nodes.answer("b"), "支持货到付款");
+    for nodes in Nodes::each() {
+        let alone = at(&nodes.root("a"), &nodes.root("a")).shelf(KB).expect("there");
+        alone.publish(None, &|_, _, _| ()).expect("published");
+        let error = nodes.shelf("b").open_current(None).err().expect("not here").to_string();
+        assert!(error.contains("is missing"), "{error}");
+        let put = nodes.store("b").put_releases(Which::All, Compared::Lengths).expect("looked");
+        assert!(put[0].fault.is_some(), "not from where it is not");
+        let put = nodes.store("a").put_releases(Which::Served, Compared::Manifest).expect("put");
+        assert!(put[0].kept.is_some());
+        assert_eq!(nodes.answer("b"), "支持货到付款");
+    }
 }
 
 #[test]
 fn only_what_nobody_needs_goes_and_only_when_it_is_old() {
-    let nodes = Nodes::new();
-    for answer in ["一", "二", "三"] {
-        nodes.save(&[("cod", answer)]);
+    for nodes in Nodes::each() {
+        for answer in ["一", "二", "三"] {
+            nodes.save(&[("cod", answer)]);
+            nodes.publish();
+        }
+        let other = Name { tenant: "default".into(), kb: "别处".into(), number: 7 };
+        let elsewhere = nodes.depot.put(&nodes.shelf("a").release_folder(1), &other).expect("put").digest;
+        nodes.shelf("a").collect(1, false).expect("collected");
+        assert_eq!(nodes.count("names"), 2, "the last one's, and the one that nobody here knows");
+        let store = nodes.store("a");
+        let young = store.collect_depot(HOUR, false, false).expect("collected");
+        assert_eq!(young.files.removed, 0, "{young:?}");
+        assert!(young.files.young > 0);
+        assert!(store.collect_depot(Duration::from_secs(60), false, false).is_err(), "too short a grace");
+        nodes.age(HOUR * 2);
+        let dry = store.collect_depot(HOUR, false, true).expect("looked");
+        let before = nodes.count("blobs");
+        let done = store.collect_depot(HOUR, false, false).expect("collected");
+        assert_eq!(dry.files, done.files);
+        assert!(done.files.removed > 0);
+        assert_eq!(nodes.count("blobs"), before - done.files.removed);
+        assert_eq!(done.unknown, ["release 7 of 别处"]);
+        assert!(nodes.depot.check(&elsewhere, true).expect("read").is_empty(), "what others need stays");
+        assert_eq!(nodes.answer("b"), "三");
+        // A publication that needs an old file writes it anew, whatever goes on meanwhile.
+        nodes.age(HOUR * 2);
         nodes.publish();
+        assert!(nodes.age_of(&nodes.digest(4, "entries.jsonl")) < HOUR);
+        nodes.age(HOUR * 2);
+        let unknown = store.collect_depot(HOUR, true, false).expect("collected");
+        assert_eq!(unknown.unknown.len(), 1);
+        assert!(!nodes.depot.holds(&elsewhere).expect("known"));
+        nodes.shelf("a").delete().expect("deleted");
+        assert!(nodes.count("names") == 0, "a deleted knowledge base leaves no name");
+        nodes.age(HOUR * 2);
+        nodes.leave_half();
+        store.collect_depot(HOUR, false, false).expect("collected");
+        assert_eq!(nodes.count(""), 0);
     }
-    let other = Name { tenant: "default".into(), kb: "别处".into(), number: 7 };
-    let elsewhere = nodes.depot.put(&nodes.shelf("a").release_folder(1), &other).expect("put").digest;
-    nodes.shelf("a").collect(1, false).expect("collected");
-    assert_eq!(nodes.files("names").len(), 2, "the last one's, and the one that nobody here knows");
-    let store = nodes.store("a");
-    let young = store.collect_depot(HOUR, false, false).expect("collected");
-    assert_eq!(young.files.removed, 0, "{young:?}");
-    assert!(young.files.young > 0);
-    assert!(store.collect_depot(Duration::from_secs(60), false, false).is_err(), "too short a grace");
-    nodes.age(HOUR * 2);
-    let dry = store.collect_depot(HOUR, false, true).expect("looked");
-    let before = nodes.files("blobs").len();
-    let done = store.collect_depot(HOUR, false, false).expect("collected");
-    assert_eq!(dry.files, done.files);
-    assert!(done.files.removed > 0);
-    assert_eq!(nodes.files("blobs").len(), before - done.files.removed);
-    assert_eq!(done.unknown, ["release 7 of 别处"]);
-    assert!(nodes.depot.check(&elsewhere, true).expect("read").is_empty(), "what others need stays");
-    assert_eq!(nodes.answer("b"), "三");
-    // A publication that needs an old file writes it anew, whatever goes on meanwhile.
-    nodes.age(HOUR * 2);
-    nodes.publish();
-    let blob = nodes.blob(4, "entries.jsonl");
-    assert!(fs::metadata(&blob).and_then(|data| data.modified()).expect("a time") > SystemTime::now() - HOUR);
-    nodes.age(HOUR * 2);
-    let unknown = store.collect_depot(HOUR, true, false).expect("collected");
-    assert_eq!(unknown.unknown.len(), 1);
-    assert!(!nodes.depot.holds(&elsewhere).expect("known"));
-    nodes.shelf("a").delete().expect("deleted");
-    assert!(nodes.files("names").is_empty(), "a deleted knowledge base leaves no name");
-    nodes.age(HOUR * 2);
-    // What a killed writer has left.
-    let left = nodes.root("depot/blobs/ab");
-    fs::create_dir_all(&left).expect("made");
-    fs::write(left.join("abcd#1"), "half").expect("written");
-    fs::File::options()
-        .append(true)
-        .open(left.join("abcd#1"))
-        .and_then(|f| f.set_modified(SystemTime::now() - HOUR * 3))
-        .expect("set");
-    store.collect_depot(HOUR, false, false).expect("collected");
-    assert!(nodes.files("").is_empty(), "{:?}", nodes.files(""));
 }
 
 #[test]
 fn a_kill_half_way_leaves_nothing_half() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::commanded();
     let path = nodes.root("kb.jsonl");
     fs::write(&path, SMALL_KB).expect("written");
     nodes.sound("a", &["kb", "import", "--kb", KB, &path.display().to_string()]);
@@ -381,7 +253,7 @@ fn a_kill_half_way_leaves_nothing_half() {
     let mut cut_short = 0;
     for round in 0..12 {
         let before = nodes.shelf("a").current().expect("known").expect("published");
-        let (blobs, names) = (nodes.files("blobs").len(), nodes.files("names").len());
+        let (blobs, names) = (nodes.count("blobs"), nodes.count("names"));
         let mut child = nodes
             .command("a", &["kb", "publish", "--kb", KB])
             .stdout(Stdio::null())
@@ -390,8 +262,8 @@ fn a_kill_half_way_leaves_nothing_half() {
             .expect("starts");
         // Its name is there, or some of its files.
         while child.try_wait().expect("known").is_none() {
-            let begun = nodes.files("names").len() > names;
-            if begun && nodes.files("blobs").len() >= blobs + round / 3 {
+            let begun = nodes.count("names") > names;
+            if begun && nodes.count("blobs") >= blobs + round / 3 {
                 let _ = child.kill();
             }
         }
@@ -438,17 +310,27 @@ fn answer_of(text: &str) -> serde_json::Value {
 
 #[test]
 fn the_command_line_names_what_is_wrong() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::commanded();
     nodes.publish();
-    let bare = zhida().args(["depot", "check", "--data"]).arg(nodes.root("a")).output().expect("starts");
-    assert!(!bare.status.success());
-    assert!(stderr(&bare).contains("--releases URL"), "{}", stderr(&bare));
+    if !nodes.is_in_records {
+        let alone = |more: &[&str]| {
+            let mut command = zhida();
+            command.args(["depot", "check"]).args(more).arg("--data").arg(nodes.root("a"));
+            let output = command.output().expect("starts");
+            assert!(!output.status.success());
+            stderr(&output)
+        };
+        let told = alone(&[]);
+        assert!(told.contains("with --releases or"), "{told}");
+        let told = alone(&["--releases", "database"]);
+        assert!(told.contains("--database postgres://"), "{told}");
+    }
     let wrong =
         zhida().args(["depot", "check", "--releases", "http://x", "--data"]).arg(nodes.root("a")).output();
     let wrong = wrong.expect("starts");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("s3://BUCKET/PREFIX"), "{}", stderr(&wrong));
-    fs::remove_file(nodes.blob(1, "entries.jsonl")).expect("gone");
+    nodes.harm(&nodes.digest(1, "entries.jsonl"), Harm::Removed);
     let output = nodes.command("b", &["depot", "check"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("entries.jsonl"), "{}", stdout(&output));

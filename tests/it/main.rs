@@ -18,6 +18,7 @@ mod console_author;
 mod corpora;
 mod crash;
 mod depot;
+mod depot_nodes;
 mod desk;
 mod desk_crash;
 mod dialogue;

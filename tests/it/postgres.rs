@@ -8,10 +8,17 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::support::DATABASES;
+use serde_json::{Value, json};
+use zhida::depot::{Depot, Name};
+use zhida::encoder::FileDigest;
+use zhida::error::Error;
+
+use crate::http::{Running, serve};
+use crate::support::{DATABASES, SMALL_KB, psql, stderr, stdout, zhida};
 
 /// The modules whose tests run on a server.
 const MODULES: &[&str] = &[
@@ -20,6 +27,7 @@ const MODULES: &[&str] = &[
     "authoring::",
     "channels_kept::",
     "columns::",
+    "depot::",
     "desk::",
     "goals::",
     "kb::",
@@ -288,4 +296,164 @@ fn nodes_keep_alike_and_forget_whom_any_of_them_was_asked_to() {
     // What is done is done, and one that comes later does the same.
     assert_eq!(two.follow().unwrap().changed, 0);
     assert_eq!(node(&server, &folder.path().join("late")).follow().unwrap().changed, 0);
+}
+
+/// A command on a data directory whose records are on a server, without a word about releases.
+fn command(address: &str, data: &Path, args: &[&str]) -> Command {
+    let mut command = zhida();
+    command.args(args).arg("--data").arg(data).env("ZHIDA_DATABASE", address).env("ZHIDA_MODEL", "none");
+    command
+}
+
+#[track_caller]
+fn sound(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+fn answer(data: &Path) -> Value {
+    let mut command = zhida();
+    command.args(["ask", "--kb", "demo", "--json", "怎么开电子发票", "--data"]).arg(data);
+    command.env("ZHIDA_MODEL", "none");
+    serde_json::from_str(&sound(command)).unwrap()
+}
+
+#[test]
+fn servers_that_share_nothing_else_serve_what_one_has_published() {
+    let Some(server) = Server::of_one_test() else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let import = |text: &str| {
+        std::fs::write(place("kb.jsonl"), text).unwrap();
+        let file = place("kb.jsonl").display().to_string();
+        sound(command(&address, &place("one"), &["kb", "import", "--kb", "demo", "--yes", &file]));
+        sound(command(&address, &place("one"), &["kb", "publish", "--kb", "demo"]));
+    };
+    import(SMALL_KB);
+    let start = |name: &str| {
+        let mut command = serve(&place(name), "127.0.0.1:0");
+        command.env("ZHIDA_DATABASE", &address).env("ZHIDA_MODEL", "none");
+        Running::of(command)
+    };
+    let (one, two) = (start("one"), start("two"));
+    let told = |server: &Running| server.ask("怎么开电子发票")["answer"]["text"].clone();
+    assert_eq!(told(&one), told(&two));
+    assert!(told(&two).as_str().unwrap().contains("我的发票"), "{}", told(&two));
+    import(&SMALL_KB.replace("我的发票", "票据中心"));
+    let began = Instant::now();
+    while !told(&two).as_str().unwrap().contains("票据中心") {
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", told(&two));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // A node that has fetched nothing yet makes a backup that holds every release.
+    let file = place("all.zip");
+    std::fs::create_dir(place("three")).unwrap();
+    sound(command(&address, &place("three"), &["backup", file.to_str().unwrap()]));
+    let restored = place("restored");
+    let mut restore = zhida();
+    restore.args(["restore", "--into"]).arg(&restored).arg(&file);
+    sound(restore);
+    for number in ["1", "2"] {
+        assert!(restored.join("kbs/demo/releases").join(number).join("manifest.json").is_file());
+    }
+    assert!(!restored.join("releases.db").exists(), "releases are files there");
+    assert_eq!(answer(&restored)["answer"]["text"], told(&one));
+    // Nor do they stay behind when the records leave, and they go along to another server.
+    (one.kill(), two.kill());
+    let left = place("left");
+    let mut copy = zhida();
+    copy.args(["store", "copy", "--from", &address, "--data"]).arg(&left);
+    sound(copy);
+    assert!(left.join("kbs/demo/releases/1/manifest.json").is_file());
+    assert!(answer(&left)["answer"]["text"].as_str().unwrap().contains("票据中心"));
+    psql(&address, "CREATE DATABASE other TEMPLATE template0");
+    let other = server.address().replace("{}", "other");
+    let mut copy = zhida();
+    copy.args(["store", "copy", "--to", &other, "--data"]).arg(&left);
+    sound(copy);
+    sound(command(&other, &place("four"), &["kb", "rollback", "--kb", "demo", "1"]));
+    let first = sound(command(&other, &place("five"), &["ask", "--kb", "demo", "--json", "怎么开电子发票"]));
+    assert!(first.contains("我的发票"), "{first}");
+    // Who wants none of that says so.
+    let mut none = command(&other, &place("six"), &["ask", "--kb", "demo", "怎么开电子发票"]);
+    let refused = none.env("ZHIDA_RELEASES", "none").output().unwrap();
+    assert!(!refused.status.success(), "{}", stdout(&refused));
+}
+
+#[test]
+fn nodes_that_publish_at_once_do_not_meet() {
+    let Some(server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let base = zhida::kb::formats::read_jsonl("kb.jsonl", SMALL_KB.as_bytes()).unwrap();
+    let store = |name: &str| node(&server, &folder.path().join(name)).with_releases_in_records();
+    let publishers: Vec<_> = ["甲", "乙", "丙"]
+        .into_iter()
+        .map(|kb| {
+            let (store, base) = (store(kb), base.clone());
+            std::thread::spawn(move || {
+                let shelf = store.shelf_to_create(kb).unwrap();
+                shelf.save_draft(&base).unwrap();
+                for number in 1..=3 {
+                    assert_eq!(shelf.publish(None, &|_, _, _| ()).unwrap().number, number);
+                }
+            })
+        })
+        .collect();
+    // Somebody collects meanwhile.
+    let collector = store("other");
+    while !publishers.iter().all(std::thread::JoinHandle::is_finished) {
+        collector.collect_depot(Duration::from_secs(3600), false, false).unwrap();
+    }
+    publishers.into_iter().for_each(|one| one.join().unwrap());
+    let looked = collector.check_releases(zhida::store::Which::All, true).unwrap();
+    assert_eq!(looked.len(), 9);
+    assert!(looked.iter().all(|one| one.faults.is_empty()), "{looked:?}");
+    assert_eq!(collector.shelf("乙").unwrap().open_current(None).unwrap().entries().len(), 4);
+}
+
+#[test]
+fn a_server_that_goes_in_the_middle_leaves_nothing_that_is_taken_for_whole() {
+    let Some(server) = Server::of_one_test() else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let depot = node(&server, &folder.path().join("one")).with_releases_in_records();
+    let depot: Depot = depot.depot().unwrap().clone();
+    // What zeros are packed into would be too little to be in the middle of.
+    let bytes: Vec<u8> = (0..60_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let release = folder.path().join("release");
+    std::fs::create_dir(&release).unwrap();
+    std::fs::write(release.join("large"), &bytes).unwrap();
+    let manifest = json!({"files": {"large": FileDigest::of(&bytes)}}).to_string();
+    std::fs::write(release.join("manifest.json"), manifest).unwrap();
+    let name = Name { tenant: "default".into(), kb: "demo".into(), number: 1 };
+    let (putting, of, called) = (depot.clone(), release.clone(), name.clone());
+    let put = std::thread::spawn(move || putting.put(&of, &called));
+    let begun = "SELECT to_regclass('zhida_releases.pieces') IS NOT NULL";
+    while psql(&address, begun).trim() != "t"
+        || psql(&address, "SELECT count(*) > 8 FROM zhida_releases.pieces").trim() != "t"
+    {
+        assert!(!put.is_finished());
+    }
+    while !put.is_finished() {
+        psql(
+            &address,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zhida'",
+        );
+    }
+    let error = put.join().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("postgres://"), "{error}");
+    let digest = zhida::depot::digest_of(&release).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!depot.holds(&digest).unwrap());
+    assert_ne!(psql(&address, "SELECT count(*) FROM zhida_releases.pieces").trim(), "0");
+    // Once more, and then it is whole; what was left goes when it is old.
+    assert_eq!(depot.put(&release, &name).unwrap().written, 2);
+    psql(&address, "UPDATE zhida_releases.pieces SET written_at = written_at - 7200000");
+    assert_eq!(depot.collect(Duration::from_secs(3600), false).unwrap().removed, 1);
+    let into = tempfile::tempdir().unwrap();
+    depot.fetch(&digest, into.path()).unwrap();
+    assert!(std::fs::read(into.path().join("large")).unwrap() == bytes);
 }

@@ -16,7 +16,7 @@ pub fn zhida() -> Command {
 pub const DATABASES: &str = "ZHIDA_TEST_DATABASES";
 
 /// The address of the database of a data directory, which is made when it is missing.
-fn database(root: &Path) -> Option<String> {
+pub fn database(root: &Path) -> Option<String> {
     let address = std::env::var(DATABASES).ok()?;
     let root = std::path::absolute(root).unwrap();
     // A tenant's directory lies in the one that it belongs to.
@@ -49,13 +49,14 @@ pub fn psql(address: &str, sql: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A data directory, with its records where this run has them.
+/// A data directory, with its records where this run has them, and its releases where a
+/// server puts them then.
 pub fn store(root: impl Into<PathBuf>) -> zhida::store::Store {
     let root = root.into();
     let server = database(&root);
     let store = zhida::store::Store::at(root);
     match server {
-        Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()),
+        Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()).with_releases_in_records(),
         None => store,
     }
 }

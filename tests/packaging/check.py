@@ -7,7 +7,7 @@ usage: python3 tests/packaging/check.py ZHIDA
    strace it makes no system call that the unit's filter refuses.
 2. Kubernetes: kubernetes-validate accepts the manifests, strictly; every container has
    probes or ends by itself, is not root and cannot write its root.
-3. Compose: compose_spec accepts the file, and what it starts first makes a key once.
+3. Compose: compose_spec accepts both files, and what it starts first makes a key once.
 4. Image: `zhida setup image` is built by buildah without network; the program in it starts
    as its user with a root that it cannot write, answers, keeps its data in /data, and a
    second start goes on with them.
@@ -156,9 +156,10 @@ def kubernetes(zhida, folder):
     assert probes["livenessProbe"]["httpGet"]["path"] == probes["startupProbe"]["httpGet"]["path"] == "/healthz"
     print("kubernetes: accepted,", len(documents), "documents")
     compose = folder / "compose.yaml"
-    compose.write_text(sound(zhida, "setup", "compose"))
     read = "import sys; from compose_spec import PyCompose; c = PyCompose.from_yaml(open(sys.argv[1]).read()); c.validate(); print(*c.service_names())"
-    print("compose: accepted,", sound(python, "-c", read, compose).strip())
+    for more in ([], ["--several"]):
+        compose.write_text(sound(zhida, "setup", "compose", *more))
+        print("compose", *more, "accepted:", sound(python, "-c", read, compose).strip())
 
 
 def first_key(zhida, folder):

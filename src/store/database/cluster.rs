@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use diesel::PgConnection;
 use diesel::connection::{Connection as _, SimpleConnection};
-use diesel::prelude::*;
-use diesel::{PgConnection, QueryableByName};
 
 use super::Connection;
 use super::news::{Hear, News};
@@ -197,7 +196,7 @@ impl Cluster {
                 };
                 let heard = asked.ok().and_then(|mut connection| {
                     let asked = moment::now();
-                    let told = clock(&mut connection).ok()?;
+                    let told = connection.now().ok()?;
                     // It looked at its clock between the question and the answer.
                     let here = asked + (moment::now() - asked) / 2;
                     cluster.ahead.store(told - here, Ordering::Relaxed);
@@ -274,18 +273,6 @@ impl Cluster {
             idle.push(turned);
         }
     }
-}
-
-/// What time it is there, in milliseconds since 1970 (UTC).
-fn clock(connection: &mut Connection) -> QueryResult<i64> {
-    #[derive(QueryableByName)]
-    struct Told {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        at: i64,
-    }
-    diesel::sql_query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at")
-        .get_result::<Told>(connection)
-        .map(|told| told.at)
 }
 
 #[cfg(test)]

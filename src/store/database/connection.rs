@@ -8,6 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error as Sql, QueryResult};
 use diesel::{PgConnection, RunQueryDsl, SqliteConnection};
 
 use super::Outcome;
+use crate::access::moment;
 
 /// What records are read and written over.
 #[derive(diesel::MultiConnection)]
@@ -83,6 +84,23 @@ impl AnyConnection {
             Self::Postgres(server) => diesel::sql_query("SELECT number FROM writes")
                 .get_result::<Writes>(server)
                 .map(|one| one.number),
+        }
+    }
+
+    /// What time it is there, in milliseconds since 1970 (UTC).
+    pub(in crate::store) fn now(&mut self) -> QueryResult<i64> {
+        #[derive(diesel::QueryableByName)]
+        struct Told {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            at: i64,
+        }
+        match self {
+            Self::Sqlite(_) => Ok(moment::now()),
+            Self::Postgres(server) => {
+                diesel::sql_query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at")
+                    .get_result::<Told>(server)
+                    .map(|told| told.at)
+            }
         }
     }
 

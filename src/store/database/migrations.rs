@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_server_hears_no_word_that_only_a_file_knows() {
-        for step in [steps::DRAFTS, steps::TALK, steps::DOOR].concat() {
+        for step in [steps::DRAFTS, steps::TALK, steps::DOOR, steps::NODES, steps::RELEASES].concat() {
             let sql = for_server(step.sql);
             for word in ["AUTOINCREMENT", "BLOB", "ROWID", "RAISE(", "PRAGMA", "strftime", "json_extract"] {
                 assert!(!sql.contains(word), "step {} still has {word}", step.version);

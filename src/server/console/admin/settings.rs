@@ -225,7 +225,10 @@ fn about(page: &Page, name: &str) -> &'static str {
             page.say("渠道和通知的密钥用它加密", "what secrets of channels are sealed with")
         }
         "--database" => page.say("数据放在哪个 PostgreSQL 服务器", "the server that holds the records"),
-        "--releases" => page.say("各节点共用的版本存放处", "where all nodes find releases"),
+        "--releases" => page.say(
+            "各节点共用的版本存放处（database 是同一个数据库）",
+            "where all nodes find releases (database: with the records)",
+        ),
         "--node-url" => page.say("其他节点怎么找到本节点", "where the other nodes reach this one"),
         "--replicas" => page.say("每个知识库由几个节点承担", "how many nodes hold each knowledge base"),
         "--memory-mib" => page
