@@ -44,6 +44,7 @@ mod reference;
 mod rules;
 mod serve;
 mod setup;
+mod shutdown;
 mod simulate;
 mod stats;
 mod tenant;

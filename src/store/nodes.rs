@@ -79,6 +79,19 @@ impl Nodes {
         })
     }
 
+    /// Tells which nodes were heard of within so many milliseconds, in the order of their
+    /// addresses, and notes none.
+    ///
+    /// # Errors
+    /// When the records cannot be reached.
+    pub fn heard(&self, within: i64) -> Result<Vec<NodeRecord>> {
+        let since = self.now() - within;
+        let heard = self.database.read(|connection| {
+            Ok(nodes::table.filter(nodes::seen_at.ge(since)).order(nodes::url).load(connection)?)
+        })?;
+        Ok(heard.unwrap_or_default())
+    }
+
     /// Forgets a node that leaves. One that was started anew under the same address stays.
     ///
     /// # Errors
@@ -111,6 +124,7 @@ mod tests {
         nodes.beat(&node("http://b", "1"), 5_000).expect("a beat");
         let both = nodes.beat(&node("http://a", "2"), 5_000).expect("a beat");
         assert_eq!(urls(both), ["http://a", "http://b"]);
+        assert_eq!(urls(nodes.heard(5_000).expect("both")), ["http://a", "http://b"]);
         nodes.leave(&node("http://b", "of one before")).expect("left");
         assert_eq!(
             urls(nodes.beat(&node("http://a", "2"), 5_000).expect("a beat")),

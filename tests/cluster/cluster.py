@@ -199,7 +199,9 @@ class Node:
         started = time.monotonic()
         before = ["ip", "netns", "exec", self.namespace.name] if self.namespace else []
         listen = f"{'0.0.0.0' if self.namespace else '127.0.0.1'}:{self.port}"
-        self.server = Server(self.binary, self.data, "--releases", self.cluster.releases, "--default-kb", KB, "--log", "json",
+        # One holds the knowledge base, and the others send on what is asked.
+        sharing = ["--node-url", f"http://{self.address}", "--replicas", "1"] if self.cluster.is_shared else []
+        self.server = Server(self.binary, self.data, "--releases", self.cluster.releases, "--default-kb", KB, "--log", "json", *sharing,
                              listen=listen, before=before, ZHIDA_DATABASE=self.url, ZHIDA_LANG="en", **self.environment)
         return time.monotonic() - started
 
@@ -223,8 +225,8 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, binary, folder, postgres, nodes=3):
-        self.binary, self.folder, self.postgres, self.is_harmed = binary, folder, postgres, nodes > 2
+    def __init__(self, binary, folder, postgres, nodes=3, is_shared=False):
+        self.is_shared, self.binary, self.folder, self.postgres, self.is_harmed = is_shared, binary, folder, postgres, nodes > 2
         self.releases = f"file://{folder}/releases"
         (folder / "releases").mkdir()
         found = list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) if nodes > 2 and from_debian("faketime", "faketime") else []
