@@ -44,6 +44,7 @@ mod reference;
 mod rules;
 mod serve;
 mod setup;
+mod shutdown;
 mod simulate;
 mod stats;
 mod tenant;
@@ -227,7 +228,7 @@ pub fn main() -> ExitCode {
         Command::Store(args) => records::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => backup::restore(&args),
-        Command::Setup(args) => setup::run(&args),
+        Command::Setup(args) => setup::run(&args, cli.releases.as_deref()),
         Command::Depot(args) => depot::run(&args),
     };
     if let Some(begun) = begun {

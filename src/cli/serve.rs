@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, candidates, notify, progress, provider};
+use super::{Common, candidates, notify, progress, provider, shutdown};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
 use crate::cli::ground;
@@ -124,6 +124,11 @@ pub(crate) struct Args {
     /// has asked for the longest are closed until somebody does [default: no limit].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     memory_mib: Option<u32>,
+    /// Go on taking requests for so many seconds after the signal to stop, so that balancers
+    /// and other nodes, which learn of it at once by /readyz, find time to send no more
+    /// [default: 2 with --database or --node-url, else 0]. A second signal ends at once.
+    #[arg(long, value_name = "SECONDS", env = "ZHIDA_SHUTDOWN_DELAY", value_parser = clap::value_parser!(u16).range(..=600))]
+    shutdown_delay: Option<u16>,
     /// How to log [default: text on a terminal, else json].
     #[arg(long, value_parser = ["text", "json"])]
     log: Option<String>,
@@ -249,6 +254,7 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         provider: args.provider.settings()?,
         traces,
         flags,
+        shutdown_delay: shutdown_delay(args),
     };
     let server = Server::with(Arc::new(registry), admission, openness);
     let wanted = args.default_kb.clone();
@@ -296,7 +302,15 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         }
         Ok(())
     };
-    server::run(listener, server, prepare, stop_signal()?).await
+    server::run(listener, server, prepare, shutdown::asked()?).await
+}
+
+/// How long requests are taken after the signal to stop: one of several servers has a
+/// balancer before it, which looks about once a second.
+fn shutdown_delay(args: &Args) -> Duration {
+    let is_one_of_several = args.node_url.is_some() || args.common.store().is_on_server();
+    let seconds = args.shutdown_delay.unwrap_or(if is_one_of_several { 2 } else { 0 });
+    Duration::from_secs(u64::from(seconds))
 }
 
 /// How conversations are kept.
@@ -435,30 +449,6 @@ fn cannot_listen(address: &str, error: &std::io::Error) -> Error {
         _ => "`--listen` takes an address of this machine and a port, such as 127.0.0.1:8080",
     };
     Error::Refused(format!("cannot listen on {address}: {error}; {advice}"))
-}
-
-/// Resolves when the process is asked to stop.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        // Registered at once: a signal during the start must not be lost.
-        let failed = |e| Error::internal("signals", e);
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        Ok(async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
-    }
 }
 
 fn start_log(form: Option<&str>) {

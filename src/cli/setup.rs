@@ -3,6 +3,7 @@
 //! The files are in the binary: who has only that has them too.
 
 mod image;
+mod kubernetes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,6 @@ use std::process::ExitCode;
 use crate::error::Result;
 
 const UNIT: &str = include_str!("packaging/zhida.service");
-const KUBERNETES: &str = include_str!("packaging/kubernetes.yaml");
 const COMPOSE: &str = include_str!("packaging/compose.yaml");
 const SEVERAL: &str = include_str!("packaging/compose-several.yaml");
 
@@ -27,8 +27,17 @@ pub(crate) struct Args {
 enum Command {
     /// Print a unit for systemd, locked down; it says how it is used.
     Systemd,
-    /// Print manifests for Kubernetes: one pod with a volume, probes, a service.
-    Kubernetes(Named),
+    /// Print manifests for Kubernetes: one pod with a volume, probes, a service; or several
+    /// pods that are one installation (--nodes), on PostgreSQL.
+    Kubernetes {
+        #[command(flatten)]
+        named: Named,
+        /// How many pods there are; from two on their records are on PostgreSQL, and their
+        /// releases too, or in a bucket (--releases s3://…), or in a volume that all of them
+        /// mount (--releases file:///…).
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        nodes: u16,
+    },
     /// Print an example for Docker Compose and podman-compose.
     Compose {
         #[command(flatten)]
@@ -67,10 +76,12 @@ fn own_name() -> String {
     IMAGE.replace("VERSION", env!("CARGO_PKG_VERSION"))
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, releases: Option<&str>) -> Result<ExitCode> {
     match &args.command {
         Command::Systemd => say!("{}", UNIT.trim_end()),
-        Command::Kubernetes(named) => say!("{}", named.in_file(KUBERNETES).trim_end()),
+        Command::Kubernetes { named, nodes } => {
+            say!("{}", named.in_file(&kubernetes::manifests(*nodes, releases)?).trim_end());
+        }
         Command::Compose { named, several } => {
             let text = if *several { SEVERAL } else { COMPOSE };
             say!("{}", named.in_file(text).trim_end());

@@ -106,15 +106,28 @@ impl Gate {
 
     /// Lets somebody in who may use a route, or says why not.
     pub(super) async fn enter(&self, right: Right, request: &Parts) -> Result<Entry, Problem> {
-        let table = self.access.table();
+        let mut table = self.access.table();
         if table.is_open() {
             return Ok(Entry { identity: Arc::clone(&self.nobody), told: Vec::new() });
         }
-        let grant = match grant(&table, request) {
+        let mut shown = grant(&table, request);
+        if let Err(refused) = &mut shown
+            && refused.may_be_new
+        {
+            if self.access.catch_up().await {
+                table = self.access.table();
+                shown = grant(&table, request);
+            } else {
+                let detail = "whether this key or session is valid cannot be looked up: the database does not answer; try again soon";
+                refused.problem = Problem::new(Kind::NotReady, detail);
+            }
+        }
+        let grant = match shown {
             Ok(grant) => grant,
-            Err(Refused { problem, is_attempt: false }) => return Err(problem),
-            Err(Refused { problem, is_attempt: true }) => {
-                self.slow_down(Client::of(&request.extensions).address).await;
+            Err(Refused { problem, is_attempt, .. }) => {
+                if is_attempt {
+                    self.slow_down(Client::of(&request.extensions).address).await;
+                }
                 return Err(problem);
             }
         };

@@ -39,6 +39,7 @@ mod jobs;
 mod keys;
 mod learning;
 mod least;
+mod life;
 mod members;
 mod metering;
 mod metrics;
@@ -81,6 +82,7 @@ mod words;
 
 pub use admission::{Abandoned, Admission, Permit};
 pub use gate::Exposure;
+pub use life::run;
 pub use nodes::{Share, Sharing};
 pub use origins::Origin;
 pub use peer::{Proxies, ProxyHeader};
@@ -94,8 +96,6 @@ pub use tls::Certificate;
 pub use traces::Traces;
 pub use view::View;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -104,8 +104,6 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
-use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 
 use self::connections::Connections;
 use self::error::{Kind, Problem};
@@ -116,11 +114,7 @@ use self::provider::Provider;
 use self::soundness::Soundness;
 use self::tenants::Tenants;
 use self::traces::Traced;
-use crate::error::{Error, Result};
-use crate::store::{Lasting, Store};
-
-/// How often the data directory is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+use crate::store::Lasting;
 
 /// Authors whose work is done at a time: writing is one after the other anyway.
 pub const AUTHORS: usize = 2;
@@ -156,17 +150,8 @@ pub const PROVIDERS: usize = 2;
 /// How long asking the provider may take: it has two questions to answer.
 const PROVIDERS_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether a tenant that is open nowhere has something to tend.
-const SWEEP: Duration = Duration::from_secs(60);
-
-/// A tenant that nobody has asked for since so long is closed, where not everything need be open.
-const TENANT_REST: Duration = Duration::from_secs(3600);
-
 /// How long a request waits for its turn to open a knowledge base that was closed to make room.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long requests may take to finish after the signal to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Everything that the handlers share; cheap to clone.
 #[derive(Clone)]
@@ -199,6 +184,7 @@ struct Parts {
     /// Whose pages may ask.
     origins: Vec<Origin>,
     stopping: AtomicBool,
+    shutdown_delay: Duration,
     gate: Gate,
     /// What connections are encrypted with.
     certificate: Option<Arc<Certificate>>,
@@ -232,6 +218,9 @@ pub struct Openness {
     pub traces: Option<Traces>,
     /// What it was started with, for whoever runs it to see.
     pub flags: Vec<Flag>,
+    /// How long it goes on taking requests after the signal to stop: by then balancers, whom
+    /// `/readyz` tells, and other nodes, who hear no more of it, send none.
+    pub shutdown_delay: Duration,
 }
 
 impl Server {
@@ -247,7 +236,17 @@ impl Server {
 
     /// A server over a registry, with all that can be said of whom it is open to.
     pub fn with(registry: Arc<Registry>, admission: Admission, openness: Openness) -> Self {
-        let Openness { origins, exposure, certificate, proxies, lasting, provider, traces, flags } = openness;
+        let Openness {
+            origins,
+            exposure,
+            certificate,
+            proxies,
+            lasting,
+            provider,
+            traces,
+            flags,
+            shutdown_delay,
+        } = openness;
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
@@ -274,6 +273,7 @@ impl Server {
             description,
             origins,
             stopping: AtomicBool::new(false),
+            shutdown_delay,
             gate,
             certificate,
             proxies,
@@ -297,7 +297,7 @@ impl Server {
     }
 
     /// The turn to open a knowledge base that was closed to make room.
-    async fn opening(&self) -> std::result::Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+    async fn opening(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
         match tokio::time::timeout(OPENING_PATIENCE, self.0.opening.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => {
@@ -459,172 +459,4 @@ async fn count(State(server): State<Server>, request: Request, next: Next) -> Re
         }
     }
     response
-}
-
-/// Serves on a listener until `stop` resolves, then lets running requests
-/// finish, for ten seconds at most.
-///
-/// `prepare` opens what is published while health and readiness are already
-/// answered; from its end on the data directory is watched.
-///
-/// # Errors
-/// When `prepare` or the listener fails.
-pub async fn run(
-    listener: TcpListener,
-    server: Server,
-    prepare: impl FnOnce(&Registry) -> Result<()> + Send + 'static,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
-    let registry = Arc::clone(server.registry());
-    if let Some(nodes) = registry.share().nodes() {
-        nodes.run_on(Handle::current());
-    }
-    let looking = server.clone();
-    let watching = async move {
-        let opened = Arc::clone(&registry);
-        match tokio::task::spawn_blocking(move || prepare(&opened)).await {
-            Ok(Ok(())) => Err(watch(&looking).await),
-            Ok(Err(e)) => Ok(e),
-            Err(e) => Ok(Error::internal("start", e)),
-        }
-    };
-    let (stopped, mut told) = tokio::sync::watch::channel(false);
-    let parts = Arc::clone(&server.0);
-    let stopping = async move {
-        stop.await;
-        parts.stopping.store(true, Ordering::Relaxed);
-        let leaving = Arc::clone(parts.tenants.first().registry().share());
-        let _ = tokio::task::spawn_blocking(move || leaving.leave()).await;
-        tracing::info!("stopping; running requests may finish");
-        let _ = stopped.send(true);
-    };
-    let certificate = server.0.certificate.clone();
-    let connections = Arc::clone(&server.0.connections);
-    let parts = Arc::clone(&server.0);
-    let routes = router(server);
-    let serving: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> = match certificate {
-        None => Box::pin(connections.serve(listener, routes, stopping)),
-        Some(certificate) => {
-            Box::pin(connections.serve(tls::Encrypted::new(listener, certificate)?, routes, stopping))
-        }
-    };
-    let late = async {
-        // An error means that serving ended, and then nobody waits for this.
-        let _ = told.wait_for(|told| *told).await;
-        tokio::time::sleep(FAREWELL).await;
-    };
-    let outcome = tokio::select! {
-        result = serving => result.map_err(|e| Error::internal("server", e)),
-        Ok(e) = watching => Err(e),
-        () = late => {
-            tracing::warn!("some requests did not finish in time");
-            Ok(())
-        }
-    };
-    // What a kill would leave to the next start, this one does itself.
-    let ending = Arc::clone(&parts);
-    let ended = tokio::task::spawn_blocking(move || ending.gate.end(&ending.tenants.all()));
-    let _ = tokio::time::timeout(FAREWELL, ended).await;
-    if parts.traces.is_some() {
-        // What it cannot send in its time is lost.
-        let _ = tokio::task::spawn_blocking(move || parts.traces.as_ref().map(Traces::close)).await;
-    }
-    outcome
-}
-
-/// Looks at the data directories for ever.
-async fn watch(server: &Server) -> std::convert::Infallible {
-    let parts = Arc::clone(&server.0);
-    // Beside: opening them takes its time. Should it panic, a tenant goes on when
-    // somebody calls it.
-    drop(tokio::task::spawn_blocking(move || {
-        sweep(&parts);
-        match parts.gate.access().tenants() {
-            Ok(found) => {
-                let names: Vec<String> = found.into_iter().map(|tenant| tenant.name).collect();
-                metering::resume(&parts.gate, &parts.tenants, &names);
-            }
-            Err(error) => tracing::error!(%error, "cannot list the tenants"),
-        }
-    }));
-    let mut swept = Instant::now();
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let hinted = tokio::select! {
-            _ = ticks.tick() => None,
-            given = server.0.hints.next() => Some(given),
-        };
-        let mut tenants = server.tenants().all();
-        if let Some(given) = hinted {
-            tenants.retain(|tenant| given.is_about(tenant));
-            // A refresh that panics is made up for at the next look.
-            let _ = tokio::task::spawn_blocking(move || {
-                tenants.iter().for_each(|tenant| tenant.registry().refresh());
-            })
-            .await;
-            continue;
-        }
-        // What a process before this one has left to deliver.
-        tenants
-            .iter()
-            .filter(|tenant| !tenant.registry().is_read_only())
-            .for_each(|tenant| tenant.desk().start());
-        if swept.elapsed() >= SWEEP {
-            swept = Instant::now();
-            let parts = Arc::clone(&server.0);
-            drop(tokio::task::spawn_blocking(move || sweep(&parts)));
-        }
-        let parts = Arc::clone(&server.0);
-        // It fails when a refresh panics or the runtime ends; the next look
-        // is a new attempt in the first case and does not happen in the second.
-        let _ = tokio::task::spawn_blocking(move || {
-            if let Some(certificate) = &parts.certificate {
-                certificate.look();
-            }
-            parts.gate.look(&tenants);
-            let table = parts.gate.access().table();
-            parts.tenants.retain(|name| table.has_tenant(name));
-            parts.tenants.first().registry().share().holding().tidy();
-            for tenant in tenants {
-                tenant.registry().refresh();
-                schedules::tend(parts.gate.access(), &tenant, time::OffsetDateTime::now_utc());
-                tenant.measure(&table.limits(tenant.name()));
-                parts.soundness.look(parts.gate.access(), &tenant);
-            }
-            parts.soundness.done(|name| table.has_tenant(name));
-        })
-        .await;
-    }
-}
-
-/// Takes in what all nodes keep of what happens, and forgets whom they must.
-fn follow(store: &Store) {
-    match store.follow() {
-        Ok(done) if done.changed > 0 => tracing::info!(events = done.changed, "forgot what was asked for"),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "cannot follow what all nodes keep of what happens"),
-    }
-}
-
-/// Closes tenants that rest, and opens those that are open nowhere and have something to
-/// tend: each at the node that is the first to hold it.
-fn sweep(parts: &Parts) {
-    let share = parts.tenants.first().registry().share();
-    if share.is_partial() {
-        parts.tenants.close_idle(TENANT_REST);
-    }
-    follow(parts.tenants.first().registry().store());
-    match parts.gate.access().tenants() {
-        Ok(found) => {
-            for tenant in &found {
-                // Who has nothing here has nothing to follow.
-                let store = parts.tenants.first().registry().store().tenant(&tenant.name);
-                store.iter().filter(|store| store.root().join("events").is_dir()).for_each(follow);
-            }
-            let names = found.into_iter().map(|tenant| tenant.name);
-            parts.tenants.resume(names.filter(|name| share.is_first(name)));
-        }
-        Err(error) => tracing::error!(%error, "cannot list the tenants"),
-    }
 }

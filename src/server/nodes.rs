@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -111,7 +111,8 @@ impl Share {
         self.nodes.as_ref().is_none_or(first)
     }
 
-    /// Says again and again that this node is alive, as long as anybody holds this.
+    /// Hears again and again which nodes are alive, as long as anybody holds this, and says
+    /// that this one is, from [`Self::arrive`] on.
     pub(super) fn live(self: &Arc<Self>) {
         let Some(nodes) = &self.nodes else { return };
         nodes.look();
@@ -128,9 +129,18 @@ impl Share {
         }
     }
 
-    /// Says that this node goes.
+    /// From now on the others may send requests to this node: what it holds is open.
+    pub(super) fn arrive(&self) {
+        let Some(nodes) = &self.nodes else { return };
+        nodes.heard().has_arrived = true;
+        nodes.look();
+    }
+
+    /// Says that this node goes, and from then on no more that it is alive.
     pub(super) fn leave(&self) {
         let Some(nodes) = &self.nodes else { return };
+        let mut heard = nodes.heard();
+        heard.has_left = true;
         if let Err(error) = nodes.records.leave(&nodes.me) {
             tracing::debug!(%error, "the other nodes find out by themselves that this one has gone");
         }
@@ -156,8 +166,20 @@ pub(super) struct Nodes {
     readers: Arc<Semaphore>,
     forwarded: AtomicU64,
     failed: AtomicU64,
+    /// Held while it says that it is alive, so that nothing of that comes after its leave.
+    heard: Mutex<Heard>,
+}
+
+/// What the others know of this node.
+#[derive(Default)]
+struct Heard {
     /// Whether the last beat failed; said once.
-    is_unheard: Mutex<bool>,
+    is_failing: bool,
+    /// Whether it may be sent requests. Until then it opens what will be its share.
+    has_arrived: bool,
+    /// Whether it has left. It knows the others as they were then, and sends requests on to
+    /// them until it ends.
+    has_left: bool,
 }
 
 impl Nodes {
@@ -181,18 +203,21 @@ impl Nodes {
             readers: Arc::new(Semaphore::new(READERS)),
             forwarded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            is_unheard: Mutex::default(),
+            heard: Mutex::default(),
         })
     }
 
     /// Says that this node is alive, and hears which others are. When the records do not
     /// answer, those that were alive before are taken for alive.
     fn look(&self) {
-        let heard = self.records.beat(&self.me);
-        let mut is_unheard = self.is_unheard.lock().unwrap_or_else(PoisonError::into_inner);
-        match heard {
+        let mut heard = self.heard();
+        if heard.has_left {
+            return;
+        }
+        let known = if heard.has_arrived { self.records.beat(&self.me) } else { self.others_and_me() };
+        match known {
             Ok(known) => {
-                *is_unheard = false;
+                heard.is_failing = false;
                 let now = self.records.now();
                 let (members, silent): (Vec<_>, Vec<_>) =
                     known.into_iter().partition(|node| node.seen_at >= now - SILENT);
@@ -204,12 +229,25 @@ impl Nodes {
                 }
                 self.members.store(Arc::new(members));
             }
-            Err(error) if !*is_unheard => {
-                *is_unheard = true;
+            Err(error) if !heard.is_failing => {
+                heard.is_failing = true;
                 tracing::warn!(%error, "the other nodes do not hear of this one");
             }
             Err(_) => {}
         }
+    }
+
+    /// The nodes that there will be when this one has arrived.
+    fn others_and_me(&self) -> Result<Vec<NodeRecord>> {
+        let mut all = self.records.known()?;
+        all.retain(|node| node.url != self.me.url);
+        all.push(NodeRecord { seen_at: self.records.now(), ..self.me.clone() });
+        all.sort_by(|one, other| one.url.cmp(&other.url));
+        Ok(all)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This one.

@@ -73,6 +73,11 @@ pub(super) async fn around(State(server): State<Server>, mut request: Request, n
         // Nothing of the API is a page.
         set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     }
+    if server.is_stopping() {
+        // Whoever comes again finds its way to a server that stays, and no request meets a
+        // connection that is just being closed.
+        set(header::CONNECTION, "close");
+    }
     if client.is_encrypted {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

@@ -23,11 +23,14 @@ pub(super) struct Refused {
     pub(super) problem: Problem,
     /// Whether they presented something that could have been a key.
     pub(super) is_attempt: bool,
+    /// Whether they presented something that another node may have made a moment ago.
+    pub(super) may_be_new: bool,
 }
 
 impl Refused {
     fn because(detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(Kind::Unauthorized, detail), is_attempt: false }
+        let problem = Problem::new(Kind::Unauthorized, detail);
+        Self { problem, is_attempt: false, may_be_new: false }
     }
 }
 
@@ -40,10 +43,15 @@ pub(super) fn grant(table: &Table, request: &Parts) -> Result<Grant, Refused> {
                 "send a key: `Authorization: Bearer zk_…`, which `zhida key create` makes, or sign in: `POST /v1/login`",
             ));
         };
-        let grant = table
-            .in_session(&token, moment::now())
-            .ok_or_else(|| Refused::because("the session has ended; sign in again: `POST /v1/login`"))?;
-        own_page(&token, request).map_err(|problem| Refused { problem, is_attempt: false })?;
+        let grant = table.in_session(&token, moment::now()).ok_or_else(|| Refused {
+            may_be_new: true,
+            ..Refused::because("the session has ended; sign in again: `POST /v1/login`")
+        })?;
+        own_page(&token, request).map_err(|problem| Refused {
+            problem,
+            is_attempt: false,
+            may_be_new: false,
+        })?;
         return Ok(grant);
     };
     let key = match presented.split_once(' ') {
@@ -54,6 +62,7 @@ pub(super) fn grant(table: &Table, request: &Parts) -> Result<Grant, Refused> {
     // Unknown, revoked, expired: whoever has none need not know which.
     table.identify(&key, moment::now()).ok_or_else(|| Refused {
         is_attempt: true,
+        may_be_new: true,
         ..Refused::because("this key is not valid: it is unknown, was revoked or has expired")
     })
 }

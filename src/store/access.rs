@@ -3,7 +3,9 @@
 //! The whole table of keys is in memory, and every look at it first asks the
 //! database whether anybody has written (`database/watch.rs`). So a key that
 //! was revoked by any process is refused from the next request on, and no
-//! request waits for a disk.
+//! request waits for a disk. A server is looked at ten times a second beside all
+//! requests; only whoever is in no table waits for the next look
+//! ([`Access::catch_up`]), for another node may have let them in a moment ago.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
+use tokio::sync::watch;
 
 use super::database::door::{keys, people as persons, questions, sessions as open, tenants};
 use super::database::upsert::OnConflict;
@@ -34,6 +37,13 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// How long a server that could not be asked is left alone.
 const REST: Duration = Duration::from_secs(1);
 
+/// Those whom nobody knows bring the next look forward no more often than this: however
+/// many come with made-up keys, the server is asked four times a second more.
+const HURRY: Duration = Duration::from_millis(250);
+
+/// They wait no longer than this for a look.
+const STRANGER: Duration = Duration::from_secs(2);
+
 /// The tenants, keys and audit of a data directory and of the tenants in it.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -49,6 +59,8 @@ struct Cached {
     tended: Mutex<Tended>,
     /// Told when a look is over, and when one is wanted.
     turn: Condvar,
+    /// The last look at a server that has worked, for who waits without a thread.
+    worked: watch::Sender<u64>,
 }
 
 /// How somebody looks at the server again and again.
@@ -60,6 +72,12 @@ struct Tended {
     seen: u64,
     /// Whether somebody waits for a look.
     is_wanted: bool,
+    /// The last look that has begun.
+    begun: u64,
+    /// Whether the last one that is over could not ask the server.
+    is_failing: bool,
+    /// When somebody whom nobody knows brought one forward last.
+    hurried: Option<Instant>,
 }
 
 /// What the last look at the database has shown.
@@ -177,14 +195,42 @@ impl Access {
         }
     }
 
+    /// Waits until the table has what other nodes had written when this was called; `false`
+    /// when the server does not tell in time. In files every call of [`Self::table`] looks.
+    pub async fn catch_up(&self) -> bool {
+        let wanted = {
+            let mut tended = self.tended();
+            if !tended.is_on || tended.is_failing {
+                return !tended.is_on;
+            }
+            if tended.hurried.is_none_or(|last| last.elapsed() >= HURRY) {
+                tended.hurried = Some(Instant::now());
+                tended.is_wanted = true;
+                self.cached.turn.notify_all();
+            }
+            // The one that is under way may have begun too early.
+            tended.begun + 1
+        };
+        let mut worked = self.cached.worked.subscribe();
+        let seen = tokio::time::timeout(STRANGER, worked.wait_for(|last| *last >= wanted)).await;
+        seen.is_ok_and(|seen| seen.is_ok())
+    }
+
     fn look_and_rest(&self) {
         let written = self.database.written();
+        let number = {
+            let mut tended = self.tended();
+            tended.is_wanted = false;
+            tended.begun += 1;
+            tended.begun
+        };
         let worked = self.look();
         let mut tended = self.tended();
         if worked {
             tended.seen = written;
+            self.cached.worked.send_replace(number);
         }
-        tended.is_wanted = false;
+        tended.is_failing = !worked;
         self.cached.turn.notify_all();
         let rest = if worked { LOOK } else { REST };
         drop(self.cached.turn.wait_timeout_while(tended, rest, |tended| !tended.is_wanted));

@@ -83,6 +83,16 @@ impl Nodes {
         })
     }
 
+    /// Tells which nodes are known, in the order of their addresses, and notes none.
+    ///
+    /// # Errors
+    /// When the records cannot be reached.
+    pub fn known(&self) -> Result<Vec<NodeRecord>> {
+        let known =
+            self.database.read(|connection| Ok(nodes::table.order(nodes::url).load(connection)?))?;
+        Ok(known.unwrap_or_default())
+    }
+
     /// Notes that a node leaves: it is not alive from now on. One that was started anew
     /// under the same address stays.
     ///
@@ -116,6 +126,7 @@ mod tests {
         nodes.beat(&node("http://b", "1")).expect("a beat");
         let both = nodes.beat(&node("http://a", "2")).expect("a beat");
         assert_eq!(urls(both), ["http://a", "http://b"]);
+        assert_eq!(urls(nodes.known().expect("both")), ["http://a", "http://b"]);
         nodes.leave(&node("http://b", "of one before")).expect("left");
         assert_eq!(urls(nodes.beat(&node("http://a", "2")).expect("a beat")), ["http://a", "http://b"]);
         nodes.leave(&node("http://b", "1")).expect("left");

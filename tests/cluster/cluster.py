@@ -200,8 +200,9 @@ class Node:
         started = time.monotonic()
         before = ["ip", "netns", "exec", self.namespace.name] if self.namespace else []
         listen = f"{'0.0.0.0' if self.cluster.namespace else '127.0.0.1'}:{self.port}"
-        self.server = Server(self.binary, self.data, *self.cluster.releases, "--default-kb", KB, "--log", "json",
-                             "--node-url", f"http://{self.address}", "--replicas", str(len(self.cluster.nodes)),
+        # All hold the knowledge base, or one does, and the others send on what is asked.
+        sharing = ["--node-url", f"http://{self.address}", "--replicas", "1" if self.cluster.is_shared else str(len(self.cluster.nodes))]
+        self.server = Server(self.binary, self.data, *self.cluster.releases, "--default-kb", KB, "--log", "json", *sharing,
                              listen=listen, before=before, ZHIDA_DATABASE=self.url, ZHIDA_LANG="en", **self.environment)
         return time.monotonic() - started
 
@@ -225,10 +226,10 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, binary, folder, postgres, nodes=3, share=False):
-        self.binary, self.folder, self.postgres, self.is_harmed = binary, folder, postgres, nodes > 2
+    def __init__(self, binary, folder, postgres, nodes=3, is_shared=False, in_folder=False):
+        self.is_shared, self.binary, self.folder, self.postgres, self.is_harmed = is_shared, binary, folder, postgres, nodes > 2
         # Where they share a folder they are told so; releases lie in PostgreSQL otherwise.
-        self.releases = ["--releases", f"file://{folder}/releases"] if share else []
+        self.releases = ["--releases", f"file://{folder}/releases"] if in_folder else []
         (folder / "releases").mkdir()
         found = list(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) if nodes > 2 and from_debian("faketime", "faketime") else []
         self.faketime = str(found[0]) if found else None

@@ -1,6 +1,6 @@
 """Can the nodes of an installation be replaced one by one, and back, while everybody works?
 
-usage: python3 tests/cluster/upgrade.py OLD NEW
+usage: python3 tests/cluster/upgrade.py [--short] [--shared] OLD NEW
 
 Two nodes of the binary OLD share PostgreSQL and the releases behind HAProxy; the binary NEW
 may know steps of the tables that OLD does not. Authors edit, customers ask and talk, agents
@@ -10,8 +10,12 @@ No client may see a 5xx, and nothing that was acknowledged may be lost.
 
 Then the way back: a node is stopped and started as OLD again. Where OLD goes on with tables
 that were only added to, both versions must work side by side once more. Where it refuses
-them, it must say what to do, the nodes that run must not be harmed, and NEW is started again."""
+them, it must say what to do, the nodes that run must not be harmed, and NEW is started again.
 
+--shared: the knowledge base is held by one node, and the other sends on what is asked.
+--short: both versions run side by side for a moment only, as after every change of the code."""
+
+import argparse
 import collections
 import pathlib
 import random
@@ -25,8 +29,8 @@ from work import Asking, Work, verify_asking
 
 # Questions a second: on a machine of two cores that does everything at once.
 RATE = 20
-# How long both versions run side by side, in seconds.
-BESIDE = 4.0
+# How long both versions run side by side, in seconds, and in the short form.
+BESIDE, SHORT = 4.0, 0.5
 
 
 def crosswise(cluster, rounds=6):
@@ -62,7 +66,7 @@ def replace(node, binary):
     return stopped, node.start()
 
 
-def check(cluster, old, new):
+def check(cluster, old, new, beside):
     before = steps(cluster)
     asking = Asking(cluster, threads=2)
     asking.begin(RATE)
@@ -74,7 +78,7 @@ def check(cluster, old, new):
         stopped, started = replace(node, new)
         after = steps(cluster)
         longest = crosswise(cluster)
-        time.sleep(BESIDE)
+        time.sleep(beside)
         print(f"node {node.number} was replaced: it ended {stopped:.1f} s after SIGTERM and answered {started:.1f} s after its start; tables at {after}; "
               f"edits at each node were served by the other within {longest * 1000:.0f} ms")
     print("with a step that the old one does not know" if any(after[schema] != step for schema, step in before.items()) else "the new one knows no step that the old one does not")
@@ -84,7 +88,7 @@ def check(cluster, old, new):
     try:
         back.start()
         longest = crosswise(cluster)
-        time.sleep(BESIDE)
+        time.sleep(beside)
         print(f"the way back: the old one goes on with the newer tables; edits were served by the other within {longest * 1000:.0f} ms")
         back.server.stop()
     except SystemExit as refused:
@@ -113,11 +117,16 @@ def check(cluster, old, new):
 
 
 def main():
-    old, new = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
-    with running(old, "zhida-upgrade-", nodes=2, share=True) as cluster:
+    told = argparse.ArgumentParser(usage="upgrade.py [--short] [--shared] OLD NEW")
+    told.add_argument("--short", action="store_true")
+    told.add_argument("--shared", action="store_true")
+    told.add_argument("binaries", nargs=2, type=pathlib.Path)
+    args = told.parse_args()
+    old, new = (str(path.resolve()) for path in args.binaries)
+    with running(old, "zhida-upgrade-", nodes=2, is_shared=args.shared, in_folder=True) as cluster:
         if cluster:
             cluster.begin()
-            check(cluster, old, new)
+            check(cluster, old, new, SHORT if args.short else BESIDE)
 
 
 if __name__ == "__main__":

@@ -811,9 +811,19 @@ impl Running {
     }
 
     /// Sends SIGTERM; gives back the exit status and the log.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub fn stop(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill").success());
+    }
+
+    /// Waits until it ends; the exit status and the log.
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("an end");
         (
             status.code(),

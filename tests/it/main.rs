@@ -61,6 +61,7 @@ mod settings;
 mod sheets;
 mod shown;
 mod sound;
+mod stopping;
 mod store;
 mod support;
 mod talk;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use zhida::server::{Registry, Server, Share, Sharing, router};
+use zhida::server::{Openness, Registry, Server, Share, Sharing, router};
 
 use crate::http::{MAX_WRONG, admission, ask, exchange, get, publish};
 use crate::support::SMALL_KB;
@@ -74,10 +74,23 @@ async fn what_is_closed_to_make_room_is_opened_for_who_asks() {
 struct Node {
     runtime: Option<Runtime>,
     address: String,
+    /// Asks it to stop, by being dropped.
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
+
+/// How long a node goes on when it was asked to stop.
+const DELAY: Duration = Duration::from_secs(5);
 
 impl Node {
     fn start(data: &Path, replicas: usize) -> Self {
+        Self::prepared_by(data, replicas, |registry| registry.open_all())
+    }
+
+    fn prepared_by(
+        data: &Path,
+        replicas: usize,
+        prepare: impl FnOnce(&Registry) -> zhida::error::Result<()> + Send + 'static,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -86,10 +99,12 @@ impl Node {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let sharing = Sharing { node_url: Some(format!("http://{address}")), replicas, memory: None };
-        let server = Server::new(registry(data, &sharing), admission());
-        let prepare = |registry: &Registry| registry.open_all();
-        runtime.spawn(zhida::server::run(listener, server, prepare, std::future::pending()));
-        Self { runtime: Some(runtime), address }
+        let openness = Openness { shutdown_delay: DELAY, ..Openness::default() };
+        let server = Server::with(registry(data, &sharing), admission(), openness);
+        let (stop, asked) = tokio::sync::oneshot::channel();
+        let stopping = async { drop(asked.await) };
+        runtime.spawn(zhida::server::run(listener, server, prepare, stopping));
+        Self { runtime: Some(runtime), address, stop: Some(stop) }
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -181,6 +196,46 @@ fn every_knowledge_base_is_held_by_some_and_answered_by_all() {
     until("it is forgotten", || sees(&nodes[0], 2) && sees(&nodes[2], 2));
     for name in names(12) {
         assert_eq!(nodes[2].ask(&question(&name))["kb"], *name);
+    }
+}
+
+#[test]
+fn a_node_is_sent_nothing_before_it_is_open_and_nothing_when_it_stops() {
+    let folder = prepared(8);
+    let other = Node::start(folder.path(), 1);
+    let sees = |number: usize| other.nodes()["items"].as_array().map(Vec::len) == Some(number);
+    until("it answers", || other.call("GET", "/readyz", &Value::Null).0 == 200 && sees(1));
+    let (open, opened) = std::sync::mpsc::channel();
+    let mut node = Node::prepared_by(folder.path(), 1, move |registry| {
+        let _ = opened.recv();
+        registry.open_all()
+    });
+    let all_answered = || {
+        for name in names(8) {
+            other.ask(&json!({"text": "几点关门", "kb": name}));
+        }
+    };
+    // Longer than between two beats.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2_500) {
+        assert!(sees(1), "a node that has nothing open yet is sent requests");
+        all_answered();
+    }
+    open.send(()).expect("it waits");
+    until("it has arrived", || sees(2));
+    // It has opened what is its share, and not everything.
+    let held = node.nodes()["open"].as_u64().expect("a number");
+    assert!(held < 8, "{held} of 8 are open");
+    node.stop = None;
+    let asked = Instant::now();
+    until("it has left", || sees(1));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    // It answers whoever still comes, and is not heard of again.
+    while asked.elapsed() < DELAY - Duration::from_secs(1) {
+        assert!(sees(1), "a node that has left is back");
+        node.ask(&json!({"text": "几点关门", "kb": "kb0"}));
+        all_answered();
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

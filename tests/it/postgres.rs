@@ -216,6 +216,74 @@ fn nodes_hear_of_what_others_write() {
     assert_eq!(next(), Some(true));
 }
 
+#[tokio::test]
+async fn a_key_of_one_node_opens_the_next_at_once() {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode, header};
+    use zhida::access::{Limits, Role};
+    use zhida::server::Registry;
+
+    let Some(server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let create = |store: &zhida::store::Store, number: usize| {
+        let new = zhida::store::NewKey {
+            tenant: "default".to_owned(),
+            role: Role::Admin,
+            kbs: None,
+            name: format!("key {number}"),
+            expires_at: None,
+            limits: Limits::default(),
+            origins: Vec::new(),
+        };
+        store.access().create_key(new).unwrap().0.reveal().to_owned()
+    };
+    let first = create(&one, 0);
+    let registry = std::sync::Arc::new(Registry::new(two.clone(), None, crate::http::MAX_WRONG, "demo"));
+    let app = zhida::server::router(zhida::server::Server::new(registry, crate::http::admission()));
+    let status = async |key: &str| {
+        let request = Request::get("/v1/kbs").header(header::AUTHORIZATION, format!("Bearer {key}"));
+        crate::http::send(&app, request.body(Body::empty()).unwrap()).await.status
+    };
+    assert_eq!(status(&first).await, StatusCode::OK);
+    for number in 1..=20 {
+        let key = create(&one, number);
+        assert_eq!(status(&key).await, StatusCode::OK, "key {number}");
+    }
+    // This one is of another installation.
+    let wrong = create(&zhida::store::Store::at(folder.path().join("other")), 0);
+    assert_eq!(status(&wrong).await, StatusCode::UNAUTHORIZED);
+
+    // Each of these waits for a look of its own, so there are no more looks than that.
+    let access = two.access();
+    let _ = access.table();
+    let start = std::time::Instant::now();
+    let mut looks = 0;
+    while start.elapsed() < std::time::Duration::from_secs(3) {
+        assert!(access.catch_up().await);
+        looks += 1;
+    }
+    assert!((10..=3 * (10 + 4) + 4).contains(&looks), "{looks} looks in three seconds");
+    // As many as there are come together.
+    let many: Vec<_> = (0..1_000).map(|_| access.clone()).collect();
+    let start = std::time::Instant::now();
+    let waiting: Vec<_> =
+        many.into_iter().map(|one| tokio::spawn(async move { one.catch_up().await })).collect();
+    for one in waiting {
+        assert!(one.await.unwrap());
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+
+    // Where it cannot be found out, nobody is told that a key is wrong.
+    drop(server);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while access.catch_up().await {
+        assert!(std::time::Instant::now() < until, "the server is gone, and still answers");
+    }
+    assert_eq!(status(&wrong).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(status(&first).await, StatusCode::OK);
+}
+
 #[test]
 fn an_older_node_goes_on_with_tables_that_were_added_to() {
     let Some(server) = Server::of_one_test() else { return };

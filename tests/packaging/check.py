@@ -5,8 +5,10 @@ usage: python3 tests/packaging/check.py ZHIDA
 1. systemd: `systemd-analyze verify` accepts the unit and `security` finds it locked down;
    the server tells a socket of systemd's kind that it is ready, and then it answers; under
    strace it makes no system call that the unit's filter refuses.
-2. Kubernetes: kubernetes-validate accepts the manifests, strictly; every container has
-   probes or ends by itself, is not root and cannot write its root.
+2. Kubernetes: kubernetes-validate accepts the manifests for one pod and for several, with a
+   bucket and with a shared volume, strictly; every container has probes or ends by itself, is
+   not root and cannot write its root; every variable is one that the server reads, and what
+   several pods are called is what they call each other.
 3. Compose: compose_spec accepts both files, and what it starts first makes a key once.
 4. Image: `zhida setup image` is built by buildah without network; the program in it starts
    as its user with a root that it cannot write, answers, keeps its data in /data, and a
@@ -132,34 +134,102 @@ def kubernetes(zhida, folder):
     python = from_pypi(ROOT / "target" / "packaging" / "venv", ["kubernetes-validate", "compose-spec"], "kubernetes-validate")
     if not python:
         return
-    manifest = folder / "kubernetes.yaml"
-    manifest.write_text(sound(zhida, "setup", "kubernetes", "--image", "registry.example/zhida:9"))
-    sound(python.parent / "kubernetes-validate", "--strict", "--quiet", manifest)
-    documents = json.loads(sound(python, "-c", "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))", manifest))
-    kinds = {document["kind"]: document for document in documents}
-    assert set(kinds) == {"Service", "StatefulSet", "PodDisruptionBudget"}, kinds.keys()
-    spec = kinds["StatefulSet"]["spec"]["template"]["spec"]
-    assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"]
-    labels = kinds["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
-    for selector in (kinds["Service"]["spec"]["selector"], kinds["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]):
-        assert selector.items() <= labels.items(), (selector, labels)
-    for container in spec["initContainers"] + spec["containers"]:
-        assert container["image"] == "registry.example/zhida:9"
-        locked = container["securityContext"]
-        assert locked["readOnlyRootFilesystem"] and not locked["allowPrivilegeEscalation"]
-        assert locked["capabilities"]["drop"] == ["ALL"]
-        # What it runs is something that the program knows.
-        help_of = [argument for argument in container["args"] if not argument.startswith("-")]
-        sound(zhida, *help_of[: 2 if help_of[0] == "key" else 1], "--help")
-    probes = spec["containers"][0]
-    assert probes["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert probes["livenessProbe"]["httpGet"]["path"] == probes["startupProbe"]["httpGet"]["path"] == "/healthz"
-    print("kubernetes: accepted,", len(documents), "documents")
+    for name, options in SETUPS.items():
+        documents = manifests(python, zhida, folder / "kubernetes.yaml", options)
+        pods(zhida, documents)
+        if name != "one pod":
+            several(documents, options[-1] if "--releases" in options else "database")
+        print(f"kubernetes, {name}: accepted, {len(documents)} documents")
+    refused = run(zhida, "setup", "kubernetes", "--nodes", "2", "--releases", "file:///data/releases")
+    assert refused.returncode == 1 and "file:///releases" in refused.stderr, refused.stderr
     compose = folder / "compose.yaml"
     read = "import sys; from compose_spec import PyCompose; c = PyCompose.from_yaml(open(sys.argv[1]).read()); c.validate(); print(*c.service_names())"
     for more in ([], ["--several"]):
         compose.write_text(sound(zhida, "setup", "compose", *more))
         print("compose", *more, "accepted:", sound(python, "-c", read, compose).strip())
+
+
+SETUPS = {
+    "one pod": [],
+    "several": ["--nodes", "3"],
+    "several and a shared volume": ["--nodes", "3", "--releases", "file:///releases"],
+    "several and a bucket": ["--nodes", "3", "--releases", "s3://bucket/zhida"],
+}
+
+
+def manifests(python, zhida, place, options):
+    """The documents that are printed, by kind and name."""
+    place.write_text(sound(zhida, "setup", "kubernetes", "--image", "registry.example/zhida:9", *options))
+    sound(python.parent / "kubernetes-validate", "--strict", "--quiet", place)
+    documents = json.loads(sound(python, "-c", "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))", place))
+    return {(document["kind"], document["metadata"]["name"]): document["spec"] for document in documents}
+
+
+def pods(zhida, documents):
+    """What is so for one pod and for several."""
+    assert {kind for kind, _ in documents} - {"PersistentVolumeClaim"} == {"Service", "StatefulSet", "PodDisruptionBudget"}, documents.keys()
+    pods = documents["StatefulSet", "zhida"]
+    assert ("Service", pods["serviceName"]) in documents
+    spec, labels = pods["template"]["spec"], pods["template"]["metadata"]["labels"]
+    assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"]
+    selectors = [one["selector"] for (kind, _), one in documents.items() if kind == "Service"]
+    for selector in (*selectors, pods["selector"]["matchLabels"], documents["PodDisruptionBudget", "zhida"]["selector"]["matchLabels"]):
+        assert selector.items() <= labels.items(), (selector, labels)
+    known = sound(zhida, "serve", "--help")
+    volumes = {one["name"] for one in spec["volumes"]} | {one["metadata"]["name"] for one in pods["volumeClaimTemplates"]}
+    for container in spec["initContainers"] + spec["containers"]:
+        assert container["image"] == "registry.example/zhida:9"
+        locked = container["securityContext"]
+        assert locked["readOnlyRootFilesystem"] and not locked["allowPrivilegeEscalation"]
+        assert locked["capabilities"]["drop"] == ["ALL"]
+        assert container["resources"]["requests"] and container["resources"]["limits"]["memory"]
+        assert {one["name"] for one in container["volumeMounts"]} <= volumes, container["volumeMounts"]
+        for variable in container.get("env", []):
+            assert variable["name"] == "POD_NAME" or f"[env: {variable['name']}" in known, variable
+        # What it runs is something that the program knows.
+        help_of = [argument for argument in container["args"] if not argument.startswith("-")]
+        help_of = sound(zhida, *help_of[: 2 if help_of[0] == "key" else 1], "--help")
+        for flag in (argument for argument in container["args"] if argument.startswith("-")):
+            assert f"{flag} " in help_of or f"{flag}\n" in help_of, flag
+    probes = spec["containers"][0]
+    assert probes["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert probes["livenessProbe"]["httpGet"]["path"] == probes["startupProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def several(documents, place):
+    """What pods share, how they reach each other, and how they go one by one."""
+    pods = documents["StatefulSet", "zhida"]
+    spec = pods["template"]["spec"]
+    container = spec["containers"][0]
+    assert pods["replicas"] == 3 and pods["updateStrategy"]["type"] == "RollingUpdate"
+    assert documents["PodDisruptionBudget", "zhida"]["maxUnavailable"] == 1
+    env = {variable["name"]: variable for variable in container["env"]}
+    # Stable names, also of a pod that is not ready: events lie on its own disk.
+    nodes = documents["Service", pods["serviceName"]]
+    assert nodes["clusterIP"] == "None" and nodes["publishNotReadyAddresses"]
+    port = container["ports"][0]
+    assert nodes["ports"][0]["targetPort"] == port["name"] and nodes["ports"][0]["port"] == port["containerPort"]
+    assert env["ZHIDA_NODE_URL"]["value"] == f"http://$(POD_NAME).{pods['serviceName']}:{port['containerPort']}"
+    assert env["POD_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    names = [variable["name"] for variable in container["env"]]
+    assert names.index("POD_NAME") < names.index("ZHIDA_NODE_URL"), "it is put in only if it stands before"
+    # Nothing secret stands in the file, and both containers work on the same records.
+    database = env["ZHIDA_DATABASE"]["valueFrom"]["secretKeyRef"]
+    assert spec["initContainers"][0]["env"][0] == env["ZHIDA_DATABASE"] and database["key"]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert env["ZHIDA_SECRET_KEY_FILE"]["value"].startswith(mounts["secret-key"] + "/")
+    releases = env["ZHIDA_RELEASES"]["value"]
+    claims = [one["accessModes"] for (kind, _), one in documents.items() if kind == "PersistentVolumeClaim"]
+    assert releases == place and ("envFrom" in container) == place.startswith("s3:")
+    if place.startswith("file:"):
+        assert place == f"file://{mounts['releases']}" and claims == [["ReadWriteMany"]]
+    else:
+        assert "releases" not in mounts and not claims
+    # The grace is enough for what happens after the signal: README, Upgrading.
+    assert spec["terminationGracePeriodSeconds"] > int(env["ZHIDA_SHUTDOWN_DELAY"]["value"]) + 10 + 10
+    terms = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert terms[0]["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"].items() <= pods["template"]["metadata"]["labels"].items()
 
 
 def first_key(zhida, folder):

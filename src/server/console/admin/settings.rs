@@ -281,6 +281,10 @@ fn about(page: &Page, name: &str) -> &'static str {
         "--conversation-days" => {
             page.say("会话内容保留多少天，0 为一直", "days that conversations are kept, 0: always")
         }
+        "--shutdown-delay" => page.say(
+            "收到停止信号后还接收多少秒请求（多个节点默认 2，单个 0）",
+            "seconds that requests are taken after the signal to stop (default 2 with several nodes, else 0)",
+        ),
         "--log" => page.say("日志的格式", "the form of the log"),
         "--lang" => page.say("命令行提示的语言", "the language of messages"),
         _ => page.say("见 zhida serve --help", "see zhida serve --help"),
