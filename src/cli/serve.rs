@@ -430,7 +430,18 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     }
     eprintln!("zhida: publishing {DEMO}; this takes some seconds, and only once");
     let bars = progress::Bars::or_lines();
-    let published = shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total))?;
+    let published = match shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total)) {
+        Ok(published) => published,
+        // Several that share the records may start at the same moment, and one publishes.
+        Err(Error::Refused(why)) if store.is_on_server() => {
+            drop(bars);
+            eprintln!(
+                "zhida: this server does not publish {DEMO} ({why}); it serves it as soon as another one has"
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     drop(bars);
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("zhida: published {DEMO} as release {} in {seconds:.1} s", published.number);

@@ -525,3 +525,23 @@ fn a_server_that_goes_in_the_middle_leaves_nothing_that_is_taken_for_whole() {
     depot.fetch(&digest, into.path()).unwrap();
     assert!(std::fs::read(into.path().join("large")).unwrap() == bytes);
 }
+
+#[test]
+fn servers_that_start_at_once_on_an_empty_database_both_serve() {
+    let Some(server) = Server::of_one_test() else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str| {
+        let mut command = serve(&folder.path().join(name), "127.0.0.1:0");
+        command.env("ZHIDA_DATABASE", &address).env("ZHIDA_MODEL", "none");
+        std::thread::spawn(move || Running::of(command))
+    };
+    let servers = ["one", "two", "three"].map(start).map(|one| one.join().unwrap());
+    let began = Instant::now();
+    for server in servers {
+        while server.get("/readyz").0 != 200 || server.reply("怎么申请七天无理由退货").0 != 200 {
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", server.get("/readyz"));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
