@@ -49,14 +49,13 @@ pub fn psql(address: &str, sql: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A data directory, with its records where this run has them, and its releases where a
-/// server puts them then.
+/// A data directory, with its records where this run has them.
 pub fn store(root: impl Into<PathBuf>) -> zhida::store::Store {
     let root = root.into();
     let server = database(&root);
     let store = zhida::store::Store::at(root);
     match server {
-        Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()).with_releases_in_records(),
+        Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()),
         None => store,
     }
 }
