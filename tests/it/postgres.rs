@@ -42,7 +42,8 @@ const MODULES: &[&str] = &[
     "talk::",
 ];
 
-/// Those that look into the files of a database or lock them, and those that ask for what
+/// Those that look into the files of a database or lock them, one whose damage is mended there
+/// (the folder is fetched anew), and those that ask for what
 /// somebody else has changed with the very next request: on a server that is known within a
 /// tenth of a second, as `tests/cluster/check.py` sees.
 const ABOUT_FILES: &[&str] = &[
@@ -50,6 +51,7 @@ const ABOUT_FILES: &[&str] = &[
     "access::every_route_lets_in_exactly_whom_the_table_names",
     "access::what_was_changed_stands_in_the_audit",
     "audited::how_much_may_be_sent_depends_on_what_somebody_is_for",
+    "kb::a_release_of_another_format_is_refused",
     "kb::two_publishers_do_not_meet",
     "mend::a_knowledge_base_goes_with_everything_and_a_new_one_is_another",
     "people::a_session_that_ends_has_ended_on_every_server",
