@@ -431,7 +431,8 @@ fn servers_that_share_nothing_else_serve_what_one_has_published() {
     assert!(!restored.join("releases.db").exists(), "releases are files there");
     assert_eq!(answer(&restored)["answer"]["text"], told(&one));
     // Nor do they stay behind when the records leave, and they go along to another server.
-    (one.kill(), two.kill());
+    one.kill();
+    two.kill();
     let left = place("left");
     let mut copy = zhida();
     copy.args(["store", "copy", "--from", &address, "--data"]).arg(&left);
