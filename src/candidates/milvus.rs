@@ -10,10 +10,11 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use milvus::v2::prelude::{
-    ClientV2, CollectionSchema, ConnectConfig, ConsistencyLevel, CreateCollectionRequestBuilder, DataType,
-    DeleteRequest, Error as Refusal, FieldData, FieldSchema, FlushRequest, HasCollectionRequest, Ids,
-    IndexParam, IndexType, InsertRequest, ListCollectionsRequest, LoadCollectionRequest, MetricType,
-    QueryRequest, RetryConfig, SearchRequest, SearchVectors, TelemetryConfig, UpsertRequest,
+    ClientV2, CollectionSchema, ConnectConfig, ConsistencyLevel, CreateCollectionRequest,
+    CreateCollectionRequestBuilder, DataType, DeleteRequest, Error as Refusal, FieldData, FieldSchema,
+    FlushRequest, HasCollectionRequest, Ids, IndexParam, IndexType, InsertRequest, ListCollectionsRequest,
+    LoadCollectionRequest, MetricType, QueryRequest, RetryConfig, SearchRequest, SearchVectors,
+    TelemetryConfig, UpsertRequest,
 };
 use tokio::sync::OnceCell;
 
@@ -180,7 +181,7 @@ impl Index for Milvus {
             let told = client.query(count.build()?).await?;
             let Some(row) = told.results().rows()?.next() else { return Ok(0) };
             let count = row.get_i64("count(*)")?;
-            Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
+            Ok(usize::try_from(count).unwrap_or_default())
         })
     }
 
