@@ -290,8 +290,11 @@ def verify_asking(cluster, asking, may_be_lost=0, forgotten=0):
     # What was answered without being stored counts from memory, and goes with it.
     if not expected - forgotten <= month <= expected + lost or (not missing and not forgotten and month != expected):
         faults.append(f"the month counts {month}, the events {expected} and {lost} lost")
-    about = figures(cluster)
-    if any(one != (len(everybodys), []) for one in about):
+    # A node that has just come back is one of them a second after it answers.
+    until, whole = time.monotonic() + 10, (len(everybodys), [])
+    while (about := figures(cluster)) != [whole] * len(cluster.nodes) and time.monotonic() < until:
+        time.sleep(0.2)
+    if any(one != whole for one in about):
         faults.append(f"the nodes' figures are about {about}, the events of all have {len(everybodys)}")
     unheard = expected + len(missing) - len(acknowledged) - asking.asked_before
     if not 0 <= unheard <= sum(asking.failed.values()):
