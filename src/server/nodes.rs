@@ -155,7 +155,7 @@ pub(super) struct Nodes {
     replicas: usize,
     /// Those that are alive, this one among them once it was heard.
     members: ArcSwap<Vec<NodeRecord>>,
-    /// Those that are not, and have not said that they go.
+    /// Those that are not, and were within the last day, whether they left or vanished.
     silent: ArcSwap<Vec<NodeRecord>>,
     /// Those that did not take a request, and when.
     suspects: Mutex<BTreeMap<String, Instant>>,
@@ -289,7 +289,7 @@ impl Nodes {
         self.members.load().iter().filter(|node| node.url != self.me.url).cloned().collect()
     }
 
-    /// Those that were alive within the last day, and have not said that they go.
+    /// Those that are not alive and were within the last day: figures lack what they know.
     pub(super) fn silent(&self) -> Vec<NodeRecord> {
         Vec::clone(&self.silent.load())
     }

@@ -60,7 +60,8 @@ impl Store {
         settings.write(&self.events())
     }
 
-    /// Has every node forget somebody, this one as soon as it follows.
+    /// Has every node forget somebody, as soon as it follows; who asked may have done so
+    /// already, and does it once more, which changes nothing.
     ///
     /// # Errors
     /// When that cannot be written down.
