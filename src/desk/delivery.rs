@@ -9,16 +9,19 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Failed;
 use super::platforms::{Told, told};
-use super::{Desk, Parts, locked, upkeep, webhooks};
+use super::{Desk, Parts, locked, webhooks};
 use crate::dialogue::handoff::Span;
-use crate::store::{Settled, Taken};
+use crate::store::{Noted, Settled, Taken};
 
 /// How often somebody looks, when nothing is told.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Where it can be told that nobody has recorded anything, nobody looks for so long.
+const QUIET: Duration = Duration::from_secs(1800);
 
 /// Receivers that are worked for at the same time.
 const RECEIVERS: usize = 32;
@@ -52,10 +55,11 @@ fn dice() -> u64 {
 }
 
 impl Desk {
-    /// Starts the thread that looks, if it does not run yet. It ends when nobody
-    /// has the desk any more.
+    /// Starts the thread that looks, if it does not run yet and there may be something to
+    /// look for. It ends when nobody has the desk any more, and where it can be told that
+    /// somebody records something, also when there is nothing to do.
     pub fn start(&self) {
-        if self.0.started.swap(true, Ordering::AcqRel) {
+        if self.rests() || self.0.started.swap(true, Ordering::AcqRel) {
             return;
         }
         let parts = Arc::downgrade(&self.0);
@@ -64,6 +68,31 @@ impl Desk {
             tracing::error!(%error, "no thread for deliveries");
             self.0.started.store(false, Ordering::Release);
         }
+    }
+
+    /// Whether there was nothing to look for at the last look, and nobody has recorded
+    /// anything since.
+    fn rests(&self) -> bool {
+        let quiet = *locked(&self.0.quiet);
+        quiet.is_some_and(|(noted, since)| since.elapsed() < QUIET && self.talk().noted() == Some(noted))
+    }
+
+    /// Whether the thread that looks may end, for nobody has recorded anything since it
+    /// began to look, and nothing will be due by itself.
+    fn settles(&self, noted: Option<Noted>) -> bool {
+        let Some(noted) = noted else { return false };
+        let is_still = || locked(&self.0.busy).is_empty() && self.talk().noted() == Some(noted);
+        if !is_still() || !self.talk().backlog().is_ok_and(|backlog| !backlog.is_work()) {
+            return false;
+        }
+        *locked(&self.0.quiet) = Some((noted, Instant::now()));
+        self.0.started.store(false, Ordering::Release);
+        // Who has called meanwhile found somebody who looks.
+        if *locked(&self.0.news.0) && !self.0.started.swap(true, Ordering::AcqRel) {
+            *locked(&self.0.quiet) = None;
+            return false;
+        }
+        true
     }
 
     /// Tells everything that is due now and comes back when it is done or rests:
@@ -194,10 +223,10 @@ impl Desk {
 
 /// Looks as long as somebody has the desk.
 fn look(parts: &Weak<Parts>) {
-    let mut upkeep = upkeep::Rounds::default();
     loop {
         let Some(parts) = parts.upgrade() else { return };
         let desk = Desk(parts);
+        let noted = desk.talk().noted();
         let targets = match desk.talk().due_targets(desk.now()) {
             Ok(targets) => targets,
             Err(error) => {
@@ -208,7 +237,10 @@ fn look(parts: &Weak<Parts>) {
         for target in targets {
             work_for(&desk, target);
         }
-        upkeep.go(&desk);
+        locked(&desk.0.rounds).go(&desk);
+        if desk.settles(noted) {
+            return;
+        }
         desk.wait_for_news(LOOK);
     }
 }

@@ -30,18 +30,19 @@ pub mod webhooks;
 
 pub use addresses::Reach;
 pub use client::{Patience, address_fault};
+pub use email::mailbox::has_mailbox;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::dialogue::Service;
 use crate::engine::Engine;
 use crate::events::habits::Habits;
-use crate::store::{Conversations, Store};
+use crate::store::{Conversations, Noted, Store};
 use client::Client;
 use reception::{Asked, Turned};
 
@@ -104,6 +105,9 @@ struct Parts {
     /// Whether something is to be delivered, and who waits for that.
     news: (Mutex<bool>, Condvar),
     started: AtomicBool,
+    /// What was noted when there was nothing to look for, and when that was.
+    quiet: Mutex<Option<(Noted, Instant)>>,
+    rounds: Mutex<upkeep::Rounds>,
     /// This process among all that deliver.
     worker: String,
 }
@@ -157,6 +161,8 @@ impl Desk {
             busy: Mutex::default(),
             news: (Mutex::default(), Condvar::new()),
             started: AtomicBool::new(false),
+            quiet: Mutex::default(),
+            rounds: Mutex::default(),
             worker: new_id(),
         }))
     }
@@ -192,9 +198,11 @@ impl Desk {
     /// Tells the threads that deliver that there is something to do, and starts
     /// them if nobody has.
     pub fn wake(&self) {
-        self.start();
         let (news, waiting) = &self.0.news;
+        // First: who is about to end sees it.
         *locked(news) = true;
+        *locked(&self.0.quiet) = None;
+        self.start();
         waiting.notify_one();
     }
 

@@ -60,7 +60,7 @@ struct Parts {
     /// What customers' names are made with, once somebody needed it.
     key: Mutex<Option<Key>>,
     lost: AtomicU64,
-    /// Whether the thread runs that keeps things in order.
+    /// Whether it is looked after.
     tended: AtomicBool,
     /// Whether closed days are looked after.
     maintains: AtomicBool,
@@ -312,15 +312,12 @@ impl Log {
         self.0.sync().map_err(|e| Error::io("write", &self.0.events, e))
     }
 
-    /// Starts the thread that syncs and looks after settings and days, once.
+    /// Has it looked after: what is written is synced, settings and days are looked at.
     fn tend(&self) {
         if self.0.tended.swap(true, Ordering::Relaxed) {
             return;
         }
-        let parts = Arc::downgrade(&self.0);
-        let spawned =
-            std::thread::Builder::new().name("events".to_owned()).spawn(move || tending::tend(&parts));
-        if let Err(e) = spawned {
+        if let Err(e) = tending::begin(&self.0) {
             self.0.tended.store(false, Ordering::Relaxed);
             self.0.open().unsynced = Some(e.to_string());
         }

@@ -165,7 +165,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
             parts.tenants.retain(|name| table.has_tenant(name));
             parts.tenants.first().registry().share().holding().tidy();
             for tenant in tenants {
-                tenant.registry().refresh();
+                tenant.registry().glance();
                 schedules::tend(parts.gate.access(), &tenant, time::OffsetDateTime::now_utc());
                 tenant.measure(&table.limits(tenant.name()));
                 parts.soundness.look(parts.gate.access(), &tenant);
@@ -194,15 +194,7 @@ fn sweep(parts: &Parts) {
     }
     follow(parts.tenants.first().registry().store());
     match parts.gate.access().tenants() {
-        Ok(found) => {
-            for tenant in &found {
-                // Who has nothing here has nothing to follow.
-                let store = parts.tenants.first().registry().store().tenant(&tenant.name);
-                store.iter().filter(|store| store.root().join("events").is_dir()).for_each(follow);
-            }
-            let names = found.into_iter().map(|tenant| tenant.name);
-            parts.tenants.resume(names.filter(|name| share.is_first(name)));
-        }
+        Ok(found) => parts.tenants.sweep(found.into_iter().map(|tenant| tenant.name), follow),
         Err(error) => tracing::error!(%error, "cannot list the tenants"),
     }
 }

@@ -24,7 +24,7 @@ use crate::dialogue::Service;
 use crate::disk;
 use crate::engine::{Engine, Live, replay};
 use crate::error::{Error, Result};
-use crate::store::{Head, Models, Shelf, Store};
+use crate::store::{Head, Models, Noted, Shelf, Store};
 
 /// A release that cannot be opened is tried again after this long: somebody
 /// may have mended the folder.
@@ -52,8 +52,8 @@ pub struct Registry {
     /// Whether the data directory was looked at once and everything in it tried.
     looked: AtomicBool,
     read_only: AtomicBool,
-    /// One refresh at a time.
-    refreshing: Mutex<()>,
+    /// One refresh at a time. What is to be served, as it was read last.
+    refreshing: Mutex<Option<(Noted, Vec<Head>)>>,
     /// What takes edits, by knowledge base.
     served: Mutex<BTreeMap<String, Arc<Place>>>,
     /// Attempts to open a release that failed.
@@ -96,7 +96,7 @@ impl Registry {
             view: ArcSwap::default(),
             looked: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
-            refreshing: Mutex::new(()),
+            refreshing: Mutex::default(),
             served: Mutex::default(),
             open_failures: AtomicU64::new(0),
             room: Mutex::default(),
@@ -319,11 +319,26 @@ impl Registry {
     /// Looks at the data directory and serves what it says. Cheap when nothing
     /// changed; must not run on an async thread, for opening takes its time.
     pub fn refresh(&self) {
-        let _one = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.look_anew(false);
+    }
+
+    /// The same on a timer: where it can be told that nobody has written, nothing is read.
+    pub(super) fn glance(&self) {
+        self.look_anew(true);
+    }
+
+    fn look_anew(&self, may_know: bool) {
+        let mut known = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.view.load_full();
         self.read_only.store(matches!(self.store.writable(), Err(Error::ReadOnly { .. })), Ordering::Relaxed);
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = disk::room(self.store.root());
-        let heads = match self.heads(&old) {
+        // Before it is read: who writes meanwhile is seen at the next look.
+        let noted = self.store.noted();
+        let read = match known.take() {
+            Some((seen, heads)) if may_know && noted == Some(seen) => Ok(heads),
+            _ => self.heads(&old),
+        };
+        let heads = match read {
             Ok(heads) => heads,
             Err(e) => {
                 // What is open goes on answering.
@@ -349,6 +364,7 @@ impl Registry {
             self.served.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !gone(name));
             self.change(|view| view.shelves.retain(|name, _| !gone(name)));
         }
+        *known = noted.map(|noted| (noted, heads));
         self.looked.store(true, Ordering::Release);
     }
 

@@ -236,10 +236,18 @@ pub(super) fn tend(access: &Access, tenant: &Arc<Tenant>, now: OffsetDateTime) {
     if tenant.registry().is_read_only() {
         return;
     }
-    let due = match tenant.registry().store().take_up_schedules(now) {
+    let store = tenant.registry().store();
+    let noted = store.noted();
+    if noted.is_some() && tenant.unplanned() == noted {
+        return;
+    }
+    let due = match store.take_up_schedules(now) {
         Ok(due) => due,
         Err(error) => return tracing::error!(%error, "cannot tell what is scheduled"),
     };
+    if matches!(store.has_schedules(), Ok(false)) {
+        tenant.plan_nothing(noted);
+    }
     for (kb, one) in due {
         begin(access, tenant, &kb, one, now);
     }

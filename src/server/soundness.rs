@@ -14,8 +14,11 @@ use crate::store::Access;
 /// How often the record of changes is verified.
 const AUDIT: Duration = Duration::from_secs(3600);
 
-/// How often it is tried whether conversations can be read.
+/// How often it is tried whether conversations can be read, …
 const TALK: Duration = Duration::from_secs(5);
+
+/// … and on a server, which is asked all the time whether it answers.
+const TALK_ON_SERVER: Duration = Duration::from_secs(300);
 
 /// The data directory is looked at twice a second; whoever could not for so long
 /// serves what may be old.
@@ -49,12 +52,13 @@ impl Soundness {
     /// Looks at what is due. Called on a timer, on a blocking thread.
     pub(super) fn look(&self, access: &Access, tenant: &Tenant) {
         let name = tenant.name();
+        let every = if tenant.registry().store().is_on_server() { TALK_ON_SERVER } else { TALK };
         let (audit, talk) = {
             let found = self.found();
             let seen = found.tenants.get(name);
             (
                 is_due(seen.and_then(|seen| seen.audit).map(|(at, _)| at), AUDIT),
-                is_due(seen.and_then(|seen| seen.talk.as_ref()).map(|(at, _)| *at), TALK),
+                is_due(seen.and_then(|seen| seen.talk.as_ref()).map(|(at, _)| *at), every),
             )
         };
         if audit {

@@ -5,7 +5,7 @@
 //! tenant is reached through its [`Tenant`] and in no other way, so there is no
 //! list, count or number in which another one could show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ use super::registry::Registry;
 use super::told::decision;
 use super::trial::Drafts;
 use crate::access::{DEFAULT_TENANT, Limits, Scope};
-use crate::desk::Desk;
 use crate::desk::reception::{Asked, Turned};
+use crate::desk::{Desk, has_mailbox};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::habits::Habits;
 use crate::events::{Health, Log};
-use crate::store::Store;
+use crate::store::{Noted, Store};
 
 /// The days after which an entry that nobody asks for is cold.
 const MONTH: i64 = 30;
@@ -48,6 +48,8 @@ pub(super) struct Tenant {
     room: Mutex<(u64, Option<Instant>)>,
     /// When somebody asked for it last.
     called: Mutex<Instant>,
+    /// What was noted when nothing was scheduled.
+    unplanned: Mutex<Option<Noted>>,
 }
 
 impl Tenant {
@@ -97,6 +99,7 @@ impl Tenant {
             drafts: Drafts::default(),
             room: Mutex::default(),
             called: Mutex::new(Instant::now()),
+            unplanned: Mutex::default(),
         }
     }
 
@@ -107,6 +110,16 @@ impl Tenant {
     /// For how long nobody has asked for it.
     fn rests(&self) -> Duration {
         self.called.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// What was noted when nothing was scheduled in it.
+    pub(super) fn unplanned(&self) -> Option<Noted> {
+        *self.unplanned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that nothing was scheduled in it.
+    pub(super) fn plan_nothing(&self, noted: Option<Noted>) {
+        *self.unplanned.lock().unwrap_or_else(PoisonError::into_inner) = noted;
     }
 
     /// Its conversations, and the people behind them.
@@ -202,11 +215,21 @@ impl Tenant {
 pub(super) struct Tenants {
     first: Arc<Tenant>,
     others: Mutex<BTreeMap<String, Arc<Tenant>>>,
+    /// What had been written of each when it was looked whether it has something to tend,
+    /// and whether this node is the one that does.
+    swept: Mutex<HashMap<String, Swept>>,
 }
+
+/// See [`Tenants::sweep`].
+type Swept = ((i64, i64), bool);
 
 impl Tenants {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
-        Self { first: Arc::new(Tenant::new(DEFAULT_TENANT, registry)), others: Mutex::default() }
+        Self {
+            first: Arc::new(Tenant::new(DEFAULT_TENANT, registry)),
+            others: Mutex::default(),
+            swept: Mutex::default(),
+        }
     }
 
     /// The one that owns the data directory itself.
@@ -240,25 +263,38 @@ impl Tenants {
         Ok(Arc::clone(tenant))
     }
 
-    /// Opens those of some tenants that have something to tend though nobody has
-    /// called: what a process before this one has left to deliver, customers who
-    /// wait, claims that may run out.
-    pub(super) fn resume(&self, names: impl IntoIterator<Item = String>) {
-        let store = self.first.registry.store();
-        if self.first.registry.is_read_only() {
-            return;
-        }
+    /// Has each of some tenants follow what all nodes keep, if anything of it is here, and
+    /// opens those that this node is the first to hold and that have something to tend
+    /// though nobody has called: what a process before this one has left to deliver,
+    /// customers who wait, claims that may run out, mailboxes. Where it can be told that
+    /// nobody has written anything of a tenant since, it is passed over.
+    pub(super) fn sweep(&self, names: impl IntoIterator<Item = String>, follow: impl Fn(&Store)) {
+        let first = &self.first.registry;
+        let lock = || self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
-            if self.others.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name) {
+            let Ok(store) = first.store().tenant(&name) else { continue };
+            let is_first = first.share().is_first(&name);
+            // Before it is looked at: who writes meanwhile is seen the next time.
+            let seen = store.written().map(|written| (written, is_first));
+            if seen.is_some() && lock().get(&name).copied() == seen {
                 continue;
             }
-            let opened = match store.tenant(&name).and_then(|store| has_work(&store)) {
-                Ok(true) => self.open(&name).map(|_| ()),
-                Ok(false) => Ok(()),
-                Err(error) => Err(error),
+            // Who has nothing here has nothing to follow.
+            if store.root().join("events").is_dir() {
+                follow(&store);
+            }
+            let is_open = || self.others.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
+            let opened = if !is_first || first.is_read_only() || is_open() {
+                Ok(())
+            } else {
+                has_work(&store).and_then(|has| if has { self.open(&name).map(|_| ()) } else { Ok(()) })
             };
-            if let Err(error) = opened {
-                tracing::error!(%error, tenant = name, "cannot go on with what it has left");
+            match (opened, seen) {
+                (Ok(()), Some(seen)) => drop(lock().insert(name, seen)),
+                (Ok(()), None) => {}
+                (Err(error), _) => {
+                    tracing::error!(%error, tenant = name, "cannot go on with what it has left");
+                }
             }
         }
     }
@@ -281,6 +317,8 @@ impl Tenants {
     pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.retain(|name, _| is_there(name));
+        drop(others);
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_there(name));
     }
 
     /// Closes tenants that nobody has asked for since so long, if they have nothing to tend.
@@ -288,11 +326,13 @@ impl Tenants {
         let lock = || self.others.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever works for it, or listens to it, holds it.
         let is_idle = |tenant: &Arc<Tenant>| Arc::strong_count(tenant) == 1 && tenant.rests() >= rest;
-        let idle: Vec<String> =
-            lock().iter().filter(|(_, tenant)| is_idle(tenant)).map(|(name, _)| name.clone()).collect();
-        for name in idle {
-            let work = self.first.registry.store().tenant(&name).and_then(|store| has_work(&store));
-            if !matches!(work, Ok(false)) {
+        let idle: Vec<(String, Store)> = lock()
+            .iter()
+            .filter(|(_, tenant)| is_idle(tenant))
+            .map(|(name, tenant)| (name.clone(), tenant.registry.store().clone()))
+            .collect();
+        for (name, store) in idle {
+            if !matches!(has_work(&store), Ok(false)) {
                 continue;
             }
             let mut others = lock();
@@ -314,7 +354,8 @@ impl Tenants {
 
 /// Whether a tenant has something to tend though nobody calls.
 fn has_work(store: &Store) -> Result<bool> {
-    Ok(store.conversations().backlog()?.is_work() || store.has_schedules()?)
+    let talk = store.conversations();
+    Ok(talk.backlog()?.is_work() || store.has_schedules()? || has_mailbox(&talk)?)
 }
 
 /// The bytes of the files in a data directory, without those of other tenants in it.

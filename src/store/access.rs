@@ -347,7 +347,7 @@ impl Access {
         if more.is_empty() {
             return Ok(self.database.read(|connection| counted(connection, month))?.unwrap_or_default());
         }
-        self.database.write_as(Durability::Written, |connection| {
+        self.database.write_aside(|connection| {
             add(connection, month, more)?;
             counted(connection, month)
         })

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 
 use super::Store;
 use super::database::talk::{conversations, lines};
-use super::database::{Connection, Database, Durability, Failure, Outcome};
+use super::database::{Connection, Database, Durability, Failure, Noted, Outcome};
 use super::handoffs::NewHandoff;
 use super::outbox::{self, Job};
 use super::sealed::Seal;
@@ -220,6 +220,12 @@ impl Conversations {
     /// milliseconds: that of the server that holds them, if one does.
     pub fn ahead(&self) -> i64 {
         self.database.schema().map_or(0, |schema| schema.cluster().ahead())
+    }
+
+    /// What can be told of them without asking: while it is the same, nobody has recorded
+    /// anything. `None` where that cannot be told.
+    pub fn noted(&self) -> Option<Noted> {
+        self.database.noted()
     }
 
     /// Whether anything was ever recorded here: whoever only looks makes no file.

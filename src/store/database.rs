@@ -10,7 +10,7 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
@@ -38,6 +38,7 @@ pub(in crate::store) mod news;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod objects;
 pub(in crate::store) mod schema;
+mod sheet;
 mod snapshot;
 pub(in crate::store) mod talk;
 pub(in crate::store) mod transfer;
@@ -78,6 +79,13 @@ pub(super) enum Durability {
     Written,
 }
 
+/// How often was written somewhere: by this process, and by anybody, who may be noted later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    here: u64,
+    anywhere: Option<i64>,
+}
+
 /// The file of a data directory that says that its records are on a server, and on which.
 pub(super) const MARK: &str = "records.on-server";
 
@@ -111,6 +119,8 @@ pub(super) struct Database {
     ceiling: Mutex<Option<Ceiling>>,
     /// How often this process has written.
     written: AtomicU64,
+    /// Whether its server notes who writes in it.
+    is_noted: AtomicBool,
     /// Whether it does not matter that records are at another place too.
     is_moving: bool,
 }
@@ -196,6 +206,7 @@ impl Database {
             read_only: false,
             ceiling: Mutex::default(),
             written: AtomicU64::new(0),
+            is_noted: AtomicBool::new(false),
             is_moving: false,
         }
     }
@@ -244,7 +255,19 @@ impl Database {
         self.write_as(Durability::Synced, work)
     }
 
-    /// The same, and says how soon it is on the disk.
+    /// Changes what nobody looks for: counts, and traces of use. On a server nobody else
+    /// looks again because of it.
+    pub(super) fn write_aside<T>(&self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Result<T> {
+        match &self.place {
+            Place::File(_) => self.write_as(Durability::Written, work),
+            Place::Server(schema) => {
+                self.writable()?;
+                schema.lend(self)?.writing_aside(work).map_err(|failure| self.explain(failure))
+            }
+        }
+    }
+
+    /// The same as [`Self::write`], and says how soon it is on the disk.
     pub(super) fn write_as<T>(
         &self,
         durability: Durability,
@@ -286,6 +309,14 @@ impl Database {
     /// How often this process has written.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
+    }
+
+    /// What can be told without asking: while it is the same, nobody has written. `None`
+    /// where that cannot be told.
+    pub(super) fn noted(&self) -> Option<Noted> {
+        let schema = self.schema().filter(|_| self.is_noted.load(Ordering::Acquire))?;
+        let is_read = schema.cluster().sheet().is_read();
+        is_read.then(|| Noted { here: self.written(), anywhere: schema.noted() })
     }
 
     /// Says how much may be in it.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::database::cluster::Cluster;
-use super::database::{Database, Kind};
+use super::database::{Database, Kind, Noted};
 use super::{DRAFTS, Store, TALK};
 use crate::depot::Depot;
 
@@ -89,6 +89,19 @@ impl Store {
     /// Whether it is where another node has written.
     pub fn is_told_as(&self, place: &str) -> bool {
         self.database.schema().is_some_and(|schema| schema.is_named(place))
+    }
+
+    /// What can be told of drafts and of what is served without asking: while it is the same,
+    /// nobody has written. `None` where that cannot be told.
+    pub fn noted(&self) -> Option<Noted> {
+        self.database.noted()
+    }
+
+    /// How often anybody has written its records on a server, as far as that is known
+    /// without asking, also while nothing of it is open here.
+    pub fn written(&self) -> Option<(i64, i64)> {
+        let number = |database: &Database| database.schema()?.noted();
+        number(&self.database).zip(number(&self.conversations))
     }
 
     /// Whether the server of its records answers, as far as is known; always for files.

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use super::access::{Access, Counted, add};
 use super::database::door::metered;
 use super::database::upsert::OnConflict;
-use super::database::{Connection, Durability, Outcome};
+use super::database::{Connection, Outcome};
 use crate::access::moment;
 use crate::error::{Error, Result};
 use crate::events::{Cell, Count, Day, Days, Log, Metered, Tally, Usage, usage};
@@ -59,9 +59,8 @@ impl Access {
                 cells.iter().map(|(cell, count)| (cell, count)).map(told)
             })
             .collect();
-        rows.chunks(BATCH).try_for_each(|rows| {
-            self.database.write_as(Durability::Written, |connection| keep_all(connection, rows))
-        })?;
+        rows.chunks(BATCH)
+            .try_for_each(|rows| self.database.write_aside(|connection| keep_all(connection, rows)))?;
         all.iter().for_each(|(_, log, metered)| log.kept(metered));
         Ok(unread)
     }

@@ -90,6 +90,7 @@ pub use channels::Channel;
 pub use collect::Collected;
 pub use columns::IgnoredColumns;
 pub use conversations::{Conversation, Conversations, Heard, NewLine, Place};
+pub use database::Noted;
 pub use database::cluster::Cluster;
 pub use deletions::Deleted;
 pub use depots::{CollectedDepot, Looked, Put, Which};

@@ -218,6 +218,104 @@ fn nodes_hear_of_what_others_write() {
     assert_eq!(next(), Some(true));
 }
 
+/// How many transactions a server has ended.
+fn transactions(server: &Server) -> u64 {
+    let count = "SELECT coalesce(sum(xact_commit), 0) FROM pg_stat_database WHERE datname = 'postgres'";
+    crate::support::psql(&server.address().replace("{}", "postgres"), count).trim().parse().unwrap()
+}
+
+#[test]
+fn who_writes_is_noted_without_asking() {
+    let Some(server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
+    one.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    assert_eq!(one.noted(), None, "nobody reads the sheet yet");
+    one.watch_server(|_| {});
+    let until = |is_so: &dyn Fn() -> bool, what: &str| {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(&|| one.noted().is_some(), "the sheet is not read");
+    // What was written before may be noted a moment later.
+    std::thread::sleep(Duration::from_millis(800));
+    let before = one.noted();
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(one.noted(), before, "nobody has written");
+    one.set_event_settings(&zhida::events::Settings::default()).unwrap();
+    std::thread::sleep(Duration::from_millis(800));
+    let (before, talk) = (one.noted(), one.conversations().noted());
+    assert!(talk.is_some());
+    two.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
+    until(&|| one.noted() != before, "another node's change is not noted");
+    assert_eq!(one.conversations().noted(), talk, "it was none of the conversations");
+    // Its own change is noted at once.
+    let before = one.noted();
+    one.shelf("demo").unwrap().set_goal(Some(0.03)).unwrap();
+    assert_ne!(one.noted(), before);
+    // Another tenant's is noted as that one's, also while nothing of it is open.
+    let acme = two.tenant("acme").unwrap();
+    acme.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    acme.set_event_settings(&zhida::events::Settings::default()).unwrap();
+    let seen = one.tenant("acme").unwrap();
+    until(&|| seen.written().is_some(), "the tenant is not on the sheet");
+    assert_eq!(seen.noted(), None, "nobody here has seen to it that it is noted");
+    let before = seen.written();
+    acme.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
+    until(&|| seen.written() != before, "the tenant's change is not noted");
+    // A server that has lost its power has lost the sheet; then everybody asks again.
+    let before = one.noted();
+    crate::support::psql(&server.address().replace("{}", "postgres"), "TRUNCATE zhida_news.written");
+    std::thread::sleep(Duration::from_secs(16));
+    assert_ne!(one.noted(), before);
+    let before = one.noted();
+    two.shelf("demo").unwrap().set_goal(Some(0.04)).unwrap();
+    until(&|| one.noted() != before, "a change after that is not noted");
+}
+
+#[test]
+fn a_desk_that_nobody_calls_asks_its_server_nothing() {
+    let Some(server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    one.watch_server(|_| {});
+    let desk = |store: &zhida::store::Store| {
+        zhida::desk::Desk::new(store, zhida::desk::Settings::default(), |_| None, |_, _, _| {})
+    };
+    let mut desks = Vec::new();
+    for number in 0..10 {
+        let tenant = one.tenant(&format!("t{number}")).unwrap();
+        tenant.set_event_settings(&zhida::events::Settings::default()).unwrap();
+        desks.push(desk(&tenant));
+    }
+    let start_all = || desks.iter().for_each(zhida::desk::Desk::start);
+    let asked_in = |seconds: u64| {
+        let before = transactions(&server);
+        for _ in 0..2 * seconds {
+            std::thread::sleep(Duration::from_millis(500));
+            start_all();
+        }
+        transactions(&server) - before
+    };
+    // The server counts what was asked with a delay; it is asked four times a second whether
+    // it is there, and twice more for the sheet.
+    asked_in(5);
+    let asked = asked_in(5);
+    assert!(asked < 100, "ten desks asked {asked} times in five seconds");
+    // When something is recorded by another node, it is looked at again.
+    let before = desks[3].talk().noted();
+    two.tenant("t3").unwrap().set_event_settings(&zhida::events::Settings::default()).unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while desks[3].talk().noted() == before {
+        assert!(Instant::now() < end, "nobody notices");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[tokio::test]
 async fn a_key_of_one_node_opens_the_next_at_once() {
     use axum::body::Body;

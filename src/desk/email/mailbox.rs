@@ -25,7 +25,7 @@ use super::reach::{CONNECT, addresses, tls, words};
 use super::{reach_of, settings};
 use crate::channels::email::{KIND, Security, Settings, read};
 use crate::desk::{Desk, Parts};
-use crate::store::{Channel, Fetched, Job};
+use crate::store::{Channel, Conversations, Fetched, Job};
 
 /// A command may take so long.
 const COMMAND: Duration = Duration::from_secs(60);
@@ -60,6 +60,14 @@ static WATCHED: Mutex<Option<HashSet<(String, String)>>> = Mutex::new(None);
 fn watched<T>(change: impl FnOnce(&mut HashSet<(String, String)>) -> T) -> T {
     let mut all = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
     change(all.get_or_insert_default())
+}
+
+/// Whether there is a mailbox to look into.
+///
+/// # Errors
+/// When the channels cannot be read.
+pub fn has_mailbox(talk: &Conversations) -> crate::error::Result<bool> {
+    Ok(talk.channels_sealed()?.iter().any(|channel| channel.kind == KIND))
 }
 
 /// Gives every mailbox that has none a thread.

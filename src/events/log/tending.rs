@@ -1,12 +1,15 @@
 //! What goes on beside whoever writes events?
 //!
-//! One thread a log, as long as the log is there: it has the disk keep what was
-//! written, takes in what other processes ask for, and begins in threads of their
-//! own what takes longer, which is to look after closed days and for drift.
+//! One thread for all logs of a process, as long as there are any: it has the disk keep
+//! what was written, takes in what other processes ask for, and hands on what takes
+//! longer, which is to look after closed days and for drift. Of these one is done after
+//! the other: at night all tenants of a server have something to look after.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Parts, close};
@@ -29,18 +32,104 @@ const WATCH: Duration = Duration::from_secs(900);
 /// From this hour on closed days are looked after.
 const NIGHT: u8 = 2;
 
-/// Until the log is gone.
-pub(super) fn tend(parts: &Weak<Parts>) {
-    let mut seen = Seen::default();
+/// So many logs are synced at the same time: each waits for the disk.
+const AT_ONCE: usize = 8;
+
+/// Logs that somebody has begun to write since the thread looked last, and whether it runs.
+static NEW: Mutex<(Vec<Weak<Parts>>, bool)> = Mutex::new((Vec::new(), false));
+
+/// Looks after a log until it is gone.
+///
+/// # Errors
+/// When there is no thread to do so.
+pub(super) fn begin(parts: &Arc<Parts>) -> std::io::Result<()> {
+    let mut new = NEW.lock().unwrap_or_else(PoisonError::into_inner);
+    if !new.1 {
+        std::thread::Builder::new().name("events".to_owned()).spawn(tend)?;
+    }
+    new.0.push(Arc::downgrade(parts));
+    new.1 = true;
+    Ok(())
+}
+
+/// Until all logs are gone.
+fn tend() {
+    let mut logs: Vec<(Weak<Parts>, Seen)> = Vec::new();
     let mut round: u32 = 0;
     loop {
         std::thread::sleep(SYNC);
-        let Some(parts) = parts.upgrade() else { return };
-        // Its error is kept for the health.
-        let _ = parts.sync();
+        logs.retain(|(log, _)| log.strong_count() > 0);
+        {
+            let mut new = NEW.lock().unwrap_or_else(PoisonError::into_inner);
+            logs.extend(new.0.drain(..).map(|log| (log, Seen::default())));
+            if logs.is_empty() {
+                new.1 = false;
+                return;
+            }
+        }
         round = round.wrapping_add(1);
+        // What is wrong with one of them must not keep the others from the disk.
+        let _ = catch_unwind(AssertUnwindSafe(|| sync(&logs)));
         if round.is_multiple_of(LOOK) {
-            parts.look(&mut seen);
+            for (log, seen) in &mut logs {
+                let _ = catch_unwind(AssertUnwindSafe(|| log.upgrade().map(|log| log.look(seen))));
+            }
+        }
+    }
+}
+
+/// Has the disk keep what was written; its errors are kept for the health.
+fn sync(logs: &[(Weak<Parts>, Seen)]) {
+    let dirty = |log: &Arc<Parts>| log.open().dirty;
+    let dirty: Vec<Arc<Parts>> =
+        logs.iter().filter_map(|(log, _)| log.upgrade()).filter(|log| dirty(log)).collect();
+    if let [one] = dirty.as_slice() {
+        let _ = one.sync();
+        return;
+    }
+    std::thread::scope(|scope| {
+        for some in dirty.chunks(dirty.len().div_ceil(AT_ONCE).max(1)) {
+            scope.spawn(|| some.iter().for_each(|log| drop(log.sync())));
+        }
+    });
+}
+
+/// What takes longer, one after the other beside everything else.
+struct Queue {
+    name: &'static str,
+    /// What is to be done, and whether somebody does.
+    work: Mutex<(VecDeque<Work>, bool)>,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+static DAYS: Queue = Queue::new("events-days");
+static DRIFTS: Queue = Queue::new("events-drift");
+
+impl Queue {
+    const fn new(name: &'static str) -> Self {
+        Self { name, work: Mutex::new((VecDeque::new(), false)) }
+    }
+
+    fn put(&'static self, work: impl FnOnce() + Send + 'static) {
+        let mut queue = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.0.push_back(Box::new(work));
+        if !queue.1 {
+            // Without a thread now there will be one for the next.
+            queue.1 = std::thread::Builder::new().name(self.name.to_owned()).spawn(|| self.run()).is_ok();
+        }
+    }
+
+    fn run(&self) {
+        loop {
+            let next = {
+                let mut queue = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = queue.0.pop_front();
+                queue.1 = next.is_some();
+                next
+            };
+            let Some(work) = next else { return };
+            let _ = catch_unwind(AssertUnwindSafe(work));
         }
     }
 }
@@ -94,8 +183,7 @@ impl Parts {
             ),
             Err(e) => tracing::error!(error = %e, "the events of closed days cannot be looked after"),
         };
-        // Without a thread now there will be one tomorrow.
-        let _ = std::thread::Builder::new().name("events-days".to_owned()).spawn(work);
+        DAYS.put(work);
     }
 
     /// Looks whether the figures have left their bands, beside everything else.
@@ -120,8 +208,7 @@ impl Parts {
             }
             Err(e) => tracing::error!(error = %e, "events cannot be read to see whether they drift"),
         };
-        // Without a thread now there will be one later.
-        let _ = std::thread::Builder::new().name("events-drift".to_owned()).spawn(work);
+        DRIFTS.put(work);
     }
 
     /// Looks at what other processes ask for, and closes what nobody writes to any more.

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::PgConnection;
@@ -16,11 +16,23 @@ use diesel::connection::{Connection as _, SimpleConnection};
 
 use super::Connection;
 use super::news::{Hear, News};
+use super::sheet::Sheet;
 use crate::access::moment;
 use crate::error::{Error, Result};
 
 /// Connections that are kept open while nobody needs them.
 const IDLE: usize = 8;
+
+/// A connection is closed when it has been turned so often: the server keeps in its memory
+/// what it has learned of every table that a connection has seen, and each tenant has dozens.
+const TURNS: u32 = 200;
+
+/// So many are lent at the same time: a server takes a hundred unless it is told to take
+/// more, and several nodes share it, …
+const LENT: usize = 24;
+
+/// … but nobody waits longer for one than this: who has one may need another.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A writer waits this long for another one before it gives up, and a transaction of
 /// a process that was cut off ends by itself, so that the others go on.
@@ -58,6 +70,10 @@ pub struct Cluster {
     ahead: AtomicI64,
     /// What other machines write.
     news: News,
+    /// In which schemas anybody has written.
+    sheet: Sheet,
+    /// How many connections are lent, and who waits for one.
+    lent: (Mutex<usize>, Condvar),
 }
 
 /// A server that could not be reached.
@@ -73,6 +89,20 @@ struct Trouble {
 pub(super) struct Turned {
     pub(super) connection: Connection,
     pub(super) schema: String,
+    /// How often it was turned.
+    pub(super) turns: u32,
+}
+
+/// Somebody has a connection of those that are lent.
+pub(super) struct Permit(Arc<Cluster>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let (lent, waiting) = &self.0.lent;
+        let mut lent = lent.lock().unwrap_or_else(PoisonError::into_inner);
+        *lent = lent.saturating_sub(1);
+        waiting.notify_one();
+    }
 }
 
 impl std::fmt::Debug for Cluster {
@@ -118,6 +148,8 @@ impl Cluster {
             pulse: Mutex::default(),
             ahead: AtomicI64::new(0),
             news: News::default(),
+            sheet: Sheet::default(),
+            lent: Default::default(),
         }))
     }
 
@@ -175,6 +207,11 @@ impl Cluster {
         &self.news
     }
 
+    /// In which schemas anybody has written.
+    pub(super) fn sheet(&self) -> &Sheet {
+        &self.sheet
+    }
+
     /// Asks it all the time whether it is there, and hears of what others write there, as
     /// long as anybody holds this.
     pub(in crate::store) fn watch(self: &Arc<Self>, hear: Hear) {
@@ -200,6 +237,7 @@ impl Cluster {
                     // It looked at its clock between the question and the answer.
                     let here = asked + (moment::now() - asked) / 2;
                     cluster.ahead.store(told - here, Ordering::Relaxed);
+                    cluster.sheet.read(&mut connection).ok()?;
                     if std::mem::take(&mut is_deaf)
                         && let Err(error) = cluster.news.listen(&mut connection)
                     {
@@ -210,6 +248,8 @@ impl Cluster {
                 if heard.is_some() {
                     *cluster.pulse.lock().unwrap_or_else(PoisonError::into_inner) = beat();
                     cluster.found();
+                } else {
+                    cluster.sheet.lose();
                 }
                 open = heard;
                 cluster.rest(&mut open);
@@ -269,9 +309,21 @@ impl Cluster {
 
     pub(super) fn put(&self, turned: Turned) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
+        if idle.len() < IDLE && turned.turns < TURNS {
             idle.push(turned);
         }
+    }
+
+    /// Waits until not too many connections are lent, or for long enough.
+    pub(super) fn permit(self: &Arc<Self>) -> Permit {
+        let (lent, waiting) = &self.lent;
+        let held = lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut held, _) = waiting
+            .wait_timeout_while(held, TURN, |held| *held >= LENT)
+            .unwrap_or_else(PoisonError::into_inner);
+        *held += 1;
+        drop(held);
+        Permit(Arc::clone(self))
     }
 }
 

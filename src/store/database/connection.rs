@@ -25,6 +25,10 @@ pub enum AnyConnection {
 /// sees by one number whether anything may have changed.
 const ALONE: &str = "UPDATE writes SET number = number + 1";
 
+/// What one does instead that changes only what nobody looks for: it waits as well, and is
+/// not counted.
+const ASIDE: &str = "SELECT number FROM writes FOR UPDATE";
+
 /// What makes room for that.
 pub(super) const COUNTED: &str =
     "CREATE TABLE writes (number BIGINT NOT NULL); INSERT INTO writes VALUES (0);";
@@ -38,11 +42,23 @@ impl AnyConnection {
 
     /// Writes, all of it or nothing, and nobody else between its first look and its end.
     pub(in crate::store) fn writing<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        self.writing_after(ALONE, work)
+    }
+
+    /// The same for what nobody looks for.
+    pub(in crate::store) fn writing_aside<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Outcome<T>,
+    ) -> Outcome<T> {
+        self.writing_after(ASIDE, work)
+    }
+
+    fn writing_after<T>(&mut self, first: &str, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
         // Who reads first and writes later could find that somebody else has
         // written meanwhile; who begins by writing waits instead.
         self.begin("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")?;
         if let Self::Postgres(server) = self
-            && let Err(error) = server.batch_execute(ALONE)
+            && let Err(error) = server.batch_execute(first)
         {
             // What failed is told, not what came of the end.
             let _ = Self::rollback_transaction(self);

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
@@ -12,9 +13,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use sha2::{Digest as _, Sha256};
 
-use super::cluster::{Cluster, Turned};
+use super::cluster::{Cluster, Permit, Turned};
 use super::connection::COUNTED;
-use super::{Connection, Database, Outcome};
+use super::{Connection, Database, Outcome, sheet};
 use crate::error::{Error, Result};
 
 /// A schema on a server.
@@ -77,16 +78,18 @@ impl Schema {
     /// A connection that works and is turned here, whether or not the schema is there.
     fn raw(&self) -> Result<Lent<'_>> {
         self.cluster.admit()?;
-        if let Some(Turned { mut connection, schema }) = self.cluster.take(&self.name) {
+        let permit = self.cluster.permit();
+        if let Some(Turned { mut connection, schema, mut turns }) = self.cluster.take(&self.name) {
             // Turning asks the server something; one that needs no turning is asked too.
             let works = if schema == self.name {
                 connection.batch_execute("SELECT 1")
             } else {
+                turns += 1;
                 self.turn(&mut connection)
             };
             if works.is_ok() {
                 self.cluster.found();
-                return Ok(self.lent(connection));
+                return Ok(self.lent(connection, turns, permit));
             }
             // The others were lost with it, or will be noticed when they are taken.
             self.cluster.forget_idle();
@@ -98,7 +101,7 @@ impl Schema {
         match opened {
             Ok(connection) => {
                 self.cluster.found();
-                Ok(self.lent(connection))
+                Ok(self.lent(connection, 0, permit))
             }
             Err(Error::Unreachable { why, .. }) => Err(self.cluster.lost(why)),
             Err(error) => Err(error),
@@ -109,8 +112,13 @@ impl Schema {
         connection.batch_execute(&format!("SET search_path TO {}", self.name))
     }
 
-    fn lent(&self, connection: Connection) -> Lent<'_> {
-        Lent { schema: self, connection: Some(connection), works: true }
+    fn lent(&self, connection: Connection, turns: u32, permit: Permit) -> Lent<'_> {
+        Lent { schema: self, connection: Some(connection), turns, works: true, _permit: permit }
+    }
+
+    /// How often anybody had written in it, as far as that is known without asking.
+    pub(in crate::store) fn noted(&self) -> Option<i64> {
+        self.cluster.sheet().number(&self.name)
     }
 
     /// A connection for a database whose tables are there and up to date.
@@ -152,7 +160,15 @@ impl Schema {
             }
             connection.batch_execute(&sql).map_err(|e| database.explain(e.into()))?;
         }
-        database.prepare(connection)
+        database.prepare(connection)?;
+        if !database.read_only {
+            match sheet::keep(connection, &self.name) {
+                Ok(()) => database.is_noted.store(true, Ordering::Release),
+                // All of it goes on without, by asking more.
+                Err(error) => tracing::warn!(%error, place = self.shown(), "who writes there is not noted"),
+            }
+        }
+        Ok(())
     }
 
     /// Chinese texts need Unicode.
@@ -173,6 +189,7 @@ impl Schema {
     pub(in crate::store) fn remove(&self) -> Result<()> {
         let mut lent = self.raw()?;
         lent.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.name))
+            .and_then(|()| sheet::forget(&mut lent, &self.name))
             .map_err(|e| self.cluster.unreachable(e))
     }
 
@@ -201,7 +218,9 @@ pub(in crate::store) struct Hold {
 pub(super) struct Lent<'a> {
     schema: &'a Schema,
     connection: Option<Connection>,
+    turns: u32,
     works: bool,
+    _permit: Permit,
 }
 
 impl Lent<'_> {
@@ -212,6 +231,14 @@ impl Lent<'_> {
 
     pub(super) fn writing<T>(&mut self, work: impl FnOnce(&mut Connection) -> Outcome<T>) -> Outcome<T> {
         let outcome = self.deref_mut().writing(work);
+        self.judge(outcome)
+    }
+
+    pub(super) fn writing_aside<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let outcome = self.deref_mut().writing_aside(work);
         self.judge(outcome)
     }
 
@@ -258,7 +285,8 @@ impl Drop for Lent<'_> {
             && self.works
             && !std::thread::panicking()
         {
-            self.schema.cluster.put(Turned { connection, schema: self.schema.name.clone() });
+            let Self { schema, turns, .. } = self;
+            schema.cluster.put(Turned { connection, schema: schema.name.clone(), turns: *turns });
         }
     }
 }
