@@ -55,14 +55,21 @@ class Served:
         return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{self.server.process.pid}/status").read())[1]) / 1024
 
 
-def ticks(folder):
-    """Seconds of processor time that PostgreSQL's processes have taken, those that have ended too."""
+def processes(folder):
+    """PostgreSQL's processes, the one first that has started the others."""
     head = int((folder / "postmaster.pid").read_text().splitlines()[0])
-    pids = [head, *map(int, subprocess.run(["pgrep", "-P", str(head)], capture_output=True, text=True).stdout.split())]
+    return [head, *map(int, subprocess.run(["pgrep", "-P", str(head)], capture_output=True, text=True).stdout.split())]
+
+
+def ticks(pids):
+    """Seconds of processor time that some processes have taken, and those that they had started and that have ended."""
     total = 0
     for pid in pids:
-        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-        total += sum(map(int, fields[11:15] if pid == head else fields[11:13]))
+        try:
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        except FileNotFoundError:
+            continue  # It has ended, and counts with the one that had started it.
+        total += sum(map(int, fields[11:15]))
     return total / os.sysconf("SC_CLK_TCK")
 
 
@@ -119,7 +126,7 @@ def on_server(asked, data, folder):
         url = postgres.address("zhida")
         publish.run("store", "copy", "--to", url, "--data", copy)
         served = Served(asked.zhida, copy, ZHIDA_DATABASE=url)
-        measure = lambda: (int(postgres.sql("SELECT pg_database_size('zhida')")), int(postgres.sql("SELECT count(*) FROM zhida_conversations.lines", "zhida")), ticks(postgres.data))
+        measure = lambda: (int(postgres.sql("SELECT pg_database_size('zhida')")), int(postgres.sql("SELECT count(*) FROM zhida_conversations.lines", "zhida")), ticks(processes(postgres.data)))
         before = measure()
         told = answered(served.address, asked.seconds, bodies(500))
         after = measure()

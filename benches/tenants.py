@@ -7,43 +7,14 @@ SQLite), all on this machine. After every step it tells what a tenant took to ma
 the nodes (memory, threads, descriptors), what looking after them costs while nobody asks, how fast any of them is answered, and
 how soon an edit at one node is what the other answers. Then a node starts anew. Without the encoder: what is measured is what
 surrounds an answer. Prints Markdown."""
-import argparse, json, os, pathlib, random, statistics, sys, tempfile, time
+import argparse, os, pathlib, random, statistics, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "cluster")]
+sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "tests"), str(ROOT / "tests" / "cluster")]
+from capacity import processes, ticks
 from checking import Postgres, Server, free_port
 from cluster import Client, quantile, wait
-from many import QUESTIONS, tenant
-
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def processes(of):
-    """The ids of a process and of all that it has started."""
-    children, found = {}, []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    open_ = [of]
-    while open_:
-        found.append(open_.pop())
-        open_ += children.get(found[-1], [])
-    return found
-
-
-def worked(ids):
-    """Seconds of processor time that some processes have had, also those of theirs that have ended."""
-    seconds = 0
-    for one in ids:
-        try:
-            fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        seconds += sum(map(int, fields[11:15]))
-    return seconds / TICK
+from many import QUESTIONS, asked, tenant
 
 
 def private(ids):
@@ -89,33 +60,20 @@ class Node:
         return len(os.listdir(f"/proc/{self.id}/task")), len(os.listdir(f"/proc/{self.id}/fd"))
 
 
-def asked(nodes, keys, count, dice):
-    """Milliseconds of questions of any tenant at any node."""
-    took, clients = [], [node.client(None) for node in nodes]
-    for _ in range(count):
-        name, client, (at, (text, _)) = dice.choice(list(keys)), dice.choice(clients), dice.choice(list(enumerate(QUESTIONS)))
-        client.key = keys[name]
-        began = time.monotonic()
-        status, _, told = client.call("POST", "/v1/answer", {"text": text})
-        took.append(1e3 * (time.monotonic() - began))
-        assert status == 200 and told["answer"]["text"].startswith(name), (name, status, told)
-    return took
-
-
-def edited(nodes, keys, count, dice, version):
-    """Milliseconds from an edit at one node until another one answers it."""
-    took = []
-    for turn in range(count):
+def edited(nodes, keys, count, dice):
+    """Milliseconds from an edit at one node until another one answers it; every other edit puts back what was there."""
+    took, (asks, other) = [], QUESTIONS[0]
+    for turn in range(count // 2):
         name = dice.choice(list(keys))
         writer, reader = nodes[0].client(keys[name]), nodes[-1].client(keys[name])
-        reader.call("POST", "/v1/answer", {"text": QUESTIONS[0][0]})
-        answer = f"{name}的新答复{version}-{turn}。"
-        seen = writer.call("GET", "/v1/kbs/faq/entries/e0")[1]["etag"]
-        status, _, told = writer.call("PUT", "/v1/kbs/faq/entries/e0", {"question": QUESTIONS[0][0], "similar": [QUESTIONS[0][1]], "answer": answer}, if_match=seen)
-        assert status == 200, (status, told)
-        began = time.monotonic()
-        wait(lambda: reader.call("POST", "/v1/answer", {"text": QUESTIONS[0][0]})[2].get("answer", {}).get("text") == answer, "an edit is not seen", 120)
-        took.append(1e3 * (time.monotonic() - began))
+        reader.call("POST", "/v1/answer", {"text": asks})
+        for answer in (f"{name}的新答复{turn}。", f"{name}的答复0。"):
+            seen = writer.call("GET", "/v1/kbs/faq/entries/e0")[1]["etag"]
+            status, _, told = writer.call("PUT", "/v1/kbs/faq/entries/e0", {"question": asks, "similar": [other], "answer": answer}, if_match=seen)
+            assert status == 200, (status, told)
+            began = time.monotonic()
+            wait(lambda: reader.call("POST", "/v1/answer", {"text": asks})[2].get("answer", {}).get("text") == answer, "an edit is not seen", 120)
+            took.append(1e3 * (time.monotonic() - began))
     return took
 
 
@@ -132,14 +90,13 @@ def main():
         postgres = None if given.files else Postgres.start(folder)
         if postgres:
             postgres.sql("CREATE DATABASE zhida")
-            head = int((postgres.data / "postmaster.pid").read_text().splitlines()[0])
         elif not given.files:
             return print("skipped: no PostgreSQL can be had here")
         nodes = [Node(given.zhida, folder, number, postgres) for number in range(1, 2 if given.files else 3)]
         try:
             operator = nodes[0].client("").call("POST", "/v1/keys", {"role": "admin", "name": "operator"})[2]["key"]
             time.sleep(2)
-            first, keys = nodes[0].client(operator), {}
+            first, keys, clients = nodes[0].client(operator), {}, [node.client(None) for node in nodes]
             print("| tenants | one more takes | on the server | its processes | a node: memory, threads, descriptors | nobody asks: node, server | answers p50 / p99 | an edit elsewhere p50 / most |\n" + "| --- " * 8 + "|", flush=True)
             for step in range(1, given.steps + 1):
                 goal, before = given.tenants * step // given.steps, len(keys)
@@ -148,13 +105,14 @@ def main():
                     keys[f"t{number:05}"] = tenant(first, f"t{number:05}")
                 made = (time.monotonic() - began) / (goal - before)
                 # Whoever asks any tenant opens it there.
-                asked(nodes, keys, 2 * goal, dice)
-                took = asked(nodes, keys, 1000, dice)
-                seen = edited(nodes, keys, 20, dice, step)
-                of_server = processes(head) if postgres else []
-                begun = worked([nodes[0].id]), worked(of_server)
+                asked(clients, keys, list(keys), 2 * goal, dice)
+                took = [1e3 * one for one in asked(clients, keys, list(keys), 1000, dice)]
+                seen = edited(nodes, keys, 20, dice)
+                of_server = processes(postgres.data) if postgres else []
+                work = lambda: (ticks([nodes[0].id]), ticks(of_server))
+                begun = work()
                 time.sleep(20)
-                idle = (worked([nodes[0].id]) - begun[0]) / 20, (worked(of_server) - begun[1]) / 20
+                idle = [(after - before) / 20 for before, after in zip(begun, work())]
                 if postgres:
                     tables, size = postgres.sql("SELECT count(*), pg_database_size(current_database()) >> 20 FROM pg_class", "zhida").split("|")
                     on_server = f"{tables} relations, {size} MiB"

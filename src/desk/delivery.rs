@@ -227,18 +227,17 @@ fn look(parts: &Weak<Parts>) {
         let Some(parts) = parts.upgrade() else { return };
         let desk = Desk(parts);
         let noted = desk.talk().noted();
-        let targets = match desk.talk().due_targets(desk.now()) {
-            Ok(targets) => targets,
-            Err(error) => {
-                tracing::error!(%error, "what is to be delivered cannot be read");
-                Vec::new()
-            }
-        };
-        for target in targets {
+        let targets = desk.talk().due_targets(desk.now());
+        if let Err(error) = &targets {
+            tracing::error!(%error, "what is to be delivered cannot be read");
+        }
+        let is_read = targets.is_ok();
+        for target in targets.unwrap_or_default() {
             work_for(&desk, target);
         }
-        locked(&desk.0.rounds).go(&desk);
-        if desk.settles(noted) {
+        // What has failed is tried again soon.
+        let is_kept_up = locked(&desk.0.rounds).go(&desk);
+        if is_read && is_kept_up && desk.settles(noted) {
             return;
         }
         desk.wait_for_news(LOOK);

@@ -47,8 +47,8 @@ fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
 }
 
 impl Rounds {
-    /// Does what is due.
-    pub(super) fn go(&mut self, desk: &Desk) {
+    /// Does what is due; whether all of it worked.
+    pub(super) fn go(&mut self, desk: &Desk) -> bool {
         let mut outcomes: Vec<Result<()>> = Vec::new();
         if is_due(&mut self.claims, CLAIMS) {
             outcomes.push(desk.tend_claims().map(|_| ()));
@@ -62,9 +62,11 @@ impl Rounds {
         if is_due(&mut self.room, ROOM) {
             outcomes.push(desk.make_room());
         }
-        for error in outcomes.into_iter().filter_map(Result::err) {
+        let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        for error in &failures {
             tracing::error!(%error, "upkeep of the conversations");
         }
+        failures.is_empty()
     }
 }
 

@@ -176,13 +176,15 @@ async fn watch(server: &Server) -> std::convert::Infallible {
     }
 }
 
-/// Takes in what all nodes keep of what happens, and forgets whom they must.
-fn follow(store: &Store) {
-    match store.follow() {
+/// Takes in what all nodes keep of what happens, and forgets whom they must; whether that worked.
+fn follow(store: &Store) -> bool {
+    let done = store.follow();
+    match &done {
         Ok(done) if done.changed > 0 => tracing::info!(events = done.changed, "forgot what was asked for"),
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot follow what all nodes keep of what happens"),
     }
+    done.is_ok()
 }
 
 /// Closes tenants that rest, and opens those that are open nowhere and have something to

@@ -245,7 +245,7 @@ pub(super) fn tend(access: &Access, tenant: &Arc<Tenant>, now: OffsetDateTime) {
         Ok(due) => due,
         Err(error) => return tracing::error!(%error, "cannot tell what is scheduled"),
     };
-    if matches!(store.has_schedules(), Ok(false)) {
+    if noted.is_some() && due.is_empty() && matches!(store.has_schedules(), Ok(false)) {
         tenant.plan_nothing(noted);
     }
     for (kb, one) in due {

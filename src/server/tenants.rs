@@ -215,13 +215,20 @@ impl Tenant {
 pub(super) struct Tenants {
     first: Arc<Tenant>,
     others: Mutex<BTreeMap<String, Arc<Tenant>>>,
-    /// What had been written of each when it was looked whether it has something to tend,
-    /// and whether this node is the one that does.
+    /// How each was when it was swept.
     swept: Mutex<HashMap<String, Swept>>,
 }
 
-/// See [`Tenants::sweep`].
-type Swept = ((i64, i64), bool);
+/// What [`Tenants::sweep`] depends on: while it is the same, there is nothing to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Swept {
+    /// How often anybody had written its records.
+    written: (i64, i64),
+    /// Whether this node is the first to hold it.
+    is_first: bool,
+    /// Whether anything that happened in it is here.
+    has_events: bool,
+}
 
 impl Tenants {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
@@ -268,33 +275,30 @@ impl Tenants {
     /// though nobody has called: what a process before this one has left to deliver,
     /// customers who wait, claims that may run out, mailboxes. Where it can be told that
     /// nobody has written anything of a tenant since, it is passed over.
-    pub(super) fn sweep(&self, names: impl IntoIterator<Item = String>, follow: impl Fn(&Store)) {
+    pub(super) fn sweep(&self, names: impl IntoIterator<Item = String>, follow: impl Fn(&Store) -> bool) {
         let first = &self.first.registry;
         let lock = || self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
             let Ok(store) = first.store().tenant(&name) else { continue };
             let is_first = first.share().is_first(&name);
+            let has_events = store.root().join("events").is_dir();
             // Before it is looked at: who writes meanwhile is seen the next time.
-            let seen = store.written().map(|written| (written, is_first));
+            let seen = store.written().map(|written| Swept { written, is_first, has_events });
             if seen.is_some() && lock().get(&name).copied() == seen {
                 continue;
             }
             // Who has nothing here has nothing to follow.
-            if store.root().join("events").is_dir() {
-                follow(&store);
-            }
+            let has_followed = !has_events || follow(&store);
             let is_open = || self.others.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
             let opened = if !is_first || first.is_read_only() || is_open() {
                 Ok(())
             } else {
                 has_work(&store).and_then(|has| if has { self.open(&name).map(|_| ()) } else { Ok(()) })
             };
-            match (opened, seen) {
-                (Ok(()), Some(seen)) => drop(lock().insert(name, seen)),
-                (Ok(()), None) => {}
-                (Err(error), _) => {
-                    tracing::error!(%error, tenant = name, "cannot go on with what it has left");
-                }
+            if let Err(error) = opened {
+                tracing::error!(%error, tenant = name, "cannot go on with what it has left");
+            } else if let Some(seen) = seen.filter(|_| has_followed) {
+                lock().insert(name, seen);
             }
         }
     }

@@ -138,11 +138,7 @@ impl Drop for Node {
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    crate::support::until(Duration::from_secs(20), what, is_so);
 }
 
 #[test]

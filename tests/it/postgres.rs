@@ -18,7 +18,7 @@ use zhida::encoder::FileDigest;
 use zhida::error::Error;
 
 use crate::http::{Running, serve};
-use crate::support::{DATABASES, SMALL_KB, psql, stderr, stdout, zhida};
+use crate::support::{DATABASES, SMALL_KB, psql, stderr, stdout, until, zhida};
 
 /// The modules whose tests run on a server.
 const MODULES: &[&str] = &[
@@ -188,13 +188,26 @@ fn node(server: &Server, folder: &std::path::Path) -> zhida::store::Store {
     zhida::store::Store::at(folder).on(zhida::store::Cluster::at(&address).unwrap())
 }
 
+fn two_nodes(server: &Server, folder: &Path) -> (zhida::store::Store, zhida::store::Store) {
+    (node(server, &folder.join("one")), node(server, &folder.join("two")))
+}
+
+/// The same, with a knowledge base that the first one has drafted.
+fn two_with_a_draft(
+    server: &Server,
+    folder: &Path,
+) -> (zhida::store::Store, zhida::store::Store, zhida::kb::KnowledgeBase) {
+    let (one, two) = two_nodes(server, folder);
+    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
+    one.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    (one, two, base)
+}
+
 #[test]
 fn nodes_hear_of_what_others_write() {
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
-    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
-    one.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    let (one, two, base) = two_with_a_draft(&server, folder.path());
     let (told, heard) = std::sync::mpsc::channel();
     let listening = one.clone();
     one.watch_server(move |place| {
@@ -228,19 +241,11 @@ fn transactions(server: &Server) -> u64 {
 fn who_writes_is_noted_without_asking() {
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
-    let base = zhida::kb::formats::read_jsonl("kb.jsonl", crate::support::SMALL_KB.as_bytes()).unwrap();
-    one.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
+    let (one, two, base) = two_with_a_draft(&server, folder.path());
     assert_eq!(one.noted(), None, "nobody reads the sheet yet");
     one.watch_server(|_| {});
-    let until = |is_so: &dyn Fn() -> bool, what: &str| {
-        let end = Instant::now() + Duration::from_secs(10);
-        while !is_so() {
-            assert!(Instant::now() < end, "{what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
-    until(&|| one.noted().is_some(), "the sheet is not read");
+    let until = |what: &str, is_so: &dyn Fn() -> bool| until(Duration::from_secs(10), what, is_so);
+    until("the sheet is not read", &|| one.noted().is_some());
     // What was written before may be noted a moment later.
     std::thread::sleep(Duration::from_millis(800));
     let before = one.noted();
@@ -251,7 +256,7 @@ fn who_writes_is_noted_without_asking() {
     let (before, talk) = (one.noted(), one.conversations().noted());
     assert!(talk.is_some());
     two.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
-    until(&|| one.noted() != before, "another node's change is not noted");
+    until("another node's change is not noted", &|| one.noted() != before);
     assert_eq!(one.conversations().noted(), talk, "it was none of the conversations");
     // Its own change is noted at once.
     let before = one.noted();
@@ -262,11 +267,11 @@ fn who_writes_is_noted_without_asking() {
     acme.shelf_to_create("demo").unwrap().save_draft(&base).unwrap();
     acme.set_event_settings(&zhida::events::Settings::default()).unwrap();
     let seen = one.tenant("acme").unwrap();
-    until(&|| seen.written().is_some(), "the tenant is not on the sheet");
+    until("the tenant is not on the sheet", &|| seen.written().is_some());
     assert_eq!(seen.noted(), None, "nobody here has seen to it that it is noted");
     let before = seen.written();
     acme.shelf("demo").unwrap().set_goal(Some(0.02)).unwrap();
-    until(&|| seen.written() != before, "the tenant's change is not noted");
+    until("the tenant's change is not noted", &|| seen.written() != before);
     // A server that has lost its power has lost the sheet; then everybody asks again.
     let before = one.noted();
     crate::support::psql(&server.address().replace("{}", "postgres"), "TRUNCATE zhida_news.written");
@@ -274,14 +279,14 @@ fn who_writes_is_noted_without_asking() {
     assert_ne!(one.noted(), before);
     let before = one.noted();
     two.shelf("demo").unwrap().set_goal(Some(0.04)).unwrap();
-    until(&|| one.noted() != before, "a change after that is not noted");
+    until("a change after that is not noted", &|| one.noted() != before);
 }
 
 #[test]
 fn a_desk_that_nobody_calls_asks_its_server_nothing() {
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let (one, two) = two_nodes(&server, folder.path());
     one.watch_server(|_| {});
     let desk = |store: &zhida::store::Store| {
         zhida::desk::Desk::new(store, zhida::desk::Settings::default(), |_| None, |_, _, _| {})
@@ -309,11 +314,7 @@ fn a_desk_that_nobody_calls_asks_its_server_nothing() {
     // When something is recorded by another node, it is looked at again.
     let before = desks[3].talk().noted();
     two.tenant("t3").unwrap().set_event_settings(&zhida::events::Settings::default()).unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while desks[3].talk().noted() == before {
-        assert!(Instant::now() < end, "nobody notices");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until(Duration::from_secs(10), "nobody notices", || desks[3].talk().noted() != before);
 }
 
 #[tokio::test]
@@ -325,7 +326,7 @@ async fn a_key_of_one_node_opens_the_next_at_once() {
 
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let (one, two) = two_nodes(&server, folder.path());
     let create = |store: &zhida::store::Store, number: usize| {
         let new = zhida::store::NewKey {
             tenant: "default".to_owned(),
@@ -416,7 +417,7 @@ fn nodes_keep_alike_and_forget_whom_any_of_them_was_asked_to() {
     use zhida::events::{CustomersKey, Day, Days, Event, Kind, Log, Settings, Wanted, Whose};
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (node(&server, &folder.path().join("one")), node(&server, &folder.path().join("two")));
+    let (one, two) = two_nodes(&server, folder.path());
     let events_of = |store: &zhida::store::Store| store.root().join("events");
     // One that was alone before has a key already; the first that follows is everybody's.
     CustomersKey::made().unwrap().write(&events_of(&two)).unwrap();

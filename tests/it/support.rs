@@ -49,6 +49,15 @@ pub fn psql(address: &str, sql: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Waits until something is so, for at most some time.
+pub fn until(within: std::time::Duration, what: &str, is_so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// A data directory, with its records where this run has them.
 pub fn store(root: impl Into<PathBuf>) -> zhida::store::Store {
     let root = root.into();
