@@ -90,10 +90,12 @@ class Namespace:
             return None
 
     def __init__(self):
+        self.remove_abandoned()
         self.name = f"zhida{os.getpid()}"
         self.cable = f"zh{os.getpid()}"
-        self.outside, self.inside = "10.203.77.1", "10.203.77.2"
-        self.made = []
+        # By the process: two of them at the same addresses would take each other's packets.
+        block = os.getpid() % (1 << 14)
+        self.outside, self.inside = (f"10.203.{block >> 6}.{(block & 63) << 2 | host}" for host in (1, 2))
         try:
             self.ip("netns", "add", self.name)
             self.ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.name)
@@ -119,8 +121,20 @@ class Namespace:
                 raise OSError(ctypes.get_errno(), "setns")
 
     def remove(self):
-        subprocess.run(["ip", "link", "del", self.cable], capture_output=True)
-        subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
+        self.remove_of(os.getpid())
+
+    @staticmethod
+    def remove_of(process):
+        subprocess.run(["ip", "link", "del", f"zh{process}"], capture_output=True)
+        subprocess.run(["ip", "netns", "del", f"zhida{process}"], capture_output=True)
+
+    @classmethod
+    def remove_abandoned(cls):
+        """Removes those of checks that were killed and could not do it themselves."""
+        for place in pathlib.Path("/run/netns").glob("zhida*"):
+            process = place.name.removeprefix("zhida")
+            if process.isdigit() and not pathlib.Path(f"/proc/{process}").exists():
+                cls.remove_of(process)
 
 
 class Client:
