@@ -6,7 +6,7 @@
 //! (without one: those of corpora/), once by its links and once comparing with
 //! every phrasing, in the same run. Prints the recall of the 50 nearest
 //! entries and of the 20 that evidence looks at, the share of equal decisions,
-//! and the milliseconds of the search and of whole answers.
+//! and the milliseconds of BM25, of the search and of whole answers.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up must stop")]
 
@@ -52,6 +52,15 @@ fn main() {
     assert!(linked.semantic().unwrap().is_linked(), "the release has no links");
     let exact = linked.clone().without_links();
     let questions = questions(given.get(1));
+
+    let analyzer = linked.analyzer();
+    let searched = questions.iter().map(|text| {
+        let query = analyzer.analyze(text, analyzer.normalize(text));
+        let start = Instant::now();
+        std::hint::black_box(linked.lexical().search(&query, 50, Except::Nothing));
+        start.elapsed().as_secs_f64()
+    });
+    println!("BM25: {}", told(searched.collect()));
 
     let (mut recall_50, mut recall_20) = (0.0, 0.0);
     let mut times = [Vec::new(), Vec::new()];

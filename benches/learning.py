@@ -7,7 +7,7 @@ Makes a knowledge base of that many phrasings (50,000) and the events of thirty 
 figures, usage, groups, suggestions, bursts, forgetting a customer and a conversation. Then a day is added, and the groups of it are looked at
 again: which of the first look's names are still there. Times are wall times, memory is the largest resident set of the process. Says the
 load of the machine before and after. Needs Python 3.9 and Linux; with a Python that has DuckDB the totals of the Parquet files too."""
-import argparse, datetime, json, os, random, subprocess, sys, tempfile, time, uuid, zlib
+import argparse, collections, datetime, json, os, random, subprocess, sys, tempfile, time, uuid, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ZHIDA = os.environ.get("ZHIDA", os.path.join(ROOT, "target/release/zhida"))
@@ -88,6 +88,12 @@ def run(what, *args):
         return out.read().decode()
 
 
+def grouped(data):
+    """By question, as it is remembered, the name of its group."""
+    with open(os.path.join(data, "learn", "bench", "groups.json"), encoding="utf-8") as names:
+        return dict(json.load(names)["questions"])
+
+
 options = argparse.ArgumentParser()
 options.add_argument("--questions", type=int, default=1_000_000)
 options.add_argument("--phrasings", type=int, default=50_000)
@@ -125,18 +131,21 @@ with tempfile.TemporaryDirectory() as folder:
     run("the same again", "stats", *place[:2], "--kb", "bench", *month, "--by", "day", "--json")
     run("figures of a week", "stats", *place[:2], "--kb", "bench", "--json")
     usage = json.loads(run("usage of a month", "usage", *place[:2], *month, "--json"))
-    before = json.loads(run("groups", "learn", "groups", *place, "--kb", "bench", "--days", "31", "--limit", "100000", "--json"))
+    run("groups", "learn", "groups", *place, "--kb", "bench", "--days", "31", "--limit", "100000", "--json")
     run("groups again", "learn", "groups", *place, "--kb", "bench", "--days", "31", "--limit", "100000", "--json")
+    old = grouped(data)
     write_day(data, today, asked.questions // 30, wordings, kb, dice, 0)
-    after = json.loads(run("groups with one more day", "learn", "groups", *place, "--kb", "bench", "--days", "31", "--limit", "100000", "--json"))
+    run("groups with one more day", "learn", "groups", *place, "--kb", "bench", "--days", "31", "--limit", "100000", "--json")
+    new = grouped(data)
     run("suggestions", "learn", "suggestions", *place, "--kb", "bench", "--days", "31", "--json")
     run("bursts and drift", "learn", "bursts", *place, "--kb", "bench", "--days", "31", "--json")
     run("forgetting a customer", "forget", *place[:2], "--customer", "u77")
     run("forgetting a conversation", "forget", *place[:2], "--conversation", "c5-77")
-    old = {group["id"]: set(group["examples"]) for group in before.get("groups", before.get("items", []))}
-    new = {group["id"]: set(group["examples"]) for group in after.get("groups", after.get("items", []))}
-    kept = sum(1 for name, examples in old.items() if examples & new.get(name, set()))
-    print(f"groups {len(old)}, {len(new)} with one more day; of the former {kept} have their name still")
+    both = old.keys() & new.keys()
+    kept = sum(old[question] == new[question] for question in both)
+    names = {name for name, size in collections.Counter(old.values()).items() if size > 1}
+    print(f"questions grouped {len(old):,}, {len(new):,} with one more day; of the {len(both):,} in both {kept / len(both):.1%} have the name they had; "
+          f"of {len(names):,} groups of several {len(names & set(new.values())) / len(names):.1%} are there still, by name")
     print(f"questions by figures {figures['all']['counts']['questions']:,}, by usage {usage['questions']:,}")
     if asked.python:
         script = ("import duckdb,sys,time;t=time.time();"

@@ -96,7 +96,7 @@ def main():
         try:
             operator = nodes[0].client("").call("POST", "/v1/keys", {"role": "admin", "name": "operator"})[2]["key"]
             time.sleep(2)
-            first, keys, clients = nodes[0].client(operator), {}, [node.client(None) for node in nodes]
+            first, keys = nodes[0].client(operator), {}
             print("| tenants | one more takes | on the server | its processes | a node: memory, threads, descriptors | nobody asks: node, server | answers p50 / p99 | an edit elsewhere p50 / most |\n" + "| --- " * 8 + "|", flush=True)
             for step in range(1, given.steps + 1):
                 goal, before = given.tenants * step // given.steps, len(keys)
@@ -104,6 +104,8 @@ def main():
                 for number in range(before, goal):
                     keys[f"t{number:05}"] = tenant(first, f"t{number:05}")
                 made = (time.monotonic() - began) / (goal - before)
+                # Connections that nobody used for so long are closed by the nodes.
+                clients = [node.client(None) for node in nodes]
                 # Whoever asks any tenant opens it there.
                 asked(clients, keys, list(keys), 2 * goal, dice)
                 took = [1e3 * one for one in asked(clients, keys, list(keys), 1000, dice)]

@@ -6,6 +6,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// More files than anything here has open.
+#[cfg(unix)]
+const MANY_FILES: u64 = 65_536;
+
 /// Writes a file so that it appears whole or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder =
@@ -72,6 +76,24 @@ pub fn room(path: &Path) -> Option<u64> {
         None
     }
 }
+
+/// Lets this process have as many files open as it may allow itself: many systems begin with
+/// 1,024 for the sake of old programs, and every tenant has one for what happens in it.
+pub fn open_many() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        // No bound at all is not for every system.
+        let wanted = maximum.unwrap_or(MANY_FILES).min(MANY_FILES);
+        if current.is_some_and(|current| current < wanted)
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+        {
+            tracing::debug!(%error, "no more files can be open than before");
+        }
+    }
+}
+
 /// Reads a file with a library that may panic over damage instead of saying so.
 ///
 /// # Errors

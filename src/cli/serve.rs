@@ -18,6 +18,7 @@ use crate::access::chain::Deed;
 use crate::cli::ground;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::desk;
+use crate::disk::open_many;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::formats;
@@ -174,6 +175,7 @@ fn without_secret(value: &str) -> String {
 
 pub(crate) fn run(args: &Args, flags: Vec<Flag>) -> Result<ExitCode> {
     start_log(args.log.as_deref());
+    open_many();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let in_flight = args.max_in_flight.map_or(cores, usize::from);
     // Conversations on a server have permits of their own.

@@ -10,6 +10,8 @@ use regex::Regex;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 
 use crate::error::Problem;
 
@@ -20,17 +22,24 @@ pub(super) const NAME: &str = "service.toml";
 /// brackets where no table can begin, and there goes as deep as its stack does not.
 const DEEPEST: usize = 100;
 
-/// Where more brackets are open than may be.
+/// Where more brackets are open than may be. A bracket of the other kind closes none, for
+/// the parser goes on below it as well; those in strings are none.
 fn too_deep(text: &str) -> Option<usize> {
-    let mut open = 0_usize;
-    text.bytes().position(|byte| {
-        match byte {
-            b'{' | b'[' => open += 1,
-            b'}' | b']' => open = open.saturating_sub(1),
+    let mut open = Vec::new();
+    for token in Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::LeftCurlyBracket => open.push(TokenKind::RightCurlyBracket),
+            TokenKind::LeftSquareBracket => open.push(TokenKind::RightSquareBracket),
+            kind if open.last() == Some(&kind) => {
+                open.pop();
+            }
             _ => {}
         }
-        open > DEEPEST
-    })
+        if open.len() > DEEPEST {
+            return Some(token.span().start());
+        }
+    }
+    None
 }
 
 /// A document that is being read.

@@ -14,7 +14,7 @@ use tantivy::directory::{Directory, RamDirectory};
 use tantivy::index::IndexBuilder;
 use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{PreTokenizedString, Token as IndexToken};
-use tantivy::{Index, TantivyDocument};
+use tantivy::{Index, SegmentReader, TantivyDocument};
 
 pub use self::postings::Sparse;
 
@@ -366,10 +366,14 @@ fn distinct(query: &Query) -> Vec<Term> {
 /// What an index says of its phrasings, and how many it has.
 fn unpacked(files: RamDirectory) -> tantivy::Result<(Postings, u64)> {
     let index = Index::open(files)?;
-    let reader = index.reader_builder().reload_policy(tantivy::ReloadPolicy::Manual).try_into()?;
-    let (searcher, schema) = (reader.searcher(), index.schema());
+    let schema = index.schema();
     let (words, grams) = (schema.get_field("words")?, schema.get_field("grams")?);
-    Ok((Postings::read(searcher.segment_readers(), words, grams)?, searcher.num_docs()))
+    // Not through a searcher: it opens the store of documents as well, which nobody reads here, and
+    // takes as much memory for it as a damaged file says.
+    let segments = index.searchable_segments()?;
+    let segments = segments.iter().map(SegmentReader::open).collect::<tantivy::Result<Vec<_>>>()?;
+    let count = segments.iter().map(|segment| u64::from(segment.num_docs())).sum();
+    Ok((Postings::read(&segments, words, grams)?, count))
 }
 
 /// The files of an index in memory: reading them from the disk through tantivy

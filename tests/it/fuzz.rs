@@ -16,6 +16,7 @@ mod files;
 mod mutate;
 mod stores;
 
+use std::io::{Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -50,7 +51,13 @@ pub fn fuzz(
             u64::from(std::process::id()) ^ time::OffsetDateTime::now_utc().unix_timestamp().unsigned_abs()
         }
     });
+    // What ends the process itself cannot be caught; then the input is found here.
+    let last = long.map(|_| folder(target).join("last"));
+    let last_file = last.as_ref().map(|path| std::fs::File::create(path).expect("a file"));
     let mut tried = |bytes: &[u8], from: &str| {
+        if let Some(mut file) = last_file.as_ref() {
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(bytes)).expect("kept");
+        }
         let mut fault = None;
         // Others work on the same machine: what is slow is slow each time.
         for _ in 0..3 {
@@ -83,6 +90,9 @@ pub fn fuzz(
         tried(&mutated(&mut dice, seeds, words), &format!("seed {seed}, input {count}"));
         count += 1;
     }
+    if let Some(path) = last {
+        std::fs::remove_file(path).expect("removed");
+    }
     println!("{target}: {count} inputs from seed {seed}");
 }
 
@@ -101,13 +111,19 @@ fn worked() -> Option<Duration> {
     Some(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
 }
 
-/// Keeps an input that broke something, under a name that its content gives.
-fn kept(target: &str, bytes: &[u8]) -> PathBuf {
+/// Where inputs of a target are kept that broke something.
+fn folder(target: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(target);
+    std::fs::create_dir_all(&folder).expect("writable");
+    folder
+}
+
+/// Keeps one, under a name that its content gives.
+fn kept(target: &str, bytes: &[u8]) -> PathBuf {
     let name = bytes.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
     });
-    let path = folder.join(format!("{name:016x}"));
-    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes)).expect("writable");
+    let path = folder(target).join(format!("{name:016x}"));
+    std::fs::write(&path, bytes).expect("writable");
     path
 }

@@ -846,6 +846,23 @@ pub fn serve(data: &Path, listen: &str) -> Command {
     command
 }
 
+/// What a system lets a process have at first is not what it may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_has_as_many_files_open_as_it_may() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", crate::support::SMALL_KB, None);
+    let plain = serve(folder.path(), "127.0.0.1:0");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Hn 700; ulimit -Sn 300; exec \"$0\" \"$@\""]);
+    command.arg(plain.get_program()).args(plain.get_args());
+    let server = Running::of(command);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("readable");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line of it");
+    assert_eq!(files.split_whitespace().nth(3), Some("700"), "{files}");
+    server.stop();
+}
+
 #[cfg(unix)]
 #[test]
 fn the_binary_publishes_the_demo_serves_it_and_stops_when_told() {

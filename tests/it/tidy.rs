@@ -41,6 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["text", "access"]),
     ("tantivy", &["retrieve"]),
     ("toml", &["dialogue", "events"]),
+    ("toml_parser", &["dialogue"]),
     ("parquet", &["events"]),
     ("candle_core", &["encoder", "learn"]),
     ("tokenizers", &["encoder", "learn"]),

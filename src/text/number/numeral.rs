@@ -103,7 +103,8 @@ fn spelled(chars: &[char], at: usize, is_word: &dyn Fn(usize) -> bool) -> Option
         let c = *chars.get(at)?;
         (!matches!(c, '两' | '俩' | '仨') && !is_word(at)).then(|| digit(c)).flatten()
     };
-    let digits: Vec<i64> = (at..).map_while(one).collect();
+    // One more than counts says that there are too many; a file may hold any number of them.
+    let digits: Vec<i64> = (at..).map_while(one).take(DIGITS + 1).collect();
     let end = at + digits.len();
     let next = chars.get(end).copied();
     if next.is_some_and(|c| scale(c).is_some()) || digits.len() > DIGITS {
@@ -262,7 +263,9 @@ impl<'a> Reading<'a> {
         if self.open.is_some() {
             return Some(false);
         }
-        let run = |from: usize| self.chars[from..].iter().take_while(|c| c.is_ascii_digit()).count();
+        let run = |from: usize| {
+            self.chars[from..].iter().take(DIGITS + 1).take_while(|c| c.is_ascii_digit()).count()
+        };
         let whole = run(self.at);
         let mut end = self.at + whole;
         if whole > DIGITS {

@@ -132,3 +132,14 @@ fn words_that_are_no_amounts_stay() {
     assert_eq!(canonical("三点五十分"), "3:50");
     assert_eq!(canonical(""), "");
 }
+
+#[test]
+fn digits_without_end_are_passed_in_time() {
+    // A line of a spoilt file; looking from each of them to the end took seconds.
+    for digits in ["1000", "一二", "1.5", "三百"] {
+        let began = std::time::Instant::now();
+        let found = super::read(&digits.repeat(50_000));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{digits}: {:?}", began.elapsed());
+        assert!(found.iter().all(|one| one.end > one.start));
+    }
+}

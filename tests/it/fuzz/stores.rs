@@ -91,6 +91,41 @@ fn releases() {
     });
 }
 
+/// Found by [`releases`]: the index keeps a store of documents beside what is searched, and
+/// its beginning said that it had 2⁴⁹ layers. Memory was asked for all of them, which ends a
+/// process. Nothing of it is needed, so nobody reads it.
+#[test]
+fn what_an_index_keeps_besides_is_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let release = Store::at(folder.path()).shelf("demo").expect("there").release_folder(1);
+    let files = files(&release);
+    let of = |ending: &str| {
+        files
+            .iter()
+            .find(|(path, _)| path.ends_with(ending) || path.extension().is_some_and(|has| has == ending))
+    };
+    let ((manifest, described), (store, bytes)) =
+        (of("manifest.json").expect("a manifest"), of("store").expect("a store"));
+    // The last eight bytes say how long tantivy's own footer is; before it stands that of the store,
+    // 28 bytes, with the place of the layers from its fourth byte on.
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    let end = bytes.len() - 8 - number(bytes.len() - 8);
+    let layers = number(end - 24);
+    let mut changed = bytes.clone();
+    changed[layers..layers + 8].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0x81]);
+    std::fs::write(release.join(store), &changed).expect("written");
+    let mut described: Value = serde_json::from_slice(described).expect("JSON");
+    let name = store.to_str().expect("a name");
+    assert!(described["files"][name].is_object(), "{described}");
+    described["files"][name] = json!(FileDigest::of(&changed));
+    std::fs::write(release.join(manifest), described.to_string()).expect("written");
+    let opened = Release::open(&release, None).expect("what is searched is whole");
+    let answered = zhida::engine::Engine::new(std::sync::Arc::new(opened), 0.05)
+        .answer("怎么开电子发票", zhida::engine::Options::default());
+    assert!(answered.is_ok());
+}
+
 #[test]
 fn events() {
     let folder = tempfile::tempdir().expect("a folder");
