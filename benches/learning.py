@@ -1,11 +1,13 @@
 """How long do a million stored questions and fifty thousand phrasings take, and how much memory?
 
 usage: python3 benches/learning.py [--questions N] [--phrasings N] [--open N] [--model none] [--python PYTHON-WITH-DUCKDB]
+       python3 benches/learning.py --questions N --of KB_FILE QUESTIONS_FILE        such as corpora/shop.kb.jsonl corpora/shop.queries.jsonl
 
 Makes a knowledge base of that many phrasings (50,000) and the events of thirty days with that many questions (1,000,000), of which
 `--open` (100,000) different wordings have no answer, all of made-up texts; publishes, and has each command look at them: compaction,
-figures, usage, groups, suggestions, bursts, forgetting a customer and a conversation. Then a day is added, and the groups of it are looked at
-again: which of the first look's names are still there. Times are wall times, memory is the largest resident set of the process. Says the
+figures, usage, groups, suggestions, bursts, forgetting a customer and a conversation. Before the last three a day is added, and the groups of it
+are looked at again: do questions go by the names that they went by? Made-up questions are too much alike to be put into groups, so
+this wants real ones (--of). Times are wall times, memory is the largest resident set of the process. Says the
 load of the machine before and after. Needs Python 3.9 and Linux; with a Python that has DuckDB the totals of the Parquet files too."""
 import argparse, collections, datetime, json, os, random, subprocess, sys, tempfile, time, uuid, zlib
 
@@ -60,8 +62,8 @@ def write_day(data, day, count, wordings, kb, dice, salt):
             kind = dice.random()
             entry = min(dice.randrange(len(names)), dice.randrange(len(names)))
             if kind < 0.7:
-                text = dice.choice([kb[entry]["question"]] + kb[entry]["similar"])
-                event.update(text=text, normalized=text, decision="answer", reason="confident", entry=names[entry], topic=kb[entry]["topic"], confidence=0.97)
+                text = dice.choice([kb[entry]["question"]] + kb[entry].get("similar", []))
+                event.update(text=text, normalized=text, decision="answer", reason="confident", entry=names[entry], topic=kb[entry].get("topic"), confidence=0.97)
             else:
                 text = wordings[min(dice.randrange(len(wordings)), dice.randrange(len(wordings)))]
                 decision, reason = ("clarify", "ambiguous") if kind < 0.82 else ("handoff", "no_match")
@@ -98,16 +100,21 @@ options = argparse.ArgumentParser()
 options.add_argument("--questions", type=int, default=1_000_000)
 options.add_argument("--phrasings", type=int, default=50_000)
 options.add_argument("--open", type=int, default=100_000)
+options.add_argument("--of", nargs=2, metavar=("KB_FILE", "QUESTIONS_FILE"))
 options.add_argument("--model")
 options.add_argument("--python")
 asked = options.parse_args()
 dice = random.Random(7)
-kb = entries(asked.phrasings)
-wordings = set()
-while len(wordings) < asked.open:
-    wordings.add(f"{dice.choice(ASIDE)}{dice.choice(PLACES + [''])}{dice.choice(THINGS)}{dice.choice(['', dice.randrange(2, 9)])}{dice.choice(['代', '号', '款', ''])}"
-                 f"{dice.choice(STRANGE)}{dice.choice(TAILS)}")
-wordings = sorted(wordings)
+if asked.of:
+    kb, wordings = ([json.loads(row) for row in open(file, encoding="utf-8") if row.strip()] for file in asked.of)
+    wordings = sorted({row["text"] for row in wordings})
+    asked.phrasings, asked.open = sum(1 + len(row.get("similar", [])) for row in kb), len(wordings)
+else:
+    kb, wordings = entries(asked.phrasings), set()
+    while len(wordings) < asked.open:
+        wordings.add(f"{dice.choice(ASIDE)}{dice.choice(PLACES + [''])}{dice.choice(THINGS)}{dice.choice(['', dice.randrange(2, 9)])}{dice.choice(['代', '号', '款', ''])}"
+                     f"{dice.choice(STRANGE)}{dice.choice(TAILS)}")
+    wordings = sorted(wordings)
 dice.shuffle(wordings)
 today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
 with tempfile.TemporaryDirectory() as folder:
@@ -141,11 +148,12 @@ with tempfile.TemporaryDirectory() as folder:
     run("bursts and drift", "learn", "bursts", *place, "--kb", "bench", "--days", "31", "--json")
     run("forgetting a customer", "forget", *place[:2], "--customer", "u77")
     run("forgetting a conversation", "forget", *place[:2], "--conversation", "c5-77")
-    both = old.keys() & new.keys()
-    kept = sum(old[question] == new[question] for question in both)
-    names = {name for name, size in collections.Counter(old.values()).items() if size > 1}
-    print(f"questions grouped {len(old):,}, {len(new):,} with one more day; of the {len(both):,} in both {kept / len(both):.1%} have the name they had; "
-          f"of {len(names):,} groups of several {len(names & set(new.values())) / len(names):.1%} are there still, by name")
+    sizes = collections.Counter(old.values())
+    both = [question for question in old.keys() & new.keys() if sizes[old[question]] > 1]
+    names = {name for name, size in sizes.items() if size > 1}
+    print(f"{len(old):,} questions grouped, {len(new):,} with one more day; {len(names):,} groups of several before"
+          + (f", of which {len(names & set(new.values())) / len(names):.1%} are there by name, and {sum(old[one] == new[one] for one in both) / len(both):.1%} "
+             f"of their {len(both):,} questions go by it" if both else ""))
     print(f"questions by figures {figures['all']['counts']['questions']:,}, by usage {usage['questions']:,}")
     if asked.python:
         script = ("import duckdb,sys,time;t=time.time();"
