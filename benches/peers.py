@@ -29,7 +29,7 @@ def own(folder, seconds):
     env = dict(os.environ, ZHIDA_BENCH_MODEL=str(folder))
     home = pathlib.Path(tempfile.mkdtemp())
     env["CRITERION_HOME"] = str(home)
-    command = ["cargo", "bench", "--bench", "encoder", "--", "--measurement-time", str(seconds)]
+    command = ["cargo", "bench", "--profile", "release", "--bench", "encoder", "--", "--measurement-time", str(seconds)]
     subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=sys.stderr)
     found = {}
     for path in home.glob("*/*/new/benchmark.json"):
