@@ -16,6 +16,9 @@ use super::styles::Styles;
 /// Cells that the sheets of a workbook may have.
 const CELLS: usize = 8_000_000;
 
+/// The rows that a sheet has room for.
+const ROWS: usize = 1 << 20;
+
 /// Bytes of text that all cells together may show: a long text may be shared
 /// by a million cells.
 const SHOWN: usize = 512 << 20;
@@ -142,7 +145,7 @@ pub(super) fn rows(
             Event::Start(tag) => match tag.local_name().as_ref() {
                 "sheetData" => within = true,
                 "row" if within => {
-                    shows.row.line = number(&tag, "r").unwrap_or(shows.row.line + 1);
+                    shows.row.line = line(&tag, shows.row.line);
                     shows.hidden = flag(&tag, "hidden");
                     column = 0;
                 }
@@ -153,7 +156,7 @@ pub(super) fn rows(
                 _ => {}
             },
             Event::Empty(tag) if within => match tag.local_name().as_ref() {
-                "row" => shows.row.line = number(&tag, "r").unwrap_or(shows.row.line + 1),
+                "row" => shows.row.line = line(&tag, shows.row.line),
                 "c" => column = at(&tag).unwrap_or(column + 1),
                 _ => {}
             },
@@ -177,6 +180,11 @@ pub(super) fn rows(
     }
 }
 
+/// The number of a row, which stands behind another one unless it says where.
+fn line(tag: &BytesStart<'_>, before: usize) -> usize {
+    number(tag, "r").filter(|line| (1..=ROWS).contains(line)).unwrap_or(before + 1)
+}
+
 /// The column of a cell.
 fn at(tag: &BytesStart<'_>) -> Option<usize> {
     let name = tag.attributes().flatten().find(|one| one.key.as_ref() == "r")?;
@@ -196,7 +204,7 @@ fn place(name: &str) -> Option<(usize, usize)> {
             b'0'..=b'9' => row = row * 10 + usize::from(byte - b'0'),
             _ => return None,
         }
-        if column > 16_384 || row > 1_048_576 {
+        if column > 16_384 || row > ROWS {
             return None;
         }
     }
