@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub(super) const PARQUET: &str = "events.parquet";
 
 /// The folder of the events in a data directory.
-pub(super) fn events_of(data: &Path) -> PathBuf {
+pub(crate) fn events_of(data: &Path) -> PathBuf {
     data.join("events")
 }
 

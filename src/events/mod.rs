@@ -43,6 +43,7 @@ mod wanted;
 
 pub use customers::Key as CustomersKey;
 pub use day::{Day, Days};
+pub(crate) use folder::events_of;
 pub use forget::Whose;
 pub use health::Health;
 pub use log::Log;

@@ -21,7 +21,7 @@ use super::routes::Routes;
 use crate::access::{Limits, Right};
 use crate::dialogue::told::moment;
 use crate::encoder;
-use crate::events::{Settings, Text};
+use crate::events::{Settings, Text, events_of};
 
 /// The largest body, in bytes.
 const BYTES: usize = 4 << 10;
@@ -214,7 +214,7 @@ fn told(caller: &Caller, settings: &Settings) -> Kept {
 async fn kept(caller: Caller) -> Result<Json<Kept>, Problem> {
     caller
         .at_desk(|caller| {
-            let settings = Settings::read(&caller.store().root().join("events"))?;
+            let settings = Settings::read(&events_of(caller.store().root()))?;
             Ok(Json(told(caller, &settings)))
         })
         .await
@@ -249,7 +249,7 @@ async fn keep(caller: Caller, request: Request) -> Result<Response, Problem> {
     caller
         .author(move |caller| {
             caller.store().writable()?;
-            let events = caller.store().root().join("events");
+            let events = events_of(caller.store().root());
             let before = Settings::read(&events)?;
             let after = Settings {
                 text: text.unwrap_or(before.text),

@@ -25,7 +25,7 @@ use crate::desk::{Desk, has_mailbox};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::habits::Habits;
-use crate::events::{Health, Log};
+use crate::events::{Health, Log, events_of};
 use crate::store::{Noted, Store};
 
 /// The days after which an entry that nobody asks for is cold.
@@ -281,7 +281,7 @@ impl Tenants {
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
             let Ok(store) = first.store().tenant(&name) else { continue };
             let is_first = first.share().is_first(&name);
-            let has_events = store.root().join("events").is_dir();
+            let has_events = events_of(store.root()).is_dir();
             // Before it is looked at: who writes meanwhile is seen the next time.
             let seen = store.written().map(|written| Swept { written, is_first, has_events });
             if seen.is_some() && lock().get(&name).copied() == seen {

@@ -91,8 +91,7 @@ class Namespace:
 
     def __init__(self):
         self.remove_abandoned()
-        self.name = f"zhida{os.getpid()}"
-        self.cable = f"zh{os.getpid()}"
+        self.name, self.cable = self.named(os.getpid())
         # By the process: two of them at the same addresses would take each other's packets.
         block = os.getpid() % (1 << 14)
         self.outside, self.inside = (f"10.203.{block >> 6}.{(block & 63) << 2 | host}" for host in (1, 2))
@@ -124,9 +123,15 @@ class Namespace:
         self.remove_of(os.getpid())
 
     @staticmethod
-    def remove_of(process):
-        subprocess.run(["ip", "link", "del", f"zh{process}"], capture_output=True)
-        subprocess.run(["ip", "netns", "del", f"zhida{process}"], capture_output=True)
+    def named(process):
+        """What the network and the cable of a check are called."""
+        return f"zhida{process}", f"zh{process}"
+
+    @classmethod
+    def remove_of(cls, process):
+        name, cable = cls.named(process)
+        subprocess.run(["ip", "link", "del", cable], capture_output=True)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
     @classmethod
     def remove_abandoned(cls):

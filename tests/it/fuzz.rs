@@ -52,10 +52,13 @@ pub fn fuzz(
         }
     });
     // What ends the process itself cannot be caught; then the input is found here.
-    let last = long.map(|_| folder(target).join("last"));
-    let last_file = last.as_ref().map(|path| std::fs::File::create(path).expect("a file"));
+    let last = long.map(|_| {
+        let path = folder(target).join("last");
+        (std::fs::File::create(&path).expect("a file"), path)
+    });
     let mut tried = |bytes: &[u8], from: &str| {
-        if let Some(mut file) = last_file.as_ref() {
+        if let Some((file, _)) = &last {
+            let mut file: &std::fs::File = file;
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(bytes)).expect("kept");
         }
         let mut fault = None;
@@ -90,7 +93,7 @@ pub fn fuzz(
         tried(&mutated(&mut dice, seeds, words), &format!("seed {seed}, input {count}"));
         count += 1;
     }
-    if let Some(path) = last {
+    if let Some((_, path)) = last {
         std::fs::remove_file(path).expect("removed");
     }
     println!("{target}: {count} inputs from seed {seed}");

@@ -1,9 +1,11 @@
 //! What lies on the disk: releases, events, backups, settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use zhida::encoder::FileDigest;
+use zhida::encoder::{Encoder, FileDigest};
+use zhida::engine::{Engine, Options};
 use zhida::events::compact::maintain;
 use zhida::events::{Day, Days, Event, Kind, Log, Wanted};
 use zhida::release::Release;
@@ -38,12 +40,26 @@ fn numbered(files: &[(PathBuf, Vec<u8>)]) -> Vec<Vec<u8>> {
     files.iter().enumerate().map(|(at, (_, bytes))| [&[number(at)][..], bytes].concat()).collect()
 }
 
+/// A manifest that says of a file what has become of it; `None` where it says nothing of it.
+fn describing(manifest: &[u8], file: &Path, bytes: &[u8]) -> Option<String> {
+    let mut described: Value = serde_json::from_slice(manifest).expect("JSON");
+    let known = described["files"].get_mut(file.to_str().expect("a name"))?;
+    *known = json!(FileDigest::of(bytes));
+    Some(described.to_string())
+}
+
+/// Opens a release and asks it something.
+fn opened_and_asked(release: &Path, encoder: Option<Arc<Encoder>>) -> zhida::error::Result<()> {
+    let engine = Engine::new(Arc::new(Release::open(release, encoder)?), 0.05);
+    engine.answer("怎么开电子发票", Options::default()).map(|_| ())
+}
+
 /// A release whose files somebody has changed, with or without changing what the
 /// manifest says of them.
 #[test]
 fn releases() {
     let folder = tempfile::tempdir().expect("a folder");
-    let encoder = Some(std::sync::Arc::new(zhida::encoder::Encoder::built_in().expect("the built-in model")));
+    let encoder = Some(Arc::new(Encoder::built_in().expect("the built-in model")));
     publish(folder.path(), "demo", SMALL_KB, encoder.clone());
     let release = Store::at(folder.path()).shelf("demo").expect("there").release_folder(1);
     let sound = files(&release);
@@ -66,19 +82,13 @@ fn releases() {
         let place = release.join(&sound[at].0);
         std::fs::write(&place, rest).expect("written");
         let told = Release::open(&release, encoder.clone()).err();
-        if at != manifest {
-            // Whoever changes a file can change what is said of it, too.
-            let mut described: Value = serde_json::from_slice(&sound[manifest].1).expect("JSON");
-            let name = sound[at].0.to_str().expect("a name").to_owned();
-            if let Some(known) = described["files"].get_mut(&name) {
-                *known = json!(FileDigest::of(rest));
-                std::fs::write(release.join(&sound[manifest].0), described.to_string()).expect("written");
-                if let Ok(release) = Release::open(&release, encoder.clone()) {
-                    let engine = zhida::engine::Engine::new(std::sync::Arc::new(release), 0.05);
-                    let _ = engine.answer("怎么开电子发票", zhida::engine::Options::default());
-                }
-                std::fs::write(release.join(&sound[manifest].0), &sound[manifest].1).expect("written");
-            }
+        // Whoever changes a file can change what is said of it, too.
+        if at != manifest
+            && let Some(described) = describing(&sound[manifest].1, &sound[at].0, rest)
+        {
+            std::fs::write(release.join(&sound[manifest].0), described).expect("written");
+            let _ = opened_and_asked(&release, encoder.clone());
+            std::fs::write(release.join(&sound[manifest].0), &sound[manifest].1).expect("written");
         }
         std::fs::write(&place, &sound[at].1).expect("written");
         match told {
@@ -100,13 +110,9 @@ fn what_an_index_keeps_besides_is_not_believed() {
     publish(folder.path(), "demo", SMALL_KB, None);
     let release = Store::at(folder.path()).shelf("demo").expect("there").release_folder(1);
     let files = files(&release);
-    let of = |ending: &str| {
-        files
-            .iter()
-            .find(|(path, _)| path.ends_with(ending) || path.extension().is_some_and(|has| has == ending))
-    };
-    let ((manifest, described), (store, bytes)) =
-        (of("manifest.json").expect("a manifest"), of("store").expect("a store"));
+    let of = |is: &dyn Fn(&Path) -> bool| files.iter().find(|(path, _)| is(path)).expect("there");
+    let (manifest, described) = of(&|path| path.ends_with("manifest.json"));
+    let (store, bytes) = of(&|path| path.extension().is_some_and(|extension| extension == "store"));
     // The last eight bytes say how long tantivy's own footer is; before it stands that of the store,
     // 28 bytes, with the place of the layers from its fourth byte on.
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
@@ -115,15 +121,9 @@ fn what_an_index_keeps_besides_is_not_believed() {
     let mut changed = bytes.clone();
     changed[layers..layers + 8].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0x81]);
     std::fs::write(release.join(store), &changed).expect("written");
-    let mut described: Value = serde_json::from_slice(described).expect("JSON");
-    let name = store.to_str().expect("a name");
-    assert!(described["files"][name].is_object(), "{described}");
-    described["files"][name] = json!(FileDigest::of(&changed));
-    std::fs::write(release.join(manifest), described.to_string()).expect("written");
-    let opened = Release::open(&release, None).expect("what is searched is whole");
-    let answered = zhida::engine::Engine::new(std::sync::Arc::new(opened), 0.05)
-        .answer("怎么开电子发票", zhida::engine::Options::default());
-    assert!(answered.is_ok());
+    let described = describing(described, store, &changed).expect("the store is described");
+    std::fs::write(release.join(manifest), described).expect("written");
+    opened_and_asked(&release, None).expect("what is searched is whole");
 }
 
 #[test]
