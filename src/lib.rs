@@ -71,3 +71,4 @@ pub mod retrieve;
 pub mod server;
 pub mod store;
 pub mod text;
+pub mod trust;

@@ -27,6 +27,7 @@ use crate::server::{
     Registry, Server, Share, Sharing, Traces,
 };
 use crate::store::{Compared, Lasting, Signature, Store, Which};
+use crate::trust::Authorities;
 
 /// The knowledge base of the first start.
 const DEMO: &str = "demo";
@@ -115,9 +116,14 @@ pub(crate) struct Args {
     conversation_days: u32,
     /// Where the other nodes on the same --database reach this one, such as
     /// http://10.0.0.5:8080: each knowledge base is then held by some of them, and any node
-    /// sends on what customers ask of the others [default: this node holds everything].
-    #[arg(long, value_name = "URL", env = "ZHIDA_NODE_URL", conflicts_with = "tls_cert")]
+    /// sends on what customers ask of the others; https:// with --tls-cert [default: this node
+    /// holds everything].
+    #[arg(long, value_name = "URL", env = "ZHIDA_NODE_URL")]
     node_url: Option<String>,
+    /// Believe the certificates of other nodes that an authority in this file (PEM) has
+    /// issued, and no others [default: those that browsers believe].
+    #[arg(long, value_name = "FILE", env = "ZHIDA_NODE_CA", requires = "node_url")]
+    node_ca: Option<PathBuf>,
     /// How many nodes hold each knowledge base.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     replicas: u16,
@@ -222,6 +228,7 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     let default_kb = args.default_kb.as_deref().unwrap_or(DEMO);
     let sharing = Sharing {
         node_url: args.node_url.clone(),
+        believed: believed(args)?,
         replicas: usize::from(args.replicas),
         memory: args.memory_mib.map(|mib| u64::from(mib) << 20),
     };
@@ -305,6 +312,21 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         Ok(())
     };
     server::run(listener, server, prepare, shutdown::asked()?).await
+}
+
+/// Who may say that another node is who it says.
+fn believed(args: &Args) -> Result<Authorities> {
+    let is_encrypted = |url: &String| url.to_ascii_lowercase().starts_with("https:");
+    if args.tls_cert.is_some() && args.node_url.as_ref().is_some_and(|url| !is_encrypted(url)) {
+        return Err(Error::Refused(
+            "with --tls-cert this node speaks TLS to the others too: give --node-url as https://…, with a host that stands in the certificate"
+                .to_owned(),
+        ));
+    }
+    let Some(file) = &args.node_ca else { return Ok(Authorities::of_the_world()) };
+    let pem = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
+    let wrong = |why| Error::Refused(format!("--node-ca {}: it {why}", file.display()));
+    Authorities::none().and(&pem).map_err(wrong)
 }
 
 /// How long requests are taken after the signal to stop: one of several servers has a

@@ -17,6 +17,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -32,7 +33,9 @@ use super::talk::IDEMPOTENCY;
 use super::widget::shown_on;
 use crate::access::{DEFAULT_TENANT, Identity};
 use crate::desk::web;
+use crate::error::Error;
 use crate::store::{NodeRecord, Store};
+use crate::trust::{self, Authorities, Belief};
 
 /// How long a node may take to take a connection: it is next door.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -61,16 +64,28 @@ const OWN: [HeaderName; 9] = [
 pub(super) struct SentOn;
 
 /// Sends requests to other nodes, over connections that are kept.
-pub(super) struct Sender(Pool<HttpConnector, Body>);
+pub(super) struct Sender(Pool<HttpsConnector<HttpConnector>, Body>);
 
 impl Sender {
-    pub(super) fn new() -> Self {
+    /// One that believes these of the nodes that are called by `https`.
+    ///
+    /// # Errors
+    /// When this program cannot speak TLS at all.
+    pub(super) fn new(believed: Authorities) -> Result<Self, Error> {
         let mut connector = HttpConnector::new();
+        // What comes after it sees to the scheme.
+        connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let mut pool = Pool::builder(TokioExecutor::new());
         pool.pool_idle_timeout(REST).pool_timer(TokioTimer::new()).timer(TokioTimer::new());
-        Self(pool.build(connector))
+        let tls = trust::client(Belief::Named(believed), None).map_err(|e| Error::internal("tls", e))?;
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        Ok(Self(pool.build(connector)))
     }
 
     /// Sends a request to a node, and says for whom; why it could not be.

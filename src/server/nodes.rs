@@ -26,6 +26,7 @@ use super::peer::{Client, text};
 use crate::access::{Digest, key};
 use crate::error::{Error, Result};
 use crate::store::{self, NodeRecord, Store};
+use crate::trust::Authorities;
 
 /// How often a node says that it is alive.
 const BEAT: Duration = Duration::from_secs(1);
@@ -54,6 +55,8 @@ pub struct Sharing {
     /// Where the other nodes reach this one; `None` when it is alone, and then it holds
     /// everything.
     pub node_url: Option<String>,
+    /// Who may say that one of the others is who it says, where they are called by `https`.
+    pub believed: Authorities,
     /// How many nodes hold each knowledge base.
     pub replicas: usize,
     /// How many bytes of knowledge bases may be open; `None` for any number.
@@ -78,7 +81,7 @@ impl Share {
     /// # Errors
     /// When that is no address, or the system has no randomness.
     pub fn new(store: &Store, sharing: &Sharing) -> Result<Self> {
-        let nodes = sharing.node_url.as_deref().map(|url| Nodes::new(store.nodes(), url, sharing.replicas));
+        let nodes = sharing.node_url.as_deref().map(|url| Nodes::new(store.nodes(), url, sharing));
         Ok(Self { holding: Holding::new(sharing.memory), nodes: nodes.transpose()? })
     }
 
@@ -183,7 +186,7 @@ struct Heard {
 }
 
 impl Nodes {
-    fn new(records: store::Nodes, url: &str, replicas: usize) -> Result<Self> {
+    fn new(records: store::Nodes, url: &str, sharing: &Sharing) -> Result<Self> {
         let url = sound(url)?;
         let token = key::random(40)?;
         let digest = Digest::of(&token);
@@ -194,11 +197,11 @@ impl Nodes {
             records,
             me,
             digest,
-            replicas: replicas.max(1),
+            replicas: sharing.replicas.max(1),
             members: ArcSwap::default(),
             silent: ArcSwap::default(),
             suspects: Mutex::default(),
-            sender: Sender::new(),
+            sender: Sender::new(sharing.believed.clone())?,
             handle: OnceLock::new(),
             readers: Arc::new(Semaphore::new(READERS)),
             forwarded: AtomicU64::new(0),
@@ -360,14 +363,15 @@ pub(super) fn told_for(client: Client) -> String {
 fn sound(url: &str) -> Result<String> {
     let wrong = || {
         Error::Refused(format!(
-            "--node-url is where the other nodes reach this one, a scheme, a host and a port, such as http://10.0.0.5:8080; got {url:?}"
+            "--node-url is where the other nodes reach this one, a scheme, a host and a port, such as http://10.0.0.5:8080 or https://node1.example:8443; got {url:?}"
         ))
     };
     let plain = url.trim_end_matches('/');
     let uri: Uri = plain.parse().map_err(|_| wrong())?;
     let is_bare = uri.path() == "/" && uri.query().is_none();
     let is_host = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if plain.len() > URL_BYTES || uri.scheme_str() != Some("http") || !is_bare || !is_host {
+    if plain.len() > URL_BYTES || !matches!(uri.scheme_str(), Some("http" | "https")) || !is_bare || !is_host
+    {
         return Err(wrong());
     }
     Ok(plain.to_ascii_lowercase())

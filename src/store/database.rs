@@ -31,6 +31,7 @@ pub(in crate::store) mod cluster;
 mod connection;
 pub(in crate::store) mod copy;
 pub(in crate::store) mod door;
+mod encrypted;
 mod file;
 pub(in crate::store) mod lent;
 pub(in crate::store) mod migrations;

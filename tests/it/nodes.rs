@@ -1,16 +1,19 @@
 //! Do several servers hold the knowledge bases together, and one no more than it may?
 
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use zhida::server::{Openness, Registry, Server, Share, Sharing, router};
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+use zhida::server::{Certificate, Openness, Registry, Server, Share, Sharing, router};
+use zhida::trust::{self, Authorities, Belief};
 
-use crate::http::{MAX_WRONG, admission, ask, exchange, get, publish};
-use crate::support::SMALL_KB;
+use crate::http::{MAX_WRONG, admission, ask, exchange, exchange_over, get, publish};
+use crate::support::{SMALL_KB, repository};
 
 fn registry(data: &Path, sharing: &Sharing) -> Arc<Registry> {
     let store = crate::support::store(data);
@@ -74,6 +77,7 @@ async fn what_is_closed_to_make_room_is_opened_for_who_asks() {
 struct Node {
     runtime: Option<Runtime>,
     address: String,
+    is_encrypted: bool,
     /// Asks it to stop, by being dropped.
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -86,9 +90,27 @@ impl Node {
         Self::prepared_by(data, replicas, |registry| registry.open_all())
     }
 
+    /// One that the others reach encrypted only, and that believes a certificate of theirs.
+    fn encrypted(data: &Path, believed: &str) -> Self {
+        let pem = std::fs::read(reference(&format!("{believed}.crt"))).expect("a certificate");
+        let believed = Authorities::none().and(&pem).expect("an authority");
+        let certificate =
+            Certificate::read(&reference("one.crt"), &reference("one.key")).expect("a certificate");
+        Self::open(data, 1, Some((certificate, believed)), |registry| registry.open_all())
+    }
+
     fn prepared_by(
         data: &Path,
         replicas: usize,
+        prepare: impl FnOnce(&Registry) -> zhida::error::Result<()> + Send + 'static,
+    ) -> Self {
+        Self::open(data, replicas, None, prepare)
+    }
+
+    fn open(
+        data: &Path,
+        replicas: usize,
+        encryption: Option<(Arc<Certificate>, Authorities)>,
         prepare: impl FnOnce(&Registry) -> zhida::error::Result<()> + Send + 'static,
     ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,18 +119,33 @@ impl Node {
             .build()
             .expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let sharing = Sharing { node_url: Some(format!("http://{address}")), replicas, memory: None };
-        let openness = Openness { shutdown_delay: DELAY, ..Openness::default() };
+        let address = listener.local_addr().expect("an address");
+        let is_encrypted = encryption.is_some();
+        let (url, certificate, believed) = match encryption {
+            // The name that stands in the certificate.
+            Some((own, believed)) => (format!("https://localhost:{}", address.port()), Some(own), believed),
+            None => (format!("http://{address}"), None, Authorities::default()),
+        };
+        let sharing = Sharing { node_url: Some(url), believed, replicas, memory: None };
+        let openness = Openness { shutdown_delay: DELAY, certificate, ..Openness::default() };
         let server = Server::with(registry(data, &sharing), admission(), openness);
         let (stop, asked) = tokio::sync::oneshot::channel();
         let stopping = async { drop(asked.await) };
         runtime.spawn(zhida::server::run(listener, server, prepare, stopping));
-        Self { runtime: Some(runtime), address, stop: Some(stop) }
+        Self { runtime: Some(runtime), address: address.to_string(), is_encrypted, stop: Some(stop) }
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let (status, head, body) = exchange(&self.address, method, path, &[], &body.to_string());
+        let stream = TcpStream::connect(&self.address).expect("a connection");
+        let body = body.to_string();
+        let (status, head, body) = if self.is_encrypted {
+            let config = trust::client(Belief::Anybody, None).expect("a client");
+            let name = "localhost".try_into().expect("a name");
+            let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+            exchange_over(StreamOwned::new(client, stream), &self.address, method, path, &[], &body)
+        } else {
+            exchange_over(stream, &self.address, method, path, &[], &body)
+        };
         let body =
             if head.contains("chunked") { body.split("\r\n").nth(1).unwrap_or_default() } else { &body };
         (status, serde_json::from_str(body).unwrap_or_else(|_| json!(body)))
@@ -135,6 +172,10 @@ impl Drop for Node {
             runtime.shutdown_background();
         }
     }
+}
+
+fn reference(name: &str) -> PathBuf {
+    repository(&format!("tests/reference/tls/{name}"))
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -193,6 +234,28 @@ fn every_knowledge_base_is_held_by_some_and_answered_by_all() {
     for name in names(12) {
         assert_eq!(nodes[2].ask(&question(&name))["kb"], *name);
     }
+}
+
+#[test]
+fn what_nodes_tell_each_other_nobody_else_hears() {
+    let folder = prepared(8);
+    let nodes = [Node::encrypted(folder.path(), "one"), Node::encrypted(folder.path(), "two")];
+    let sees = |node: &Node| node.nodes()["items"].as_array().map(Vec::len) == Some(2);
+    until("they know each other", || nodes.iter().all(sees));
+    for name in names(8) {
+        for node in &nodes {
+            assert_eq!(node.ask(&json!({"text": "几点关门", "kb": name}))["kb"], *name);
+        }
+    }
+    let sent = |node: &Node, outcome: &str| -> u64 {
+        let (_, metrics) = node.call("GET", "/metrics", &Value::Null);
+        let begin = format!("zhida_sent_on_total{{outcome=\"{outcome}\"}}");
+        let found = metrics.as_str().expect("text").lines().find_map(|line| line.strip_prefix(&begin));
+        found.and_then(|count| count.trim().parse().ok()).expect("a count")
+    };
+    // The first believes the second; the second believes somebody else, and answers by itself.
+    assert!(sent(&nodes[0], "answered") > 0 && sent(&nodes[0], "failed") == 0);
+    assert!(sent(&nodes[1], "answered") == 0 && sent(&nodes[1], "failed") > 0);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! server is taken from the PATH or from where Debian puts it (`apt-get install
 //! postgresql`); without one this says that it skips.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::chown;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +20,7 @@ use zhida::encoder::FileDigest;
 use zhida::error::Error;
 
 use crate::http::{Running, serve};
-use crate::support::{DATABASES, SMALL_KB, psql, stderr, stdout, until, zhida};
+use crate::support::{DATABASES, SMALL_KB, psql, repository, stderr, stdout, until, zhida};
 
 /// The modules whose tests run on a server.
 const MODULES: &[&str] = &[
@@ -61,10 +63,12 @@ const ABOUT_FILES: &[&str] = &[
 struct Server {
     process: Child,
     folder: tempfile::TempDir,
+    /// Where it is reached over TCP, encrypted or not; one without is reached by its folder.
+    port: Option<u16>,
 }
 
 impl Server {
-    fn start() -> Option<Self> {
+    fn start(port: Option<u16>) -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -91,8 +95,21 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        if port.is_some() {
+            for ending in ["crt", "key"] {
+                let place = data.join(format!("server.{ending}"));
+                std::fs::copy(repository(&format!("tests/reference/tls/one.{ending}")), &place).unwrap();
+                std::fs::set_permissions(&place, Permissions::from_mode(0o600)).unwrap();
+                if let Some((uid, gid)) = user {
+                    chown(&place, Some(uid), Some(gid)).unwrap();
+                }
+            }
+        }
+        let (listen, ssl) = if port.is_some() { ("localhost", "on") } else { ("", "off") };
         let settings = [
-            "listen_addresses=",
+            &format!("listen_addresses={listen}"),
+            &format!("ssl={ssl}"),
+            &format!("port={}", port.unwrap_or(5432)),
             "fsync=off",
             "max_connections=400",
             "log_checkpoints=off",
@@ -109,16 +126,20 @@ impl Server {
         assert!(ready, "the server does not start");
         // What it says later would fill the pipe.
         std::thread::spawn(move || told.for_each(drop));
-        Some(Self { process, folder })
+        Some(Self { process, folder, port })
     }
 
     /// One for a test; `None` in the process that the tests of the store run in once more, and,
     /// having said so, where there is none.
     fn of_one_test() -> Option<Self> {
+        Self::of_one_test_at(None)
+    }
+
+    fn of_one_test_at(port: Option<u16>) -> Option<Self> {
         if std::env::var_os(DATABASES).is_some() {
             return None;
         }
-        let started = Self::start();
+        let started = Self::start(port);
         if started.is_none() {
             eprintln!("skipped: no PostgreSQL server here (Debian: apt-get install postgresql)");
         }
@@ -127,7 +148,8 @@ impl Server {
 
     /// Its address; the name of a database goes in the place of `{}`.
     fn address(&self) -> String {
-        format!("postgres:///{{}}?host={}&user=zhida", self.folder.path().display())
+        let port = self.port.map(|port| format!("&port={port}")).unwrap_or_default();
+        format!("postgres:///{{}}?host={}&user=zhida{port}", self.folder.path().display())
     }
 }
 
@@ -229,6 +251,61 @@ fn nodes_hear_of_what_others_write() {
     assert_eq!(next(), None);
     two.shelf("demo").unwrap().set_goal(Some(0.03)).unwrap();
     assert_eq!(next(), Some(true));
+}
+
+#[test]
+fn what_a_server_is_told_nobody_else_hears() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let Some(server) = Server::of_one_test_at(Some(port)) else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let authority = |name: &str| repository(&format!("tests/reference/tls/{name}.crt")).display().to_string();
+    let (one, two) = (authority("one"), authority("two"));
+    let at = |host: &str, query: &str| {
+        let url = format!("postgres://zhida@{host}:{port}/postgres?{query}");
+        Ok::<_, Error>(zhida::store::Store::at(folder.path()).on(zhida::store::Cluster::at(&url)?))
+    };
+    let connections = |how: &str| -> usize {
+        let count = format!(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+             WHERE application_name = 'zhida' AND {how}"
+        );
+        psql(&address, &count).trim().parse().unwrap()
+    };
+    for (host, query) in [
+        ("localhost", "sslmode=require".to_owned()),
+        ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={one}")),
+        ("localhost", format!("sslmode=verify-full&sslrootcert={one}")),
+        // As with libpq the second one is asked where the first is not there.
+        ("localhost:1,localhost", format!("sslmode=verify-full&sslrootcert={one}")),
+    ] {
+        let store = at(host, &query).unwrap();
+        store.names().unwrap_or_else(|e| panic!("{query}: {e}"));
+        assert!(connections("ssl") > 0 && connections("NOT ssl") == 0, "{query}");
+        // One that has ended is made anew.
+        psql(
+            &address,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zhida'",
+        );
+        until(Duration::from_secs(10), "nobody connects anew", || store.names().is_ok());
+        drop(store);
+        until(Duration::from_secs(10), "a connection stays", || connections("ssl") == 0);
+    }
+    let refused = |host: &str, query: &str| at(host, query).unwrap().names().unwrap_err().to_string();
+    let stranger = refused("localhost", &format!("sslmode=verify-full&sslrootcert={two}"));
+    assert!(stranger.contains("certificate: UnknownIssuer"), "{stranger}");
+    let other = refused("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={one}"));
+    assert!(other.contains("not valid for name \"127.0.0.1\""), "{other}");
+    let unread = at("localhost", "sslmode=verify-full&sslrootcert=/nowhere.pem").unwrap_err().to_string();
+    assert!(unread.contains("sslrootcert=/nowhere.pem cannot be read"), "{unread}");
+    // A server that has stopped encrypting is told nothing.
+    psql(&address, "ALTER SYSTEM SET ssl = off");
+    psql(&address, "SELECT pg_reload_conf()");
+    until(Duration::from_secs(10), "it still encrypts", || {
+        at("localhost", "sslmode=require").unwrap().names().is_err()
+    });
+    let plain = refused("localhost", "sslmode=require");
+    assert!(plain.contains("it does not speak TLS (ssl = on in its postgresql.conf)"), "{plain}");
 }
 
 /// How many transactions a server has ended.

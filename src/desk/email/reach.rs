@@ -7,13 +7,12 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::channels::email::Settings;
 use crate::desk::addresses::Reach;
+use crate::trust::{self, Authorities, Belief};
 
 /// How long a connection may take to stand.
 pub(super) const CONNECT: Duration = Duration::from_secs(15);
@@ -39,16 +38,11 @@ pub(super) fn tls(
     settings: &Settings,
     host: &str,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), String> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for one in CertificateDer::pem_slice_iter(settings.authority.as_deref().unwrap_or_default().as_bytes()) {
-        let one = one.map_err(|e| format!("`authority` cannot be read: {e}"))?;
-        roots.add(one).map_err(|e| format!("`authority` is no certificate: {e}"))?;
+    let mut authorities = Authorities::of_the_world();
+    if let Some(own) = settings.authority.as_deref().filter(|own| !own.is_empty()) {
+        authorities = authorities.and(own.as_bytes()).map_err(|why| format!("`authority` {why}"))?;
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trust::client(Belief::Named(authorities), None)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|e| format!("{host:?} is no name: {e}"))?;
     Ok((Arc::new(config), name))
 }

@@ -15,6 +15,7 @@ use diesel::PgConnection;
 use diesel::connection::{Connection as _, SimpleConnection};
 
 use super::Connection;
+use super::encrypted::Way;
 use super::news::{Hear, News};
 use super::sheet::Sheet;
 use crate::access::moment;
@@ -61,6 +62,8 @@ pub struct Cluster {
     url: String,
     /// The address without its password.
     shown: String,
+    /// What keeps others from listening; `None` for one that is spoken to in the clear.
+    way: Option<Way>,
     idle: Mutex<Vec<Turned>>,
     /// What is wrong with it, if anything.
     trouble: Mutex<Option<Trouble>>,
@@ -116,7 +119,7 @@ impl Cluster {
     /// it yet.
     ///
     /// # Errors
-    /// When that is no such address.
+    /// When that is no such address, or it wants encryption that cannot be had.
     pub fn at(url: &str) -> Result<Arc<Self>> {
         let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
         let Some(rest) = rest else {
@@ -141,6 +144,7 @@ impl Cluster {
             None => format!("postgres://{place}"),
         };
         Ok(Arc::new(Self {
+            way: Way::of(&full)?,
             url: full,
             shown,
             idle: Mutex::default(),
@@ -290,7 +294,8 @@ impl Cluster {
 
     /// A connection of its own.
     pub(super) fn open(&self) -> Result<Connection> {
-        let server = PgConnection::establish(&self.url).map_err(|e| self.unreachable(e))?;
+        let url = self.way.as_ref().map_or(&self.url, |way| &way.url);
+        let server = PgConnection::establish(url).map_err(|e| self.unreachable(e))?;
         let mut connection = Connection::Postgres(server);
         connection.batch_execute(SETTINGS).map_err(|e| self.unreachable(e))?;
         Ok(connection)

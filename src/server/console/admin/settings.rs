@@ -229,6 +229,9 @@ fn about(page: &Page, name: &str) -> &'static str {
             "各节点共用的版本存放处（database 是同一个数据库）",
             "where all nodes find releases (database: with the records)",
         ),
+        "--node-ca" => {
+            page.say("其他节点的证书由谁签发才可信", "whose word for other nodes' certificates is believed")
+        }
         "--node-url" => page.say("其他节点怎么找到本节点", "where the other nodes reach this one"),
         "--replicas" => page.say("每个知识库由几个节点承担", "how many nodes hold each knowledge base"),
         "--memory-mib" => page
