@@ -95,7 +95,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aes", &["channels"]),
     ("cbc", &["channels"]),
     ("sha1", &["channels"]),
-    ("ring", &["desk", "server", "store"]),
+    ("ring", &["trust", "desk", "server", "store"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

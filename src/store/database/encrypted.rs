@@ -29,8 +29,8 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// No greeting of libpq is longer.
 const GREETING: usize = 10_000;
 
-/// What libpq calls a server that cannot be reached.
-const NO_CONNECTION: &str = "08001";
+/// What a server says that takes nobody now: libpq then asks the next one, if any is named.
+const NO_CONNECTION: &str = "57P03";
 
 /// PostgreSQL's port.
 const PORT: u16 = 5432;
