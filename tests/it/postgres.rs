@@ -6,7 +6,7 @@
 //! postgresql`); without one this says that it skips.
 
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -96,6 +96,13 @@ impl Server {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         if port.is_some() {
+            let settings = data.join("postgresql.conf");
+            std::fs::OpenOptions::new()
+                .append(true)
+                .open(settings)
+                .unwrap()
+                .write_all(b"ssl = on\n")
+                .unwrap();
             for ending in ["crt", "key"] {
                 let place = data.join(format!("server.{ending}"));
                 std::fs::copy(repository(&format!("tests/reference/tls/one.{ending}")), &place).unwrap();
@@ -105,10 +112,8 @@ impl Server {
                 }
             }
         }
-        let (listen, ssl) = if port.is_some() { ("localhost", "on") } else { ("", "off") };
         let settings = [
-            &format!("listen_addresses={listen}"),
-            &format!("ssl={ssl}"),
+            if port.is_some() { "listen_addresses=localhost" } else { "listen_addresses=" },
             &format!("port={}", port.unwrap_or(5432)),
             "fsync=off",
             "max_connections=400",
