@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
@@ -121,6 +122,9 @@ pub(super) enum Building {
     /// On any machine.
     OnServer(#[expect(dead_code, reason = "it is held")] Hold),
 }
+
+/// How long whoever else makes or collects releases is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The beginning of the names of folders that are not finished.
 const UNFINISHED: &str = ".unfinished-";
@@ -427,27 +431,38 @@ impl Shelf {
         Ok(recorded.flatten().map_or(0, shown).max(found) + 1)
     }
 
-    /// Held while a release is made, so that two of them cannot take one number.
+    /// Held while a release is made, so that two of them cannot take one number. Whoever holds
+    /// it for a moment only, to collect old ones, is waited for.
     pub(super) fn lock(&self) -> Result<Building> {
         self.store.writable()?;
-        let busy = || {
-            Error::Refused(format!(
-                "another process is publishing knowledge base {}; try again when it is done",
-                self.name
-            ))
-        };
+        let began = Instant::now();
+        loop {
+            if let Some(building) = self.try_lock()? {
+                return Ok(building);
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Error::Refused(format!(
+                    "another process is publishing knowledge base {}; try again when it is done",
+                    self.name
+                )));
+            }
+            std::thread::sleep(PATIENCE / 50);
+        }
+    }
+
+    /// The same when nobody else holds it.
+    fn try_lock(&self) -> Result<Option<Building>> {
         if let Some(schema) = self.store.database.schema() {
-            return Ok(Building::OnServer(
-                schema.hold(&format!("publishing {}", self.name))?.ok_or_else(busy)?,
-            ));
+            let held = schema.hold(&format!("publishing {}", self.name))?;
+            return Ok(held.map(Building::OnServer));
         }
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(|e| Error::io("create", &folder, e))?;
         let path = folder.join("lock");
         let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Building::Here(file)),
-            Err(TryLockError::WouldBlock) => Err(busy()),
+            Ok(()) => Ok(Some(Building::Here(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
         }
     }
