@@ -5,32 +5,19 @@
 //! here, by rustls: libpq speaks to a socket in a folder that only this user may enter, and
 //! what comes there goes on to the server encrypted. It is told why when it does not.
 
+#[cfg(unix)]
+mod relay;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use socket2::{SockRef, TcpKeepalive};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
-use tokio::sync::oneshot;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::error::{Error, Result};
 use crate::trust::{self, Authorities, Belief};
-
-/// What asks a PostgreSQL server whether it speaks TLS: its length, and a number for it.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-
-/// No greeting of libpq is longer.
-const GREETING: usize = 10_000;
-
-/// What a server says that takes nobody now: libpq then asks the next one, if any is named.
-const NO_CONNECTION: &str = "57P03";
 
 /// PostgreSQL's port.
 const PORT: u16 = 5432;
@@ -39,9 +26,8 @@ const PORT: u16 = 5432;
 pub(super) struct Way {
     /// The address that libpq is given.
     pub(super) url: String,
-    /// Ends the way when it goes.
-    _open: oneshot::Sender<()>,
-    _folder: TempDir,
+    #[cfg(unix)]
+    _relay: relay::Relay,
 }
 
 /// What an address says.
@@ -80,44 +66,22 @@ impl Way {
     pub(super) fn of(url: &str) -> Result<Option<Self>> {
         let refused = |why: String| Error::Refused(format!("the address of the database: {why}"));
         let Some(address) = Address::read(url).map_err(refused)? else { return Ok(None) };
-        let config = Arc::new(address.config().map_err(refused)?);
-        let folder = tempfile::Builder::new()
-            .prefix("zhida-pg-")
-            .tempdir()
-            .map_err(|e| Error::io("make a folder for sockets (TMPDIR) in", std::env::temp_dir(), e))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Error::internal("postgres-tls", e))?;
-        let patience = address.patience();
-        let mut doors = Vec::new();
-        for (number, (host, port)) in (1u16..).zip(&address.servers) {
-            let name = ServerName::try_from(host.clone())
-                .map_err(|e| refused(format!("{host:?} is no name of a server: {e}")))?;
-            let socket = folder.path().join(format!(".s.PGSQL.{number}"));
-            let listener = {
-                let _in_it = runtime.enter();
-                UnixListener::bind(&socket).map_err(|e| Error::io("listen on", &socket, e))?
-            };
-            let config = Arc::clone(&config);
-            let server = Target { host: host.clone(), port: *port, name, config, patience };
-            doors.push((listener, Arc::new(server)));
+        #[cfg(unix)]
+        {
+            let config = Arc::new(address.config().map_err(refused)?);
+            let mut servers = Vec::new();
+            for (host, port) in &address.servers {
+                let name = ServerName::try_from(host.clone())
+                    .map_err(|e| refused(format!("{host:?} is no name of a server: {e}")))?;
+                let (host, config) = (host.clone(), Arc::clone(&config));
+                servers.push(relay::Target { host, port: *port, name, config, patience: address.patience() });
+            }
+            let sockets = servers.len();
+            let relay = relay::Relay::to(servers)?;
+            Ok(Some(Self { url: address.through(relay.folder(), sockets), _relay: relay }))
         }
-        let url = address.through(folder.path(), doors.len());
-        let (open, closed) = oneshot::channel::<()>();
-        std::thread::Builder::new()
-            .name("postgres-tls".to_owned())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    for (listener, server) in doors {
-                        tokio::spawn(wait(listener, server));
-                    }
-                    // It is never sent, and ends when nobody holds the way any more.
-                    let _ = closed.await;
-                });
-            })
-            .map_err(|e| Error::internal("postgres-tls", e))?;
-        Ok(Some(Self { url, _open: open, _folder: folder }))
+        #[cfg(not(unix))]
+        Err(refused("sslmode needs a system with Unix sockets; without it nothing is encrypted".to_owned()))
     }
 }
 
@@ -206,12 +170,14 @@ impl Address {
     }
 
     /// A number that libpq would have kept to by itself.
+    #[cfg(unix)]
     fn number(&self, wanted: &str) -> Option<u64> {
         self.rest.iter().find(|(name, _)| name == wanted)?.1.parse().ok().filter(|number| *number > 0)
     }
 
-    fn patience(&self) -> Patience {
-        Patience {
+    #[cfg(unix)]
+    fn patience(&self) -> relay::Patience {
+        relay::Patience {
             connect: Duration::from_secs(self.number("connect_timeout").unwrap_or(10)),
             silence: self.number("tcp_user_timeout").map(Duration::from_millis),
             idle: self.number("keepalives_idle").map(Duration::from_secs),
@@ -252,94 +218,6 @@ fn server(text: &str) -> std::result::Result<(String, u16), String> {
         return Err("sslmode wants a server with a name: postgres://user:password@host:5432/zhida".to_owned());
     }
     Ok((host, port))
-}
-
-/// A server that is spoken to.
-struct Target {
-    host: String,
-    port: u16,
-    name: ServerName<'static>,
-    config: Arc<ClientConfig>,
-    patience: Patience,
-}
-
-/// How long what is waited for.
-#[derive(Debug, Clone, Copy)]
-struct Patience {
-    /// For a connection, its encryption included.
-    connect: Duration,
-    /// For a sign that what was sent has come.
-    silence: Option<Duration>,
-    /// Before a connection that says nothing is tried.
-    idle: Option<Duration>,
-}
-
-async fn wait(listener: UnixListener, server: Arc<Target>) {
-    loop {
-        match listener.accept().await {
-            Ok((inside, _)) => drop(tokio::spawn(carry(inside, Arc::clone(&server)))),
-            Err(error) => {
-                tracing::warn!(%error, "no connection to the database can be taken on");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn carry(mut inside: UnixStream, server: Arc<Target>) {
-    let reached = tokio::time::timeout(server.patience.connect, server.reach()).await;
-    match reached.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
-        // How a connection ends, whoever uses it sees.
-        Ok(mut outside) => drop(tokio::io::copy_bidirectional(&mut inside, &mut outside).await),
-        // Nobody may be there to hear it.
-        Err(why) => drop(refuse(&mut inside, &format!("{}:{}: {why}", server.host, server.port)).await),
-    }
-}
-
-impl Target {
-    async fn reach(&self) -> std::result::Result<TlsStream<TcpStream>, String> {
-        let mut stream =
-            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| e.to_string())?;
-        self.be_patient(&stream).map_err(|e| e.to_string())?;
-        stream.write_all(&SSL_REQUEST).await.map_err(|e| e.to_string())?;
-        match stream.read_u8().await.map_err(|e| e.to_string())? {
-            b'S' => {}
-            b'N' => return Err("it does not speak TLS (ssl = on in its postgresql.conf)".to_owned()),
-            _ => return Err("it is no PostgreSQL server".to_owned()),
-        }
-        let connector = TlsConnector::from(Arc::clone(&self.config));
-        connector.connect(self.name.clone(), stream).await.map_err(|e| format!("TLS: {e}"))
-    }
-
-    fn be_patient(&self, stream: &TcpStream) -> std::io::Result<()> {
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
-        if let Some(idle) = self.patience.idle {
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
-        }
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(self.patience.silence)?;
-        Ok(())
-    }
-}
-
-/// Says why in the words of a server, after the greeting, which libpq sends first.
-async fn refuse(inside: &mut UnixStream, why: &str) -> std::io::Result<()> {
-    let length = inside.read_u32().await? as usize;
-    let mut greeting = vec![0; length.saturating_sub(4).min(GREETING)];
-    inside.read_exact(&mut greeting).await?;
-    let mut fields = Vec::new();
-    for (kind, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', NO_CONNECTION), (b'M', why)] {
-        fields.push(kind);
-        fields.extend(text.bytes().filter(|byte| *byte != 0));
-        fields.push(0);
-    }
-    fields.push(0);
-    let mut message = vec![b'E'];
-    message.extend(u32::try_from(fields.len() + 4).unwrap_or(u32::MAX).to_be_bytes());
-    message.extend(fields);
-    inside.write_all(&message).await?;
-    inside.shutdown().await
 }
 
 #[cfg(test)]
