@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 
+# Certificates for "localhost", made for tests.
+TLS = pathlib.Path(__file__).resolve().parent / "reference" / "tls"
+
 
 def from_pypi(venv, packages, what):
     """The interpreter of a virtual environment that has some packages; None, having said so, where they cannot be had."""
@@ -62,15 +65,18 @@ def open_to_others(folder):
 
 
 class Postgres:
-    """A private PostgreSQL server in a folder, reached over a socket in it; `None` from `start` where it cannot be had."""
+    """A private PostgreSQL server in a folder, reached over a socket in it; `None` from `start` where it cannot be had.
+
+    With a port it is reached there too, encrypted where a client asks for it.
+    """
 
     @classmethod
-    def start(cls, folder):
+    def start(cls, folder, port=None):
         initdb = from_debian("initdb", "postgresql")
-        return cls(pathlib.Path(folder), pathlib.Path(initdb).parent) if initdb else None
+        return cls(pathlib.Path(folder), pathlib.Path(initdb).parent, port) if initdb else None
 
-    def __init__(self, folder, programs):
-        self.folder, self.programs, self.data = folder, programs, folder / "postgres"
+    def __init__(self, folder, programs, port):
+        self.folder, self.programs, self.data, self.port = folder, programs, folder / "postgres", port
         self.data.mkdir()
         # It refuses to run as root.
         self.user = None
@@ -80,6 +86,13 @@ class Postgres:
             os.chown(self.data, account.pw_uid, account.pw_gid)
             open_to_others(folder)
         self.run("initdb", "--auth=trust", "--username=zhida", "--encoding=UTF8", "--no-sync", "--pgdata", str(self.data))
+        if port:
+            for ending in ("crt", "key"):
+                place = self.data / f"server.{ending}"
+                place.write_bytes((TLS / f"one.{ending}").read_bytes())
+                place.chmod(0o600)
+                if self.user:
+                    os.chown(place, account.pw_uid, account.pw_gid)
         self.up()
 
     def run(self, program, *args):
@@ -88,7 +101,8 @@ class Postgres:
 
     def up(self):
         """Starts it, and waits until it takes connections."""
-        options = f"-c listen_addresses= -c unix_socket_directories={self.data} -c max_connections=200"
+        network = f"-c listen_addresses=localhost -c port={self.port} -c ssl=on" if self.port else "-c listen_addresses="
+        options = f"{network} -c unix_socket_directories={self.data} -c max_connections=200"
         self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.data / "log"), "-o", options)
 
     def down(self, mode="fast"):
@@ -96,7 +110,11 @@ class Postgres:
         self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
 
     def address(self, database="postgres"):
-        return f"postgres:///{database}?host={self.data}&user=zhida"
+        return f"postgres:///{database}?host={self.data}&user=zhida{f'&port={self.port}' if self.port else ''}"
+
+    @property
+    def socket(self):
+        return str(self.data / f".s.PGSQL.{self.port or 5432}")
 
     def sql(self, text, database="postgres"):
         return self.run("psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text, self.address(database)).stdout.strip()

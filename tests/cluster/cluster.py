@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from checking import Postgres, Server, free_port, from_debian
+from checking import TLS, Postgres, Server, free_port, from_debian
 
 KB = "t"
 ENTRIES = 24
@@ -42,7 +42,7 @@ def quantile(values, share):
 
 
 class Wire:
-    """The way from one node to PostgreSQL; it can be cut, and then nothing comes through and nothing is closed."""
+    """The way from one node to PostgreSQL, its socket or its port; it can be cut, and then nothing comes through and nothing is closed."""
 
     def __init__(self, to, host="127.0.0.1"):
         self.to, self.is_cut, self.listener = to, False, socket.create_server((host, 0))
@@ -52,7 +52,7 @@ class Wire:
     def accept(self):
         while True:
             near, _ = self.listener.accept()
-            far = socket.socket(socket.AF_UNIX)
+            far = socket.socket(socket.AF_UNIX if isinstance(self.to, str) else socket.AF_INET)
             try:
                 far.connect(self.to)
             except OSError:
@@ -200,7 +200,11 @@ class Node:
         self.namespace = cluster.namespace if number == 3 else None
         # Where all others reach it, also the one in a network of its own.
         self.host = self.namespace.inside if self.namespace else cluster.namespace.outside if cluster.namespace else "127.0.0.1"
-        self.wire = Wire(str(cluster.postgres.data / ".s.PGSQL.5432"), self.namespace.outside if self.namespace else "127.0.0.1")
+        postgres = cluster.postgres
+        # The second of three speaks to it encrypted.
+        self.is_encrypted = number == 2 and cluster.is_harmed
+        to = ("127.0.0.1", postgres.port) if self.is_encrypted else postgres.socket
+        self.wire = Wire(to, self.namespace.outside if self.namespace else "127.0.0.1")
         self.environment = {}
         if number == 3 and cluster.faketime:
             self.environment = {"LD_PRELOAD": cluster.faketime, "FAKETIME": "+3600s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
@@ -208,6 +212,8 @@ class Node:
 
     @property
     def url(self):
+        if self.is_encrypted:
+            return f"postgres://zhida@localhost:{self.wire.port}/zhida?sslmode=verify-full&sslrootcert={TLS / 'one.crt'}"
         return f"postgres://zhida@{self.namespace.outside if self.namespace else '127.0.0.1'}:{self.wire.port}/zhida"
 
     @property
@@ -350,7 +356,7 @@ def running(binary, prefix, **how):
     """A cluster that has not begun, and is gone afterwards; None, having said so, where its programs cannot be had."""
     with tempfile.TemporaryDirectory(prefix=prefix) as name:
         folder = pathlib.Path(name)
-        postgres = Postgres.start(folder) if from_debian("haproxy", "haproxy") else None
+        postgres = Postgres.start(folder, free_port()) if from_debian("haproxy", "haproxy") else None
         if postgres is None:
             print("skipped: PostgreSQL and HAProxy cannot be had here")
             yield None
