@@ -239,6 +239,8 @@ def main():
         if cluster:
             has_small_disk = cluster.mount_small(cluster.nodes[1], SMALL_DISK)
             cluster.begin()
+            encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'zhida' AND ssl"
+            assert int(cluster.postgres.sql(encrypted)) > 0, "no node speaks to PostgreSQL encrypted"
             check(cluster, operations, has_small_disk)
 
 
