@@ -345,16 +345,30 @@ pub fn compare(
 pub enum Side {
     /// What is being worked on.
     Draft,
+    /// What customers get: the release that is served, with the live edits on top.
+    Served,
     /// What was published under this number.
     Release(u32),
 }
 
 impl Side {
-    /// The number of a release.
-    fn release(self) -> Option<u32> {
+    /// What it holds.
+    fn content(self, shelf: &Shelf) -> Result<KnowledgeBase> {
         match self {
-            Self::Draft => None,
-            Self::Release(number) => Some(number),
+            Self::Draft => Ok(shelf.content(None)?.0),
+            Self::Release(number) => Ok(shelf.content(Some(number))?.0),
+            Self::Served => shelf.served()?.ok_or_else(|| {
+                Error::Refused(format!("nothing is published of {}, so nothing is served", shelf.name()))
+            }),
+        }
+    }
+
+    /// The release that it is, or is made of; `None` for the draft.
+    fn release(self, shelf: &Shelf) -> Result<Option<u32>> {
+        match self {
+            Self::Draft => Ok(None),
+            Self::Served => shelf.current(),
+            Self::Release(number) => Ok(Some(number)),
         }
     }
 }
@@ -366,7 +380,10 @@ impl FromStr for Side {
         if text == "draft" {
             return Ok(Self::Draft);
         }
-        text.parse().map(Self::Release).map_err(|_| "a release is a number, or `draft`".to_owned())
+        if text == "served" {
+            return Ok(Self::Served);
+        }
+        text.parse().map(Self::Release).map_err(|_| "a release is a number, `served` or `draft`".to_owned())
     }
 }
 
@@ -374,6 +391,7 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Draft => f.write_str("draft"),
+            Self::Served => f.write_str("served"),
             Self::Release(number) => write!(f, "{number}"),
         }
     }
@@ -420,9 +438,9 @@ const TOLD: usize = 200;
 const REVISIONS: usize = 20;
 
 /// Why entries differ between two sides, from their revisions in between.
-fn reasons(shelf: &Shelf, (before, after): (Side, Side), diff: &Diff) -> Result<Vec<Because>> {
+fn reasons(shelf: &Shelf, (before, after): (Option<u32>, Option<u32>), diff: &Diff) -> Result<Vec<Because>> {
     let records = shelf.records()?;
-    let last = |side: Side| match side.release() {
+    let last = |release: Option<u32>| match release {
         Some(number) => {
             records.iter().find(|record| record.release == number).map_or(0, |record| record.revision)
         }
@@ -454,11 +472,11 @@ pub fn difference(
     (before, after): (Side, Side),
     default_goal: f64,
 ) -> Result<Difference> {
-    let (old, _) = shelf.content(before.release())?;
-    let (new, _) = shelf.content(after.release())?;
+    let (old, new) = (before.content(shelf)?, after.content(shelf)?);
     let asked = queries(shelf)?;
-    let compared = match (before, after) {
-        (Side::Release(before), Side::Release(after)) if !asked.is_empty() => {
+    let releases = (before.release(shelf)?, after.release(shelf)?);
+    let compared = match releases {
+        (Some(before), Some(after)) if !asked.is_empty() => {
             let (before, after) = (models.open(shelf, before)?, models.open(shelf, after)?);
             Some(compare(before, after, &asked, shelf.goal_or(default_goal)?, &|_, _, _| ())?)
         }
@@ -468,7 +486,7 @@ pub fn difference(
     Ok(Difference {
         from: before.to_string(),
         to: after.to_string(),
-        reasons: reasons(shelf, (before, after), &entries)?,
+        reasons: reasons(shelf, releases, &entries)?,
         entries,
         lexicon: old.lexicon().changes(new.lexicon()),
         service: TextChange::of(old.service(), new.service()),

@@ -133,10 +133,10 @@ enum Command {
     Diff {
         #[command(flatten)]
         place: Place,
-        /// The earlier release, or `draft`.
+        /// The earlier release, `served` (what customers get, with live edits) or `draft`.
         #[arg(value_name = "A")]
         before: Side,
-        /// The later release, or `draft`.
+        /// The later release, `served` or `draft`.
         #[arg(value_name = "B")]
         after: Side,
         /// Print the differences as JSON.

@@ -104,6 +104,11 @@ struct TakenBack {
     diff: Diff,
     /// Entries that somebody has changed since; they stay as they are.
     kept: Vec<String>,
+    /// Entries that customers had got at once: they get what was there before, too.
+    live: Vec<String>,
+    /// Such entries of which customers had never got what was there before: they keep what
+    /// they have until the next publication.
+    still_live: Vec<String>,
 }
 
 /// Take back what was done to entries of the draft, such as by one import; entries
@@ -125,8 +130,9 @@ async fn rewind(
     caller
         .author(move |caller| {
             let found = caller.shelf(&kb)?.rewind(after, until).map_err(refusal)?;
-            let kept = found.kept.into_iter().map(|id| id.0).collect();
-            Ok(Json(TakenBack { diff: found.diff, kept }))
+            let names = |ids: Vec<EntryId>| ids.into_iter().map(|id| id.0).collect();
+            let (kept, live, still_live) = (names(found.kept), names(found.live), names(found.still_live));
+            Ok(Json(TakenBack { diff: found.diff, kept, live, still_live }))
         })
         .await
 }

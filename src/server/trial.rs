@@ -199,6 +199,9 @@ struct Deed {
     /// The best entry, whatever the decision.
     entry: Option<String>,
     question: Option<String>,
+    /// What the customer reads when it is answered.
+    #[serde(skip)]
+    text: Option<String>,
 }
 
 impl Deed {
@@ -208,7 +211,13 @@ impl Deed {
         let first =
             first.or_else(|| reply.suggestions.first().map(|one| (one.entry.clone(), one.question.clone())));
         let (entry, question) = first.unzip();
-        Ok(Self { decision: reply.decision.name(), reason: reply.reason.name(), entry, question })
+        let text = reply.answer.map(|answer| answer.text);
+        Ok(Self { decision: reply.decision.name(), reason: reply.reason.name(), entry, question, text })
+    }
+
+    /// Whether the same entry answers, with another text.
+    fn says_otherwise(&self, other: &Self) -> bool {
+        !self.differs(other) && self.decision == "answer" && self.text != other.text
     }
 
     /// Whether a customer notices the difference.
@@ -226,6 +235,8 @@ struct Flip {
     labelled: bool,
     /// `better` or `worse` where a label says what is right, else `open`.
     verdict: &'static str,
+    /// Whether it is the same entry's answer, with another text.
+    another_text: bool,
     before: Deed,
     after: Deed,
 }
@@ -267,7 +278,8 @@ async fn preview(caller: Caller, Path(kb): Path<String>) -> Result<Response, Pro
                         let Some((engine, service)) = &served else { break };
                         let before = Deed::of(engine, service, text)?;
                         let after = Deed::of(&draft.engine, &draft.service, text)?;
-                        if !before.differs(&after) {
+                        let another_text = before.says_otherwise(&after);
+                        if !before.differs(&after) && !another_text {
                             continue;
                         }
                         let is_right = |deed: &Deed| {
@@ -284,7 +296,8 @@ async fn preview(caller: Caller, Path(kb): Path<String>) -> Result<Response, Pro
                             _ => "open",
                         };
                         let labelled = expect.is_some();
-                        flips.push(Flip { text: text.to_owned(), count, labelled, verdict, before, after });
+                        let text = text.to_owned();
+                        flips.push(Flip { text, count, labelled, verdict, another_text, before, after });
                     }
                     let changed = flips.len();
                     let rank = |flip: &Flip| match flip.verdict {

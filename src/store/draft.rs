@@ -10,7 +10,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::database::schema::{claims, entries, kbs, revisions};
+use super::database::schema::{claims, entries, kbs, releases, revisions};
 use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
 use super::deletions;
@@ -128,6 +128,37 @@ pub struct Revision {
 /// The row of a knowledge base, if it exists.
 pub(super) fn find(connection: &mut Connection, name: &str) -> Outcome<Option<Kb>> {
     Ok(kbs::table.filter(kbs::name.eq(name)).select(Kb::as_select()).first(connection).optional()?)
+}
+
+/// What customers have of the revisions of a knowledge base.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// What the served release has in it ends with this revision. After a rollback that
+    /// lies before …
+    pub(super) released: i64,
+    /// … the last one before which live edits count no more.
+    pub(super) live_from: i64,
+}
+
+impl Reach {
+    pub(super) fn of(connection: &mut Connection, kb: &Kb) -> Outcome<Self> {
+        let recorded: Option<i64> = match kb.current {
+            Some(number) => releases::table
+                .find((kb.id, number))
+                .select(releases::revision)
+                .first(connection)
+                .optional()?,
+            None => None,
+        };
+        // A release that was found without a record does not say.
+        let released = recorded.filter(|revision| *revision > 0).unwrap_or(kb.live_from);
+        Ok(Self { released: released.min(kb.live_from), live_from: kb.live_from })
+    }
+
+    /// Whether customers get what a revision holds only with a publication.
+    pub(super) fn lacks(self, revision: i64, live: bool) -> bool {
+        revision > self.released && !(live && revision > self.live_from)
+    }
 }
 
 /// The row of a knowledge base.

@@ -178,6 +178,7 @@ impl Shelf {
     fn listed(&self, filter: &Filter, all: bool) -> Result<Page> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok((Vec::new(), 0)) };
+            let reach = filter.pending.then(|| draft::Reach::of(connection, &kb)).transpose()?;
             let query = || {
                 let mut query = entries::table
                     .inner_join(revisions::table.on(held()))
@@ -202,9 +203,10 @@ impl Shelf {
                     let quoted = serde_json::to_string(tag).map_err(|e| Error::internal("store", e))?;
                     query = query.filter(revisions::content.like(with(&quoted)).escape('!'));
                 }
-                if filter.pending {
-                    query =
-                        query.filter(entries::revision.gt(kb.live_from)).filter(revisions::live.eq(false));
+                if let Some(reach) = reach {
+                    // As `Reach::lacks` has it.
+                    let no_live_edit = revisions::live.eq(false).or(entries::revision.le(reach.live_from));
+                    query = query.filter(entries::revision.gt(reach.released)).filter(no_live_edit);
                 }
                 Ok::<_, Error>(query)
             };

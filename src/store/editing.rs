@@ -130,12 +130,10 @@ fn last_place(connection: &mut Connection, kb: i32) -> Outcome<i64> {
 /// Whether a revision of an entry waits for a publication: then saying it
 /// again makes it live.
 fn pending(connection: &mut Connection, kb: &Kb, revision: i64) -> Outcome<bool> {
-    if revision <= kb.live_from {
-        return Ok(false);
-    }
     let live: Option<bool> =
         revisions::table.find((kb.id, revision)).select(revisions::live).first(connection).optional()?;
-    Ok(live == Some(false))
+    let reach = draft::Reach::of(connection, kb)?;
+    Ok(live.is_some_and(|live| reach.lacks(revision, live)))
 }
 
 /// Refuses an entry that would be an error in a check.

@@ -65,9 +65,10 @@ impl Shelf {
                 .filter(entries::kb.eq(kb.id))
                 .select((revisions::number, revisions::live, revisions::content))
                 .load::<(i64, bool, Option<String>)>(connection)?;
-            Ok(Some((kb, rows)))
+            let reach = draft::Reach::of(connection, &kb)?;
+            Ok(Some((kb, reach, rows)))
         })?;
-        let Some((kb, rows)) = found.flatten() else { return Ok(Outline::default()) };
+        let Some((kb, reach, rows)) = found.flatten() else { return Ok(Outline::default()) };
         let mut told = Outline { revision: kb.revision, current: kb.current, ..Outline::default() };
         for (number, live, content) in rows {
             let content = content.unwrap_or_default();
@@ -75,7 +76,7 @@ impl Shelf {
             told.entries += 1;
             told.off += usize::from(!entry.enabled);
             told.phrasings += 1 + entry.similar.len();
-            told.pending += usize::from(number > kb.live_from && !live);
+            told.pending += usize::from(reach.lacks(number, live));
             if let Some(topic) = entry.topic {
                 *told.topics.entry(topic).or_default() += 1;
             }

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{IgnoredColumns, Shelf};
+use super::draft;
+use super::{Edit, Expected, IgnoredColumns, Shelf};
 use crate::error::{Error, Result};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
@@ -23,11 +24,17 @@ pub struct Rewound {
     pub diff: Diff,
     /// Entries that somebody has changed since; they stay as they are.
     pub kept: Vec<EntryId>,
+    /// Entries that customers had got at once: they get what was there before, too.
+    pub live: Vec<EntryId>,
+    /// Such entries of which customers had never got what was there before: they keep what
+    /// they have until the next publication.
+    pub still_live: Vec<EntryId>,
 }
 
 impl Shelf {
     /// Takes back what was done to entries after one revision and up to another one,
-    /// both by their numbers; it is in the history like any other change.
+    /// both by their numbers; it is in the history like any other change. What customers
+    /// got at once is taken back for them too, where they had what was there before.
     ///
     /// # Errors
     /// [`Error::Corpus`] when what was there before contradicts what was added since.
@@ -35,6 +42,7 @@ impl Shelf {
         // By entry: what was there before the first revision of the stretch.
         let mut before: HashMap<EntryId, Option<Entry>> = HashMap::new();
         let mut since: HashSet<EntryId> = HashSet::new();
+        let mut at_once: HashSet<EntryId> = HashSet::new();
         let mut below = None;
         'pages: loop {
             let page = self.history(None, below, PAGE)?;
@@ -49,6 +57,9 @@ impl Shelf {
                     since.insert(id);
                     continue;
                 }
+                if revision.live {
+                    at_once.insert(id.clone());
+                }
                 let entry = revision.before.map(serde_json::from_value).transpose();
                 before.insert(id, entry.map_err(|e| Error::internal("rewind", e))?);
             }
@@ -56,6 +67,12 @@ impl Shelf {
         let mut kept: Vec<EntryId> = before.keys().filter(|id| since.contains(*id)).cloned().collect();
         kept.sort();
         before.retain(|id, _| !since.contains(id));
+        let mut at_once: Vec<(EntryId, Option<Entry>)> = before
+            .iter()
+            .filter(|(id, _)| at_once.contains(id))
+            .map(|(id, old)| (id.clone(), old.clone()))
+            .collect();
+        at_once.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut diff = Diff::default();
         self.change_draft(IgnoredColumns::default(), |draft| {
             let mut entries = Vec::with_capacity(draft.entries().len());
@@ -73,6 +90,26 @@ impl Shelf {
             diff = Diff::between(draft.entries(), &entries);
             Ok(KnowledgeBase::of_validated(entries))
         })?;
-        Ok(Rewound { diff, kept })
+        let mut done = Rewound { diff, kept, live: Vec::new(), still_live: Vec::new() };
+        if at_once.is_empty() {
+            return Ok(done);
+        }
+        let reach = self.store.database.read(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            draft::Reach::of(connection, &kb)
+        })?;
+        let Some(reach) = reach else { return Ok(done) };
+        for (id, old) in at_once {
+            let last = self.history(Some(&id), Some(after + 1), 1)?.pop();
+            let was_served = last.is_none_or(|last| !reach.lacks(last.number, last.live));
+            if was_served {
+                let edit = old.map_or(Edit::Remove, Edit::Put);
+                self.edit(&id, edit, &Expected::Anything, true)?;
+                done.live.push(id);
+            } else {
+                done.still_live.push(id);
+            }
+        }
+        Ok(done)
     }
 }

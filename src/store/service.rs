@@ -92,7 +92,8 @@ impl Shelf {
                 return Err(Error::Stale { what: "the service document".to_owned(), current }.into());
             }
             let live = live && kb.current.is_some();
-            let waits = before.revision > kb.live_from && !is_live(connection, kb.id, before.revision)?;
+            let was_live = is_live(connection, kb.id, before.revision)?;
+            let waits = draft::Reach::of(connection, &kb)?.lacks(before.revision, was_live);
             if before.text == kept(text) && !(live && waits) {
                 return Ok(ServiceEdit { action: None, revision: before.revision, live });
             }

@@ -334,6 +334,93 @@ async fn deleting_asks_first_and_is_taken_back() {
     assert!(found.contains("付款"), "{found}");
 }
 
+/// Whether customers get something else than a side, and what the draft waits for.
+async fn changed(author: &Author, from: &str, to: &str) -> usize {
+    let diff = author.get(&format!("/v1/kbs/gym/diff?from={from}&to={to}")).await.json();
+    diff["changed"].as_array().unwrap_or_else(|| panic!("{diff}")).len()
+}
+
+/// Saves another answer of an entry; what the page says then.
+async fn answered(author: &Author, answer: &str, how: &str) -> String {
+    let (_, etag) = author.entry("cod").await;
+    let fields = [
+        ("etag", etag.as_str()),
+        ("question", "支持货到付款吗"),
+        ("similar", "能不能收到货再给钱"),
+        ("answer", answer),
+        ("enabled", "1"),
+        ("do", how),
+    ];
+    author.done("/console/kb/gym/entries/cod", &fields).await.1
+}
+
+#[tokio::test]
+async fn what_customers_got_at_once_is_taken_back_for_them_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "gym", SMALL_KB, None);
+    let author = Author::at(folder.path(), "wang", Role::Admin);
+    let undo = async |page: &str| {
+        let stretch = [("after", field(page, "after")), ("until", field(page, "until"))];
+        let stretch: Vec<(&str, &str)> =
+            stretch.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        author.done("/console/kb/gym/rewind", &stretch).await.1
+    };
+    // The form has no rules, so that more than the answer differs from the release.
+    answered(&author, "部分地区支持。", "live").await;
+    let saved = answered(&author, "写错了。", "live").await;
+    assert_eq!(changed(&author, "served", "draft").await, 0);
+    let told = undo(&saved).await;
+    assert!(told.contains("顾客得到的也恢复了"), "{told}");
+    assert_eq!(changed(&author, "served", "draft").await, 0);
+    assert_eq!(author.entry("cod").await.0["answer"], "部分地区支持。");
+    let page = author.page("/console/kb/gym/releases").await;
+    assert!(page.contains("草稿和顾客现在得到的一样"), "{page}");
+    // What was there before was never published: customers are not given it by the way.
+    answered(&author, "还没写完的", "draft").await;
+    let saved = answered(&author, "又写错了。", "live").await;
+    let told = undo(&saved).await;
+    assert!(told.contains("要等下次发布才变"), "{told}");
+    assert_eq!(author.entry("cod").await.0["answer"], "还没写完的");
+    assert_eq!(changed(&author, "served", "draft").await, 1);
+    let page = author.page("/console/kb/gym/releases").await;
+    assert!(page.contains("修改 1 条") && page.contains("又写错了。"), "{page}");
+}
+
+#[tokio::test]
+async fn going_back_says_all_that_goes_back_and_it_can_be_had_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "gym", SMALL_KB, None);
+    let author = Author::at(folder.path(), "wang", Role::Admin);
+    answered(&author, "全国支持。", "draft").await;
+    author.done("/console/kb/gym/releases", &[("do", "publish")]).await;
+    let document = "[replies]\ngreeting = \"您好，这里是健身房。\"\n";
+    let put = async || {
+        let etag = author.get("/v1/kbs/gym/service").await.header(header::ETAG).to_owned();
+        let fields = [("part", "text"), ("etag", etag.as_str()), ("document", document), ("do", "live")];
+        author.done("/console/kb/gym/service/text", &fields).await
+    };
+    put().await;
+    let service = async |from: &str, to: &str| {
+        author.get(&format!("/v1/kbs/gym/diff?from={from}&to={to}")).await.json()["service"].clone()
+    };
+    assert!(service("served", "draft").await.is_null());
+    let page = author.page("/console/kb/gym/releases/1").await;
+    assert!(page.contains("话术与规则（服务时间也在其中）不一样") && page.contains("修改 1 条"), "{page}");
+    author.done("/console/kb/gym/releases/1", &[("do", "rollback")]).await;
+    // What the draft has and customers have not is told as that, everywhere.
+    assert!(!service("served", "draft").await.is_null());
+    assert_eq!(changed(&author, "served", "draft").await, 1);
+    let waiting = author.get("/v1/kbs/gym/entries?pending=true").await.json();
+    assert_eq!(waiting["items"].as_array().map(Vec::len), Some(1), "{waiting}");
+    let outline = author.get("/v1/kbs/gym/outline").await.json();
+    assert_eq!(outline["pending"], 1, "{outline}");
+    // Said once more, though nothing in it is new, it is in force again.
+    put().await;
+    assert!(service("served", "draft").await.is_null());
+    answered(&author, "全国支持。", "live").await;
+    assert_eq!(changed(&author, "served", "draft").await, 0);
+}
+
 #[tokio::test]
 async fn pages_have_no_rights_of_their_own() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -50,14 +50,16 @@ window.addEventListener("beforeunload", (event) => {
 
 // A session that was begun in another window: its token goes into the form that waits here.
 const waiting = document.querySelector("form[data-resend]");
-if (waiting) {
-  window.addEventListener("focus", async () => {
+waiting?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
     const response = await fetch("/v1/me");
-    if (!response.ok) return;
-    const me = await response.json();
-    waiting.elements.csrf.value = me.csrf_token || "";
-  });
-}
+    if (response.ok) waiting.elements.csrf.value = (await response.json()).csrf_token || "";
+  } finally {
+    // Without a token the server says once more what to do.
+    waiting.submit();
+  }
+});
 
 // Menus close when somebody goes elsewhere.
 document.addEventListener("click", (event) => {

@@ -237,12 +237,15 @@ impl Page {
             return None;
         }
         let login = address("/login", &[("next", "/console/back")]);
+        // Signed in again, but the form is still of the session before.
+        let is_back = self.me.csrf_token.is_some() && refusal.slug() == "csrf";
         let body = html! {
             div.card.problem role="alert" {
                 b { (self.say("登录已过期，您填写的内容还在。", "Your session has ended; what you filled in is still here.")) }
-                p { (self.say("请在新窗口登录，然后回到这里再发送一次；已经登录了就直接再发送一次。", "Sign in in a new window, then come back here and send it again; if you are signed in again, just send it again.")) }
+                @if is_back { p { (self.say("您已重新登录，请再发送一次。", "You are signed in again: send it once more.")) } }
+                @else { p { (self.say("请在新窗口登录，然后回到这里再发送一次。", "Sign in in a new window, then come back here and send it again.")) } }
             }
-            p { a.button href=(login) target="_blank" rel="opener" { (self.say("登录（新窗口）", "Sign in (new window)")) } }
+            @if !is_back { p { a.button href=(login) target="_blank" rel="opener" { (self.say("登录（新窗口）", "Sign in (new window)")) } } }
             form method="post" action=(self.here) data-resend="1" {
                 @for (name, value) in form.fields().iter().filter(|(name, _)| name != "csrf") {
                     textarea hidden name=(name) { "\n" (value) }

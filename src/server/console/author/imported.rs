@@ -57,17 +57,27 @@ async fn rewound(page: &Page, kb: &str, form: &Form) -> Outcome {
     let back = back.map_or_else(|| format!("{}/entries", base(kb)), str::to_owned);
     match form.ask(page, Method::POST, &format!("{}/rewind", api(kb))).json(&body).read::<Value>().await {
         Ok(done) => {
-            let told = in_words(page, &done["diff"]);
-            let kept = count(&done, "kept");
-            if kept == 0 {
-                return Ok(page.go(&back, &format!("{}{told}", page.say("已撤销：", "Undone: "))));
+            let mut told = format!("{}{}", page.say("已撤销：", "Undone: "), in_words(page, &done["diff"]));
+            if count(&done, "live") > 0 {
+                told += page.say("；顾客得到的也恢复了", "; customers get what was there before, too");
             }
-            let others =
-                page.say("个条目别人又改过，没有撤销", "entries were changed by others since and stay");
-            Ok(page.go_with_fault(
-                &back,
-                &format!("{}{told}；{kept} {others}", page.say("已撤销：", "Undone: ")),
-            ))
+            let stays = [
+                ("kept", page.say("个条目别人又改过，没有撤销", "entries were changed by others since and stay")),
+                (
+                    "still_live",
+                    page.say(
+                        "个条目原来的内容没有发布过，顾客得到的要等下次发布才变",
+                        "entries were never published as they were: customers keep what they get until the next publication",
+                    ),
+                ),
+            ];
+            let stays: String = stays
+                .iter()
+                .filter(|(list, _)| count(&done, list) > 0)
+                .map(|(list, why)| format!("；{} {why}", count(&done, list)))
+                .collect();
+            let go = if stays.is_empty() { Page::go } else { Page::go_with_fault };
+            Ok(go(page, &back, &format!("{told}{stays}")))
         }
         Err(refusal) if refusal.code == 422 => Ok(page.go_with_fault(&back, &page.why(&refusal))),
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),

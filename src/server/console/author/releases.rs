@@ -15,6 +15,7 @@ use super::check::{begun, finding, last_job};
 use super::parts::{
     Asked, api, asked, base, count, decision, difference, entry_page, in_words, list, of_release, text,
 };
+use super::service::history::changes;
 
 /// Flips that are shown.
 const SHOWN: usize = 100;
@@ -27,11 +28,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
     let releases: Value = page.inside.get(&format!("{}/releases", api(kb))).read().await?;
     let current = releases["current"].as_u64();
     let waiting: Option<Value> = match current {
-        Some(number) => {
-            let place =
-                address(&format!("{}/diff", api(kb)), &[("from", &number.to_string()), ("to", "draft")]);
-            page.inside.get(&place).read().await.ok()
-        }
+        Some(_) => page.inside.get(&between(kb, "served", "draft")).read().await.ok(),
         None => None,
     };
     let job = match asked(query, "job") {
@@ -70,18 +67,38 @@ fn pending(page: &Page, kb: &str, current: Option<u64>, waiting: Option<&Value>)
                 @else { (page.say("现在的版本读不出来，无法比较；可以直接发布。", "What is served cannot be read for a comparison; publish all the same.")) } }
         };
     };
-    let words = &found["lexicon"];
-    let lines = count(words, "added") + count(words, "removed") + count(words, "changed");
     let is_same = ["added", "removed", "changed"].iter().all(|name| count(found, name) == 0);
     html! {
-        @if is_same && lines == 0 && found["service"].is_null() { p { (page.say("没有：草稿和顾客现在得到的一样。", "None: the draft is what customers get.")) } }
+        @if is_same && lines_of_words(found) == 0 && found["service"].is_null() { p { (page.say("没有：草稿和顾客现在得到的一样。", "None: the draft is what customers get.")) } }
         @else {
             p.big { (in_words(page, found)) }
-            @if lines > 0 { p { (page.say("词语改了 ", "Words: ")) (lines) (page.say(" 行", " lines changed")) } }
-            @if !found["service"].is_null() { p { (page.say("话术与规则有修改", "Voice and rules have changed")) } }
+            (beyond_entries(page, found))
             (difference(page, kb, found, 50))
         }
     }
+}
+
+/// Lines of the lexicon that differ.
+fn lines_of_words(found: &Value) -> usize {
+    ["added", "removed", "changed"].iter().map(|name| count(&found["lexicon"], name)).sum()
+}
+
+/// What differs beside entries.
+fn beyond_entries(page: &Page, found: &Value) -> Markup {
+    let lines = lines_of_words(found);
+    let service = &found["service"];
+    html! {
+        @if lines > 0 { p { (page.say("词语改了 ", "Words: ")) (lines) (page.say(" 行", " lines changed")) } }
+        @if !service.is_null() {
+            details { summary { (page.say("话术与规则（服务时间也在其中）不一样", "Voice and rules, the hours among them, differ")) }
+                (changes(page, text(service, "before"), text(service, "after"))) }
+        }
+    }
+}
+
+/// Where the difference between two states is told.
+fn between(kb: &str, from: &str, to: &str) -> String {
+    address(&format!("{}/diff", api(kb)), &[("from", from), ("to", to)])
 }
 
 /// What a job came to.
@@ -123,16 +140,26 @@ fn warnings(page: &Page, kb: &str, report: &Value) -> Markup {
                 @for found in list(report, "warnings").take(50) { (finding(page, kb, found, "tag warn", page.say("最好改", "Better mended"), "")) }
             }
         }
-        @if count(&report["comparison"], "flips") > 0 { details.card { summary { (page.say("结果变了的标注问题：", "Labelled questions with another outcome: ")) (count(&report["comparison"], "flips")) } (labelled(page, kb, &report["comparison"])) } }
+        @let flips = outcomes(&report["comparison"]).len();
+        @if flips > 0 { details.card { summary { (page.say("结果变了的标注问题：", "Labelled questions with another outcome: ")) (flips) } (labelled(page, kb, &report["comparison"])) } }
     }
+}
+
+/// The flips that customers would see: those of the last generation that both releases have.
+fn outcomes(comparison: &Value) -> Vec<&Value> {
+    let last = list(comparison, "flips").filter_map(|flip| flip["generation"].as_u64()).max();
+    let asked = comparison["generations"].as_object().into_iter().flatten();
+    let last = asked.filter_map(|(number, _)| number.parse().ok()).max().or(last);
+    list(comparison, "flips").filter(|flip| flip["generation"].as_u64() == last).collect()
 }
 
 /// Labelled questions whose outcome is another one.
 fn labelled(page: &Page, kb: &str, comparison: &Value) -> Markup {
+    let flips = outcomes(comparison);
     let told = |side: &Value| html! { (decision(page, text(side, "decision"))) " " @if let Some(id) = side["entry"].as_str() { a href=(entry_page(kb, id)) { (id) } } };
     html! {
         div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { thead { tr { th { (page.say("问题", "Question")) } th { (page.say("原来", "Before")) } th { (page.say("以后", "After")) } } }
-            tbody { @for flip in list(comparison, "flips").take(SHOWN) { tr { td { (text(flip, "text")) } td { (told(&flip["before"])) } td { (told(&flip["after"])) } } } } } }
+            tbody { @for flip in flips.iter().take(SHOWN) { tr { td { (text(flip, "text")) } td { (told(&flip["before"])) } td { (told(&flip["after"])) } } } } } }
     }
 }
 
@@ -156,7 +183,7 @@ fn flips(page: &Page, kb: &str, result: &Value) -> Markup {
                             td { (text(flip, "text")) " "
                                 @match text(flip, "verdict") { "better" => { span.tag.good { (page.say("变好", "better")) } } "worse" => { span.tag.bad { (page.say("变差", "worse")) } } _ => {} }
                                 @if flip["labelled"] == Value::Bool(true) { " " span.tag { (page.say("标注", "labelled")) } } }
-                            td { (side(&flip["before"])) } td { (side(&flip["after"])) } td.number { (flip["count"].to_string()) }
+                            td { (side(&flip["before"])) } td { (side(&flip["after"])) @if flip["another_text"] == Value::Bool(true) { " " span.tag { (page.say("答案内容改了", "another text")) } } } td.number { (flip["count"].to_string()) }
                         }
                     } }
                 } }
@@ -224,10 +251,11 @@ pub(super) async fn one(page: Page, Path((kb, number)): Path<(String, String)>) 
 async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
     let releases: Value = page.inside.get(&here_api(kb)).read().await?;
     let current = releases["current"].as_u64().map(|current| current.to_string());
-    let between = |from: &str, to: &str| address(&format!("{}/diff", api(kb)), &[("from", from), ("to", to)]);
-    let draft: Value = page.inside.get(&between("draft", number)).read().await?;
+    let draft: Value = page.inside.get(&between(kb, "draft", number)).read().await?;
     let served: Option<Value> = match &current {
-        Some(current) if current != number => Some(page.inside.get(&between(current, number)).read().await?),
+        Some(current) if current != number => {
+            Some(page.inside.get(&between(kb, "served", number)).read().await?)
+        }
         _ => None,
     };
     let body = html! {
@@ -236,15 +264,17 @@ async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
             None => { p { span.tag.good { (page.say("顾客现在得到的就是这个版本", "It is what customers get")) } } }
             Some(served) => { section.card {
                 h2 { (page.say("回滚：让顾客重新得到这个版本", "Roll back: customers get this release again")) }
-                p { (page.say("与正在用的版本相比：", "Against what is served: ")) (in_words(page, served)) }
-                form method="post" { (page.csrf()) button.button.danger name="do" value="rollback" data-confirm=(page.say("让顾客马上得到这个版本？草稿不变。", "Serve this release at once? The draft stays.")) { (page.say("回滚到版本 ", "Roll back to release ")) (number) } " " span.soft { (page.say("马上生效，草稿不变；再回滚回来也可以。", "At once; the draft stays. It can be rolled forward again.")) } }
+                p { (page.say("与顾客现在得到的相比：", "Against what customers get now: ")) (in_words(page, served)) }
+                (beyond_entries(page, served))
+                form method="post" { (page.csrf()) button.button.danger name="do" value="rollback" data-confirm=(page.say("让顾客马上得到这个版本？之后立即生效的修改（包括话术与规则）也一起退回，草稿不变。", "Serve this release at once? What was changed at once since goes back too, voice and rules included; the draft stays.")) { (page.say("回滚到版本 ", "Roll back to release ")) (number) } " " span.soft { (page.say("马上生效，草稿不变；再回滚回来也可以。", "At once; the draft stays. It can be rolled forward again.")) } }
                 (difference(page, kb, served, 50))
-                @if count(&served["queries"], "flips") > 0 { h3 { (page.say("结果会变的标注问题", "Labelled questions with another outcome")) } (labelled(page, kb, &served["queries"])) }
+                @if !outcomes(&served["queries"]).is_empty() { h3 { (page.say("结果会变的标注问题", "Labelled questions with another outcome")) } (labelled(page, kb, &served["queries"])) }
             } }
         }
         section.card {
             h2 { (page.say("恢复：把草稿变回这个版本", "Restore: the draft becomes this release")) }
             p { (page.say("草稿会有这些变化：", "It changes in the draft: ")) (in_words(page, &draft)) }
+            (beyond_entries(page, &draft))
             form method="post" { (page.csrf()) button.button name="do" value="restore" data-confirm=(page.say("把草稿变回这个版本？可以撤销。", "Make the draft this release? It can be undone.")) { (page.say("恢复到草稿", "Restore the draft")) } " " span.soft { (page.say("顾客得到的不变，发布以后才会。", "Customers notice nothing until it is published.")) } }
             (difference(page, kb, &draft, 50))
         }

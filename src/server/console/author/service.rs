@@ -3,7 +3,7 @@
 //! The service document by forms, one for each of its parts; what they do not know
 //! stands in the text. A form changes what was filled in and nothing else.
 
-mod history;
+pub(super) mod history;
 mod hours;
 mod rule;
 mod rules;

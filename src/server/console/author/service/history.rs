@@ -50,7 +50,7 @@ fn restore(page: &Page, etag: &str, revision: &Value, side: &str, label: &str) -
 }
 
 /// Lines that went and came; long documents change in few places.
-fn changes(page: &Page, before: &str, after: &str) -> Markup {
+pub(in super::super) fn changes(page: &Page, before: &str, after: &str) -> Markup {
     let shipped = page.say("（出厂的文件）", "(the shipped document)");
     let (gone, come) = lines_between(before, after);
     html! {
