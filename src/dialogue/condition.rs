@@ -287,6 +287,11 @@ impl Compiled {
         self.entries.as_deref().unwrap_or_default()
     }
 
+    /// Whether it is about how a conversation goes, and not about what is asked.
+    pub(super) fn is_about_the_course(&self) -> bool {
+        self.misses.is_some() || self.repeats.is_some() || self.angry.is_some()
+    }
+
     /// The name of the first condition that does not hold.
     pub(super) fn fails(
         &self,

@@ -12,7 +12,7 @@ use super::condition::{Compiled, Condition};
 use super::facts::Facts;
 use super::hours::Hours;
 use super::rule_test::Test;
-use crate::decide::Reason;
+use crate::decide::{Decision, Reason};
 use crate::engine::Outcome;
 
 /// When a rule looks at a message.
@@ -287,6 +287,14 @@ impl Rules {
         facts: &Facts<'_>,
         outcome: Option<&Outcome>,
     ) -> Option<&'static str> {
+        // Whoever asks for a person is brought one for that, however the conversation went.
+        let is_due = outcome.is_some_and(|outcome| {
+            outcome.decision == Decision::Handoff
+                && matches!(outcome.reason, Reason::Requested | Reason::Sensitive)
+        });
+        if is_due && rule.action == Action::Handoff && rule.condition.is_about_the_course() {
+            return Some("outcome");
+        }
         rule.fails(facts, outcome, &self.hours)
     }
 

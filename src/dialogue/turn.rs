@@ -432,8 +432,10 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        let again = self.is_again(read);
-        context.repeats = if again { self.context.repeats.saturating_add(1) } else { 1 };
+        // A button that is pressed twice says nothing.
+        if !matches!(read.reading, Reading::Chosen { .. }) {
+            context.repeats = if self.is_again(read) { self.context.repeats.saturating_add(1) } else { 0 };
+        }
         context.asked.clone_from(&read.question);
         match outcome.decision {
             Decision::Answer => {

@@ -281,8 +281,55 @@ pub(super) fn fields<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, 
     if let Some(list) = value.get("limits").filter(|limits| limits.is_array()) {
         return Err(invalid("limits", "an object", list));
     }
-    serde_json::from_value(value).map_err(|e| Problem::new(Kind::InvalidField, e.to_string()))
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let place = e.path().to_string();
+        misfit((place != ".").then_some(place), &e.into_inner().to_string())
+    })
 }
+
+/// A field that is none of those, is not there, or is of another kind; serde says which in
+/// words of Rust.
+fn misfit(place: Option<String>, told: &str) -> Problem {
+    let quoted = |start: &str| told.strip_prefix(start)?.split('`').next();
+    let named = quoted("missing field `").or_else(|| quoted("unknown field `"));
+    let field = match (place, named) {
+        // The path ends with what is unknown, and not with what is missing.
+        (Some(place), Some(name)) if place != name && !place.ends_with(&format!(".{name}")) => {
+            Some(format!("{place}.{name}"))
+        }
+        (place, name) => place.or(name.map(str::to_owned)),
+    };
+    let mut detail = told.to_owned();
+    for (rust, plain) in TYPES {
+        detail = detail.replace(&format!("expected {rust}"), &format!("expected {plain}"));
+    }
+    if let Some(field) = field.as_deref().filter(|_| named.is_none()) {
+        detail = format!("field `{field}`: {detail}");
+    }
+    let problem = Problem::new(Kind::InvalidField, detail);
+    match field {
+        Some(field) => problem.of_field(&field),
+        None => problem,
+    }
+}
+
+/// What serde expects, and what that is in JSON.
+const TYPES: [(&str, &str); 14] = [
+    ("i64", "a whole number"),
+    ("i32", "a whole number"),
+    ("u64", "a whole number from 0 on"),
+    ("u32", "a whole number from 0 on"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("u8", "a whole number from 0 to 255"),
+    ("usize", "a whole number from 0 on"),
+    ("f64", "a number"),
+    ("f32", "a number"),
+    ("a boolean", "true or false"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+    ("struct", "an object:"),
+    ("enum", "one of:"),
+];
 
 fn object(value: Value, known: &[&str]) -> Result<Map<String, Value>, Problem> {
     let Value::Object(fields) = value else {

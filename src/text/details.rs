@@ -286,6 +286,14 @@ fn replaced(core: &str, phrasing: &str) -> bool {
         if here.is_empty() || there.is_empty() {
             return NEGATIONS.contains(&here.as_str()) || NEGATIONS.contains(&there.as_str());
         }
+        // "不取消预订" denies what "怎么取消预订" asks for.
+        let denied = |piece: &str, other: &str| {
+            let asks = without_asking(other).chars().all(|c| c == '能');
+            asks && NEGATIONS.contains(&piece.strip_prefix('我').unwrap_or(piece))
+        };
+        if denied(&here, &there) || denied(&there, &here) {
+            return true;
+        }
         // "怎么设置" in the place of "忘记" is 设置 in its place.
         let (here, there) = (without_asking(&here), without_asking(&there));
         if here.chars().count().max(there.chars().count()) > PIECE {
@@ -404,6 +412,18 @@ mod tests {
         // What any phrasing of the entry says is no difference.
         let all = ["自动续费怎么取消", "自动续费怎么开通"];
         assert!(!differ_from("打开自动续费", all[0], &all));
+    }
+
+    #[test]
+    fn what_is_denied_is_not_what_is_asked_for() {
+        assert!(differ("不取消预订", "怎么取消预订"));
+        assert!(differ("我不想取消预订", "怎么取消预订"));
+        assert!(differ("不带宠物可以吗", "可以带宠物吗"));
+        assert!(differ("没收到发票", "怎么收到发票"));
+        assert!(!differ("不用了怎么注销", "如何注销"), "a reason, and no denial");
+        assert!(!differ("我想取消预订", "怎么取消预订"));
+        assert!(!differ("能不能带宠物", "可以带宠物吗"));
+        assert!(!differ("怎么取消不了预订", "取消预订怎么取消不了"));
     }
 
     #[test]

@@ -397,7 +397,7 @@ async fn going_back_says_all_that_goes_back_and_it_can_be_had_again() {
     let put = async || {
         let etag = author.get("/v1/kbs/gym/service").await.header(header::ETAG).to_owned();
         let fields = [("part", "text"), ("etag", etag.as_str()), ("document", document), ("do", "live")];
-        author.done("/console/kb/gym/service/text", &fields).await
+        author.done("/console/kb/gym/service", &fields).await
     };
     put().await;
     let service = async |from: &str, to: &str| {

@@ -65,6 +65,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("socket2", &["store"]),
     ("maud", &["server"]),
     ("form_urlencoded", &["server"]),
+    ("serde_path_to_error", &["server"]),
     ("prometheus_client", &["server"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
