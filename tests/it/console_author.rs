@@ -393,7 +393,7 @@ async fn going_back_says_all_that_goes_back_and_it_can_be_had_again() {
     let author = Author::at(folder.path(), "wang", Role::Admin);
     answered(&author, "全国支持。", "draft").await;
     author.done("/console/kb/gym/releases", &[("do", "publish")]).await;
-    let document = "[replies]\ngreeting = \"您好，这里是健身房。\"\n";
+    let document = "[voice]\ngreeting = \"您好，这里是健身房。\"\n";
     let put = async || {
         let etag = author.get("/v1/kbs/gym/service").await.header(header::ETAG).to_owned();
         let fields = [("part", "text"), ("etag", etag.as_str()), ("document", document), ("do", "live")];
