@@ -451,7 +451,7 @@ mod tests {
     fn only_who_knows_the_token_speaks_for_others() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::at(folder.path());
-        let nodes = Nodes::new(store.nodes(), "http://a:1", 2).expect("nodes");
+        let nodes = Nodes::new(store.nodes(), "http://a:1", &Sharing::default()).expect("nodes");
         let client = Client { address: [203, 0, 113, 9].into(), is_encrypted: true, is_own_page: false };
         let send = |token: &str| {
             let mut headers = HeaderMap::new();
