@@ -282,16 +282,20 @@ fn exchanged(core: &str, tokens: &[Token], phrasing: &str) -> bool {
 /// more or less.
 fn replaced(core: &str, phrasing: &str) -> bool {
     let (core, phrasing) = (without_alternatives(core), without_alternatives(phrasing));
-    blocks(&core, &phrasing).into_iter().any(|(here, there)| {
+    let blocks = blocks(&core, &phrasing);
+    let last = blocks.len().saturating_sub(1);
+    blocks.into_iter().enumerate().any(|(at, (here, there))| {
         if here.is_empty() || there.is_empty() {
             return NEGATIONS.contains(&here.as_str()) || NEGATIONS.contains(&there.as_str());
         }
         // "不取消预订" denies what "怎么取消预订" asks for.
-        let denied = |piece: &str, other: &str| {
+        let denied = |piece: &str, other: &str, text: &str| {
+            // 可以带宠物不 asks: what ends a text denies nothing.
+            let ends = at == last && text.ends_with(piece);
             let asks = without_asking(other).chars().all(|c| c == '能');
-            asks && NEGATIONS.contains(&piece.strip_prefix('我').unwrap_or(piece))
+            asks && !ends && NEGATIONS.contains(&piece.strip_prefix('我').unwrap_or(piece))
         };
-        if denied(&here, &there) || denied(&there, &here) {
+        if denied(&here, &there, &core) || denied(&there, &here, &phrasing) {
             return true;
         }
         // "怎么设置" in the place of "忘记" is 设置 in its place.
@@ -422,6 +426,7 @@ mod tests {
         assert!(differ("没收到发票", "怎么收到发票"));
         assert!(!differ("不用了怎么注销", "如何注销"), "a reason, and no denial");
         assert!(!differ("我想取消预订", "怎么取消预订"));
+        assert!(!differ("可以带宠物不", "可以带宠物吗"), "the end only asks");
         assert!(!differ("能不能带宠物", "可以带宠物吗"));
         assert!(!differ("怎么取消不了预订", "取消预订怎么取消不了"));
     }
