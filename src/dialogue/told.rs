@@ -141,7 +141,9 @@ impl ToldHandoff {
     pub fn of(handoff: &Handoff, lines: &[Line], now: i64) -> Self {
         let waits = handoff.state == State::Waiting;
         let until = if waits { now } else { handoff.claimed_at.or(handoff.ended_at).unwrap_or(now) };
-        let since = if waits { handoff.waiting_since } else { handoff.created_at };
+        // Whoever took it and left it alone has not shortened the customer's wait.
+        let is_again = waits && handoff.answered_at.is_some();
+        let since = if is_again { handoff.waiting_since } else { handoff.created_at };
         let held = !waits && handoff.state.is_open();
         Self {
             id: handoff.id.clone(),

@@ -89,6 +89,9 @@ struct Told {
     /// What was filled in.
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
+    /// What the form calls those fields; of one ticket only, not in lists.
+    #[schema(value_type = Option<Object>)]
+    labels: Option<Map<String, Value>>,
     /// What was said before, in one paragraph.
     summary: String,
     /// `author`, `text` and `at` of each note, in order.
@@ -347,7 +350,21 @@ fn found(caller: &Caller, number: i64) -> Result<Ticket, Problem> {
     responses((status = 200, description = "The ticket.", body = Told), Problems)
 )]
 async fn get(caller: Caller, Path(number): Path<i64>) -> Result<Json<Value>, Problem> {
-    caller.at_desk(move |caller| Ok(Json(found(caller, number)?.told()))).await
+    caller
+        .at_desk(move |caller| {
+            let ticket = found(caller, number)?;
+            let mut told = ticket.told();
+            // A form that was changed since has other fields, which keep their names.
+            if let (Ok((_, service)), Some(told)) = (caller.served(Some(&ticket.kb)), told.as_object_mut()) {
+                let asked =
+                    service.ticket.fields.iter().filter(|field| ticket.fields.contains_key(&field.name));
+                let labels: Map<String, Value> =
+                    asked.map(|field| (field.name.clone(), field.label.clone().into())).collect();
+                told.insert("labels".to_owned(), labels.into());
+            }
+            Ok(Json(told))
+        })
+        .await
 }
 
 /// What is to change of a ticket; what is left out stays.

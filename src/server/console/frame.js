@@ -61,6 +61,9 @@ waiting?.addEventListener("submit", async (event) => {
   }
 });
 
+// What is shown once came of a form: to load the page again must not send that again.
+if (document.querySelector("[data-once]")) history.replaceState(null, "", location.href);
+
 // Menus close when somebody goes elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.kbs[open]")) {

@@ -34,6 +34,9 @@ struct Ticket {
     assignee: Option<String>,
     channel: Option<String>,
     fields: Map<String, Value>,
+    /// What the form calls them.
+    #[serde(default)]
+    labels: Map<String, Value>,
     summary: String,
     notes: Vec<Note>,
     created_at: String,
@@ -163,7 +166,7 @@ async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> O
                     span.soft { (ticket.kb) " · " (ticket.channel.as_deref().unwrap_or("—")) " · " (when(&ticket.created_at)) }
                 }
                 h2 { (page.say("顾客填写", "What the customer wrote")) }
-                dl.fields { @for (name, value) in &ticket.fields { dt { (name) } dd.words { @match value { Value::String(text) => (text), other => (other.to_string()) } } } }
+                dl.fields { @for (name, value) in &ticket.fields { dt { (ticket.labels.get(name).and_then(Value::as_str).unwrap_or(name)) } dd.words { @match value { Value::String(text) => (text), other => (other.to_string()) } } } }
                 @if !ticket.summary.is_empty() { h2 { (page.say("之前的对话", "What was said before")) } p { (ticket.summary) } }
                 @if let Some(conversation) = &ticket.conversation { p.soft { (page.say("会话 ", "Conversation ")) code { (conversation) } } }
                 h2 { (page.say("备注", "Notes")) }

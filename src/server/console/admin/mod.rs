@@ -103,7 +103,7 @@ fn wanted_scope(form: &Form) -> Option<Vec<&str>> {
 /// Something that is shown this once.
 fn once(page: &Page, what: &str, hint: &str, secret: &str) -> Markup {
     html! {
-        div.card.notice role="status" {
+        div.card.notice role="status" data-once="1" {
             b { (what) }
             (paste(page, "secret", secret))
             p { (hint) }
