@@ -110,8 +110,9 @@ fn description() -> String {
 /// Answer one question.
 ///
 /// Always 200 for a decision; a handoff is a decision too. With `session` the question
-/// is a message of that conversation: it is read in the light of what was said, and a
-/// handoff goes to the people who wait for it. `Idempotency-Key` names the message.
+/// is a message of that conversation: it is read in the light of what was said, and
+/// `owner` says whether people were called (`queued`, with `handoff.id`): by the customer's
+/// wish or by a rule, not by every `handoff`. `Idempotency-Key` names the message.
 /// `Zhida-Min-Release` is a release that the answer must not be older than, as replies
 /// name it (`12+3`): what was published or edited at another node is read first. 503 when
 /// this node cannot.
