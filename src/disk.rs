@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -25,6 +26,47 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     beside.persist(path).map_err(|e| failed(e.error))?;
     sync_folder(folder)
+}
+
+/// Makes a folder, and those around it, that only its owner may enter; one that is there stays
+/// as it is. What customers say lies in it.
+pub fn private_folder(folder: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder).map_err(|e| Error::io("create", folder, e))
+}
+
+/// How long what a process leaves behind may be another one's that is still at work.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A folder for copies of a data directory, that only its owner may enter. Those of the same
+/// kind that a process has left a day ago or more, killed before it could, go.
+pub fn private_temporary(prefix: &str, parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    for item in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = item.file_name().to_string_lossy().starts_with(prefix);
+        let age = item.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        if is_ours && age.is_some_and(|age| age > ABANDONED) {
+            // Another process may be doing the same.
+            let _ = if item.path().is_dir() {
+                fs::remove_dir_all(item.path())
+            } else {
+                fs::remove_file(item.path())
+            };
+        }
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir_in(parent)
 }
 
 /// Puts a folder in the place of another one, which gets its place: at every

@@ -72,6 +72,9 @@ pub(crate) struct Forget {
     /// Forget the texts of all events before a day (+08:00).
     #[arg(long, value_name = "DATE", group = "whose")]
     text_before: Option<Day>,
+    /// Nothing is asked; taken because other commands want it.
+    #[arg(long = "yes", hide = true)]
+    _yes: bool,
 }
 
 impl Args {

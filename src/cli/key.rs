@@ -39,6 +39,9 @@ enum Command {
         signed: Signed,
         /// The key's id.
         id: String,
+        /// Nothing is asked; taken because other commands want it.
+        #[arg(long = "yes", hide = true)]
+        _yes: bool,
     },
     /// Make a key in the place of another one, which stays valid for a while.
     Rotate {
@@ -134,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Create(args) => create(args)?,
         Command::List { place, json } => list(place, *json)?,
-        Command::Revoke { place, signed, id } => {
+        Command::Revoke { place, signed, id, .. } => {
             let access = place.access();
             access.revoke_key(&place.tenant, id)?;
             let object = format!("key {id}");

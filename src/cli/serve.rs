@@ -383,6 +383,11 @@ fn refuse_open_doors(args: &Args, store: &Store, address: SocketAddr) -> Result<
         return Ok(());
     }
     let data = args.common.data.display();
+    if store.access().has_lost_its_records()? && !args.insecure {
+        return Err(Error::Refused(format!(
+            "{data} has no keys, no people and no record of changes, although audit.heads notes some: access.db is missing or empty. Put it back, or restore a backup; if everything is to begin anew without keys, remove audit.heads"
+        )));
+    }
     if args.insecure {
         eprintln!(
             "zhida: without keys: whoever reaches {address} may ask, change and delete everything (--insecure)"

@@ -232,6 +232,19 @@ impl Caller {
         self.registry().served_in(self.only(kb), &self.identity.scope)
     }
 
+    /// Refuses addresses inside the operator's house to whoever is not the operator: what
+    /// answers there was not made for them.
+    ///
+    /// # Errors
+    /// When they are wanted, and not theirs to want.
+    pub(super) fn may_reach_inside(&self, private: bool) -> Result<(), Problem> {
+        if !private || self.identity.may(Right::Operator) {
+            return Ok(());
+        }
+        let detail = "`private` lets this server call addresses of its own network: only an admin of the first tenant, for all knowledge bases, may set it";
+        Err(Problem::new(Kind::Forbidden, detail).of_field("private"))
+    }
+
     /// The knowledge base that is meant, as far as who asks decides that: who knows of
     /// one means that one.
     fn only<'a>(&'a self, kb: Option<&'a str>) -> Option<&'a str> {

@@ -233,6 +233,11 @@ fn told(caller: &Caller, channel: &Channel) -> Result<Told, Problem> {
     })
 }
 
+/// Whether settings are for a server inside the house.
+fn is_private(settings: &Map<String, Value>) -> bool {
+    settings.get("private").is_some_and(|private| !matches!(private, Value::Null | Value::Bool(false)))
+}
+
 /// Origins as browsers send them, in place of what was typed.
 fn as_origins(kind: &str, settings: &mut Map<String, Value>) -> Result<(), Problem> {
     let Some(Value::Array(list)) = settings.get_mut("origins").filter(|_| kind == web::KIND) else {
@@ -275,6 +280,7 @@ async fn list(caller: Caller) -> Result<Json<Channels>, Problem> {
 async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     let New { name, kind, kb, mut settings } = fields(json(request, BYTES).await?)?;
     as_origins(&kind, &mut settings)?;
+    caller.may_reach_inside(is_private(&settings))?;
     caller
         .at_desk(move |caller| {
             caller.shelf(&kb)?;
@@ -315,6 +321,7 @@ async fn show(caller: Caller, Path(name): Path<String>) -> Result<Json<Told>, Pr
 )]
 async fn change(caller: Caller, Path(name): Path<String>, request: Request) -> Result<Response, Problem> {
     let Changed { kb, mut settings } = fields(json(request, BYTES).await?)?;
+    caller.may_reach_inside(is_private(&settings))?;
     caller
         .at_desk(move |caller| {
             let before = sealed(caller, &name)?;

@@ -371,6 +371,13 @@ impl Gate {
             );
             return Err(Problem::new(Kind::ForeignHost, detail));
         }
+        // A proxy on this machine asks for others, whatever name it uses.
+        if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
+            let detail = format!(
+                "this server has no keys and no people, and answers its own machine only; `{name}` says that a proxy asks for somebody else. Make a key with `zhida key create --role admin`"
+            );
+            return Err(Problem::new(Kind::ForeignHost, detail));
+        }
         if let Some(origin) = text(headers, &header::ORIGIN)
             && !is_own(origin, host.as_deref())
             && !allowed(origin)
@@ -383,6 +390,9 @@ impl Gate {
         Ok(())
     }
 }
+
+/// What proxies say of whom they ask for.
+const FORWARDING: [&str; 5] = ["x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via"];
 
 /// Counts a question of somebody with a key, and of their tenant.
 fn count(counted: &mut Counted, identity: &Identity) {

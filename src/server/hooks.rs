@@ -167,6 +167,7 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     if new.name.chars().count() > Signature::AUTHOR_CHARS {
         return wrong("name", format!("`name` has more than {} characters", Signature::AUTHOR_CHARS));
     }
+    caller.may_reach_inside(new.private)?;
     caller
         .at_desk(move |caller| {
             for kb in &new.kbs {

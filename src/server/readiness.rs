@@ -47,7 +47,7 @@ pub(super) enum Status {
     Starting,
     /// Every published knowledge base answers with the release that it should.
     Ready,
-    /// Some do not, or with an older release: `warnings` says which.
+    /// Some do not, or with an older release, or what happens is not kept: `warnings` says which.
     Degraded,
     /// None answers.
     Unavailable,
@@ -129,19 +129,22 @@ async fn readyz(State(server): State<Server>) -> Response {
     warnings.extend(cut_off(&server));
     warnings.extend(lagging(&server));
     warnings.extend(without_candidates(&server));
+    let besides = beside(&server);
+    let is_losing = besides.iter().any(|warning| {
+        matches!(warning.reason, Trouble::DiskFull | Trouble::EventsLost | Trouble::AuditBroken)
+    });
     let status = if server.is_stopping() {
         Status::Stopping
     } else if !server.registry().has_looked() {
         Status::Starting
     } else if !ready {
         Status::Unavailable
-    } else if warnings.is_empty() {
+    } else if warnings.is_empty() && !is_losing {
         Status::Ready
     } else {
         Status::Degraded
     };
-    // Answers go on with all of these, so the status stays.
-    warnings.extend(beside(&server));
+    warnings.extend(besides);
     let mut body = Readiness {
         ready,
         status,

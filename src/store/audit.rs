@@ -175,6 +175,19 @@ impl Access {
         Ok(text.lines().filter_map(read).collect())
     }
 
+    /// Whether records of changes were noted, and there is not a single one: the database
+    /// was taken away or emptied, and with it who may come in.
+    pub fn has_lost_its_records(&self) -> Result<bool> {
+        let noted = fs::metadata(self.heads()).is_ok_and(|heads| heads.len() > 0);
+        if !noted {
+            return Ok(false);
+        }
+        let any = self.database.read(|connection| {
+            Ok(audit::table.select(audit::seq).first::<i64>(connection).optional()?.is_some())
+        })?;
+        Ok(!any.unwrap_or_default())
+    }
+
     /// The links of a tenant, the newest first.
     pub fn audit(&self, tenant: &str, wanted: &WantedAudit) -> Result<Vec<Link>> {
         let rows = self.database.read(|connection| {

@@ -22,7 +22,7 @@ use super::database::copy;
 use super::sealed::KEY_FILE;
 use super::{Store, database, left_out};
 use crate::access::moment;
-use crate::disk::sync_folder;
+use crate::disk::{private_temporary, sync_folder};
 use crate::error::{Error, Result};
 use crate::release::Progress;
 
@@ -111,7 +111,7 @@ impl Store {
 
 fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Result<Backup> {
     let failed = |e: std::io::Error| Error::io("write", file, e);
-    let copies = tempfile::Builder::new().prefix(".zhida-backup-").tempdir_in(folder).map_err(failed)?;
+    let copies = private_temporary(".zhida-backup-", folder).map_err(failed)?;
     let mut sources = Vec::new();
     let mut homes = vec![(String::new(), root.to_path_buf(), store.clone())];
     for name in folders(&root.join("tenants"))? {

@@ -40,7 +40,7 @@ impl Conversations {
             Ok(keys)
         })?;
         self.drop_pictures(&keys)?;
-        self.checkpoint()?;
+        self.database.truncate_log()?;
         Ok(keys.len())
     }
 

@@ -18,7 +18,7 @@ use super::Store;
 use super::backup::{FORM, MANIFEST, Manifest, hex};
 use super::database::copy;
 use crate::access::moment;
-use crate::disk::{swap_folders, sync_folder};
+use crate::disk::{private_temporary, swap_folders, sync_folder};
 use crate::error::{Error, Result};
 use crate::release::Progress;
 
@@ -58,10 +58,7 @@ pub fn check(file: &Path, target: &Path, progress: Progress<'_>) -> Result<Check
     let parent = parent(target);
     fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
     refuse_in_use(target)?;
-    let staged = tempfile::Builder::new()
-        .prefix(".zhida-restore-")
-        .tempdir_in(parent)
-        .map_err(|e| Error::io("write", parent, e))?;
+    let staged = private_temporary(".zhida-restore-", parent).map_err(|e| Error::io("write", parent, e))?;
     let mut wanted: HashMap<&str, usize> = HashMap::new();
     for (number, one) in manifest.files.iter().enumerate() {
         if !is_inside(&one.path) || wanted.insert(&one.path, number).is_some() {

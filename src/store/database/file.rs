@@ -1,6 +1,6 @@
 //! How is a database in a file opened, and kept open?
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use diesel_migrations::MigrationHarness;
 
 use super::migrations::Steps;
 use super::{Connection, Database, Outcome, snapshot};
+use crate::disk::private_folder;
 use crate::error::{Error, Result};
 
 /// Connections that are kept open while nobody needs them.
@@ -69,7 +70,7 @@ impl DatabaseFile {
         let mut prepared = database.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let root = &database.root;
         database.refuse_elsewhere()?;
-        fs::create_dir_all(root).map_err(|e| Error::io("create", root, e))?;
+        private_folder(root)?;
         // Two processes that come first must not both make the tables.
         let lock = if *prepared { None } else { Some(self.lock(database)?) };
         let url = self.path.to_str().ok_or_else(|| {
