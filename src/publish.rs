@@ -345,6 +345,8 @@ pub fn compare(
 pub enum Side {
     /// What is being worked on.
     Draft,
+    /// What customers get now, live edits included.
+    Served,
     /// What was published under this number.
     Release(u32),
 }
@@ -353,7 +355,7 @@ impl Side {
     /// The number of a release.
     fn release(self) -> Option<u32> {
         match self {
-            Self::Draft => None,
+            Self::Draft | Self::Served => None,
             Self::Release(number) => Some(number),
         }
     }
@@ -363,10 +365,14 @@ impl FromStr for Side {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == "draft" {
-            return Ok(Self::Draft);
+        match text {
+            "draft" => Ok(Self::Draft),
+            "served" => Ok(Self::Served),
+            number => number
+                .parse()
+                .map(Self::Release)
+                .map_err(|_| "a release is a number, `served` or `draft`".to_owned()),
         }
-        text.parse().map(Self::Release).map_err(|_| "a release is a number, or `draft`".to_owned())
     }
 }
 
@@ -374,6 +380,7 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Draft => f.write_str("draft"),
+            Self::Served => f.write_str("served"),
             Self::Release(number) => write!(f, "{number}"),
         }
     }
@@ -421,8 +428,9 @@ const REVISIONS: usize = 20;
 
 /// Why entries differ between two sides, from their revisions in between.
 fn reasons(shelf: &Shelf, (before, after): (Side, Side), diff: &Diff) -> Result<Vec<Because>> {
-    let records = shelf.records()?;
-    let last = |side: Side| match side.release() {
+    let (records, current) = (shelf.records()?, shelf.current()?);
+    let release = |side: Side| if side == Side::Served { current } else { side.release() };
+    let last = |side: Side| match release(side) {
         Some(number) => {
             records.iter().find(|record| record.release == number).map_or(0, |record| record.revision)
         }
@@ -454,8 +462,11 @@ pub fn difference(
     (before, after): (Side, Side),
     default_goal: f64,
 ) -> Result<Difference> {
-    let (old, _) = shelf.content(before.release())?;
-    let (new, _) = shelf.content(after.release())?;
+    let content = |side: Side| match side {
+        Side::Served => shelf.live(),
+        side => shelf.content(side.release()).map(|(base, _)| base),
+    };
+    let (old, new) = (content(before)?, content(after)?);
     let asked = queries(shelf)?;
     let compared = match (before, after) {
         (Side::Release(before), Side::Release(after)) if !asked.is_empty() => {

@@ -245,9 +245,9 @@ async fn publish_draft(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DiffQuery {
-    /// The earlier release, or `draft`.
+    /// The earlier release, `served` (what customers get now, live edits included) or `draft`.
     from: String,
-    /// The later release, or `draft`.
+    /// The later release, `served` or `draft`.
     to: String,
 }
 
@@ -273,10 +273,10 @@ async fn diff(
             let shelf = caller.shelf(&kb)?;
             let known = shelf.versions()?;
             let side = |name: &str, text: &str| match text.parse::<Side>() {
-                Ok(Side::Draft) => Ok(Side::Draft),
+                Ok(side @ (Side::Draft | Side::Served)) => Ok(side),
                 Ok(Side::Release(number)) if known.contains(&number) => Ok(Side::Release(number)),
                 _ => {
-                    let detail = format!("`{name}` is a release or `draft`, got {text:?}");
+                    let detail = format!("`{name}` is a release, `served` or `draft`, got {text:?}");
                     let known = known.iter().map(u32::to_string).collect();
                     Err(Problem { known, ..Problem::new(Kind::UnknownRelease, detail).of_field(name) })
                 }

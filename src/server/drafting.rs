@@ -125,6 +125,7 @@ async fn rewind(
     caller
         .author(move |caller| {
             let found = caller.shelf(&kb)?.rewind(after, until).map_err(refusal)?;
+            caller.tenant().looks().forget(&kb);
             let kept = found.kept.into_iter().map(|id| id.0).collect();
             Ok(Json(TakenBack { diff: found.diff, kept }))
         })
