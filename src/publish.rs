@@ -357,9 +357,7 @@ impl Side {
         match self {
             Self::Draft => Ok(shelf.content(None)?.0),
             Self::Release(number) => Ok(shelf.content(Some(number))?.0),
-            Self::Served => shelf.served()?.ok_or_else(|| {
-                Error::Refused(format!("nothing is published of {}, so nothing is served", shelf.name()))
-            }),
+            Self::Served => shelf.live(),
         }
     }
 
@@ -377,13 +375,14 @@ impl FromStr for Side {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == "draft" {
-            return Ok(Self::Draft);
+        match text {
+            "draft" => Ok(Self::Draft),
+            "served" => Ok(Self::Served),
+            number => number
+                .parse()
+                .map(Self::Release)
+                .map_err(|_| "a release is a number, `served` or `draft`".to_owned()),
         }
-        if text == "served" {
-            return Ok(Self::Served);
-        }
-        text.parse().map(Self::Release).map_err(|_| "a release is a number, `served` or `draft`".to_owned())
     }
 }
 

@@ -11,10 +11,26 @@ use crate::error::Result;
 use crate::events::{Day, Days, Doing, Event, Kind, Log, Wanted};
 use crate::text::exact_key;
 
-/// Reasons for a handoff that say nothing of the question: somebody wanted a
-/// person, or nothing was asked.
-const NO_QUESTION: [&str; 7] =
-    ["requested", "sensitive", "no_text", "no_question", "small_talk", "closed", "rule"];
+/// Reasons that say nothing of a question: somebody wanted a person or was angry,
+/// chose from a list, or asked nothing.
+const NO_QUESTION: [&str; 11] = [
+    "requested",
+    "sensitive",
+    "angry",
+    "with_person",
+    "unclear_choice",
+    "none_of_these",
+    "no_text",
+    "no_question",
+    "small_talk",
+    "closed",
+    "rule",
+];
+
+/// Shipped rules that hand over because of when it is or who asks: the question may
+/// well have no answer. Any other rule that hands over is meant to, whatever the
+/// knowledge base holds.
+const CIRCUMSTANCES: [&str; 3] = ["outside-hours", "queue", "vip"];
 
 /// The most different replies of agents that are kept of a question.
 const REPLIES: usize = 5;
@@ -124,7 +140,9 @@ impl Gathering {
             asked.asked_back = asked.asked_back.saturating_sub(1);
             return;
         }
-        if NO_QUESTION.contains(&reason) {
+        let rule = event.rule.as_deref().unwrap_or_default();
+        let is_meant = reason == "handoff_rule" && !CIRCUMSTANCES.contains(&rule);
+        if NO_QUESTION.contains(&reason) || is_meant {
             // A person is wanted right after an answer: it did not help.
             if let ("requested", Some((place, Some(entry)))) = (reason, before) {
                 self.found.all[place].disliked += 1;
@@ -265,6 +283,22 @@ mod tests {
         assert_eq!(found.all.len(), 1);
         assert_eq!((found.all[0].count, found.all[0].unanswered, found.all[0].asked_back), (2, 1, 1));
         assert!(found.all[0].is_open());
+    }
+
+    #[test]
+    fn what_a_rule_hands_over_is_no_gap_unless_it_is_for_the_hour() {
+        let mut gathering = Gathering::default();
+        let ruled = |trace: &str, text: &str, rule: &str| Event {
+            rule: Some(rule.to_owned()),
+            ..decision(trace, "c1", text, "handoff", "handoff_rule")
+        };
+        gathering.decision(&ruled("1", "要投诉你们", "complaints"));
+        gathering.decision(&decision("2", "c1", "气死我了", "handoff", "angry"));
+        gathering.decision(&decision("3", "c1", "都不是", "handoff", "none_of_these"));
+        gathering.decision(&ruled("4", "可以停车吗", "outside-hours"));
+        let found = gathering.finish();
+        let texts: Vec<&str> = found.all.iter().map(|asked| asked.text.as_str()).collect();
+        assert_eq!(texts, ["可以停车吗"]);
     }
 
     #[test]

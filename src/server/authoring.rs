@@ -245,7 +245,7 @@ async fn publish_draft(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DiffQuery {
-    /// The earlier release, `served` (what customers get, with live edits) or `draft`.
+    /// The earlier release, `served` (what customers get now, live edits included) or `draft`.
     from: String,
     /// The later release, `served` or `draft`.
     to: String,

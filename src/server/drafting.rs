@@ -130,6 +130,7 @@ async fn rewind(
     caller
         .author(move |caller| {
             let found = caller.shelf(&kb)?.rewind(after, until).map_err(refusal)?;
+            caller.tenant().looks().forget(&kb);
             let names = |ids: Vec<EntryId>| ids.into_iter().map(|id| id.0).collect();
             let (kept, live, still_live) = (names(found.kept), names(found.live), names(found.still_live));
             Ok(Json(TakenBack { diff: found.diff, kept, live, still_live }))

@@ -51,6 +51,8 @@ pub(super) fn routes() -> Routes {
         .may(Right::Author, routes!(accept))
         .may(Right::Author, routes!(ignore))
         .may(Right::Author, routes!(decide))
+        .may(Right::Author, routes!(left))
+        .may(Right::Author, routes!(reopen))
         .may(Right::Author, routes!(changes))
         .bodies(REQUEST_BYTES)
 }
@@ -68,6 +70,11 @@ struct Seen {
 }
 
 impl Looks {
+    /// Forgets the last look at a knowledge base: a decision was taken back.
+    pub(super) fn forget(&self, kb: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(kb);
+    }
+
     /// Looks at a knowledge base, or gives the last look if it is good enough.
     fn of(&self, shelf: &Shelf, log: &Log, engine: &Engine, days: u16) -> Result<Arc<Findings>, Problem> {
         let state = format!("{days} {} {}", engine.release().label(), look::state(log));
@@ -340,6 +347,119 @@ async fn decide(caller: Caller, Path(kb): Path<String>, request: Request) -> Res
                 }
             }
             Ok(Json(Decided { items }))
+        })
+        .await
+}
+
+/// A suggestion that was left.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct LeftSuggestion {
+    /// Its name.
+    id: String,
+    /// What it was, such as `similar`.
+    kind: String,
+    /// The entry that it was about.
+    entry: Option<String>,
+    /// Its text.
+    text: String,
+    /// `ignored` or `never`.
+    verdict: String,
+    /// How often it had been asked then.
+    count: i64,
+    /// When it was left, RFC 3339 in UTC.
+    at: String,
+    /// By whom.
+    author: String,
+}
+
+/// Suggestions that were left.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct LeftSuggestions {
+    /// How many there are.
+    total: usize,
+    /// The last one first.
+    items: Vec<LeftSuggestion>,
+}
+
+/// How many are listed.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LeftQuery {
+    /// At most so many; 50 without this.
+    limit: Option<usize>,
+}
+
+/// Show the suggestions that were left, for now or for ever.
+#[utoipa::path(
+    get,
+    operation_id = "list_left_suggestions",
+    path = "/v1/kbs/{kb}/suggestions/left",
+    params(("kb" = String, Path, description = "The knowledge base."), LeftQuery),
+    responses(
+        (status = 200, description = "What was left.", body = LeftSuggestions),
+        Problems,
+    )
+)]
+async fn left(
+    caller: Caller,
+    Path(kb): Path<String>,
+    Query(query): Query<LeftQuery>,
+) -> Result<Json<LeftSuggestions>, Problem> {
+    caller
+        .author(move |caller| {
+            let left = caller.shelf(&kb)?.left_suggestions()?;
+            let total = left.len();
+            let told = left.into_iter().take(query.limit.unwrap_or(SHOWN)).map(|one| LeftSuggestion {
+                id: one.decided.id,
+                kind: one.decided.kind,
+                entry: one.decided.entry,
+                text: one.decided.text,
+                verdict: one.decided.verdict,
+                count: one.decided.count,
+                at: one.at,
+                author: one.author,
+            });
+            Ok(Json(LeftSuggestions { total, items: told.collect() }))
+        })
+        .await
+}
+
+/// Suggestions whose decisions are taken back.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Reopening {
+    /// Their names.
+    ids: Vec<String>,
+}
+
+/// What was taken back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Reopened {
+    /// How many decisions there were.
+    reopened: usize,
+}
+
+/// Take decisions on suggestions back: what customers still ask is suggested again. What
+/// was accepted stays in the draft.
+#[utoipa::path(
+    post,
+    operation_id = "reopen_suggestions",
+    path = "/v1/kbs/{kb}/suggestions/reopen",
+    params(("kb" = String, Path, description = "The knowledge base.")),
+    request_body(content = Reopening, example = json!({"ids": ["s0a1b2c3d4e5f"]})),
+    responses(
+        (status = 200, description = "How many decisions were taken back.", body = Reopened),
+        Problems,
+    )
+)]
+async fn reopen(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Json<Reopened>, Problem> {
+    let Reopening { ids } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    caller
+        .author(move |caller| {
+            let reopened = caller.shelf(&kb)?.reopen_suggestions(&ids)?;
+            caller.tenant().looks().forget(&kb);
+            Ok(Json(Reopened { reopened }))
         })
         .await
 }

@@ -8,10 +8,10 @@ use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
-use super::Shelf;
 use super::database::schema::{entries, revisions};
 use super::database::{Connection, Outcome, lower};
 use super::draft::{self, Action};
+use super::{Shelf, pending};
 use crate::engine::Change;
 use crate::error::{Error, Result};
 use crate::kb::{Entry, EntryId};
@@ -124,6 +124,9 @@ pub struct LiveChanges {
     pub last: i64,
 }
 
+/// Entries that a statement can name.
+const NAMED: usize = 30_000;
+
 type Found = (i64, i64, String, Option<String>, String, String);
 
 /// The columns of [`Found`].
@@ -178,7 +181,10 @@ impl Shelf {
     fn listed(&self, filter: &Filter, all: bool) -> Result<Page> {
         let found = self.store.database.read(|connection| {
             let Some(kb) = draft::find(connection, &self.name)? else { return Ok((Vec::new(), 0)) };
-            let reach = filter.pending.then(|| draft::Reach::of(connection, &kb)).transpose()?;
+            let waiting: Vec<String> = match filter.pending {
+                true => pending::waiting(connection, &kb, None)?.into_iter().map(|one| one.id.0).collect(),
+                false => Vec::new(),
+            };
             let query = || {
                 let mut query = entries::table
                     .inner_join(revisions::table.on(held()))
@@ -203,10 +209,9 @@ impl Shelf {
                     let quoted = serde_json::to_string(tag).map_err(|e| Error::internal("store", e))?;
                     query = query.filter(revisions::content.like(with(&quoted)).escape('!'));
                 }
-                if let Some(reach) = reach {
-                    // As `Reach::lacks` has it.
-                    let no_live_edit = revisions::live.eq(false).or(entries::revision.le(reach.live_from));
-                    query = query.filter(entries::revision.gt(reach.released)).filter(no_live_edit);
+                // So many are a first import; a statement cannot name them all.
+                if filter.pending && waiting.len() < NAMED {
+                    query = query.filter(entries::id.eq_any(&waiting));
                 }
                 Ok::<_, Error>(query)
             };

@@ -7,12 +7,12 @@
 use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 
-use super::Shelf;
 use super::database::schema::{claims, entries, kbs, revisions};
 use super::database::{Connection, Outcome};
-use super::draft::{self, Action, Kb, Row};
+use super::draft::{self, Action, Row};
 use super::edit::{Edit, Edited, Expected, stored};
 use super::signature::now;
+use super::{Shelf, pending};
 use crate::error::{Error, Problem, Result};
 use crate::kb::check::{Severity, check};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
@@ -70,9 +70,10 @@ impl Shelf {
             }
         };
         let live = live && kb.current.is_some();
+        // What waits for a publication becomes live by being said again.
         if let (Some(entry), Some((stored, _))) = (&after, &known)
             && *entry == stored.entry
-            && !(live && pending(connection, &kb, stored.revision)?)
+            && !(live && !pending::waiting(connection, &kb, Some(id))?.is_empty())
         {
             let (entry, revision) = (Some(entry.clone()), stored.revision);
             return Ok(Edited { action: None, revision, live, entry });
@@ -125,15 +126,6 @@ fn last_place(connection: &mut Connection, kb: i32) -> Outcome<i64> {
         .select(diesel::dsl::max(entries::position))
         .first(connection)?;
     Ok(last.unwrap_or(0))
-}
-
-/// Whether a revision of an entry waits for a publication: then saying it
-/// again makes it live.
-fn pending(connection: &mut Connection, kb: &Kb, revision: i64) -> Outcome<bool> {
-    let live: Option<bool> =
-        revisions::table.find((kb.id, revision)).select(revisions::live).first(connection).optional()?;
-    let reach = draft::Reach::of(connection, kb)?;
-    Ok(live.is_some_and(|live| reach.lacks(revision, live)))
 }
 
 /// Refuses an entry that would be an error in a check.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database::schema::{entries, revisions};
 use super::edit::held;
-use super::{Shelf, draft};
+use super::{Shelf, draft, pending};
 use crate::error::{Error, Result};
 
 /// A draft in numbers.
@@ -23,6 +23,8 @@ pub struct Outline {
     pub phrasings: usize,
     /// Entries that customers get only with the next publication, removed ones apart.
     pub pending: usize,
+    /// Entries that customers get and the draft has no more.
+    pub gone: usize,
     /// The last revision of any kind.
     pub revision: i64,
     /// The release that is served; `null` when nothing was published.
@@ -63,20 +65,21 @@ impl Shelf {
             let rows = entries::table
                 .inner_join(revisions::table.on(held()))
                 .filter(entries::kb.eq(kb.id))
-                .select((revisions::number, revisions::live, revisions::content))
-                .load::<(i64, bool, Option<String>)>(connection)?;
-            let reach = draft::Reach::of(connection, &kb)?;
-            Ok(Some((kb, reach, rows)))
+                .select(revisions::content)
+                .load::<Option<String>>(connection)?;
+            let waiting = pending::waiting(connection, &kb, None)?;
+            let gone = waiting.iter().filter(|one| one.draft.is_none()).count();
+            Ok(Some((kb, rows, waiting.len() - gone, gone)))
         })?;
-        let Some((kb, reach, rows)) = found.flatten() else { return Ok(Outline::default()) };
-        let mut told = Outline { revision: kb.revision, current: kb.current, ..Outline::default() };
-        for (number, live, content) in rows {
+        let Some((kb, rows, pending, gone)) = found.flatten() else { return Ok(Outline::default()) };
+        let mut told =
+            Outline { revision: kb.revision, current: kb.current, pending, gone, ..Outline::default() };
+        for content in rows {
             let content = content.unwrap_or_default();
             let entry: Counted = serde_json::from_str(&content).map_err(|e| Error::internal("outline", e))?;
             told.entries += 1;
             told.off += usize::from(!entry.enabled);
             told.phrasings += 1 + entry.similar.len();
-            told.pending += usize::from(reach.lacks(number, live));
             if let Some(topic) = entry.topic {
                 *told.topics.entry(topic).or_default() += 1;
             }

@@ -4,12 +4,14 @@
 //! the history puts that in its place again, unless somebody has changed the entry
 //! since: theirs stays.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use diesel::prelude::*;
+use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
 
-use super::draft;
-use super::{Edit, Expected, IgnoredColumns, Shelf};
+use super::database::schema::revisions;
+use super::{Edit, Expected, IgnoredColumns, Shelf, draft};
 use crate::error::{Error, Result};
 use crate::kb::diff::Diff;
 use crate::kb::{Entry, EntryId, KnowledgeBase, formats};
@@ -73,6 +75,8 @@ impl Shelf {
             .map(|(id, old)| (id.clone(), old.clone()))
             .collect();
         at_once.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let back: Vec<EntryId> = before.keys().cloned().collect();
+        let order = self.order_of_arrival()?;
         let mut diff = Diff::default();
         self.change_draft(IgnoredColumns::default(), |draft| {
             let mut entries = Vec::with_capacity(draft.entries().len());
@@ -83,13 +87,13 @@ impl Shelf {
                     Some(None) => {}
                 }
             }
-            let mut back: Vec<Entry> = before.into_values().flatten().collect();
-            back.sort_by(|one, other| one.id.cmp(&other.id));
-            entries.extend(back);
+            let entries = in_place(entries, before.into_values().flatten().collect(), &order);
             formats::recheck("draft", &entries)?;
             diff = Diff::between(draft.entries(), &entries);
             Ok(KnowledgeBase::of_validated(entries))
         })?;
+        // What was suggested, and is in the draft no more, is open again.
+        self.reopen_accepted(&back, (after, until))?;
         let mut done = Rewound { diff, kept, live: Vec::new(), still_live: Vec::new() };
         if at_once.is_empty() {
             return Ok(done);
@@ -112,4 +116,38 @@ impl Shelf {
         }
         Ok(done)
     }
+
+    /// By entry, when it came first: that is where authors look for it.
+    fn order_of_arrival(&self) -> Result<HashMap<EntryId, i64>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(revisions::table
+                .filter(revisions::kb.eq(kb.id))
+                .group_by(revisions::entry)
+                .select((revisions::entry, diesel::dsl::min(revisions::number)))
+                .load::<(String, Option<i64>)>(connection)?)
+        })?;
+        let found = found.unwrap_or_default();
+        Ok(found.into_iter().filter_map(|(id, number)| Some((EntryId(id), number?))).collect())
+    }
+}
+
+/// Puts what comes back behind the entry that came just before it, of those that are
+/// there: a record does not say which place a removed entry had.
+fn in_place(there: Vec<Entry>, mut back: Vec<Entry>, order: &HashMap<EntryId, i64>) -> Vec<Entry> {
+    let rank = |entry: &Entry| order.get(&entry.id).copied().unwrap_or(i64::MAX);
+    back.sort_by(|one, other| rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id)));
+    let places: BTreeMap<i64, usize> = there.iter().enumerate().map(|(at, one)| (rank(one), at)).collect();
+    let mut behind: Vec<Vec<Entry>> = vec![Vec::new(); there.len() + 1];
+    for entry in back {
+        let before = places.range(..rank(&entry)).next_back();
+        behind[before.map_or(0, |(_, at)| at + 1)].push(entry);
+    }
+    let mut behind = behind.into_iter();
+    let mut entries = behind.next().unwrap_or_default();
+    for (entry, followers) in there.into_iter().zip(behind) {
+        entries.push(entry);
+        entries.extend(followers);
+    }
+    entries
 }

@@ -33,9 +33,23 @@ pub struct Decided {
     pub revision: Option<i64>,
 }
 
+/// When a decision was made, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedBy {
+    /// The decision.
+    pub decided: Decided,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// By whom.
+    pub author: String,
+}
+
 /// What a phrasing counts that an author said is not meant so: it may be meant
 /// otherwise.
 const NOT_SO: f64 = 0.5;
+
+/// Entries that a statement names at a time.
+const REOPENED: usize = 500;
 
 impl Decided {
     /// What it says of its question, for the calibration: which entry is right, or
@@ -133,6 +147,75 @@ impl Shelf {
                 .load::<Decided>(connection)?)
         })?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// What was left, for now or for ever, the last decision first.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn left_suggestions(&self) -> Result<Vec<DecidedBy>> {
+        let found = self.store.database.read(|connection| {
+            let Some(kb) = draft::find(connection, &self.name)? else { return Ok(Vec::new()) };
+            Ok(suggestions::table
+                .filter(suggestions::kb.eq(kb.id))
+                .filter(suggestions::verdict.eq_any(["ignored", "never"]))
+                .order(suggestions::at.desc())
+                .select((
+                    (
+                        suggestions::id,
+                        suggestions::kind,
+                        suggestions::entry,
+                        suggestions::text,
+                        suggestions::count,
+                        suggestions::verdict.assume_not_null(),
+                        suggestions::revision,
+                    ),
+                    suggestions::at,
+                    suggestions::author,
+                ))
+                .load::<(Decided, Option<String>, Option<String>)>(connection)?)
+        })?;
+        let told = found.unwrap_or_default().into_iter().map(|(decided, at, author)| DecidedBy {
+            decided,
+            at: at.unwrap_or_default(),
+            author: author.unwrap_or_default(),
+        });
+        Ok(told.collect())
+    }
+
+    /// Takes decisions back, and says how many there were: the next look at the
+    /// questions finds what they were about again.
+    ///
+    /// # Errors
+    /// When the records cannot be written.
+    pub fn reopen_suggestions(&self, ids: &[String]) -> Result<usize> {
+        self.store.database.write(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            let decided = suggestions::table
+                .filter(suggestions::kb.eq(kb.id))
+                .filter(suggestions::verdict.is_not_null())
+                .filter(suggestions::id.eq_any(ids));
+            Ok(diesel::delete(decided).execute(connection)?)
+        })
+    }
+
+    /// The same for what was accepted, of which the draft has been rid again: by the
+    /// entries, and the revisions after the first and up to the second number.
+    pub(super) fn reopen_accepted(&self, entries: &[EntryId], (after, until): (i64, i64)) -> Result<()> {
+        let entries: Vec<&str> = entries.iter().map(|id| id.0.as_str()).collect();
+        self.store.database.write(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            for some in entries.chunks(REOPENED) {
+                let accepted = suggestions::table
+                    .filter(suggestions::kb.eq(kb.id))
+                    .filter(suggestions::verdict.eq("accepted"))
+                    .filter(suggestions::revision.gt(after))
+                    .filter(suggestions::revision.le(until))
+                    .filter(suggestions::entry.eq_any(some));
+                diesel::delete(accepted).execute(connection)?;
+            }
+            Ok(())
+        })
     }
 
     /// Writes down what was decided on a suggestion, signed.

@@ -17,13 +17,13 @@ use crate::support::SMALL_KB;
 const PAYLOAD: &str = r#""><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"#;
 
 /// An author at a browser.
-struct Author {
-    app: Router,
+pub(crate) struct Author {
+    pub(crate) app: Router,
     browser: Browser,
 }
 
 impl Author {
-    fn at(root: &Path, name: &str, role: Role) -> Self {
+    pub(crate) fn at(root: &Path, name: &str, role: Role) -> Self {
         let browser = Browser::of(root, &person(root, "default", name, role));
         Self { app: over(root), browser }
     }
@@ -34,18 +34,18 @@ impl Author {
         send(&self.app, request.body(body).expect("a request")).await
     }
 
-    async fn get(&self, path: &str) -> Got {
+    pub(crate) async fn get(&self, path: &str) -> Got {
         self.ask(Request::get(path), Body::empty()).await
     }
 
     /// A page that opens.
-    async fn page(&self, path: &str) -> String {
+    pub(crate) async fn page(&self, path: &str) -> String {
         let got = self.get(path).await;
         assert_eq!(got.status, StatusCode::OK, "{path}: {}", got.text());
         got.text()
     }
 
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Got {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Got {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("csrf", &self.browser.csrf).extend_pairs(fields);
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -54,12 +54,12 @@ impl Author {
 
     /// Sends a form that is taken, and opens the page that it leads to, waiting for
     /// work on the way; gives back where that is and what it says.
-    async fn done(&self, path: &str, fields: &[(&str, &str)]) -> (String, String) {
+    pub(crate) async fn done(&self, path: &str, fields: &[(&str, &str)]) -> (String, String) {
         let got = self.post(path, fields).await;
         self.led(path, got).await
     }
 
-    async fn led(&self, path: &str, mut got: Got) -> (String, String) {
+    pub(crate) async fn led(&self, path: &str, mut got: Got) -> (String, String) {
         let mut at = path.to_owned();
         loop {
             // What the page before has to say is shown by the next one.
@@ -82,7 +82,13 @@ impl Author {
     }
 
     /// Brings a table, as a form with a file sends it.
-    async fn bring(&self, path: &str, kb: &str, table: &str) -> (String, String) {
+    pub(crate) async fn bring(&self, path: &str, kb: &str, table: &str) -> (String, String) {
+        let got = self.brought(path, kb, table).await;
+        self.led(path, got).await
+    }
+
+    /// What the server says at once to a table.
+    pub(crate) async fn brought(&self, path: &str, kb: &str, table: &str) -> Got {
         let mut body = String::new();
         for (name, value) in [("csrf", self.browser.csrf.as_str()), ("kb", kb)] {
             body += &format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -91,11 +97,10 @@ impl Author {
             "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"faq.csv\"\r\n\r\n{table}\r\n--edge--\r\n"
         );
         let request = Request::post(path).header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
-        let got = self.ask(request, Body::from(body)).await;
-        self.led(path, got).await
+        self.ask(request, Body::from(body)).await
     }
 
-    async fn entry(&self, id: &str) -> (Value, String) {
+    pub(crate) async fn entry(&self, id: &str) -> (Value, String) {
         let got = self.get(&format!("/v1/kbs/gym/entries/{id}")).await;
         assert_eq!(got.status, StatusCode::OK, "{}", got.text());
         (got.json(), got.header(header::ETAG).to_owned())
@@ -103,7 +108,7 @@ impl Author {
 }
 
 /// The value of the first hidden field of a name.
-fn field(page: &str, name: &str) -> String {
+pub(crate) fn field(page: &str, name: &str) -> String {
     let start = format!("name=\"{name}\" value=\"");
     let rest = page.split_once(&start).unwrap_or_else(|| panic!("no {name}: {page}")).1;
     rest.split_once('"').expect("an end").0.replace("&quot;", "\"")

@@ -15,6 +15,7 @@ mod checkup;
 mod codes;
 mod columns;
 mod console_author;
+mod console_mended;
 mod corpora;
 mod crash;
 mod depot;

@@ -323,6 +323,40 @@ fn every_fault_of_a_workbook_names_sheet_row_column_and_reason() {
     assert!(!data.join("kbs/t/draft.jsonl").exists());
 }
 
+#[test]
+fn pictures_are_told_of_by_their_cells() {
+    // One grey dot.
+    const DOT: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cch\0\0\0\x82\0\x81w\xcdr\xb6\0\0\0\0IEND\xaeB`\x82";
+    let image = rust_xlsxwriter::Image::new_from_buffer(DOT).unwrap();
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    let rows = [
+        ["问题", "答案"],
+        ["几点开门", "九点。"],
+        ["会员卡长什么样", ""],
+        ["怎么走", ""],
+        ["几点关门", "十点。"],
+    ];
+    for (row, cells) in (0u32..).zip(rows) {
+        for (column, cell) in (0u16..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            sheet.write_string(row, column, cell).unwrap();
+        }
+    }
+    sheet.insert_image(1, 1, &image).unwrap();
+    sheet.insert_image(2, 1, &image).unwrap();
+    sheet.embed_image(3, 1, &image).unwrap();
+    sheet.insert_image(20, 4, &image).unwrap();
+    let bytes = book.save_to_buffer().unwrap();
+    let incoming = Incoming::of_bytes("faq.xlsx", formats::Format::Xlsx, &bytes, &Reading::default());
+    let noted: Vec<String> =
+        incoming.notes().iter().map(|note| format!("{} {}", note.line, note.message)).collect();
+    assert!(noted.iter().any(|note| note.starts_with("2 ") && note.contains("这一格上有图片")), "{noted:?}");
+    assert!(noted.iter().any(|note| note.contains("E21上有图片")), "{noted:?}");
+    let found = problems(incoming.into_base(&KnowledgeBase::default(), Mode::Replace));
+    let told: Vec<(usize, bool)> = found.iter().map(|one| (one.line, one.message.contains("图片"))).collect();
+    assert_eq!(told, [(3, true), (4, true)], "{found:?}");
+}
+
 /// A formula whose stored result is an error, as Excel writes it.
 fn zero_divided() -> rust_xlsxwriter::Formula {
     rust_xlsxwriter::Formula::new("=1/0").set_result("#DIV/0!")

@@ -144,10 +144,13 @@ impl Table for Peek<'_> {
             self.total = 0;
             return;
         }
-        self.titles += 1;
-        if self.first.is_none() {
-            self.first = Some((row.line, row.cells.clone()));
-            return;
+        // Below a header every row holds something.
+        if self.header.is_none() {
+            self.titles += 1;
+            if self.first.is_none() {
+                self.first = Some((row.line, row.cells.clone()));
+                return;
+            }
         }
         self.total += 1;
         if self.rows.len() < SHOWN {

@@ -37,9 +37,16 @@ pub(super) enum Aside {
     Value(String),
     /// Nobody can know what should stand there: why, and what to do.
     Ruined(String),
+    /// A picture lies over it.
+    Pictured,
 }
 
 impl Row {
+    /// The columns of cells with a picture over them.
+    pub(super) fn pictured(&self) -> impl Iterator<Item = usize> {
+        self.asides.iter().filter(|(_, aside)| matches!(aside, Aside::Pictured)).map(|(column, _)| *column)
+    }
+
     /// Cells of which nobody can know what should stand there.
     pub(super) fn ruined(&self) -> impl Iterator<Item = (usize, &str)> {
         self.asides.iter().filter_map(|(column, aside)| match aside {
@@ -352,6 +359,18 @@ impl Sheet<'_> {
                 faults.push((column, field, message.to_owned()));
             }
         }
+        let mut seen = Vec::new();
+        for column in row.pictured() {
+            let is_empty = !row.cells.is_empty() && row.cells.iter().all(|(number, _)| *number != column);
+            match field_of(column) {
+                Some((_, Column::Field(field))) if is_empty && ["question", "answer"].contains(field) => {
+                    let message =
+                        "这一格上只有图片，图片不会导入：请把内容写成文字，图片的网址填在“图片”一列";
+                    faults.push((column, field, message.to_owned()));
+                }
+                _ => seen.push(column),
+            }
+        }
         let mut unheaded = Vec::new();
         for (number, cell) in &row.cells {
             match field_of(*number) {
@@ -362,6 +381,10 @@ impl Sheet<'_> {
                 Some((_, Column::Ignored)) => {}
                 None => unheaded.push((*number, cell)),
             }
+        }
+        for column in seen {
+            let message = "这一格上有图片，图片不会导入：要发给顾客，请把图片的网址填在“图片”一列";
+            self.note(of_cell(&self.file, row.line, column, None, message));
         }
         if !self.reading.ignore_unknown {
             for (number, cell) in unheaded {

@@ -4,6 +4,7 @@
 //! is hidden or struck out. The file comes from anybody, so every part of it
 //! has a budget.
 
+mod drawings;
 mod package;
 mod sheet;
 mod strings;
@@ -11,10 +12,11 @@ mod styles;
 
 use rust_xlsxwriter::{Format, FormatAlign, Workbook};
 
+use self::drawings::{Pictured, pictures};
 use self::package::{Package, attribute, each, flag};
 use self::sheet::{Budget, Margins, Region, Shared};
 use self::styles::Styles;
-use super::table::{Row, Sheet, Table, letters, of_cell, ranges};
+use super::table::{Aside, Row, Sheet, Table, letters, of_cell, ranges};
 use super::{FIELDS, FileName, Found, Headings, Located, Reading, cells, foreign, whole};
 use crate::error::{Error, Problem, Result};
 use crate::kb::KnowledgeBase;
@@ -156,7 +158,9 @@ impl<'a> Book<'a> {
         let texts = strings::shared(texts.as_deref(), reading.hidden)?;
         let styles = self.package.part(&format!("{}/styles.xml", self.folder))?;
         let styles = Styles::read(styles.as_deref(), self.since_1904)?;
-        Ok(Shared { texts, styles, struck_too: reading.hidden, cells: Budget::default() })
+        // Pictures inside of cells stand there.
+        let has_pictures = self.package.has(&format!("{}/richData/richValueRel.xml", self.folder));
+        Ok(Shared { texts, styles, struck_too: reading.hidden, has_pictures, cells: Budget::default() })
     }
 
     /// Hands the rows of a sheet on, merged cells filled downwards; returns
@@ -170,6 +174,13 @@ impl<'a> Book<'a> {
     ) -> std::result::Result<Vec<(usize, String)>, String> {
         let relations = self.package.relations(path)?;
         let Some(part) = self.package.part(path)? else { return Err(format!("文件里没有 {path}")) };
+        let mut over = Pictured::new();
+        for drawing in relations.values().filter(|relation| relation.is_drawing) {
+            // The rows are read whatever lies over them.
+            if let Some(drawing) = self.package.part(&drawing.target)? {
+                let _unreadable = pictures(&drawing, &mut over);
+            }
+        }
         let Margins { merged, links, hidden } = sheet::margins(&part, &relations)?;
         if !reading.hidden {
             table.hides(&hidden);
@@ -186,30 +197,42 @@ impl<'a> Book<'a> {
                 }
                 return Ok(());
             }
+            let over = over.remove(&shows.row.line).unwrap_or_default();
+            shows.row.asides.extend(over.into_iter().map(|column| (column, Aside::Pictured)));
             struck.extend(shows.struck.iter().map(|column| (shows.row.line, *column)));
             table.take(&shows.row);
             (reading.progress)("rows", shows.at, total);
             Ok(())
         })?;
         let mut notes = Vec::new();
+        if let Some((first, _)) = over.first_key_value() {
+            let named = over.iter().flat_map(|(line, columns)| columns.iter().map(move |at| (*line, *at)));
+            notes.push((*first, format!("{}上有图片，图片不会导入", cells_named(named))));
+        }
         if let Some(first) = left_out.first() {
             let message =
                 format!("第 {} 行是隐藏的，没有导入；确实要导入，请加上 --hidden", ranges(&left_out));
             notes.push((*first, message));
         }
         if let Some((first, _)) = struck.first() {
-            const NAMED: usize = 20;
-            let named = struck.iter().take(NAMED).map(|(line, column)| format!("{}{line}", letters(*column)));
-            let more =
-                if struck.len() > NAMED { format!(" 等 {} 格", struck.len()) } else { String::new() };
-            let message = format!(
-                "{}{more}里划掉的文字没有导入；确实要导入，请加上 --hidden",
-                named.collect::<Vec<_>>().join("、")
-            );
+            let named = cells_named(struck.iter().copied());
+            let message = format!("{named}里划掉的文字没有导入；确实要导入，请加上 --hidden");
             notes.push((*first, message));
         }
         Ok(notes)
     }
+}
+
+/// Cells by their rows and columns, as a spreadsheet names them; the first ones of many.
+fn cells_named(places: impl Iterator<Item = (usize, usize)>) -> String {
+    const NAMED: usize = 20;
+    let mut places: Vec<(usize, usize)> = places.collect();
+    let count = places.len();
+    places.truncate(NAMED);
+    let named: Vec<String> =
+        places.into_iter().map(|(line, column)| format!("{}{line}", letters(column))).collect();
+    let more = if count > NAMED { format!(" 等 {count} 格") } else { String::new() };
+    format!("{}{more}", named.join("、"))
 }
 
 /// The merged cells of a sheet, while its rows go by.

@@ -115,11 +115,14 @@ impl Look {
         refuted.max_by_key(|(_, votes)| votes.unsolved).map(|(id, votes)| (id.as_str(), *votes))
     }
 
-    fn proposal(&self) -> &'static str {
+    /// What to do; `passed_over` says whether customers were shown what comes nearest
+    /// and took nothing.
+    fn proposal(&self, passed_over: bool) -> &'static str {
         let best = self.nearest.first().map_or(0.0, |near| near.confidence);
+        let is_taken = self.votes.values().any(|votes| votes.clicked + votes.agents > 0);
         match best {
             _ if self.is_answered() => "answered",
-            best if best >= CLEAR => "similar",
+            best if best >= CLEAR && (is_taken || !passed_over) => "similar",
             best if best >= NOTHING => "ask",
             _ => "entry",
         }
@@ -146,7 +149,7 @@ pub(super) fn told(group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -
         last: members().map(|asked| asked.last).max().unwrap_or_default(),
         examples: members().take(SHOWN).map(|asked| asked.text.clone()).collect(),
         nearest: look.nearest.clone(),
-        proposal: look.proposal(),
+        proposal: look.proposal(sum(|asked| asked.asked_back) > 0),
     }
 }
 
@@ -198,7 +201,12 @@ pub(super) fn of_group(
             }
         }
     }
-    let sure = confirmed.is_some() || nearest.is_some_and(|near| near.confidence >= CLEAR);
+    // Who was asked back has seen what comes nearest, and has not taken it.
+    let is_passed_over = confirmed.is_none() && sum(|asked| asked.asked_back) > 0;
+    let sure = confirmed.is_some() || !is_passed_over && nearest.is_some_and(|near| near.confidence >= CLEAR);
+    if is_passed_over && target.is_some() {
+        why.push_str("；没有人选过这个条目，请先看是不是它");
+    }
     let core = release.analyzer().normalize(&text).core;
     let words = release.analyzer().segment(&core).into_iter().filter(|token| !token.stop).count();
     // Whom these were answered with, who helps others.

@@ -12,6 +12,7 @@ use super::trial::{Bench, Probe};
 use super::verdicts::{Settled, Verdict};
 use super::words::words;
 use super::{Group, Kind, Suggestion};
+use crate::decide::{anger, handoff};
 use crate::encoder::Embedding;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -84,7 +85,7 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
     let Material { engine, questions, settled, today, .. } = *material;
     let release = engine.release();
     let mut open: Vec<usize> = (0..questions.len()).filter(|&at| questions[at].is_open()).collect();
-    open.retain(|&at| !is_stored(engine, &questions[at]));
+    open.retain(|&at| !is_stored(engine, &questions[at]) && !wants_person(engine, &questions[at].text));
     let weights: HashMap<usize, f64> = open.iter().map(|&at| (at, weight(&questions[at], today))).collect();
     open.sort_by(|a, b| weights[b].total_cmp(&weights[a]).then(a.cmp(b)));
     open.truncate(limits.questions);
@@ -192,6 +193,13 @@ fn is_stored(engine: &Engine, asked: &Asked) -> bool {
     let entry = hit.filter(|hit| hit.how == Match::Question).map(|hit| &release.entries()[hit.entry].id.0);
     // A stored question whose answer does not help stays open.
     entry.is_some_and(|id| asked.votes.get(id).is_none_or(|votes| votes.unsolved <= votes.solved))
+}
+
+/// Whether somebody asks for a person or is angry, whatever it was handed over for:
+/// outside of hours that is told as any other question is. No entry can help.
+fn wants_person(engine: &Engine, text: &str) -> bool {
+    let core = |text: &str| engine.release().analyzer().normalize(text).core;
+    handoff::heard(text, &core(text), core).is_some() || anger::is_angry(text)
 }
 
 /// How much a question asks to be looked at.

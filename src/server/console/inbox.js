@@ -23,8 +23,15 @@ async function decide(card, verdict) {
     const told = Object.assign(document.createElement("p"), { className: "fault told", textContent: wrong?.textContent ?? response.statusText });
     told.setAttribute("role", "alert");
     card.append(told);
+    // What is missing can be filled in at once.
+    const edit = card.querySelector("details.edit");
+    edit.open = true;
+    (edit.querySelector("textarea") ?? edit.querySelector("input"))?.focus();
     return;
   }
+  // What was done, and the way back.
+  const said = page.querySelector("#said");
+  if (said) document.querySelector("#said")?.replaceChildren(...said.childNodes);
   const all = cards();
   const next = all[all.indexOf(card) + 1] ?? all[all.indexOf(card) - 1];
   card.remove();

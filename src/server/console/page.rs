@@ -172,6 +172,11 @@ impl Page {
         self.me.rights.iter().any(|known| known == right)
     }
 
+    /// Whether whoever looks may make a knowledge base: who is limited to some may not.
+    pub(super) fn may_create(&self) -> bool {
+        self.may("author") && self.me.kbs.is_none()
+    }
+
     /// The hidden field that every form needs which changes something.
     pub(super) fn csrf(&self) -> Markup {
         html! { input type="hidden" name="csrf" value=(self.me.csrf_token.as_deref().unwrap_or_default()); }
@@ -395,7 +400,10 @@ impl Page {
                     @if self.may("author") && !self.me.knowledge_bases.is_empty() {
                         details.kbs {
                             summary { (self.say("知识库", "Knowledge bases")) @if let Some(kb) = kb { ": " b { (kb) } } }
-                            ul { @for name in &self.me.knowledge_bases { li { a href={ "/console/kb/" (part(name)) } { (name) } } } }
+                            ul {
+                                @for name in &self.me.knowledge_bases { li { a href={ "/console/kb/" (part(name)) } { (name) } } }
+                                @if self.may_create() { li { a href="/console/new" { (self.say("＋ 新建知识库", "＋ New knowledge base")) } } }
+                            }
                         }
                     }
                 }

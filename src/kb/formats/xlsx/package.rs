@@ -33,6 +33,11 @@ impl<'a> Package<'a> {
         Ok(Self { archive, places, left: UNPACKED })
     }
 
+    /// Whether there is a part.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.places.contains_key(&path.to_lowercase())
+    }
+
     /// The text of a part; `None` when there is no such part.
     pub(super) fn part(&mut self, path: &str) -> Result<Option<String>, String> {
         let Some(&at) = self.places.get(&path.trim_start_matches('/').to_lowercase()) else {
@@ -68,7 +73,9 @@ impl<'a> Package<'a> {
                 let outside = attribute(tag, "TargetMode").is_some_and(|mode| mode == "External");
                 let target = if outside { target } else { resolved(folder, &target) };
                 let kind = attribute(tag, "Type").unwrap_or_default();
-                relations.insert(id, Relation { target, is_sheet: kind.ends_with("/worksheet") });
+                let is = |name: &str| kind.ends_with(name);
+                let relation = Relation { target, is_sheet: is("/worksheet"), is_drawing: is("/drawing") };
+                relations.insert(id, relation);
             }
         })?;
         Ok(relations)
@@ -79,6 +86,8 @@ impl<'a> Package<'a> {
 pub(super) struct Relation {
     pub target: String,
     pub is_sheet: bool,
+    /// Whether it is what lies over the cells of a sheet.
+    pub is_drawing: bool,
 }
 
 /// A path as seen from a folder.

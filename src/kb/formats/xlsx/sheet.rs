@@ -53,6 +53,8 @@ pub(super) struct Shared {
     pub styles: Styles,
     /// Whether what is struck out counts.
     pub struck_too: bool,
+    /// Whether there are pictures inside of cells.
+    pub has_pictures: bool,
     pub cells: Budget,
 }
 
@@ -220,11 +222,12 @@ fn cell(
     margins: &Margins,
     shows: &mut Shows,
 ) -> Result<(), String> {
-    let (mut kind, mut style) = (String::new(), 0);
+    let (mut kind, mut style, mut is_rich) = (String::new(), 0, false);
     for one in tag.attributes().flatten() {
         match one.key.as_ref() {
             "t" => one.value.as_ref().clone_into(&mut kind),
             "s" => style = one.value.parse().unwrap_or(0),
+            "vm" => is_rich = true,
             _ => {}
         }
     }
@@ -256,7 +259,9 @@ fn cell(
         }
     }
     let mut aside = |aside: Aside| shows.row.asides.push((column, aside));
-    if is_picture(&formula) || is_picture(&value) {
+    // A picture inside of a cell looks like an error to programs that do not know them.
+    let is_placed = is_rich && shared.has_pictures && kind == "e" && value.trim() == "#VALUE!";
+    if is_placed || is_picture(&formula) || is_picture(&value) {
         aside(Aside::Ruined("这一格是图片，问答里只能有文字：请写成文字，或填图片的网址".to_owned()));
         return Ok(());
     }

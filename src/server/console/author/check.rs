@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{Refusal, address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::names::Names;
 use super::parts::{Asked, api, asked, base, count, entry_page, list, revision, text, undo};
 
 /// Findings of one kind that are shown.
@@ -47,6 +48,8 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
     page.inside.get(&format!("{}/goal", api(kb))).got().await?;
     let job = last_job(page, kb, "check", asked(query, "job")).await?;
     let here = format!("{}/check", base(kb));
+    let all: Vec<&Value> = job.iter().flat_map(|job| list(&job["result"], "findings")).collect();
+    let names = Names::in_findings(page, kb, &all).await;
     let body = html! {
         (undo(page, kb, asked(query, "undo"), &here))
         form.toolbar method="post" {
@@ -58,13 +61,13 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
             None => { p.empty { (page.say("检查会用草稿里每个问法去问草稿自己，找出重复、矛盾、分不开、找不到和过期的条目。", "The check asks the draft all its own phrasings, and finds what is double, contradicts, cannot be told apart, is not found or has expired.")) } }
             Some(job) if text(job, "state") == "running" => { p { a href={ (base(kb)) "/jobs/" (part(text(job, "id"))) "?then=" (part(&here)) } { (page.say("正在检查，看进度", "Checking; see how far it is")) } } }
             Some(job) if text(job, "state") == "failed" => { div.card.problem { (text(&job["problem"], "detail")) } }
-            Some(job) => { (findings(page, kb, &job["result"], text(job, "id"))) }
+            Some(job) => { (findings(page, kb, &job["result"], text(job, "id"), &names)) }
         }
     };
     Ok(page.show(Sheet::new(page.say("检查", "Check"), body).of_kb(kb).with_script("author.js")))
 }
 
-fn findings(page: &Page, kb: &str, result: &Value, job: &str) -> Markup {
+fn findings(page: &Page, kb: &str, result: &Value, job: &str, names: &Names) -> Markup {
     let all: Vec<&Value> = list(result, "findings").collect();
     let of = |severity: &str| all.iter().filter(|found| text(found, "severity") == severity).count();
     let severities = [
@@ -78,7 +81,7 @@ fn findings(page: &Page, kb: &str, result: &Value, job: &str) -> Markup {
         @for (severity, name, class) in severities {
             @if of(severity) > 0 {
                 section { h2 { (name) }
-                    @for found in all.iter().filter(|found| text(found, "severity") == severity).take(SHOWN) { (finding(page, kb, found, class, name, job)) }
+                    @for found in all.iter().filter(|found| text(found, "severity") == severity).take(SHOWN) { (finding(page, kb, found, (class, name), job, names)) }
                     @if of(severity) > SHOWN { p.soft { (page.say("只列出前 100 个，改好以后再检查。", "The first 100 are listed; mend them and check again.")) } }
                 }
             }
@@ -86,16 +89,23 @@ fn findings(page: &Page, kb: &str, result: &Value, job: &str) -> Markup {
     }
 }
 
-pub(super) fn finding(page: &Page, kb: &str, found: &Value, class: &str, name: &str, job: &str) -> Markup {
+/// One finding; `severity` is its class and its name, and with a job a button mends it.
+pub(super) fn finding(
+    page: &Page,
+    kb: &str,
+    found: &Value,
+    severity: (&str, &str),
+    job: &str,
+    names: &Names,
+) -> Markup {
+    let (class, name) = severity;
     html! {
         article.card.finding {
-            p { span class=(class) { (name) } " " (text(found, "message")) }
-            @if count(found, "subjects") > 0 {
-                p { (page.say("条目：", "Entries: ")) @for subject in list(found, "subjects") { a.chip href=(entry_page(kb, text(subject, "id"))) { (text(subject, "question")) } " " } }
-            } @else {
-                p { @for id in list(found, "entries").filter_map(Value::as_str) { a.chip href=(entry_page(kb, id)) { (id) } " " } }
+            p { span class=(class) { (name) } " " (names.told(text(found, "message"))) }
+            @if count(found, "entries") > 0 {
+                p { (page.say("条目：", "Entries: ")) @for id in list(found, "entries").filter_map(Value::as_str) { a.chip href=(entry_page(kb, id)) title=(id) { (names.named(id)) } " " } }
             }
-            p.soft { (page.say("怎么办：", "What to do: ")) (text(found, "fix")) }
+            p.soft { (page.say("怎么办：", "What to do: ")) (names.told(text(found, "fix"))) }
             @if let Some((told, field, drop)) = mend(page, found) {
                 @if !job.is_empty() {
                     form method="post" action={ (base(kb)) "/check/fix" } {

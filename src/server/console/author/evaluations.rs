@@ -12,6 +12,7 @@ use super::super::form::Form;
 use super::super::inside::{Refusal, address};
 use super::super::page::{Outcome, Page, Sheet};
 use super::check::begun;
+use super::names::Names;
 use super::parts::{Asked, api, asked, base, decision, entry_page, list, percent, text};
 
 /// Questions that are shown.
@@ -139,6 +140,8 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
     let last = generations.keys().next_back().cloned().unwrap_or_default();
     let by_tag = &found["report"]["generations"][last.as_str()]["by_tag"];
     let wrong: Vec<&Value> = list(&found, "wrong").collect();
+    let expected = wrong.iter().take(SHOWN).flat_map(|one| list(one, "expect")).filter_map(Value::as_str);
+    let names = Names::of(page, kb, expected).await;
     let body = html! {
         p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " time datetime=(text(&found, "at")) { (text(&found, "at")) } " · " (text(&found, "author")) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
         @for (name, figures) in &generations {
@@ -155,7 +158,7 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
                 tbody { @for one in wrong.iter().take(SHOWN) { tr {
                     td { (text(one, "text")) @for tag in list(one, "tags").filter_map(Value::as_str) { " " span.tag { (tag) } } }
                     td { @if let Some(id) = one["entry"].as_str() { a href=(entry_page(kb, id)) { (one["question"].as_str().unwrap_or(id)) } } }
-                    td { @for id in list(one, "expect").filter_map(Value::as_str) { a href=(entry_page(kb, id)) { (id) } " " } @if list(one, "expect").next().is_none() { span.soft { (page.say("转人工", "a person")) } } }
+                    td { @for (at, id) in list(one, "expect").filter_map(Value::as_str).enumerate() { @if at > 0 { br; } (names.link(kb, id)) } @if list(one, "expect").next().is_none() { span.soft { (page.say("转人工", "a person")) } } }
                     td { (percent(&one["confidence"])) }
                 } } }
             } } }
@@ -224,8 +227,10 @@ async fn compared(page: &Page, kb: &str, from: &str, to: &str) -> Outcome {
     let place = address(&format!("{}/{to}/comparison", of_api(kb)), &[("with", from)]);
     let found: Value = page.inside.get(&place).read().await?;
     let flips: Vec<&Value> = list(&found, "flips").collect();
+    let shown = flips.iter().take(SHOWN).flat_map(|flip| [&flip["before"], &flip["after"]]);
+    let names = Names::of(page, kb, shown.filter_map(|side| side["entry"].as_str())).await;
     let named = |item: &Value| format!("#{} {}", item["number"], of(page, &item["summary"]));
-    let side = |told: &Value| html! { (decision(page, text(told, "decision"))) " " @if let Some(id) = told["entry"].as_str() { a href=(entry_page(kb, id)) { (id) } } };
+    let side = |told: &Value| html! { (decision(page, text(told, "decision"))) " " @if let Some(id) = told["entry"].as_str() { (names.link(kb, id)) } };
     let body = html! {
         p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (named(&found["from"])) " → " (named(&found["to"])) } }
         p { (page.say("两次都问过的问题：", "Questions that both were asked: ")) b { (found["common"].to_string()) } }

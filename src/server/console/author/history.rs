@@ -58,7 +58,9 @@ async fn shown(page: &Page, kb: &str, id: &str) -> Outcome {
             }
         }
     };
-    let title = format!("{}：{id}", page.say("历史", "History"));
+    let last = if newest["after"].is_null() { &newest["before"] } else { &newest["after"] };
+    let named = if text(last, "question").is_empty() { id } else { text(last, "question") };
+    let title = format!("{}：{named}", page.say("历史", "History"));
     Ok(page.show(Sheet::new(title, body).of_kb(kb)))
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn new(page: Page) -> Response {
             ..Refusal::default()
         });
     }
-    page.show(begin(&page, None, "", ""))
+    page.show(begin(&page, None, "", &html! {}, ""))
 }
 
 pub(super) async fn page(page: Page, Path(kb): Path<String>) -> Response {
@@ -39,18 +39,20 @@ pub(super) async fn page(page: Page, Path(kb): Path<String>) -> Response {
 async fn shown(page: &Page, kb: &str) -> Outcome {
     // Whoever may not know of it learns nothing.
     page.inside.get(&format!("{}/outline", api(kb))).got().await?;
-    Ok(page.show(begin(page, Some(kb), "", "")))
+    Ok(page.show(begin(page, Some(kb), "", &html! {}, "")))
 }
 
-/// The form that brings something; `wrong` says what was wrong with it.
-fn begin(page: &Page, kb: Option<&str>, wrong: &str, pasted: &str) -> Sheet {
+/// The form that brings something; `wrong` says what was wrong with it, `name` and
+/// `pasted` what was filled in.
+fn begin(page: &Page, kb: Option<&str>, name: &str, wrong: &Markup, pasted: &str) -> Sheet {
+    let is_wrong = !wrong.0.is_empty();
     let body = html! {
-        @if !wrong.is_empty() { div.card.problem role="alert" { (wrong) } }
+        @if is_wrong { div.card.problem role="alert" { (wrong) } }
         form.card.upload method="post" enctype="multipart/form-data" data-drop="1" {
             (page.csrf())
             @if kb.is_none() {
-                label.block { span.label { (page.say("知识库的名字（小写字母、数字和短横线，如 gym）", "The knowledge base's name (lower case letters, digits, hyphens, such as gym)")) }
-                    input.narrow type="text" name="kb" required maxlength="64" pattern="[^/\\\\]+" autocomplete="off"; }
+                label.block { span.label { (page.say("知识库的名字（汉字、字母、数字、“-”“_”“.”，不以“.”开头，最多 64 个字，如 gym 或 力健健身）", "The knowledge base's name (letters, digits, Chinese characters, “-”, “_”, “.”, not beginning with “.”, up to 64, such as gym)")) }
+                    input.narrow type="text" name="kb" required maxlength="64" value=(name) autocomplete="off"; }
             }
             div.drop data-target="1" {
                 p { b { (page.say("把文件拖到这里，或者选择文件", "Drop a file here, or choose one")) } }
@@ -77,7 +79,7 @@ fn begin(page: &Page, kb: Option<&str>, wrong: &str, pasted: &str) -> Sheet {
     if let Some(kb) = kb {
         sheet = sheet.of_kb(kb);
     }
-    if wrong.is_empty() { sheet } else { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) }
+    if is_wrong { sheet.refused(StatusCode::UNPROCESSABLE_ENTITY) } else { sheet }
 }
 
 fn help(page: &Page, kb: Option<&str>) -> Markup {
@@ -110,11 +112,15 @@ async fn brought(page: &Page, kb: &str, is_new: bool, upload: Upload) -> Outcome
     let Upload { form, file } = upload;
     let shown = (!is_new).then_some(kb);
     let pasted = form.raw("paste");
+    if is_new && page.me.knowledge_bases.iter().any(|known| known == kb) {
+        let wrong = taken(page, kb, file.is_some());
+        return Ok(page.show(begin(page, None, kb, &wrong, pasted)));
+    }
     let put = match file {
         Some((name, bytes)) => put_up(page, &form, kb, &name, bytes.into()).await,
         None if pasted.trim().is_empty() => {
             let told = page.say("请选择文件，或者粘贴几行。", "Choose a file, or paste rows.");
-            return Ok(page.show(begin(page, shown, told, "")));
+            return Ok(page.show(begin(page, shown, kb, &html! { (told) }, "")));
         }
         None => paste(page, &form, kb, pasted).await,
     };
@@ -124,17 +130,26 @@ async fn brought(page: &Page, kb: &str, is_new: bool, upload: Upload) -> Outcome
             Ok(Redirect::to(&place).into_response())
         }
         Err(refusal) if [400, 404, 422].contains(&refusal.code) => {
-            Ok(page.show(begin(page, shown, &told(page, &refusal), pasted)))
+            Ok(page.show(begin(page, shown, kb, &html! { (told(page, &refusal)) }, pasted)))
         }
         Err(refusal) => Err(refusal),
+    }
+}
+
+/// There is one of this name: what was meant for a new one does not go into it unasked.
+fn taken(page: &Page, kb: &str, has_file: bool) -> Markup {
+    html! {
+        p { (page.say("已经有一个知识库叫“", "There is a knowledge base “")) (kb) (page.say("”，什么都没有导入。请换一个名字；要把内容加到它里面，请到", "” already; nothing was imported. Choose another name; to add to that one, go to "))
+            a href={ (base(kb)) "/import" } { (page.say("它的导入页", "its import page")) } (page.say("。", ".")) }
+        @if has_file { p { (page.say("文件要重新选择一次。", "The file has to be chosen again.")) } }
     }
 }
 
 fn told(page: &Page, refusal: &Refusal) -> String {
     let known = match refusal.field.as_deref() {
         Some("kb") => page.say(
-            "这个名字不能用：用字母、数字和短横线，不要空格和斜线。",
-            "This name cannot be used: letters, digits and hyphens, no blanks or strokes.",
+            "这个名字不能用：用汉字、字母、数字、“-”“_”“.”，不以“.”开头，不要空格和斜线。",
+            "This name cannot be used: letters, digits, Chinese characters, “-”, “_” and “.”, no blanks or strokes.",
         ),
         Some("name") => page.say(
             "认不出这种文件：请用 .xlsx、.csv、.txt 或 .jsonl。",

@@ -7,6 +7,7 @@ mod bulk;
 mod check;
 mod conflict;
 mod curve;
+mod delete;
 mod editor;
 mod entries;
 mod entry;
@@ -16,6 +17,7 @@ mod import;
 mod imported;
 mod inbox;
 mod job;
+mod names;
 mod overview;
 mod parts;
 mod preview;
@@ -42,6 +44,7 @@ pub(super) fn routes() -> Router<Server> {
     Router::new()
         .route("/console/new", get(import::new).post(import::create))
         .route("/console/kb/{kb}", get(overview::page))
+        .route("/console/kb/{kb}/delete", get(delete::page).post(delete::delete))
         .route("/console/kb/{kb}/import", get(import::page).post(import::upload))
         .route("/console/kb/{kb}/import/done", get(imported::page))
         .route("/console/kb/{kb}/import/template.csv", get(import::template))

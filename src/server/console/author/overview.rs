@@ -37,6 +37,7 @@ async fn shown(page: &Page, kb: &str) -> Outcome {
         } }
         h2 { (page.say("最近的修改", "Last changes")) }
         (recent(page, kb, &history))
+        @if page.may("admin") { p { a.button.small.danger href={ (base(kb)) "/delete" } { (page.say("删除这个知识库…", "Delete this knowledge base…")) } } }
     };
     Ok(page.show(Sheet::new(kb, body).of_kb(kb)))
 }
@@ -54,9 +55,14 @@ fn figures(page: &Page, outline: &Value) -> Markup {
         (page.say("条目", "Entries"), outline["entries"].to_string()),
         (page.say("停用的", "Switched off"), outline["off"].to_string()),
         (page.say("问法", "Phrasings"), outline["phrasings"].to_string()),
-        (page.say("还没发布的条目", "Waiting to be published"), outline["pending"].to_string()),
+        (page.say("还没发布的条目", "Waiting to be published"), waiting(outline).to_string()),
     ];
     html! { dl.figures { @for (name, value) in figures { div.card { dt { (name) } dd { (value) } } } } }
+}
+
+/// Entries that customers get otherwise than the draft has them, removed ones among them.
+fn waiting(outline: &Value) -> i64 {
+    ["pending", "gone"].iter().filter_map(|name| outline[*name].as_i64()).sum()
 }
 
 /// What there is to do, the most urgent first.
@@ -100,11 +106,11 @@ fn next(page: &Page, kb: &str, outline: &Value, check: Option<&Value>) -> Vec<St
         let told =
             page.say("还没有发布，顾客得不到回答。", "Nothing was published; customers get no answer.");
         step(told.to_owned(), page.say("发布", "Publish"), place("releases"));
-    } else if number("pending") > 0 {
+    } else if waiting(outline) > 0 {
         let told = if page.is_english() {
-            format!("{} changed entries wait to be published.", number("pending"))
+            format!("{} changed entries wait to be published.", waiting(outline))
         } else {
-            format!("有 {} 个修改过的条目还没发布。", number("pending"))
+            format!("有 {} 个修改过的条目还没发布。", waiting(outline))
         };
         step(told, page.say("看看并发布", "Look and publish"), place("releases"));
     }

@@ -87,12 +87,25 @@ pub(super) fn faults(page: &Page, refusal: &Refusal) -> Vec<(String, String)> {
     for fault in refusal.more.get("problems").and_then(Value::as_array).into_iter().flatten() {
         let field = text(fault, "field");
         let field = if field.is_empty() { "*" } else { field };
-        told.push((field.to_owned(), text(fault, "message").to_owned()));
+        told.push((field.to_owned(), in_form(page, field, text(fault, "message"))));
     }
     if told.is_empty() {
-        told.push((refusal.field.clone().unwrap_or_else(|| "*".to_owned()), page.why(refusal)));
+        let field = refusal.field.as_deref().unwrap_or("*");
+        told.push((field.to_owned(), in_form(page, field, &page.why(refusal))));
     }
     told
+}
+
+/// What the API says of a field, in the words of the form: forms tell shares in percent.
+fn in_form(page: &Page, field: &str, message: &str) -> String {
+    if field != "max_wrong" {
+        return message.to_owned();
+    }
+    let told = page.say(
+        "请填大于 0、小于 100 的百分数，如 1 或 2.5",
+        "Fill in a percentage above 0 and below 100, such as 1 or 2.5",
+    );
+    told.to_owned()
 }
 
 /// What a form would say that somebody filled in.
@@ -171,8 +184,17 @@ pub(super) fn in_words(page: &Page, diff: &Value) -> String {
     }
 }
 
-/// A difference of entries, field by field, up to so many.
+/// A difference of entries, field by field, up to so many; what is new stands in the draft.
 pub(super) fn difference(page: &Page, kb: &str, diff: &Value, most: usize) -> Markup {
+    compared(page, kb, diff, most, true)
+}
+
+/// The same before it is made: what would be new has no page yet.
+pub(super) fn would_be(page: &Page, kb: &str, diff: &Value, most: usize) -> Markup {
+    compared(page, kb, diff, most, false)
+}
+
+fn compared(page: &Page, kb: &str, diff: &Value, most: usize, is_made: bool) -> Markup {
     let link = |one: &Value| html! { a href=(entry_page(kb, text(one, "id"))) { (text(one, "question")) } };
     html! {
         @for (name, title) in [("added", page.say("新增", "New")), ("removed", page.say("删除", "Removed"))] {
@@ -180,7 +202,7 @@ pub(super) fn difference(page: &Page, kb: &str, diff: &Value, most: usize) -> Ma
                 details open[count(diff, name) <= 20] {
                     summary { (title) " " (count(diff, name)) }
                     ul { @for one in list(diff, name).take(most) {
-                        li { @if name == "added" { (link(one)) } @else { (text(one, "question")) } }
+                        li { @if name == "added" && is_made { (link(one)) } @else { (text(one, "question")) } }
                     } }
                     @if count(diff, name) > most { p.soft { "…" } }
                 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::super::inside::{Refusal, address, part};
 use super::super::page::{Outcome, Page, Sheet};
-use super::parts::{api, base, count, difference, field_name, in_words, list, text};
+use super::parts::{api, base, count, field_name, in_words, list, text, would_be};
 use super::{super::form::Form, file as kept_file};
 
 /// Faults that are shown.
@@ -234,7 +234,7 @@ fn would(page: &Page, kb: &str, file: &str, wanted: &Wanted, outcome: &Value) ->
                     @if bad > 0 { (page.say("导入没有问题的行", "Import the good rows")) } @else { (page.say("导入到草稿", "Import into the draft")) }
                 } " " span.soft { (page.say("只改草稿，发布以后顾客才会得到。", "Only the draft is changed; customers get it when it is published.")) } }
             }
-            (difference(page, kb, diff, 100))
+            (would_be(page, kb, diff, 100))
         }
         @if bad > 0 {
             section.card.rejected {
@@ -245,7 +245,8 @@ fn would(page: &Page, kb: &str, file: &str, wanted: &Wanted, outcome: &Value) ->
             }
         }
         @if count(outcome, "notes") > 0 {
-            details.card { summary { (page.say("说明 ", "Notes ")) (count(outcome, "notes")) } (faults(page, list(outcome, "notes"))) }
+            // A few are seen at once: what is not imported should not be missed.
+            details.card open[count(outcome, "notes") <= 10] { summary { (page.say("说明 ", "Notes ")) (count(outcome, "notes")) } (faults(page, list(outcome, "notes"))) }
         }
     }
 }

@@ -14,7 +14,8 @@ use super::super::inside::address;
 use super::super::page::{Outcome, Page, Sheet};
 use super::evaluations::share;
 use super::file;
-use super::parts::{Asked, api, asked, base, entry_page, faults, list, percent, text};
+use super::names::Names;
+use super::parts::{Asked, api, asked, base, faults, list, percent, text};
 
 /// Questions that are shown.
 const SHOWN: usize = 200;
@@ -31,6 +32,7 @@ async fn shown(page: &Page, kb: &str, at: &str, wrong: &[(String, String)]) -> O
     let served: Value = page.inside.get("/v1/kbs").read().await?;
     let served = list(&served, "items").find(|one| text(one, "kb") == kb);
     let curve = super::curve::section(page, kb, goal["max_wrong"].as_f64(), at).await?;
+    let names = Names::of(page, kb, queries.iter().take(SHOWN).flat_map(expected)).await;
     let body = html! {
         @if !wrong.is_empty() { div.card.problem role="alert" {
             b { (page.say("没有保存：", "Not saved:")) } ul { @for (_, message) in wrong { li { (message) } } }
@@ -51,7 +53,7 @@ async fn shown(page: &Page, kb: &str, at: &str, wrong: &[(String, String)]) -> O
                     a.button.small href={ (base(kb)) "/queries/file.jsonl" } { (page.say("下载", "Download")) }
                     form method="post" action={ (base(kb)) "/queries/remove" } { (page.csrf()) button.button.small.danger type="submit" data-confirm=(page.say("去掉全部标注问题？要留着请先下载。", "Take all labelled questions away? Download them first to keep them.")) { (page.say("全部去掉", "Take all away")) } }
                 }
-                (table(page, kb, &queries))
+                (table(page, kb, &queries, &names))
             }
         }
     };
@@ -92,18 +94,25 @@ fn careful(page: &Page, kb: &str, goal: &Value, served: Option<&Value>) -> Marku
     }
 }
 
-fn table(page: &Page, kb: &str, queries: &[Value]) -> Markup {
+/// The entries that may answer a labelled question; none when a person should.
+fn expected(query: &Value) -> Vec<&str> {
+    match &query["expect"] {
+        Value::String(id) => vec![id],
+        several => several.as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
+    }
+}
+
+fn table(page: &Page, kb: &str, queries: &[Value], names: &Names) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
             thead { tr { th { (page.say("问题", "Question")) } th { (page.say("期望", "Expected")) } th { (page.say("标签", "Tags")) } } }
             tbody { @for query in queries.iter().take(SHOWN) {
                 tr {
                     td { (text(query, "text")) }
-                    td { @match &query["expect"] {
-                        Value::String(id) => { a href=(entry_page(kb, id)) { (id) } }
-                        Value::Array(ids) => { @for id in ids.iter().filter_map(Value::as_str) { a href=(entry_page(kb, id)) { (id) } " " } }
-                        _ => { span.soft { (page.say("转人工", "a person")) } }
-                    } }
+                    td {
+                        @for (at, id) in expected(query).into_iter().enumerate() { @if at > 0 { br; } (names.link(kb, id)) }
+                        @if expected(query).is_empty() { span.soft { (page.say("转人工", "a person")) } }
+                    }
                     td { (list(query, "tags").filter_map(Value::as_str).collect::<Vec<_>>().join("、")) }
                 }
             } }

@@ -12,8 +12,10 @@ use super::super::form::Form;
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
 use super::check::{begun, finding, last_job};
+use super::names::Names;
 use super::parts::{
     Asked, api, asked, base, count, decision, difference, entry_page, in_words, list, of_release, text,
+    would_be,
 };
 use super::service::history::changes;
 
@@ -40,9 +42,10 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
     };
     let running = last_job(page, kb, "publish", "").await?.filter(|job| text(job, "state") == "running");
     let here = format!("{}/releases", base(kb));
+    let names = named(page, kb, job.as_ref().map_or(&Value::Null, |job| &job["result"])).await;
     let body = html! {
         @if let Some(running) = running { p.card { a href={ (base(kb)) "/jobs/" (part(text(&running, "id"))) "?then=" (part(&here)) } { (page.say("正在发布，看进度", "Publishing; see how far it is")) } } }
-        @if let Some(job) = &job { (outcome(page, kb, job)) }
+        @if let Some(job) = &job { (outcome(page, kb, job, &names)) }
         section.card {
             h2 { (page.say("还没发布的修改", "Not published yet")) }
             (pending(page, kb, current, waiting.as_ref()))
@@ -101,8 +104,23 @@ fn between(kb: &str, from: &str, to: &str) -> String {
     address(&format!("{}/diff", api(kb)), &[("from", from), ("to", to)])
 }
 
+/// The entries that the result of a publication tells of.
+async fn named(page: &Page, kb: &str, result: &Value) -> Names {
+    let report = &result["report"];
+    let findings: Vec<&Value> = list(report, "errors").chain(list(report, "warnings")).collect();
+    let mut names = Names::in_findings(page, kb, &findings).await;
+    names.also(page, kb, flipped(&report["comparison"])).await;
+    names
+}
+
+/// The entries of the labelled questions whose outcome is another one.
+fn flipped(comparison: &Value) -> impl Iterator<Item = &str> {
+    let sides = list(comparison, "flips").take(SHOWN).flat_map(|flip| [&flip["before"], &flip["after"]]);
+    sides.filter_map(|side| side["entry"].as_str())
+}
+
 /// What a job came to.
-fn outcome(page: &Page, kb: &str, job: &Value) -> Markup {
+fn outcome(page: &Page, kb: &str, job: &Value, names: &Names) -> Markup {
     let result = &job["result"];
     if text(job, "state") == "failed" {
         return html! { div.card.problem role="alert" { b { (page.say("没有成功", "It failed")) } p { (text(&job["problem"], "detail")) } } };
@@ -114,14 +132,14 @@ fn outcome(page: &Page, kb: &str, job: &Value) -> Markup {
     if result["published"] == Value::Bool(true) {
         return html! {
             div.card.notice role="status" { b { (page.say("已发布版本 ", "Published release ")) (result["release"].to_string()) } " " (page.say("顾客马上得到新的答案。", "Customers get it from now on.")) }
-            (warnings(page, kb, report))
+            (warnings(page, kb, report, names))
         };
     }
     html! {
         section.card.rejected role="alert" {
             h2 { (page.say("没有发布：先改好下面的问题", "Not published: mend these first")) }
-            @for found in list(report, "errors") { (finding(page, kb, found, "tag bad", page.say("必须先改", "Must be mended"), "")) }
-            @if report["comparison"]["regressed"] == Value::Bool(true) { p.fault { (page.say("标注问题的结果明显变差了。", "The labelled questions come out clearly worse.")) } (labelled(page, kb, &report["comparison"])) }
+            @for found in list(report, "errors") { (finding(page, kb, found, ("tag bad", page.say("必须先改", "Must be mended")), "", names)) }
+            @if report["comparison"]["regressed"] == Value::Bool(true) { p.fault { (page.say("标注问题的结果明显变差了。", "The labelled questions come out clearly worse.")) } (labelled(page, kb, &report["comparison"], names)) }
             details { summary { (page.say("仍然要发布", "Publish all the same")) }
                 form method="post" {
                     (page.csrf())
@@ -133,15 +151,15 @@ fn outcome(page: &Page, kb: &str, job: &Value) -> Markup {
     }
 }
 
-fn warnings(page: &Page, kb: &str, report: &Value) -> Markup {
+fn warnings(page: &Page, kb: &str, report: &Value, names: &Names) -> Markup {
     html! {
         @if count(report, "warnings") > 0 {
             details.card { summary { (page.say("发布了，但最好看看：", "Published, but worth a look: ")) (count(report, "warnings")) }
-                @for found in list(report, "warnings").take(50) { (finding(page, kb, found, "tag warn", page.say("最好改", "Better mended"), "")) }
+                @for found in list(report, "warnings").take(50) { (finding(page, kb, found, ("tag warn", page.say("最好改", "Better mended")), "", names)) }
             }
         }
         @let flips = outcomes(&report["comparison"]).len();
-        @if flips > 0 { details.card { summary { (page.say("结果变了的标注问题：", "Labelled questions with another outcome: ")) (flips) } (labelled(page, kb, &report["comparison"])) } }
+        @if flips > 0 { details.card { summary { (page.say("结果变了的标注问题：", "Labelled questions with another outcome: ")) (flips) } (labelled(page, kb, &report["comparison"], names)) } }
     }
 }
 
@@ -154,9 +172,9 @@ fn outcomes(comparison: &Value) -> Vec<&Value> {
 }
 
 /// Labelled questions whose outcome is another one.
-fn labelled(page: &Page, kb: &str, comparison: &Value) -> Markup {
+fn labelled(page: &Page, kb: &str, comparison: &Value, names: &Names) -> Markup {
     let flips = outcomes(comparison);
-    let told = |side: &Value| html! { (decision(page, text(side, "decision"))) " " @if let Some(id) = side["entry"].as_str() { a href=(entry_page(kb, id)) { (id) } } };
+    let told = |side: &Value| html! { (decision(page, text(side, "decision"))) " " @if let Some(id) = side["entry"].as_str() { (names.link(kb, id)) } };
     html! {
         div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { thead { tr { th { (page.say("问题", "Question")) } th { (page.say("原来", "Before")) } th { (page.say("以后", "After")) } } }
             tbody { @for flip in flips.iter().take(SHOWN) { tr { td { (text(flip, "text")) } td { (told(&flip["before"])) } td { (told(&flip["after"])) } } } } } }
@@ -258,6 +276,8 @@ async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
         }
         _ => None,
     };
+    let flipped = served.iter().flat_map(|served| flipped(&served["queries"]));
+    let names = Names::of(page, kb, flipped).await;
     let body = html! {
         p { a.button.small href={ (base(kb)) "/releases" } { (page.say("返回发布", "Back")) } " " a.button.small href=(address(&format!("{}/export/xlsx", base(kb)), &[("release", number)])) { (page.say("下载这个版本", "Download it")) } }
         @match &served {
@@ -267,8 +287,8 @@ async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
                 p { (page.say("与顾客现在得到的相比：", "Against what customers get now: ")) (in_words(page, served)) }
                 (beyond_entries(page, served))
                 form method="post" { (page.csrf()) button.button.danger name="do" value="rollback" data-confirm=(page.say("让顾客马上得到这个版本？之后立即生效的修改（包括话术与规则）也一起退回，草稿不变。", "Serve this release at once? What was changed at once since goes back too, voice and rules included; the draft stays.")) { (page.say("回滚到版本 ", "Roll back to release ")) (number) } " " span.soft { (page.say("马上生效，草稿不变；再回滚回来也可以。", "At once; the draft stays. It can be rolled forward again.")) } }
-                (difference(page, kb, served, 50))
-                @if !outcomes(&served["queries"]).is_empty() { h3 { (page.say("结果会变的标注问题", "Labelled questions with another outcome")) } (labelled(page, kb, &served["queries"])) }
+                (would_be(page, kb, served, 50))
+                @if !outcomes(&served["queries"]).is_empty() { h3 { (page.say("结果会变的标注问题", "Labelled questions with another outcome")) } (labelled(page, kb, &served["queries"], &names)) }
             } }
         }
         section.card {
@@ -276,7 +296,7 @@ async fn compared(page: &Page, kb: &str, number: &str) -> Outcome {
             p { (page.say("草稿会有这些变化：", "It changes in the draft: ")) (in_words(page, &draft)) }
             (beyond_entries(page, &draft))
             form method="post" { (page.csrf()) button.button name="do" value="restore" data-confirm=(page.say("把草稿变回这个版本？可以撤销。", "Make the draft this release? It can be undone.")) { (page.say("恢复到草稿", "Restore the draft")) } " " span.soft { (page.say("顾客得到的不变，发布以后才会。", "Customers notice nothing until it is published.")) } }
-            (difference(page, kb, &draft, 50))
+            (would_be(page, kb, &draft, 50))
         }
     };
     let title = format!("{}{number}", page.say("版本 ", "Release "));

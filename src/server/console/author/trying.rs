@@ -15,6 +15,7 @@ use super::super::form::Form;
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
 use super::check::begun;
+use super::names::Names;
 use super::parts::{
     Asked, api, asked, base, beside, count, decision, entry_page, list, percent, reason, revision, text, undo,
 };
@@ -55,6 +56,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
             return Ok(begun(kb, &both, &page.here));
         }
     }
+    let names = Names::of(page, kb, seen(&both)).await;
     let body = html! {
         (undo(page, kb, asked(query, "undo"), &address(&format!("{}/try", base(kb)), &[("text", wanted)])))
         form.card role="search" method="get" {
@@ -68,14 +70,25 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
         }
         @if !wanted.is_empty() {
             div.columns {
-                (side(page, kb, page.say("现在", "Now"), &both["now"], page.say("还没有发布，顾客现在得不到回答。", "Nothing was published; customers get no answer yet.")))
-                (side(page, kb, page.say("草稿", "Draft"), &both["draft"], page.say("草稿里没有启用的条目。", "Nothing in the draft is switched on.")))
+                (side(page, kb, page.say("现在", "Now"), &both["now"], page.say("还没有发布，顾客现在得不到回答。", "Nothing was published; customers get no answer yet."), &names))
+                (side(page, kb, page.say("草稿", "Draft"), &both["draft"], page.say("草稿里没有启用的条目。", "Nothing in the draft is switched on."), &names))
             }
             @if !both["now"].is_null() && !both["draft"].is_null() { (same(page, &both)) }
             (teach(page, kb, wanted, channel, &both["draft"]))
         }
     };
     Ok(page.show(Sheet::new(page.say("试问", "Try"), body).of_kb(kb)))
+}
+
+/// The entries that an explanation names by their ids only.
+fn seen(both: &Value) -> impl Iterator<Item = &str> {
+    let sides = ["now", "draft"].into_iter().map(|side| &both[side]["explain"]);
+    sides
+        .flat_map(|explain| {
+            let lists = ["lexical", "semantic"].into_iter().flat_map(|name| list(explain, name).take(SHOWN));
+            lists.chain([&explain["exact"]])
+        })
+        .filter_map(|one| one["entry"].as_str())
 }
 
 /// Whether the draft changes anything for the question.
@@ -88,11 +101,11 @@ fn same(page: &Page, both: &Value) -> Markup {
     }
 }
 
-/// One reply, and why.
-fn side(page: &Page, kb: &str, title: &str, reply: &Value, none: &str) -> Markup {
+/// One reply, and why. The draft is no release, and has no number.
+fn side(page: &Page, kb: &str, title: &str, reply: &Value, none: &str, names: &Names) -> Markup {
     html! {
         section.card {
-            h2 { (title) @if !text(reply, "release").is_empty() { " " span.soft { (page.say("版本 ", "release ")) (text(reply, "release")) } } }
+            h2 { (title) @if !["", "0"].contains(&text(reply, "release")) { " " span.soft { (page.say("版本 ", "release ")) (text(reply, "release")) } } }
             @if reply.is_null() { p.empty { (none) } } @else {
                 div.verdict-head {
                     (decision(page, text(reply, "decision")))
@@ -110,14 +123,14 @@ fn side(page: &Page, kb: &str, title: &str, reply: &Value, none: &str) -> Markup
                     p.hint { (page.say("会列出这些问题请顾客选：", "The customer is offered these:")) }
                     ul { @for one in list(reply, "suggestions") { li { a href=(entry_page(kb, text(one, "entry"))) { (text(one, "question")) } } } }
                 }
-                (why(page, kb, &reply["explain"]))
+                (why(page, kb, &reply["explain"], names))
             }
         }
     }
 }
 
 /// What every stage saw.
-fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
+fn why(page: &Page, kb: &str, explain: &Value, names: &Names) -> Markup {
     let generations = [
         ("generation2", page.say("语义加字词", "Meaning and words")),
         ("generation1", page.say("只看字词", "Words only")),
@@ -126,7 +139,7 @@ fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
         details { summary { (page.say("为什么", "Why")) }
             @if let Some(hit) = explain["exact"].as_object() {
                 @let hit = Value::Object(hit.clone());
-                p { (page.say("直接命中条目 ", "Settled by entry ")) a href=(entry_page(kb, text(&hit, "entry"))) { (text(&hit, "entry")) } }
+                p { (page.say("直接命中条目 ", "Settled by entry ")) (names.link(kb, text(&hit, "entry"))) }
             }
             p { (page.say("看到的话：", "What it saw: ")) code { (text(explain, "core")) } }
             @if count(explain, "steps") > 0 {
@@ -151,7 +164,7 @@ fn why(page: &Page, kb: &str, explain: &Value) -> Markup {
             @for (name, title) in [("lexical", page.say("字词最像的问法", "Nearest phrasings by words")), ("semantic", page.say("意思最像的问法", "Nearest phrasings by meaning"))] {
                 @if count(explain, name) > 0 {
                     h3 { (title) }
-                    ul { @for one in list(explain, name).take(SHOWN) { li { (text(one, "phrasing")) " " span.soft { (text(one, "entry")) " · " (format!("{:.2}", one["score"].as_f64().unwrap_or(0.0))) } } } }
+                    ul { @for one in list(explain, name).take(SHOWN) { li { (text(one, "phrasing")) " " span.soft { (names.named(text(one, "entry"))) " · " (format!("{:.2}", one["score"].as_f64().unwrap_or(0.0))) } } } }
                 }
             }
         }

@@ -10,8 +10,9 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::super::form::Form;
+use super::super::inside::Refusal;
 use super::super::page::{Outcome, Page, Sheet};
-use super::parts::{Asked, api, asked, base, faults, list, looked, text};
+use super::parts::{Asked, api, asked, base, list, looked, text};
 
 /// Lines that are shown as a table; who has more edits them as a text or a sheet.
 const SHOWN: usize = 500;
@@ -20,7 +21,7 @@ const SHOWN: usize = 500;
 const KINDS: [&str; 6] = ["synonyms", "contrast", "protected", "word", "stop", "background"];
 
 pub(super) async fn page(page: Page, Path(kb): Path<String>, Query(query): Asked) -> Response {
-    page.reply(shown(&page, &kb, asked(&query, "text"), &[], None).await)
+    page.reply(shown(&page, &kb, asked(&query, "text"), &[], &Form::default()).await)
 }
 
 fn kind_name(page: &Page, kind: &str) -> &'static str {
@@ -34,13 +35,9 @@ fn kind_name(page: &Page, kind: &str) -> &'static str {
     }
 }
 
-async fn shown(
-    page: &Page,
-    kb: &str,
-    sentence: &str,
-    wrong: &[(String, String)],
-    written: Option<&str>,
-) -> Outcome {
+/// `form` is what was filled in and not taken; empty at first.
+async fn shown(page: &Page, kb: &str, sentence: &str, wrong: &[String], form: &Form) -> Outcome {
+    let written = Some(form.raw("whole")).filter(|whole| !whole.is_empty());
     let got = page.inside.get(&format!("{}/lexicon", api(kb))).got().await?;
     let whole = String::from_utf8_lossy(&got.body).into_owned();
     let lines: Vec<Value> = whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -51,16 +48,16 @@ async fn shown(
     };
     let history = super::words_history::section(page, kb, &got.etag()).await?;
     let body = html! {
-        @for (field, message) in wrong { div.card.problem role="alert" { @if field != "*" { code { (field) } " " } (message) } }
+        @for message in wrong { div.card.problem role="alert" { (message) } }
         p.soft { (page.say("词语从下一次发布起对顾客有效；这里的试验马上用上。", "Words count for customers from the next publication on; the test here uses them at once.")) }
         div.columns {
             section.card {
                 h2 { (page.say("加一行", "Add a line")) }
                 form method="post" {
                     (page.csrf())
-                    label.block { span.label { (page.say("种类", "Kind")) } select name="kind" { @for kind in KINDS { option value=(kind) { (kind_name(page, kind)) } } } }
-                    label.block { span.label { (page.say("词（同义词、要分清的词一行一个，第一个代表大家）", "Words (of synonyms and contrasts one a line, the first stands for all)")) } textarea name="words" rows="4" required {} }
-                    label.block { span.label { (page.say("备注", "Note")) } input type="text" name="note"; }
+                    label.block { span.label { (page.say("种类", "Kind")) } select name="kind" { @for kind in KINDS { option value=(kind) selected[kind == form.get("kind")] { (kind_name(page, kind)) } } } }
+                    label.block { span.label { (page.say("词（同义词、要分清的词一行一个，第一个代表大家）", "Words (of synonyms and contrasts one a line, the first stands for all)")) } textarea name="words" rows="4" required { "\n" (form.raw("words")) } }
+                    label.block { span.label { (page.say("备注", "Note")) } input type="text" name="note" value=(form.get("note")); }
                     p { button.button.primary name="do" value="add" { (page.say("加上", "Add")) } }
                 }
             }
@@ -141,6 +138,20 @@ fn taken_apart(page: &Page, anatomy: &Value) -> Markup {
     }
 }
 
+/// What is wrong with the words; in a text of many lines, where.
+fn wrong(page: &Page, refusal: &Refusal, is_text: bool) -> Vec<String> {
+    let told = refusal.more.get("problems").and_then(Value::as_array);
+    let line = |fault: &Value| match fault["line"].as_u64().filter(|line| is_text && *line > 0) {
+        Some(line) if page.is_english() => format!("Line {line}: {}", text(fault, "message")),
+        Some(line) => format!("第 {line} 行：{}", text(fault, "message")),
+        None => text(fault, "message").to_owned(),
+    };
+    match told.filter(|told| !told.is_empty()) {
+        Some(told) => told.iter().map(line).collect(),
+        None => vec![page.why(refusal)],
+    }
+}
+
 pub(super) async fn change(page: Page, Path(kb): Path<String>, form: Form) -> Response {
     page.reply(changed(&page, &kb, &form).await)
 }
@@ -191,12 +202,10 @@ async fn changed(page: &Page, kb: &str, form: &Form) -> Outcome {
                 "别人刚改过词表；您的内容在下面，请核对后再保存。",
                 "Somebody has just changed the lexicon; yours is below, look at it and save again.",
             );
-            let written = Some(form.raw("whole")).filter(|whole| !whole.is_empty());
-            shown(page, kb, "", &[("*".to_owned(), told.to_owned())], written).await
+            shown(page, kb, "", &[told.to_owned()], form).await
         }
         Err(refusal) if [400, 409, 422].contains(&refusal.code) => {
-            let written = Some(form.raw("whole")).filter(|whole| !whole.is_empty());
-            shown(page, kb, "", &faults(page, &refusal), written).await
+            shown(page, kb, "", &wrong(page, &refusal, form.has("whole")), form).await
         }
         Err(refusal) => page.ended(form, &refusal).ok_or(refusal),
     }
