@@ -23,6 +23,7 @@ mod depot_nodes;
 mod desk;
 mod desk_crash;
 mod dialogue;
+mod doors;
 mod eval;
 mod events;
 mod fuzz;

@@ -1,0 +1,117 @@
+//! Does nobody come in where nobody was let in?
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+use zhida::access::{Limits, Role};
+use zhida::server::{Registry, Server, router};
+use zhida::store::NewKey;
+
+use crate::http::{Got, MAX_WRONG, admission, get, publish, send, serve};
+use crate::support::{SMALL_KB, run, stderr, zhida};
+
+fn key_of(data: &std::path::Path, tenant: &str) -> String {
+    let new = NewKey {
+        tenant: tenant.to_owned(),
+        role: Role::Admin,
+        kbs: None,
+        name: format!("admin of {tenant}"),
+        expires_at: None,
+        limits: Limits::default(),
+        origins: Vec::new(),
+    };
+    crate::support::store(data).access().create_key(new).expect("a key").0.reveal().to_owned()
+}
+
+fn app(data: &std::path::Path) -> axum::Router {
+    let registry = Arc::new(Registry::new(crate::support::store(data), None, MAX_WRONG, "demo"));
+    registry.open_all().expect("everything opens");
+    router(Server::new(registry, admission()))
+}
+
+async fn posted(app: &axum::Router, key: &str, path: &str, body: &Value) -> Got {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(header::AUTHORIZATION, format!("Bearer {key}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    send(app, request.body(Body::from(body.to_string())).expect("a request")).await
+}
+
+#[tokio::test]
+async fn only_the_operator_has_addresses_inside_the_house_called() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let store = crate::support::store(folder.path());
+    store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
+    let (own, other) = (key_of(folder.path(), "default"), key_of(folder.path(), "acme"));
+    let app = app(folder.path());
+    let hook = |private: bool| json!({"url": "http://127.0.0.1:9/in", "private": private});
+    let refused = posted(&app, &other, "/v1/webhooks", &hook(true)).await;
+    refused.problem(403, "forbidden");
+    assert_eq!(refused.json()["field"], "private");
+    assert_eq!(posted(&app, &own, "/v1/webhooks", &hook(true)).await.status, StatusCode::CREATED);
+    let channel = json!({"name": "cw", "kind": "chatwoot", "kb": "demo",
+        "settings": {"url": "http://127.0.0.1:9", "token": "t", "secret": "s", "private": true}});
+    posted(&app, &other, "/v1/channels", &channel).await.problem(403, "forbidden");
+    assert_eq!(posted(&app, &own, "/v1/channels", &channel).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_proxy_is_no_program_of_this_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = app(folder.path());
+    let asked = async |name: &str| {
+        let request = Request::get("/v1/kbs").header(header::HOST, "127.0.0.1").header(name, "8.8.8.8");
+        send(&app, request.body(Body::empty()).expect("a request")).await
+    };
+    for name in ["x-forwarded-for", "forwarded", "x-real-ip", "via"] {
+        let got = asked(name).await;
+        assert_eq!(got.json()["type"], "/problems/foreign-host", "{name}: {}", got.text());
+        assert!(got.text().contains("zhida key create"), "{}", got.text());
+    }
+    assert_eq!(asked("x-anything").await.status, StatusCode::OK);
+    assert_eq!(get(&app, "/v1/kbs").await.status, StatusCode::OK);
+}
+
+#[test]
+fn a_lost_database_of_keys_opens_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    publish(&data, "demo", SMALL_KB, None);
+    let made = run(zhida().args(["key", "create", "--role", "admin", "--data"]).arg(&data));
+    assert!(made.status.success(), "{}", stderr(&made));
+    assert!(data.join("audit.heads").exists());
+    for name in ["access.db", "access.db-wal", "access.db-shm"] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    for emptied in [false, true] {
+        if emptied {
+            std::fs::write(data.join("access.db"), "").expect("written");
+        }
+        let refused = run(&mut serve(&data, "127.0.0.1:0"));
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("access.db is missing or empty"), "{}", stderr(&refused));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    publish(&data, "demo", SMALL_KB, None);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let backup = folder.path().join("b.zhida");
+    let made = run(zhida().arg("backup").arg(&backup).arg("--data").arg(&data));
+    assert!(made.status.success(), "{}", stderr(&made));
+    let restored = folder.path().join("restored");
+    let back = run(zhida().arg("restore").arg(&backup).arg("--into").arg(&restored));
+    assert!(back.status.success(), "{}", stderr(&back));
+    assert_eq!(mode(&restored), 0o700);
+}
