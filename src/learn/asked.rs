@@ -286,22 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_hands_over_is_no_gap_unless_it_is_for_the_hour() {
-        let mut gathering = Gathering::default();
-        let ruled = |trace: &str, text: &str, rule: &str| Event {
-            rule: Some(rule.to_owned()),
-            ..decision(trace, "c1", text, "handoff", "handoff_rule")
-        };
-        gathering.decision(&ruled("1", "要投诉你们", "complaints"));
-        gathering.decision(&decision("2", "c1", "气死我了", "handoff", "angry"));
-        gathering.decision(&decision("3", "c1", "都不是", "handoff", "none_of_these"));
-        gathering.decision(&ruled("4", "可以停车吗", "outside-hours"));
-        let found = gathering.finish();
-        let texts: Vec<&str> = found.all.iter().map(|asked| asked.text.as_str()).collect();
-        assert_eq!(texts, ["可以停车吗"]);
-    }
-
-    #[test]
     fn a_click_a_proposal_and_a_reply_belong_to_the_question_before_them() {
         let mut gathering = Gathering::default();
         let asked = decision("1", "c1", "钱呢", "clarify", "ambiguous");

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::events::{Doing, Event, Feedback, Kind, Log};
-use zhida::learn::asked::{Asked, Votes};
+use zhida::learn::asked::{Asked, Gathering, Votes};
 use zhida::learn::groups::{Memory, Placed, Teacher};
 use zhida::text::exact_key;
 
@@ -252,4 +252,23 @@ fn a_question_that_agents_answered_with_an_entry_is_suggested_for_it_and_tried()
     let one = found.suggestions.first().expect("a suggestion");
     assert_eq!((one.kind, one.entry.as_ref(), one.sure), (What::Similar, Some(&entry.id.0), true));
     assert!(one.trial.tried && one.gain >= 1, "{one:?}");
+}
+
+#[test]
+fn what_a_rule_hands_over_is_no_gap_unless_it_is_for_the_hour() {
+    let mut gathering = Gathering::default();
+    let handed = |text: &str, reason: &str, rule: Option<&str>| Event {
+        conversation: Some("c1".to_owned()),
+        text: Some(text.to_owned()),
+        decision: Some("handoff".to_owned()),
+        reason: Some(reason.to_owned()),
+        rule: rule.map(str::to_owned),
+        ..Event::now(Kind::Decision, "shop")
+    };
+    gathering.decision(&handed("要投诉你们", "handoff_rule", Some("complaints")));
+    gathering.decision(&handed("气死我了", "angry", None));
+    gathering.decision(&handed("都不是", "none_of_these", None));
+    gathering.decision(&handed("可以停车吗", "handoff_rule", Some("outside-hours")));
+    let texts: Vec<String> = gathering.finish().all.into_iter().map(|asked| asked.text).collect();
+    assert_eq!(texts, ["可以停车吗"]);
 }

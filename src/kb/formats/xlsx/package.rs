@@ -35,7 +35,7 @@ impl<'a> Package<'a> {
 
     /// Whether there is a part.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.places.contains_key(&path.to_lowercase())
+        self.places.contains_key(&path.trim_start_matches('/').to_lowercase())
     }
 
     /// The text of a part; `None` when there is no such part.

@@ -299,7 +299,7 @@ async fn decided(page: &Page, kb: &str, form: &Form) -> Outcome {
         // A script goes on by itself: all of the page again would cost more than the decision.
         let body = html! {
             @match failed.first() {
-                None => { div #said { p.notice role="status" { (told) } (back(page, kb, &done, &here)) } }
+                None => { div #said { p.card.notice role="status" { (told) } (back(page, kb, &done, &here)) } }
                 Some((_, message)) => { p.problem { (message) } }
             }
         };
