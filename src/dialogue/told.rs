@@ -141,7 +141,8 @@ impl ToldHandoff {
     pub fn of(handoff: &Handoff, lines: &[Line], now: i64) -> Self {
         let waits = handoff.state == State::Waiting;
         let until = if waits { now } else { handoff.claimed_at.or(handoff.ended_at).unwrap_or(now) };
-        let since = if waits { handoff.waiting_since } else { handoff.created_at };
+        // Whoever has asked for a person waits since then, though somebody has held it meanwhile.
+        let since = handoff.created_at;
         let held = !waits && handoff.state.is_open();
         Self {
             id: handoff.id.clone(),
