@@ -45,7 +45,7 @@ impl Conversations {
             let taken = [State::Claimed.name(), State::Answered.name()];
             let (waiting, waiting_since) = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
-                .select((count_star(), min(handoffs::waiting_since)))
+                .select((count_star(), min(handoffs::created_at)))
                 .first(connection)?;
             let taken =
                 handoffs::table.filter(handoffs::state.eq_any(taken)).count().get_result(connection)?;

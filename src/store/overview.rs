@@ -53,7 +53,7 @@ impl Conversations {
             let waiting: Vec<(String, i64, Option<i64>)> = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
                 .group_by(handoffs::kb)
-                .select((handoffs::kb, count_star(), min(handoffs::waiting_since)))
+                .select((handoffs::kb, count_star(), min(handoffs::created_at)))
                 .load(connection)?;
             let open: Vec<(String, i64, Option<i64>)> = tickets::table
                 .filter(tickets::state.eq(TicketState::Open.name()))

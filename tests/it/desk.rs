@@ -613,6 +613,10 @@ fn a_claim_that_is_left_alone_and_a_handoff_that_nobody_takes_end() {
     assert_eq!((bench.desk.tend_claims().expect("tended"), state()), (0, State::Claimed));
     bench.after(60);
     assert_eq!((bench.desk.tend_claims().expect("tended"), state()), (1, State::Waiting));
+    // The customer has waited since they asked, not since the claim has lapsed.
+    let handoff = bench.desk.talk().handoff(&id).expect("read").expect("there");
+    let told = zhida::dialogue::told::ToldHandoff::of(&handoff, &[], bench.desk.now());
+    assert_eq!(told.waiting_s, 19 * 60);
     // Whoever had it goes on, as long as nobody else has come.
     let text = Act { text: Some("久等了"), ..Act::of(Step::Reply, "小王", bench.desk.now()) };
     assert_eq!(bench.desk.talk().act(&id, &text).expect("said").state, State::Answered);

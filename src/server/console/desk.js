@@ -98,6 +98,12 @@ function call(method, path, body) {
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("zhida-desk") : null;
 let last = "";
 
+// Whether the reader has a conversation: a colleague's customer is not theirs to hear.
+function isMine(handoff) {
+  if (handoff === own) return document.getElementById("live-state")?.dataset.mine !== undefined;
+  return Boolean(document.querySelector(`[data-own="${CSS.escape(handoff)}"]`));
+}
+
 function heard({ kind, handoff, seq }) {
   last = seq || last;
   if (kind === "open") { refresh(); return; }
@@ -107,7 +113,7 @@ function heard({ kind, handoff, seq }) {
   } else if (kind === "undelivered" && (handoff === own || !own)) {
     tell(say("有一条消息没有送达顾客。", "Some words did not reach the customer."));
     beep();
-  } else if (kind === "message" && (handoff === own || !own)) {
+  } else if (kind === "message" && isMine(handoff)) {
     tell(say("顾客发来新消息。", "The customer has written."));
     if (document.hidden) beep();
   }

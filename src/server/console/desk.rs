@@ -138,7 +138,7 @@ async fn shown(page: &Page) -> Outcome {
             div #live-queue data-live data-waiting=(waiting.len()) {
                 h2 { (page.say("我的会话", "My conversations")) " (" (mine.len()) ")" }
                 @if mine.is_empty() { p.empty { (page.say("您现在没有接待中的会话。", "You have no conversation now.")) } }
-                @else { ul.works { @for one in &mine { (work(page, one)) } } }
+                @else { ul.works { @for one in &mine { (work(page, one, true)) } } }
                 h2 { (page.say("等待接待", "Waiting")) " (" (waiting.len()) @if next.is_some() { "+" } ")" }
                 @if waiting.is_empty() { p.empty { (page.say("没有人在等待。", "Nobody is waiting.")) } }
                 @else { (table(page, &waiting)) }
@@ -146,7 +146,7 @@ async fn shown(page: &Page) -> Outcome {
                 @if !others.is_empty() {
                     details #others {
                         summary { (page.say("同事正在接待", "With colleagues")) " (" (others.len()) ")" }
-                        ul.works { @for one in &others { (work(page, one)) } }
+                        ul.works { @for one in &others { (work(page, one, false)) } }
                     }
                 }
             }
@@ -237,11 +237,11 @@ pub(super) fn claim(page: &Page, one: &Handoff) -> Markup {
     }
 }
 
-/// A conversation that somebody has.
-fn work(page: &Page, one: &Handoff) -> Markup {
+/// A conversation that somebody has; the script hears the customers of the reader's own.
+fn work(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
     let last = one.transcript.iter().rev().find(|line| line.role == "customer");
     html! {
-        li.card {
+        li.card data-own=[is_mine.then_some(&one.id)] {
             div.verdict-head {
                 (state(page, &one.state))
                 a href=(one.place()) { b { (one.question) } }

@@ -108,7 +108,7 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
             p.soft role="status" data-status { }
             div.desk {
                 section.card aria-label=(page.say("对话", "Conversation")) {
-                    div #live-state data-live data-mine=(is_mine) data-open=(is_open) { (standing(page, &one, is_mine)) }
+                    div #live-state data-live data-mine[is_mine] data-open=(is_open) { (standing(page, &one, is_mine)) }
                     ol.talk #live-talk data-live tabindex="0" aria-label=(page.say("聊天记录", "What was said")) {
                         @let lines = if whole.is_empty() { &one.transcript } else { &whole };
                         @if whole.is_empty() && lines.len() >= LINES { li.event { a href={ (one.place()) "?all=1" } { (page.say("查看更早的消息", "Show earlier messages")) } } }
