@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use crate::decide::calibrate::Calibration;
 use crate::decide::evidence::{Evidence, Ranked, Yardstick};
-use crate::decide::policy::{Group, Policies, Policy, Rankings};
+use crate::decide::policy::{Policies, Policy, Rankings};
 use crate::decide::{Confidence, Decision, Generation, Reason, handoff, share_out};
 use crate::error::Result;
 use crate::kb::EntryId;
@@ -371,7 +371,7 @@ impl Engine {
         let two = there.filter(|_| options.generation == Generation::Two);
         // Generation 1 alone, or sure enough that the encoder need not run.
         let sure = one.decision == Decision::Answer
-            && one.candidates.first().is_some_and(|best| best.confidence >= self.first_bar(best.entry));
+            && one.candidates.first().is_some_and(|best| best.confidence >= self.exit);
         let by = |verdict: Verdict, generation| {
             let Verdict { decision, reason, candidates, offered } = verdict;
             decided(decision, reason, candidates, offered, generation)
@@ -409,14 +409,6 @@ impl Engine {
     /// Why a person gets the message, if the whole or one of its clauses says so.
     fn requested(&self, text: &str, query: &Query) -> Option<Reason> {
         handoff::heard(text, &query.text.core, |clause| self.release.analyzer().normalize(clause).core)
-    }
-
-    /// The confidence from which on generation 1 may answer with an entry before the encoder
-    /// has run. Where generation 2 cannot tell the entry from another one, what it would
-    /// have to reach there: else the words that both share would settle what it asks back.
-    fn first_bar(&self, entry: usize) -> Confidence {
-        let two = self.policy_for(Some(entry), Generation::Two);
-        if two.group == Group::LookAlike && two.bar > self.exit { two.bar } else { self.exit }
     }
 
     /// The policy that decides on a best candidate: under its own goal or the
