@@ -40,8 +40,8 @@ pub const DEFINITIONS: [(&str, &str, &str); 17] = [
     ),
     (
         "handoff_rate",
-        "questions for which a person was brought in, whatever the reason / questions",
-        "转人工率（按问题）：交给人工的问题数（不论原因）÷ 问题数",
+        "questions that the engine handed off (`decision` handoff), whatever the reason, whether or not a person was called / questions",
+        "转人工率（按问题）：引擎没有回答、判为应转人工的问题数（不论原因，也不论有没有真的叫到人；真正转接的看按会话的转人工率）÷ 问题数",
     ),
     (
         "refused_rate",

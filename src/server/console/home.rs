@@ -130,7 +130,7 @@ async fn switch(form: Form) -> Response {
     let is_ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
     let mut response = Redirect::to(if is_ours { back } else { "/console" }).into_response();
     let to = if form.get("to") == "en" { "en" } else { "zh" };
-    words::keep_for(&mut response, language::COOKIE, to, YEAR);
+    words::keep_everywhere(&mut response, language::COOKIE, to, YEAR);
     response
 }
 

@@ -177,7 +177,7 @@ fn overview(page: &Page, all: &Group) -> Markup {
     let tiles = [
         ("answer_rate", page.say("直接回答", "Answered")),
         ("clarify_rate", page.say("反问", "Asked back")),
-        ("handoff_rate", page.say("转人工", "Handed off")),
+        ("handoff_rate", page.say("没答上（应转人工）", "Not answered (handed off)")),
         ("solved_confirmed_rate", page.say("确认解决", "Solved, confirmed")),
         ("solved_assumed_rate", page.say("推定解决", "Solved, assumed")),
         ("satisfied_rate", page.say("满意", "Satisfied")),
@@ -245,13 +245,13 @@ fn apart(page: &Page, groups: &[Group], by: &str) -> Markup {
             div.figure {
                 div {
                     (chart::columns(&title, &columns))
-                    p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问 ", "asked back ")) span.key.handed {} (page.say("转人工", "handed off")) }
+                    p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问 ", "asked back ")) span.key.handed {} (page.say("没答上", "handed off")) }
                 }
                 div.scroll tabindex="0" role="region" aria-label=(title) {
                     table.list.numbers {
                         thead { tr {
                             th { (by_word(page, by)) } th { (page.say("问题", "Questions")) } th { (page.say("回答", "Answered")) } th { (page.say("反问", "Asked back")) }
-                            th { (page.say("转人工", "Handed off")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("确认解决", "Confirmed")) } th { "p95" }
+                            th { (page.say("没答上", "Handed off")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("确认解决", "Confirmed")) } th { "p95" }
                         } }
                         tbody { @for group in groups.iter().take(LISTED) { tr {
                             td { (name(group)) } td { (group.counts.questions) } td { (group.counts.answered) } td { (group.counts.clarified) } td { (group.counts.handed_off) }
@@ -316,7 +316,7 @@ fn reasons(page: &Page, counts: &Counts) -> Markup {
     known.sort_by_key(|one| std::cmp::Reverse(one.1));
     let columns: Vec<Column<'_>> =
         known.iter().take(10).map(|(name, count)| Column { name, parts: vec![("handed", *count)] }).collect();
-    let title = page.say("转人工的原因", "Why people were brought in");
+    let title = page.say("没答上的原因", "Why it was handed off");
     html! {
         section.card {
             h2 { (title) }

@@ -118,9 +118,19 @@ pub(super) fn keep(response: &mut Response, name: &str, value: &str) {
 }
 
 /// Sets a cookie for the pages for so many seconds.
-pub(super) fn keep_for(response: &mut Response, name: &str, value: &str, seconds: u32) {
-    let text = format!("{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Lax");
-    if let Ok(value) = HeaderValue::from_str(&text) {
+fn keep_for(response: &mut Response, name: &str, value: &str, seconds: u32) {
+    set(response, &format!("{name}={value}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Lax"));
+}
+
+/// The same for every page, those before the console too.
+pub(super) fn keep_everywhere(response: &mut Response, name: &str, value: &str, seconds: u32) {
+    set(response, &format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax"));
+    // One of an earlier version would be asked first.
+    keep_for(response, name, "", 0);
+}
+
+fn set(response: &mut Response, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
 }

@@ -134,7 +134,7 @@ fn tiles(page: &Page, days: &[Day; 3], waiting: &Waiting) -> Markup {
         (page.say("问题", "Questions"), |day| day.questions.to_string()),
         (page.say("直接回答", "Answered"), |day| share(day.answered, day.questions)),
         (page.say("反问", "Asked back"), |day| share(day.clarified, day.questions)),
-        (page.say("转人工", "Handed off"), |day| share(day.handed_off, day.questions)),
+        (page.say("没答上", "Handed off"), |day| share(day.handed_off, day.questions)),
         (page.say("确认解决", "Solved, confirmed"), |day| share(day.solved, day.solved_of)),
         (page.say("报错（答得不对）", "Reported wrong"), |day| day.wrong.to_string()),
     ];
@@ -178,11 +178,11 @@ fn by_hour(page: &Page, hours: &BTreeMap<String, Day>) -> Markup {
             div.figure {
                 div {
                     (chart::columns(title, &columns))
-                    p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问 ", "asked back ")) span.key.handed {} (page.say("转人工", "handed off")) }
+                    p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问 ", "asked back ")) span.key.handed {} (page.say("没答上", "handed off")) }
                 }
                 div.scroll tabindex="0" role="region" aria-label=(title) {
                     table.list.numbers {
-                        thead { tr { th { (page.say("时段", "Hour")) } th { (page.say("问题", "Questions")) } th { (page.say("回答", "Answered")) } th { (page.say("反问", "Asked back")) } th { (page.say("转人工", "Handed off")) } } }
+                        thead { tr { th { (page.say("时段", "Hour")) } th { (page.say("问题", "Questions")) } th { (page.say("回答", "Answered")) } th { (page.say("反问", "Asked back")) } th { (page.say("没答上", "Handed off")) } } }
                         tbody { @for (name, day) in hours { tr { td { (name) } td { (day.questions) } td { (day.answered) } td { (day.clarified) } td { (day.handed_off) } } } }
                     }
                 }
@@ -198,7 +198,7 @@ fn by_kb(page: &Page, rows: &[(&String, Group)]) -> Markup {
             h2 { (title) }
             div.scroll tabindex="0" role="region" aria-label=(title) {
                 table.list.numbers {
-                    thead { tr { th { (page.say("知识库", "Knowledge base")) } th { (page.say("问题", "Questions")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("转人工率", "Handoff rate")) } th { "p50" } th { "p95" } } }
+                    thead { tr { th { (page.say("知识库", "Knowledge base")) } th { (page.say("问题", "Questions")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("没答上", "Handoff rate")) } th { "p50" } th { "p95" } } }
                     tbody { @for (kb, group) in rows { tr {
                         td { a href=(address("/console/stats", &[("kb", kb)])) { (kb) } }
                         td { (group.counts.questions) }

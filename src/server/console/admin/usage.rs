@@ -89,7 +89,7 @@ async fn shown(page: &Page) -> Outcome {
         }
         div.toolbar {
             a.button.small href=(file) { (page.say("导出 CSV", "Export CSV")) }
-            span.soft { (page.say("每个已答复的提问计一次；日期按北京时间。", "Every question that was replied to counts once; days are those of China.")) }
+            span.soft { (page.say("每个已答复的提问计一次，寒暄和点选也算，所以比统计里的问题数多；日期按北京时间。", "Every message that was replied to counts once, small talk and choices too, so that it is more than the questions of the statistics; days are those of China.")) }
         }
         @if usage.lost > 0 { div.card.problem { (page.say("没有存下的提问（没有计入）：", "Questions that could not be stored, and are not counted: ")) (usage.lost) } }
         dl.tiles { div.card { dt { (page.say("提问", "Questions")) } dd { b { (usage.questions) } } } }
@@ -98,7 +98,7 @@ async fn shown(page: &Page) -> Outcome {
             section.card {
                 h2 { (title) }
                 div.figure {
-                    div { (chart::columns(title, &columns)) p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问和转人工", "asked back or handed off")) } }
+                    div { (chart::columns(title, &columns)) p.soft.legend { span.key.answered {} (page.say("回答 ", "answered ")) span.key.clarified {} (page.say("反问和没答上", "asked back or handed off")) } }
                     div.scroll tabindex="0" role="region" aria-label=(title) { table.list.numbers {
                         thead { tr { th { (page.say("日期", "Day")) } th { (page.say("提问", "Questions")) } th { (page.say("回答", "Answered")) } } }
                         tbody { @for (day, (answered, other)) in &days { tr { td { (day) } td { (answered + other) } td { (answered) } } } }
