@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use super::audited::Deed as Audited;
 use super::kb::Signed;
 use super::place::{Place, date};
+use crate::access::DEFAULT_TENANT;
 use crate::access::chain::{Deed, Head, Link};
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::store::WantedAudit;
+use crate::store::{Access, WantedAudit};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -177,5 +178,27 @@ fn verify(place: &Place, head: Option<Head>, as_json: bool) -> Result<ExitCode> 
             );
         }
     }
-    Ok(if verdict.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let others = if place.tenant == DEFAULT_TENANT { others_are_sound(&place.access())? } else { true };
+    Ok(if verdict.sound && others { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the chains of the other tenants are whole: whoever owns the data directory
+/// asks for all of it.
+fn others_are_sound(access: &Access) -> Result<bool> {
+    let (mut whole, mut is_sound) = (0, true);
+    for tenant in access.tenants()?.into_iter().filter(|tenant| tenant.name != DEFAULT_TENANT) {
+        let verdict = access.verify(&tenant.name, None)?;
+        for fault in &verdict.faults {
+            eprintln!("{}", either!("tenant {}: {fault}", "租户 {}：{fault}", tenant.name));
+        }
+        whole += usize::from(verdict.sound);
+        is_sound &= verdict.sound;
+    }
+    if whole > 0 {
+        eprintln!(
+            "{}",
+            either!("the records of {whole} more tenants are whole", "另有 {whole} 个租户的记录完整")
+        );
+    }
+    Ok(is_sound)
 }

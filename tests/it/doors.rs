@@ -115,3 +115,19 @@ fn what_is_kept_is_its_owners_alone() {
     assert!(back.status.success(), "{}", stderr(&back));
     assert_eq!(mode(&restored), 0o700);
 }
+
+#[test]
+fn verifying_the_record_of_changes_looks_at_every_tenant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    publish(&data, "demo", SMALL_KB, None);
+    let done = |args: &[&str]| {
+        let output = run(zhida().args(args).arg("--data").arg(&data));
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        stderr(&output)
+    };
+    done(&["tenant", "create", "acme"]);
+    done(&["key", "create", "--role", "ask", "--tenant", "acme"]);
+    let told = done(&["audit", "verify"]);
+    assert!(told.contains("the records of 1 more tenants are whole"), "{told}");
+}
