@@ -67,7 +67,7 @@ async fn shown(page: &Page) -> Outcome {
                 @if page.may("admin") { " " a.button.small href="/console/admin" { (page.say("看今天", "Today's figures")) } }
             }
         }
-        h2 { (page.say("知识库", "Knowledge bases")) @if page.may_create() { " " a.button.small href="/console/new" { (page.say("新建知识库", "New knowledge base")) } } }
+        h2 { (page.say("知识库", "Knowledge bases")) @if page.may_create() && !is_new { " " a.button.small href="/console/new" { (page.say("新建知识库", "New knowledge base")) } } }
         @if names.is_empty() { p.empty { (page.say("还没有知识库。", "There is no knowledge base yet.")) } }
         ul.bases {
             @for name in names {
