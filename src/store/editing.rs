@@ -73,7 +73,7 @@ impl Shelf {
         // What waits for a publication becomes live by being said again.
         if let (Some(entry), Some((stored, _))) = (&after, &known)
             && *entry == stored.entry
-            && !(live && !pending::waiting(connection, &kb, Some(id))?.is_empty())
+            && (!live || pending::waiting(connection, &kb, Some(id))?.is_empty())
         {
             let (entry, revision) = (Some(entry.clone()), stored.revision);
             return Ok(Edited { action: None, revision, live, entry });
