@@ -158,12 +158,18 @@ pub fn bare_subject(subject: &str) -> String {
     rest.trim().to_lowercase()
 }
 
+/// The parts of a mail. The parser counts below zero in some that were made for that (a quoted
+/// part of nothing but a soft line break): such a mail is as good as unreadable.
+fn parsed(bytes: &[u8]) -> Option<Message<'_>> {
+    std::panic::catch_unwind(|| MessageParser::default().parse(bytes)).ok().flatten()
+}
+
 /// Reads a mail. `own` are the addresses that are ours.
 ///
 /// # Errors
 /// Why nobody answers it.
 pub fn read(bytes: &[u8], own: &[&str]) -> Result<Letter, Unanswered> {
-    let mail = MessageParser::default().parse(bytes).ok_or(Unanswered::Unreadable)?;
+    let mail = parsed(bytes).ok_or(Unanswered::Unreadable)?;
     let (from, name) = sender(&mail).ok_or(Unanswered::Nobody)?;
     refuse(&mail, &from, own)?;
     let subject = cut(&tidy(mail.subject().unwrap_or_default()).replace('\n', " "), SUBJECT);
