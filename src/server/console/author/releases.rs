@@ -115,7 +115,8 @@ async fn named(page: &Page, kb: &str, result: &Value) -> Names {
 
 /// The entries of the labelled questions whose outcome is another one.
 fn flipped(comparison: &Value) -> impl Iterator<Item = &str> {
-    let sides = list(comparison, "flips").take(SHOWN).flat_map(|flip| [&flip["before"], &flip["after"]]);
+    let shown = outcomes(comparison).into_iter().take(SHOWN);
+    let sides = shown.flat_map(|flip| [&flip["before"], &flip["after"]]);
     sides.filter_map(|side| side["entry"].as_str())
 }
 
@@ -165,9 +166,8 @@ fn warnings(page: &Page, kb: &str, report: &Value, names: &Names) -> Markup {
 
 /// The flips that customers would see: those of the last generation that both releases have.
 fn outcomes(comparison: &Value) -> Vec<&Value> {
-    let last = list(comparison, "flips").filter_map(|flip| flip["generation"].as_u64()).max();
     let asked = comparison["generations"].as_object().into_iter().flatten();
-    let last = asked.filter_map(|(number, _)| number.parse().ok()).max().or(last);
+    let last: Option<u64> = asked.filter_map(|(number, _)| number.parse().ok()).max();
     list(comparison, "flips").filter(|flip| flip["generation"].as_u64() == last).collect()
 }
 
