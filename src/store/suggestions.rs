@@ -82,6 +82,21 @@ impl Decided {
     }
 }
 
+/// The columns of [`Decided`].
+macro_rules! decided {
+    () => {
+        (
+            suggestions::id,
+            suggestions::kind,
+            suggestions::entry,
+            suggestions::text,
+            suggestions::count,
+            suggestions::verdict.assume_not_null(),
+            suggestions::revision,
+        )
+    };
+}
+
 impl Shelf {
     /// Puts suggestions, each a name and a body, in the place of those that were
     /// open. One that was left for now is open again.
@@ -135,15 +150,7 @@ impl Shelf {
                 .filter(suggestions::kb.eq(kb.id))
                 .filter(suggestions::verdict.is_not_null())
                 .order(suggestions::id)
-                .select((
-                    suggestions::id,
-                    suggestions::kind,
-                    suggestions::entry,
-                    suggestions::text,
-                    suggestions::count,
-                    suggestions::verdict.assume_not_null(),
-                    suggestions::revision,
-                ))
+                .select(decided!())
                 .load::<Decided>(connection)?)
         })?;
         Ok(found.unwrap_or_default())
@@ -160,19 +167,7 @@ impl Shelf {
                 .filter(suggestions::kb.eq(kb.id))
                 .filter(suggestions::verdict.eq_any(["ignored", "never"]))
                 .order(suggestions::at.desc())
-                .select((
-                    (
-                        suggestions::id,
-                        suggestions::kind,
-                        suggestions::entry,
-                        suggestions::text,
-                        suggestions::count,
-                        suggestions::verdict.assume_not_null(),
-                        suggestions::revision,
-                    ),
-                    suggestions::at,
-                    suggestions::author,
-                ))
+                .select((decided!(), suggestions::at, suggestions::author))
                 .load::<(Decided, Option<String>, Option<String>)>(connection)?)
         })?;
         let told = found.unwrap_or_default().into_iter().map(|(decided, at, author)| DecidedBy {
