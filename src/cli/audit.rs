@@ -34,6 +34,9 @@ enum Command {
         /// Only what was done to something whose name holds this.
         #[arg(long, value_name = "TEXT")]
         object: Option<String>,
+        /// Only with this in the object, the name, what was before or after, or the reason.
+        #[arg(long, value_name = "TEXT")]
+        holding: Option<String>,
         /// Only from this day on: 2026-11-27 (+08:00), or RFC 3339.
         #[arg(long, value_name = "DATE", value_parser = date)]
         from: Option<i64>,
@@ -99,7 +102,7 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
-        Command::Show { place, action, who, object, from, to, limit, json } => {
+        Command::Show { place, action, who, object, holding, from, to, limit, json } => {
             let wanted = WantedAudit {
                 before: None,
                 from: *from,
@@ -107,6 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 action: action.clone(),
                 who: who.clone(),
                 object: object.clone(),
+                text: holding.clone(),
                 limit: i64::from(*limit),
             };
             for link in place.access().audit(&place.tenant, &wanted)? {

@@ -5,6 +5,7 @@
 //! waiting ──────────► claimed ────────► answered
 //!    ▲                  │ lease over        │ lease over
 //!    └──────────────────┴───────────────────┘
+//! any of these ── transfer ──► claimed, by a colleague
 //! any of these ── close ──► closed     ── return ──► returned
 //! waiting ── nobody came ──► expired
 //! ```
@@ -52,8 +53,11 @@ pub enum Step {
     Close,
     /// The robot is to go on.
     Return,
-    /// Whoever had it is gone.
+    /// Whoever had it is gone, or puts it back into the queue.
     Release,
+    /// Whoever has it gives it to a colleague; what waits is given by whoever looks after
+    /// the queue.
+    Transfer,
     /// Nobody comes any more.
     Expire,
 }
@@ -99,7 +103,7 @@ impl State {
     pub fn after(self, step: Step) -> Option<Self> {
         use State::{Answered, Claimed, Closed, Expired, Returned, Waiting};
         match (self, step) {
-            (Waiting, Step::Claim) => Some(Claimed),
+            (Waiting, Step::Claim) | (Waiting | Claimed | Answered, Step::Transfer) => Some(Claimed),
             (Claimed | Answered, Step::Reply) => Some(Answered),
             (Claimed | Answered, Step::Renew | Step::Claim) => Some(self),
             (Waiting | Claimed | Answered, Step::Close) => Some(Closed),
@@ -255,8 +259,16 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_the_end() {
-        let steps =
-            [Step::Claim, Step::Reply, Step::Renew, Step::Close, Step::Return, Step::Release, Step::Expire];
+        let steps = [
+            Step::Claim,
+            Step::Reply,
+            Step::Renew,
+            Step::Close,
+            Step::Return,
+            Step::Release,
+            Step::Transfer,
+            Step::Expire,
+        ];
         for state in State::ALL {
             assert_eq!(State::named(state.name()), Some(state));
             for step in steps {

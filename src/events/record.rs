@@ -55,6 +55,8 @@ pub enum Doing {
     Replied,
     /// Sent what the engine proposed; `entry` says which.
     Proposal,
+    /// Gave the conversation to a colleague, or put it back into the queue.
+    Transferred,
     /// Gave the conversation back to the robot.
     Returned,
     /// Closed it.
@@ -62,12 +64,17 @@ pub enum Doing {
 }
 
 impl Doing {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Claimed, Self::Replied, Self::Proposal, Self::Transferred, Self::Returned, Self::Closed];
+
     /// The word in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Claimed => "claimed",
             Self::Replied => "replied",
             Self::Proposal => "proposal",
+            Self::Transferred => "transferred",
             Self::Returned => "returned",
             Self::Closed => "closed",
         }
@@ -75,9 +82,7 @@ impl Doing {
 
     /// The doing that a word names.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Claimed, Self::Replied, Self::Proposal, Self::Returned, Self::Closed]
-            .into_iter()
-            .find(|doing| doing.name() == name)
+        Self::ALL.into_iter().find(|doing| doing.name() == name)
     }
 }
 
@@ -286,7 +291,7 @@ mod tests {
             let line = serde_json::to_string(&Event { kind, ..Event::default() }).expect("writes");
             assert!(line.starts_with(&format!("{{\"kind\":\"{}\"", kind.name())), "{line}");
         }
-        for doing in [Doing::Claimed, Doing::Replied, Doing::Proposal, Doing::Returned, Doing::Closed] {
+        for doing in Doing::ALL {
             assert_eq!(Doing::named(doing.name()), Some(doing));
             assert_eq!(serde_json::to_string(&doing).expect("writes"), format!("\"{}\"", doing.name()));
         }

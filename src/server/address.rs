@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::error::{Kind, Problem};
+use crate::access::moment;
 
 /// The parts of the path that a route names, decoded.
 pub(super) struct Path<T>(pub T);
@@ -74,4 +75,13 @@ fn readable(part: &str, encoded: &str) -> Result<(), Problem> {
             Err(Problem::new(Kind::BrokenAddress, detail))
         }
     }
+}
+
+/// A moment that an address asks for, in milliseconds since 1970 (UTC).
+pub(super) fn moment_of(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    moment::read(text).map(Some).ok_or_else(|| {
+        let detail = format!("`{name}` is RFC 3339 or a day such as 2026-11-27, got {text:?}");
+        Problem::new(Kind::InvalidField, detail).of_field(name)
+    })
 }

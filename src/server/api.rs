@@ -22,8 +22,8 @@ use super::routes::{Routes, ways};
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
     files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, members, notes, oidc, own,
-    people, pictures, presence, schedules, service, settings, sign_in, talk, tenancy, tickets, trial, undo,
-    widget, words,
+    people, pictures, presence, proposals, schedules, service, settings, sign_in, talk, tenancy, tickets,
+    trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -69,6 +69,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(notes::routes())
         .merge(canned::routes())
         .merge(presence::routes())
+        .merge(proposals::routes())
         .merge(condition::routes())
         .merge(settings::routes())
         .merge(members::routes())

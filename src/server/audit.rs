@@ -4,13 +4,13 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::address::Query;
+use super::address::{Query, moment_of};
 use super::caller::Caller;
-use super::error::{Kind, Problem, Problems};
+use super::error::{Problem, Problems};
 use super::keys::whole;
 use super::routes::Routes;
+use crate::access::Right;
 use crate::access::chain::{Link, Told};
-use crate::access::{Right, moment};
 use crate::store::{Verdict, WantedAudit};
 
 pub(super) fn routes() -> Routes {
@@ -34,6 +34,8 @@ struct Asked {
     who: Option<String>,
     /// Only what was done to something whose name holds this.
     object: Option<String>,
+    /// Only with this in the object, the name, what was before or after, or the reason.
+    q: Option<String>,
     /// At most this many, 1 to 1000; without it 100.
     limit: Option<i64>,
 }
@@ -56,20 +58,14 @@ struct Records {
 )]
 async fn show(caller: Caller, Query(asked): Query<Asked>) -> Result<Json<Records>, Problem> {
     let tenant = whole(&caller)?;
-    let read = |name: &str, text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => moment::read(text).map(Some).ok_or_else(|| {
-            let detail = format!("`{name}` is RFC 3339 or a day such as 2026-11-27, got {text:?}");
-            Problem::new(Kind::InvalidField, detail).of_field(name)
-        }),
-    };
     let wanted = WantedAudit {
         before: asked.before,
-        from: read("from", &asked.from)?,
-        to: read("to", &asked.to)?,
+        from: moment_of("from", asked.from.as_deref())?,
+        to: moment_of("to", asked.to.as_deref())?,
         action: asked.action,
         who: asked.who,
         object: asked.object,
+        text: asked.q.filter(|text| !text.is_empty()),
         limit: asked.limit.unwrap_or(100).clamp(1, 1_000),
     };
     caller

@@ -7,23 +7,25 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures_util::Stream;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query, page_end, page_size};
+use super::address::{Path, Query, moment_of, page_end, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::notes::is_note;
 use super::request::{fields, json};
 use super::routes::Routes;
 use super::talk::{begin, stream};
 use crate::access::Right;
 use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
-use crate::dialogue::handoff::{Handoff, LEASE, State, Step};
+use crate::dialogue::handoff::{Handoff, State, Step};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff, moment};
 use crate::error::Error;
 use crate::events::Doing;
-use crate::store::{Act, Conversations, Proposal, Signature, Wanted};
+use crate::store::{Act, Conversations, PastHandoffs, Signature, Wanted};
 
 /// The largest body, in bytes.
 const BYTES: usize = 64 << 10;
@@ -42,8 +44,8 @@ pub(super) fn routes() -> Routes {
         .may(Right::Agent, routes!(close))
         .may(Right::Agent, routes!(give_back))
         .may(Right::Agent, routes!(renew))
-        .may(Right::Agent, routes!(proposals))
-        .may(Right::Agent, routes!(verdicts))
+        .may(Right::Agent, routes!(past))
+        .may(Right::Agent, routes!(transfer))
         .bodies(BYTES)
 }
 
@@ -92,6 +94,23 @@ struct Action {
     client_id: Option<String>,
 }
 
+/// To whom somebody gives a conversation.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = HandoffTransfer)]
+struct Transfer {
+    /// The person at the desk, as above.
+    #[schema(max_length = 100)]
+    agent: Option<String>,
+    /// The colleague, one of `GET /v1/presence`; without it the conversation waits for
+    /// whoever takes it next.
+    #[schema(max_length = 100)]
+    to: Option<String>,
+    /// What the colleague is to know; no customer sees it.
+    #[schema(max_length = 4000)]
+    note: Option<String>,
+}
+
 /// A handoff with what belongs to it at this moment.
 pub(super) fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
     let desk = caller.desk();
@@ -130,6 +149,59 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>
             let after = wanted.after.unwrap_or(0);
             let asked = Wanted { states: &states, kbs: kbs.as_deref(), after, limit };
             let handoffs = caller.desk().talk().handoffs(&asked)?;
+            let next = page_end(&handoffs, limit, |last| last.number);
+            let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
+            Ok(Json(Told { items, next }))
+        })
+        .await
+}
+
+/// Which handoffs that are over are listed.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Past {
+    /// Only those of this knowledge base.
+    kb: Option<String>,
+    /// Only those that this person had last.
+    agent: Option<String>,
+    /// Only those with this in the customer's question, in what was said, in what the
+    /// client says of the customer, or as the name of the conversation.
+    q: Option<String>,
+    /// Only those that came from this moment on, RFC 3339 or a day such as 2026-11-27.
+    from: Option<String>,
+    /// Only those that came before this moment.
+    to: Option<String>,
+    /// The `next` of the page before.
+    before: Option<i64>,
+    /// At most so many, 1 to 200; without it 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<i64>,
+}
+
+/// List handoffs that are over, the latest first.
+#[utoipa::path(
+    get,
+    operation_id = "list_past_handoffs",
+    path = "/v1/handoffs/past",
+    params(Past),
+    responses((status = 200, description = "The handoffs; `next` is the `before` of the next page.", body = Told), Problems)
+)]
+async fn past(caller: Caller, Query(wanted): Query<Past>) -> Result<Json<Told>, Problem> {
+    let limit = page_size(wanted.limit.unwrap_or(50), PAGE)?;
+    let (from, to) = (moment_of("from", wanted.from.as_deref())?, moment_of("to", wanted.to.as_deref())?);
+    caller
+        .at_desk(move |caller| {
+            let kbs = caller.within(wanted.kb)?;
+            let handoffs = caller.desk().talk().past_handoffs(&PastHandoffs {
+                kbs: kbs.as_deref(),
+                agent: wanted.agent.as_deref(),
+                text: wanted.q.as_deref().map(str::trim).filter(|text| !text.is_empty()),
+                from,
+                to,
+                before: wanted.before,
+                limit,
+            })?;
             let next = page_end(&handoffs, limit, |last| last.number);
             let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
@@ -198,66 +270,110 @@ async fn step(
         let detail = "field `text` is missing; it is what the customer is told";
         return Err(Problem::new(Kind::MissingField, detail).of_field("text"));
     }
-    caller
-        .at_desk(move |caller| {
-            let known = found(caller, &id)?;
-            let signed = &caller.signature().author;
-            let agent = doing.agent.as_deref().unwrap_or(signed);
-            let is_person = caller.identity().is_person();
-            // A desk with one key says who works there; a person is who they are.
-            if is_person && agent != signed {
-                let detail = format!("you are {signed}, and cannot act as {agent}");
-                return Err(Problem::new(Kind::InvalidField, detail).of_field("agent"));
-            }
-            let named = is_person || doing.agent.is_some() || *signed != caller.identity().name;
-            let act = Act {
-                step,
-                agent,
-                named,
-                text: doing.text.as_deref(),
-                data: None,
-                client_id: doing.client_id.as_deref(),
-                lease: LEASE,
-                at: caller.desk().now(),
-            };
-            let handoff = caller.desk().talk().act(&known.id, &act)?;
-            let mut sent = None;
-            if let (Step::Reply, Some(text)) = (step, &doing.text) {
-                let verdicts = caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
-                sent = verdicts.into_iter().find(|one| one.verdict == "taken" || one.verdict == "edited");
-            }
-            let did = match step {
-                Step::Claim => Some(Doing::Claimed),
-                Step::Reply if sent.is_some() => Some(Doing::Proposal),
-                Step::Reply => Some(Doing::Replied),
-                Step::Return => Some(Doing::Returned),
-                Step::Close => Some(Doing::Closed),
-                Step::Renew | Step::Release | Step::Expire => None,
-            };
-            if let Some(did) = did {
-                let entry = sent.map(|one| one.entry);
-                let said = doing.text.as_deref();
-                caller.tell_doing(&known.kb, &known.conversation, agent, did, said, entry.as_deref());
-            }
-            caller.desk().wake();
-            Ok(Json(told(caller, &handoff)?))
-        })
-        .await
+    caller.at_desk(move |caller| stepped(caller, &id, step, &doing, &Passed::default())).await
 }
 
-async fn doing(request: Request) -> Result<Action, Problem> {
+/// What goes along with a conversation that is passed on.
+#[derive(Default)]
+struct Passed {
+    to: Option<String>,
+    note: Option<String>,
+}
+
+fn stepped(
+    caller: &Caller,
+    id: &str,
+    step: Step,
+    doing: &Action,
+    passed: &Passed,
+) -> Result<Json<ToldHandoff>, Problem> {
+    let known = found(caller, id)?;
+    let signed = &caller.signature().author;
+    let agent = doing.agent.as_deref().unwrap_or(signed);
+    let is_person = caller.identity().is_person();
+    // A desk with one key says who works there; a person is who they are.
+    if is_person && agent != signed {
+        let detail = format!("you are {signed}, and cannot act as {agent}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("agent"));
+    }
+    if let Some(to) = &passed.to {
+        may_have(caller, &known, agent, to)?;
+    }
+    let named = is_person || doing.agent.is_some() || *signed != caller.identity().name;
+    let act = Act {
+        named,
+        text: doing.text.as_deref(),
+        to: passed.to.as_deref(),
+        note: passed.note.as_deref(),
+        client_id: doing.client_id.as_deref(),
+        ..Act::of(step, agent, caller.desk().now())
+    };
+    let handoff = caller.desk().talk().act(&known.id, &act)?;
+    let mut sent = None;
+    if let (Step::Reply, Some(text)) = (step, &doing.text) {
+        let verdicts = caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
+        sent = verdicts.into_iter().find(|one| one.verdict == "taken" || one.verdict == "edited");
+    }
+    let did = match step {
+        Step::Claim => Some(Doing::Claimed),
+        Step::Reply if sent.is_some() => Some(Doing::Proposal),
+        Step::Reply => Some(Doing::Replied),
+        Step::Transfer | Step::Release => Some(Doing::Transferred),
+        Step::Return => Some(Doing::Returned),
+        Step::Close => Some(Doing::Closed),
+        Step::Renew | Step::Expire => None,
+    };
+    if let Some(did) = did {
+        let entry = sent.map(|one| one.entry);
+        let said = doing.text.as_deref();
+        caller.tell_doing(&known.kb, &known.conversation, agent, did, said, entry.as_deref());
+    }
+    caller.desk().wake();
+    Ok(Json(told(caller, &handoff)?))
+}
+
+/// Whether a conversation may be given to somebody: nobody would answer the customer
+/// if they were not there.
+fn may_have(caller: &Caller, handoff: &Handoff, agent: &str, to: &str) -> Result<(), Problem> {
+    let wrong = |detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field("to"));
+    if to == agent {
+        return wrong(format!("{to} is who passes the conversation on; name a colleague"));
+    }
+    if !caller.desk().present()?.iter().any(|one| one.agent == to) {
+        return wrong(format!("nobody called {to} is at the desk now; `GET /v1/presence` lists who is"));
+    }
+    // The name of a desk's own making is nobody's whose rights could be looked at.
+    let person = caller.server().gate().access().person(&caller.identity().tenant, to);
+    let kbs = person.ok().and_then(|person| person.kbs);
+    if kbs.is_some_and(|kbs| !kbs.contains(&handoff.kb)) {
+        return wrong(format!("{to} may not see knowledge base {}", handoff.kb));
+    }
+    Ok(())
+}
+
+async fn read<T: DeserializeOwned + Default>(request: Request) -> Result<T, Problem> {
     // Whoever has nothing to say sends nothing.
     let empty = request.headers().get("content-length").is_none_or(|length| length == "0")
         && request.headers().get("content-type").is_none()
         && request.headers().get("transfer-encoding").is_none();
-    let doing: Action = if empty { Action::default() } else { fields(json(request, BYTES).await?)? };
+    if empty { Ok(T::default()) } else { fields(json(request, BYTES).await?) }
+}
+
+/// Whether a name is one that somebody at a desk can have.
+fn is_name(field: &str, name: &str) -> Result<(), Problem> {
+    let chars = name.chars().count();
+    if name.trim().is_empty() || chars > Signature::AUTHOR_CHARS || name.chars().any(char::is_control) {
+        let detail = format!("`{field}` is 1 to {} visible characters", Signature::AUTHOR_CHARS);
+        return Err(Problem::new(Kind::InvalidField, detail).of_field(field));
+    }
+    Ok(())
+}
+
+async fn doing(request: Request) -> Result<Action, Problem> {
+    let doing: Action = read(request).await?;
     let wrong = |field: &str, detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field(field));
-    if let Some(agent) = &doing.agent
-        && (agent.trim().is_empty()
-            || agent.chars().count() > Signature::AUTHOR_CHARS
-            || agent.chars().any(char::is_control))
-    {
-        return wrong("agent", format!("`agent` is 1 to {} visible characters", Signature::AUTHOR_CHARS));
+    if let Some(agent) = &doing.agent {
+        is_name("agent", agent)?;
     }
     if let Some(text) = &doing.text {
         let chars = text.chars().count();
@@ -319,6 +435,40 @@ async fn reply(
     request: Request,
 ) -> Result<Json<ToldHandoff>, Problem> {
     step(caller, id, Step::Reply, request).await
+}
+
+/// Pass a conversation on to a colleague, or back into the queue.
+///
+/// A colleague has it at once, for ten minutes; if they do nothing in that time it
+/// waits for whoever comes.
+#[utoipa::path(
+    post,
+    operation_id = "transfer_handoff",
+    path = "/v1/handoffs/{id}/transfer",
+    params(("id" = String, Path, description = "The handoff.")),
+    request_body(content = Transfer, description = "May be left out."),
+    responses(
+        (status = 200, description = "It is passed on.", body = ToldHandoff),
+        (status = 409, description = "Somebody else has it, it waits already, or it is over.", body = Problem, content_type = "application/problem+json"),
+        Problems,
+    )
+)]
+async fn transfer(
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<ToldHandoff>, Problem> {
+    let Transfer { agent, to, note } = read(request).await?;
+    for (field, name) in [("agent", &agent), ("to", &to)] {
+        name.as_deref().map_or(Ok(()), |name| is_name(field, name))?;
+    }
+    if let Some(note) = &note {
+        is_note("note", note)?;
+    }
+    let step = if to.is_some() { Step::Transfer } else { Step::Release };
+    let doing = Action { agent, ..Action::default() };
+    let passed = Passed { to, note };
+    caller.at_desk(move |caller| stepped(caller, &id, step, &doing, &passed)).await
 }
 
 /// End a conversation.
@@ -384,148 +534,6 @@ async fn renew(
     step(caller, id, Step::Renew, request).await
 }
 
-/// An answer that could be sent as it is.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Proposal)]
-struct ToldProposal {
-    /// The entry.
-    entry: String,
-    /// Its standard question.
-    question: String,
-    /// The probability that it is right.
-    confidence: f64,
-    /// The authored answer for the customer's channel.
-    text: String,
-}
-
-/// Answers to what the customer said last.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Proposals)]
-struct ToldProposals {
-    /// The customer's words that they answer.
-    text: Option<String>,
-    /// The number of that line in the conversation.
-    seq: Option<i64>,
-    /// The likeliest first.
-    items: Vec<ToldProposal>,
-}
-
-/// Show the engine's answers to what the customer said last.
-///
-/// Whoever sends one names it with `entry` in the reply; what was taken, edited or
-/// passed over is kept for those who look after the knowledge base.
-#[utoipa::path(
-    get,
-    operation_id = "list_proposals",
-    path = "/v1/handoffs/{id}/proposals",
-    params(("id" = String, Path, description = "The handoff.")),
-    responses((status = 200, description = "The answers.", body = ToldProposals), Problems)
-)]
-async fn proposals(caller: Caller, Path(id): Path<String>) -> Result<Json<ToldProposals>, Problem> {
-    caller
-        .at_desk(move |caller| {
-            let handoff = found(caller, &id)?;
-            let (engine, _) = caller.served(Some(&handoff.kb))?;
-            let proposed = caller.desk().proposals(&handoff, &engine)?;
-            let entries = engine.release().entries();
-            let question = |entry: &str| {
-                entries
-                    .iter()
-                    .find(|one| one.id.0 == entry)
-                    .map(|one| one.question.clone())
-                    .unwrap_or_default()
-            };
-            let first = proposed.first();
-            Ok(Json(ToldProposals {
-                text: first.map(|one| one.question.clone()),
-                seq: first.map(|one| one.seq),
-                items: proposed
-                    .iter()
-                    .map(|one| ToldProposal {
-                        entry: one.entry.clone(),
-                        question: question(&one.entry),
-                        confidence: one.confidence,
-                        text: one.text.clone(),
-                    })
-                    .collect(),
-            }))
-        })
-        .await
-}
-
-/// Which verdicts are wanted.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Since {
-    /// Only those since this moment, in milliseconds since 1970 (UTC).
-    since: Option<i64>,
-    /// At most so many, 1 to 1000; without it 100.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
-}
-
-/// What a person made of a proposed answer.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Verdict {
-    /// The handoff.
-    handoff: String,
-    /// The customer's words.
-    text: String,
-    /// The entry.
-    entry: String,
-    /// The probability that the engine gave it.
-    confidence: f64,
-    /// `taken`, `edited` or `ignored`.
-    verdict: String,
-    /// What was sent instead.
-    sent: Option<String>,
-    /// Who decided.
-    agent: Option<String>,
-    /// When, RFC 3339.
-    at: String,
-}
-
-/// What people made of proposed answers.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Verdicts {
-    /// In order of time.
-    items: Vec<Verdict>,
-}
-
-/// List what people made of the answers that were proposed to them.
-#[utoipa::path(
-    get,
-    operation_id = "list_verdicts",
-    path = "/v1/kbs/{kb}/verdicts",
-    params(("kb" = String, Path, description = "The knowledge base."), Since),
-    responses((status = 200, description = "The verdicts.", body = Verdicts), Problems)
-)]
-async fn verdicts(
-    caller: Caller,
-    Path(kb): Path<String>,
-    Query(wanted): Query<Since>,
-) -> Result<Json<Verdicts>, Problem> {
-    let limit = page_size(wanted.limit.unwrap_or(100), 1_000)?;
-    caller
-        .at_desk(move |caller| {
-            caller.shelf(&kb)?;
-            let verdicts = caller.desk().talk().verdicts(&kb, wanted.since.unwrap_or(0), limit)?;
-            let verdict = |one: Proposal| Verdict {
-                handoff: one.handoff,
-                text: one.question,
-                entry: one.entry,
-                confidence: one.confidence,
-                verdict: one.verdict,
-                sent: one.sent,
-                agent: one.agent,
-                at: moment(one.at),
-            };
-            Ok(Json(Verdicts { items: verdicts.into_iter().map(verdict).collect() }))
-        })
-        .await
-}
-
 /// Where a desk's stream begins.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -538,8 +546,8 @@ struct Behind {
 /// Follow what happens at the desk.
 ///
 /// Server-sent events named `waiting`, `claimed`, `answered`, `closed`, `returned`,
-/// `expired` and `message` (from a customer whom a person has), with `handoff`, `kb`,
-/// `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
+/// `expired`, `transferred` (`text` is the colleague) and `message` (from a customer whom a
+/// person has), with `handoff`, `kb`, `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
 #[utoipa::path(
     get,
     operation_id = "follow_handoffs",

@@ -55,6 +55,7 @@ mod peer;
 mod people;
 mod pictures;
 mod presence;
+mod proposals;
 mod provider;
 mod readiness;
 mod registry;

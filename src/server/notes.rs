@@ -78,6 +78,20 @@ async fn list(caller: Caller, Path(id): Path<String>) -> Result<Json<Notes>, Pro
         .await
 }
 
+/// Whether something can be noted.
+pub(super) fn is_note(field: &str, text: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() {
+        let detail = format!("`{field}` holds nothing visible");
+        return Err(Problem::new(Kind::BlankText, detail).of_field(field));
+    }
+    let chars = text.chars().count();
+    if chars > NOTE_CHARS {
+        let detail = format!("`{field}` has {chars} characters; the limit is {NOTE_CHARS}");
+        return Err(Problem::new(Kind::TextTooLong, detail).of_field(field));
+    }
+    Ok(())
+}
+
 /// Note something on a handoff's conversation; whoever has it next sees it.
 #[utoipa::path(
     post,
@@ -89,14 +103,7 @@ async fn list(caller: Caller, Path(id): Path<String>) -> Result<Json<Notes>, Pro
 )]
 async fn add(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let New { text } = fields(json(request, BYTES).await?)?;
-    if text.trim().is_empty() {
-        return Err(Problem::new(Kind::BlankText, "`text` holds nothing visible").of_field("text"));
-    }
-    let chars = text.chars().count();
-    if chars > NOTE_CHARS {
-        let detail = format!("`text` has {chars} characters; the limit is {NOTE_CHARS}");
-        return Err(Problem::new(Kind::TextTooLong, detail).of_field("text"));
-    }
+    is_note("text", &text)?;
     caller
         .at_desk(move |caller| {
             let desk = caller.desk();

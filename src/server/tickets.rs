@@ -16,6 +16,7 @@ use super::routes::Routes;
 use crate::access::Right;
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::ticket::{NOTE_CHARS, TicketState};
+use crate::dialogue::ticket_form::TicketForm;
 use crate::error::Error;
 use crate::kb::formats::{self, Format};
 use crate::store::{NewTicket, Signature, Ticket, TicketChange, WantedTickets};
@@ -32,6 +33,7 @@ const EXPORTED: i64 = 100_000;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .may(Right::Ask, routes!(make))
+        .may(Right::Agent, routes!(form))
         .may(Right::Agent, routes!(list))
         .may(Right::Agent, routes!(export))
         .may(Right::Agent, routes!(get, change))
@@ -177,6 +179,43 @@ pub(super) async fn left(caller: Caller, made: Made) -> Result<Response, Problem
             let message = service.ticket.done.replace("{number}", &ticket.number.to_string());
             let made = TicketMade { number: ticket.number, state: ticket.state, message };
             Ok((StatusCode::CREATED, Json(made)).into_response())
+        })
+        .await
+}
+
+/// Whose form is wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Whose {
+    /// The knowledge base; without it the default one.
+    kb: Option<String>,
+}
+
+/// What a ticket of a knowledge base asks for.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct AskedForTicket {
+    /// The knowledge base.
+    kb: String,
+    /// The form, as it is now.
+    #[serde(flatten)]
+    form: TicketForm,
+}
+
+/// Show what a ticket asks for, for people at the desk who make one.
+#[utoipa::path(
+    get,
+    operation_id = "show_ticket_form",
+    path = "/v1/tickets/form",
+    params(Whose),
+    responses((status = 200, description = "The form.", body = AskedForTicket), Problems)
+)]
+async fn form(caller: Caller, Query(wanted): Query<Whose>) -> Result<Json<AskedForTicket>, Problem> {
+    caller
+        .at_desk(move |caller| {
+            let (engine, service) = caller.served(wanted.kb.as_deref())?;
+            let kb = engine.release().manifest().kb.clone();
+            Ok(Json(AskedForTicket { kb, form: service.ticket.clone() }))
         })
         .await
 }

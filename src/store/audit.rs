@@ -15,6 +15,7 @@ use super::access::Access;
 use super::database::door::{audit, audit_begins};
 use super::database::lower;
 use super::database::upsert::OnConflict;
+use super::pattern::{ESCAPE, holding};
 use crate::access::chain::{Check, Deed, Head, Link};
 use crate::access::moment;
 use crate::error::{Error, Result};
@@ -95,6 +96,8 @@ pub struct WantedAudit {
     pub who: Option<String>,
     /// Only what was done to something whose name holds this.
     pub object: Option<String>,
+    /// Only with this in the object, the name, what was before or after, or the reason.
+    pub text: Option<String>,
     /// At most this many.
     pub limit: i64,
 }
@@ -213,9 +216,26 @@ impl Access {
                 query = query.filter(audit::who.eq(who).or(audit::name.eq(who)).assume_not_null());
             }
             if let Some(object) = &wanted.object {
-                let escaped = object.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+                let pattern = holding(&object.to_ascii_lowercase());
+                query = query.filter(lower(audit::object).like(pattern).escape(ESCAPE));
+            }
+            if let Some(text) = &wanted.text {
+                let pattern = holding(&text.to_ascii_lowercase());
+                let held = |pattern: &str| pattern.to_owned();
                 query = query.filter(
-                    lower(audit::object).like(format!("%{}%", escaped.to_ascii_lowercase())).escape('\\'),
+                    lower(audit::object)
+                        .like(held(&pattern))
+                        .escape(ESCAPE)
+                        .or(lower(audit::name).like(held(&pattern)).escape(ESCAPE))
+                        .or(audit::before
+                            .is_not_null()
+                            .and(lower(audit::before.assume_not_null()).like(held(&pattern)).escape(ESCAPE)))
+                        .or(audit::after
+                            .is_not_null()
+                            .and(lower(audit::after.assume_not_null()).like(held(&pattern)).escape(ESCAPE)))
+                        .or(audit::reason
+                            .is_not_null()
+                            .and(lower(audit::reason.assume_not_null()).like(pattern).escape(ESCAPE))),
                 );
             }
             Ok(query.load::<Row>(connection)?)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::database::schema::{entries, revisions};
 use super::database::{Connection, Outcome, lower};
 use super::draft::{self, Action};
+use super::pattern::{ESCAPE, holding};
 use super::{Shelf, pending};
 use crate::engine::Change;
 use crate::error::{Error, Result};
@@ -193,21 +194,23 @@ impl Shelf {
                 if let Some(text) = &filter.text {
                     // As it stands in the record.
                     let quoted = serde_json::to_string(text).map_err(|e| Error::internal("store", e))?;
-                    let pattern = with(&quoted[1..quoted.len() - 1].to_ascii_lowercase());
-                    query = query.filter(lower(revisions::content).like(pattern).escape('!'));
+                    let pattern = holding(&quoted[1..quoted.len() - 1].to_ascii_lowercase());
+                    query = query.filter(lower(revisions::content).like(pattern).escape(ESCAPE));
                 }
                 if let Some(enabled) = filter.enabled {
-                    query = query
-                        .filter(revisions::content.like(with(&format!("\"enabled\":{enabled}"))).escape('!'));
+                    query = query.filter(
+                        revisions::content.like(holding(&format!("\"enabled\":{enabled}"))).escape(ESCAPE),
+                    );
                 }
                 if let Some(topic) = &filter.topic {
                     let quoted = serde_json::to_string(topic).map_err(|e| Error::internal("store", e))?;
-                    query = query
-                        .filter(revisions::content.like(with(&format!("\"topic\":{quoted}"))).escape('!'));
+                    query = query.filter(
+                        revisions::content.like(holding(&format!("\"topic\":{quoted}"))).escape(ESCAPE),
+                    );
                 }
                 if let Some(tag) = &filter.tag {
                     let quoted = serde_json::to_string(tag).map_err(|e| Error::internal("store", e))?;
-                    query = query.filter(revisions::content.like(with(&quoted)).escape('!'));
+                    query = query.filter(revisions::content.like(holding(&quoted)).escape(ESCAPE));
                 }
                 // So many are a first import; a statement cannot name them all.
                 if filter.pending && waiting.len() < NAMED {
@@ -296,19 +299,6 @@ impl Shelf {
 #[diesel::dsl::auto_type]
 pub(super) fn held() -> _ {
     revisions::kb.eq(entries::kb).and(revisions::number.eq(entries::revision))
-}
-
-/// The pattern of records with a text in them.
-fn with(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }
 
 fn read((_, revision, id, content, at, author): Found) -> Result<Stored> {

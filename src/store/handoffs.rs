@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 use super::conversations::{self, Conversations, NewLine};
 use super::database::talk::{handoffs, lines};
-use super::database::{Connection, Failure, Outcome};
+use super::database::{Connection, Failure, Outcome, lower};
+use super::notes;
 use super::outbox::{self, Job};
+use super::pattern::{ESCAPE, holding};
 use super::stream;
+use super::tickets::Note;
 use crate::dialogue::conversation::{Owner, Role};
 use crate::dialogue::handoff::{Candidate, Handoff, LEASE, Shown, Span, State, Step, Waited};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff};
@@ -53,6 +56,10 @@ pub struct Act<'a> {
     pub text: Option<&'a str>,
     /// What stands beside it, as JSON.
     pub data: Option<&'a str>,
+    /// Who has it from then on, when that is another one.
+    pub to: Option<&'a str>,
+    /// What colleagues are told and no customer sees.
+    pub note: Option<&'a str>,
     /// The desk's name for the message: the same one is not sent twice.
     pub client_id: Option<&'a str>,
     /// How long a claim holds if nothing is done, in milliseconds.
@@ -64,7 +71,18 @@ pub struct Act<'a> {
 impl<'a> Act<'a> {
     /// A step of somebody who has said who they are.
     pub fn of(step: Step, agent: &'a str, at: i64) -> Self {
-        Self { step, agent, named: true, text: None, data: None, client_id: None, lease: LEASE, at }
+        Self {
+            step,
+            agent,
+            named: true,
+            text: None,
+            data: None,
+            to: None,
+            note: None,
+            client_id: None,
+            lease: LEASE,
+            at,
+        }
     }
 }
 
@@ -77,6 +95,26 @@ pub struct Wanted<'a> {
     pub kbs: Option<&'a [String]>,
     /// Behind this one in the order of the queue.
     pub after: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// Which handoffs that are over are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PastHandoffs<'a> {
+    /// Of these knowledge bases; all when there is no list.
+    pub kbs: Option<&'a [String]>,
+    /// Only those that this person had last.
+    pub agent: Option<&'a str>,
+    /// Only those with this in what was asked, said or told of the customer, or as the
+    /// name of the conversation.
+    pub text: Option<&'a str>,
+    /// Only those that came from this moment on, in milliseconds since 1970 (UTC).
+    pub from: Option<i64>,
+    /// Only those that came before this moment.
+    pub to: Option<i64>,
+    /// Only those with a smaller number.
+    pub before: Option<i64>,
     /// At most so many.
     pub limit: i64,
 }
@@ -145,6 +183,9 @@ impl From<Row> for Handoff {
     }
 }
 
+/// The news of a desk that a colleague has been given a conversation.
+const TRANSFERRED: &str = "transferred";
+
 /// Handoffs that tell how long waiting takes.
 const RECENT: i64 = 20;
 
@@ -169,6 +210,49 @@ impl Conversations {
                 found = found.filter(handoffs::kb.eq_any(kbs));
             }
             let ordered = found.order(handoffs::number).limit(wanted.limit);
+            Ok(ordered.select(Row::as_select()).load(connection)?)
+        })?;
+        Ok(rows.unwrap_or_default().into_iter().map(Handoff::from).collect())
+    }
+
+    /// Handoffs that are over, the latest first.
+    pub fn past_handoffs(&self, wanted: &PastHandoffs<'_>) -> Result<Vec<Handoff>> {
+        let rows = self.database.read(|connection| {
+            let over = State::ALL.into_iter().filter(|state| !state.is_open()).map(State::name);
+            let mut found = handoffs::table.filter(handoffs::state.eq_any(over)).into_boxed();
+            if let Some(kbs) = wanted.kbs {
+                found = found.filter(handoffs::kb.eq_any(kbs));
+            }
+            if let Some(agent) = wanted.agent {
+                found = found.filter(handoffs::agent.eq(agent));
+            }
+            if let Some(from) = wanted.from {
+                found = found.filter(handoffs::created_at.ge(from));
+            }
+            if let Some(to) = wanted.to {
+                found = found.filter(handoffs::created_at.lt(to));
+            }
+            if let Some(before) = wanted.before {
+                found = found.filter(handoffs::number.lt(before));
+            }
+            if let Some(text) = wanted.text {
+                let pattern = || holding(&text.to_ascii_lowercase());
+                let said = lines::table
+                    .filter(lower(lines::text).like(pattern()).escape(ESCAPE))
+                    .filter(lines::at.ge(wanted.from.unwrap_or(0)))
+                    .select(lines::conversation);
+                found = found.filter(
+                    lower(handoffs::question)
+                        .like(pattern())
+                        .escape(ESCAPE)
+                        .or(handoffs::session.eq(text))
+                        .or(handoffs::customer
+                            .is_not_null()
+                            .and(lower(handoffs::customer.assume_not_null()).like(pattern()).escape(ESCAPE)))
+                        .or(handoffs::conversation.eq_any(said)),
+                );
+            }
+            let ordered = found.order(handoffs::number.desc()).limit(wanted.limit);
             Ok(ordered.select(Row::as_select()).load(connection)?)
         })?;
         Ok(rows.unwrap_or_default().into_iter().map(Handoff::from).collect())
@@ -349,10 +433,11 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
     let before = conversations::by_key(connection, known.key)?.ok_or_else(gone)?;
     let owner = state.owner();
     let claims = state.owner() == Owner::Agent;
+    let holder = act.to.unwrap_or(act.agent);
     let now = Handoff {
         state,
         version: known.version + 1,
-        agent: if claims { Some(act.agent.to_owned()) } else { known.agent.clone() },
+        agent: if claims { Some(holder.to_owned()) } else { known.agent.clone() },
         lease: claims.then(|| Span::of(act.at, act.lease)),
         waiting_since: if state == State::Waiting { act.at } else { known.waiting_since },
         claimed_at: known.claimed_at.or_else(|| claims.then_some(act.at)),
@@ -392,6 +477,10 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
     }
     let last = conversations::add_lines(connection, before.key, before.last_seq, act.at, &added)?;
     let said = act.text.map(|text| (before.last_seq + 1, text));
+    if let Some(text) = act.note {
+        let note = Note { author: act.agent.to_owned(), text: text.to_owned(), at: act.at };
+        notes::put(connection, before.key, &note)?;
+    }
     let after = conversations::Conversation {
         owner,
         version: before.version + 1,
@@ -404,9 +493,11 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
     };
     conversations::save(connection, &after)?;
 
-    if state != known.state || act.step == Step::Reply {
-        let told = if act.step == Step::Reply { act.text.unwrap_or_default() } else { act.agent };
-        stream::tell(connection, &now.kb, state.name(), &now.id, told, act.at)?;
+    let is_transfer = act.step == Step::Transfer;
+    if state != known.state || is_transfer || act.step == Step::Reply {
+        let told = if act.step == Step::Reply { act.text.unwrap_or_default() } else { holder };
+        let kind = if is_transfer { TRANSFERRED } else { state.name() };
+        stream::tell(connection, &now.kb, kind, &now.id, told, act.at)?;
     }
     if let Some((seq, text)) = said {
         let body = json!({
@@ -421,7 +512,8 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
             outbox::put(connection, &[job], &now.kb, act.at)?;
         }
     }
-    if state != known.state {
+    // Whoever listens learns who has it now.
+    if state != known.state || is_transfer {
         let transcript = conversations::last_lines(connection, before.key, TRANSCRIPT)?;
         let told = ToldHandoff::of(&now, &transcript, act.at);
         let body = serde_json::to_value(&told).unwrap_or_default();

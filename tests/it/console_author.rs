@@ -2,11 +2,14 @@
 //! are sent as they stand, and every page is what the API's rights make of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
 use serde_json::Value;
+use tower::ServiceExt;
 use zhida::access::Role;
 
 use crate::http::{Got, publish, send};
@@ -50,6 +53,30 @@ impl Author {
         form.append_pair("csrf", &self.browser.csrf).extend_pairs(fields);
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.ask(request, Body::from(form.finish())).await
+    }
+
+    /// A request of the API with a body, as the pages' scripts send it.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Got {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("x-csrf-token", &self.browser.csrf);
+        self.ask(request, Body::from(body.to_string())).await
+    }
+
+    /// A stream up to where it says something.
+    pub(crate) async fn beginning(&self, request: axum::http::request::Builder, until: &str) -> String {
+        let request = request.header(header::COOKIE, &self.browser.cookie);
+        let request = request.body(Body::empty()).expect("a request");
+        let mut body = self.app.clone().oneshot(request).await.expect("a response").into_body();
+        let mut text = String::new();
+        while !text.split_once(until).is_some_and(|(_, rest)| rest.contains("\n\n")) {
+            let frame = tokio::time::timeout(Duration::from_secs(20), body.frame()).await.expect("in time");
+            let Some(Ok(frame)) = frame else { panic!("the stream ended: {text}") };
+            text.push_str(&String::from_utf8_lossy(frame.data_ref().expect("data")));
+        }
+        text
     }
 
     /// Sends a form that is taken, and opens the page that it leads to, waiting for

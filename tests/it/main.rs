@@ -22,6 +22,7 @@ mod depot;
 mod depot_nodes;
 mod desk;
 mod desk_crash;
+mod desk_passed;
 mod dialogue;
 mod doors;
 mod eval;

@@ -104,11 +104,14 @@ function isMine(handoff) {
   return Boolean(document.querySelector(`[data-own="${CSS.escape(handoff)}"]`));
 }
 
-function heard({ kind, handoff, seq }) {
+function heard({ kind, handoff, seq, text }) {
   last = seq || last;
   if (kind === "open") { refresh(); return; }
   if (kind === "waiting" && handoff !== own) {
     tell(say("有新的会话在等待接待。", "A conversation waits for a person."));
+    beep();
+  } else if (kind === "transferred" && text === desk.dataset.you) {
+    tell(say("同事转给您一个会话。", "A colleague has passed a conversation on to you."));
     beep();
   } else if (kind === "undelivered" && (handoff === own || !own)) {
     tell(say("有一条消息没有送达顾客。", "Some words did not reach the customer."));
@@ -117,7 +120,8 @@ function heard({ kind, handoff, seq }) {
     tell(say("顾客发来新消息。", "The customer has written."));
     if (document.hidden) beep();
   }
-  if (!own || handoff === own) refresh();
+  // A page of one conversation also lists the reader's others.
+  if (!own || handoff === own || kind === "transferred" || isMine(handoff)) refresh();
 }
 
 function listen() {
@@ -125,9 +129,10 @@ function listen() {
   const pass = (news) => { heard(news); channel?.postMessage(news); };
   // Whatever happened before the stream was open stands in the page.
   events.addEventListener("open", () => pass({ kind: "open" }));
-  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "message", "undelivered", "quota"]) {
+  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "transferred", "message", "undelivered", "quota"]) {
     events.addEventListener(kind, (event) => {
-      pass({ kind, handoff: JSON.parse(event.data).handoff, seq: event.lastEventId });
+      const { handoff, text } = JSON.parse(event.data);
+      pass({ kind, handoff, text, seq: event.lastEventId });
     });
   }
   events.addEventListener("error", () => {

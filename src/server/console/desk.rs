@@ -92,22 +92,23 @@ impl Handoff {
     }
 }
 
+/// Those that are open.
 #[derive(Deserialize)]
-struct Handoffs {
-    items: Vec<Handoff>,
+pub(super) struct Handoffs {
+    pub(super) items: Vec<Handoff>,
     next: Option<i64>,
 }
 
 #[derive(Deserialize)]
-struct Somebody {
-    agent: String,
-    state: String,
+pub(super) struct Somebody {
+    pub(super) agent: String,
+    pub(super) state: String,
 }
 
 /// Who is at the desk.
 #[derive(Deserialize)]
 pub(super) struct Presence {
-    items: Vec<Somebody>,
+    pub(super) items: Vec<Somebody>,
     /// Under which name the reader acts.
     pub(super) you: String,
 }
@@ -126,10 +127,11 @@ async fn shown(page: &Page) -> Outcome {
     let (mine, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|one| one.is_of(&presence.you));
     let more = next.map(|next| address("/console/desk", &[("kb", kb), ("after", &next.to_string())]));
     let body = html! {
-        div data-desk="queue" data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
+        div data-desk="queue" data-you=(presence.you) data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
             div.toolbar {
                 (there(page, &presence))
                 label.switch hidden data-sound { input type="checkbox"; " " (page.say("新会话提示音", "Sound on new work")) }
+                a.button.small href="/console/desk/past" { (page.say("会话记录", "Past conversations")) }
                 a.button.small href="/console/desk/replies" { (page.say("常用语", "Canned replies")) }
                 a.button.small href=(page.here) { (page.say("刷新", "Refresh")) }
                 @if page.me.knowledge_bases.len() > 1 { (by_kb(page, kb)) }
@@ -238,7 +240,7 @@ pub(super) fn claim(page: &Page, one: &Handoff) -> Markup {
 }
 
 /// A conversation that somebody has; the script hears the customers of the reader's own.
-fn work(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
+pub(super) fn work(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
     let last = one.transcript.iter().rev().find(|line| line.role == "customer");
     html! {
         li.card data-own=[is_mine.then_some(&one.id)] {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::Server;
 use super::canned::{self, Canned};
-use super::desk::{Handoff, Line, Named, Picture, Presence, claim};
+use super::desk::{Handoff, Handoffs, Line, Named, Picture, Presence, claim, work};
 use super::form::{Form, Upload};
 use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Server> {
         .route("/console/desk/{id}/reply", post(reply))
         .route("/console/desk/{id}/note", post(note))
         .route("/console/desk/{id}/picture", post(picture).layer(DefaultBodyLimit::max(PICTURE_FORM)))
+        .route("/console/desk/{id}/transfer", post(transfer))
         .route("/console/desk/{id}/end", post(end))
 }
 
@@ -32,6 +33,9 @@ const LINES: usize = 50;
 
 /// The largest form with a picture, in bytes.
 const PICTURE_FORM: usize = crate::desk::pictures::BYTES + (64 << 10);
+
+/// A proposed answer less likely than this only costs the time to read it.
+const WORTH: f64 = 0.01;
 
 /// Proposed answers that have a key.
 const KEYS: usize = 5;
@@ -87,10 +91,13 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
     let is_mine = one.is_of(&presence.you);
     let is_open = one.ended_at.is_none();
     // A knowledge base that answers no more proposes nothing.
-    let proposals = match page.inside.get(&format!("{api}/proposals")).read::<Proposals>().await {
+    let mut proposals = match page.inside.get(&format!("{api}/proposals")).read::<Proposals>().await {
         Ok(proposals) if is_open => proposals.items,
         _ => Vec::new(),
     };
+    proposals.retain(|one| one.confidence >= WORTH);
+    let Handoffs { items: mut open, .. } = page.inside.get("/v1/handoffs?limit=100").read().await?;
+    open.retain(|other| other.id != one.id && other.is_of(&presence.you));
     let at_hand = if is_mine { canned::all(page).await? } else { Vec::new() };
     let asked = page.query();
     let whole: Vec<Line> = if asked.has("all") {
@@ -103,7 +110,7 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
     let status = if draft.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let draft = draft.unwrap_or_else(|| taken(&asked, &proposals, &at_hand));
     let body = html! {
-        div data-desk="handoff" data-handoff=(one.id) data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
+        div data-desk="handoff" data-handoff=(one.id) data-you=(presence.you) data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
             p { a href="/console/desk" { "← " (page.say("坐席工作台", "Desk")) } " " a href=(page.here) { (page.say("刷新", "Refresh")) } }
             p.soft role="status" data-status { }
             div.desk {
@@ -115,9 +122,13 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
                         @for line in lines { (said(page, &one, line)) }
                     }
                     @if is_mine { (reply_box(page, &one, &draft, &at_hand)) (picture_box(page, &one)) }
-                    @if is_open { (ways_out(page, &one, is_mine)) }
+                    @if is_open { (ways_out(page, &one, is_mine)) (passed_on(page, &one, &presence, is_mine)) }
                 }
                 div.beside {
+                    div #live-others data-live { @if !open.is_empty() { section.card {
+                        h2 { (page.say("我的其他会话", "My other conversations")) " (" (open.len()) ")" }
+                        ul.works { @for other in &open { (work(page, other, true)) } }
+                    } } }
                     section.card #live-proposals data-live { (proposed(page, &one, &proposals, is_mine)) }
                     section.card { (known(page, &one)) }
                     section.card { (noted(page, &one, &notes)) }
@@ -270,6 +281,31 @@ fn ways_out(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
     }
 }
 
+/// To a colleague, or whoever takes it next.
+fn passed_on(page: &Page, one: &Handoff, presence: &Presence, is_mine: bool) -> Markup {
+    let others: Vec<_> = presence.items.iter().filter(|other| other.agent != presence.you).collect();
+    if (!is_mine && !one.is_waiting()) || (!is_mine && others.is_empty()) {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { (page.say("转交同事", "Pass it on")) }
+            form method="post" action={ (one.place()) "/transfer" } {
+                (page.csrf())
+                label { span.label { (page.say("交给", "To")) } select name="to" {
+                    @for other in &others {
+                        option value=(other.agent) { (other.agent) @if other.state != "online" { (page.say("（离开）", " (away)")) } }
+                    }
+                    @if is_mine { option value="" { (page.say("放回等待队列", "Back into the queue")) } }
+                } }
+                label { span.label { (page.say("给同事的备注（可不填，顾客看不到）", "A note for them (may be left out; no customer sees it)")) }
+                    textarea name="note" rows="2" maxlength="4000" {} }
+                button.button.small type="submit" { (page.say("转交", "Pass it on")) }
+            }
+        }
+    }
+}
+
 /// Answers that could be sent as they are.
 fn proposed(page: &Page, one: &Handoff, proposals: &[Proposal], is_mine: bool) -> Markup {
     html! {
@@ -314,6 +350,10 @@ fn known(page: &Page, one: &Handoff) -> Markup {
             _ => p.empty { (page.say("客户端没有提供资料。", "The client says nothing of them.")) },
         }
         p.soft { (page.say("会话 ", "Conversation ")) code { (one.conversation) } " · " (page.say("转人工于 ", "handed off ")) (when(&one.created_at)) }
+        div.toolbar {
+            a.button.small href=(address("/console/tickets/new", &[("handoff", &one.id)])) { (page.say("建工单", "Make a ticket")) }
+            a.button.small href=(address("/console/desk/past", &[("q", &one.conversation)])) { (page.say("这位顾客以前的会话", "Earlier conversations of theirs")) }
+        }
     }
 }
 
@@ -412,6 +452,31 @@ async fn note(page: Page, Path(id): Path<String>, form: Form) -> Response {
     let to = format!("/v1/handoffs/{}/notes", part(&id));
     match form.ask(&page, Method::POST, &to).json(&json!({"text": form.raw("text")})).got().await {
         Ok(_) => page.go(&place(&id), page.say("备注已添加。", "Noted.")),
+        Err(refusal) => page.denied(&form, &refusal, &place(&id)),
+    }
+}
+
+async fn transfer(page: Page, Path(id): Path<String>, form: Form) -> Response {
+    let mut said = json!({});
+    for (name, text) in [("to", form.get("to")), ("note", form.get("note"))] {
+        if !text.is_empty() {
+            said[name] = text.into();
+        }
+    }
+    let to = form.get("to");
+    match form
+        .ask(&page, Method::POST, &format!("/v1/handoffs/{}/transfer", part(&id)))
+        .json(&said)
+        .got()
+        .await
+    {
+        Ok(_) if to.is_empty() => {
+            page.go("/console/desk", page.say("已放回等待队列。", "It waits in the queue again."))
+        }
+        Ok(_) => page.go(
+            "/console/desk",
+            &format!("{}{to}{}", page.say("已转交给 ", "Passed on to "), page.say("。", ".")),
+        ),
         Err(refusal) => page.denied(&form, &refusal, &place(&id)),
     }
 }

@@ -20,6 +20,7 @@ mod inside;
 mod language;
 mod me;
 mod page;
+mod past;
 mod stats;
 mod tickets;
 mod told;
@@ -72,6 +73,7 @@ pub(super) fn routes(api: Router) -> Router<Server> {
         .merge(admin::routes())
         .merge(me::routes())
         .merge(desk::routes())
+        .merge(past::routes())
         .merge(handoff::routes())
         .merge(canned::routes())
         .merge(channels::routes())

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::Server;
+use super::desk::Handoff;
 use super::form::Form;
-use super::inside::address;
+use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
 use super::told::{state, when};
 
@@ -19,8 +20,14 @@ pub(super) fn routes() -> Router<Server> {
     Router::new()
         .route("/console/tickets", get(list))
         .route("/console/tickets/export", get(export))
+        .route("/console/tickets/new", get(new).post(make))
         .route("/console/tickets/{number}", get(one).post(change))
 }
+
+/// Stands before the name of a field that the author made: it may be called as one of ours.
+const ASKED: &str = "field.";
+
+const NEW: &str = "/console/tickets/new";
 
 const STATES: [&str; 4] = ["open", "pending", "solved", "closed"];
 
@@ -110,6 +117,7 @@ async fn listed(page: &Page) -> Outcome {
             button.button type="submit" { (page.say("筛选", "Filter")) }
         }
         div.toolbar {
+            a.button.small href=(address("/console/tickets/new", &[("kb", kb)])) { (page.say("新建工单", "New ticket")) }
             a.button.small href=(address("/console/tickets", &[("assignee", mine)])) { (page.say("只看我的", "Mine only")) }
             a.button.small href=(file("csv")) { (page.say("导出 CSV", "Export CSV")) }
             a.button.small href=(file("xlsx")) { (page.say("导出 Excel", "Export XLSX")) }
@@ -149,12 +157,131 @@ async fn export(page: Page) -> Response {
     }
 }
 
+/// What a ticket asks for.
+#[derive(Deserialize)]
+struct Asked {
+    kb: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Deserialize)]
+struct Field {
+    name: String,
+    label: String,
+    kind: String,
+    required: bool,
+    #[serde(default)]
+    options: Vec<String>,
+    max_chars: usize,
+}
+
+async fn new(page: Page) -> Response {
+    page.reply(newly(&page, None).await)
+}
+
+/// The form of a ticket that somebody at the desk makes, for a conversation or for itself.
+async fn newly(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
+    let asked = page.query();
+    let handoff: Option<Handoff> = match asked.get("handoff") {
+        "" => None,
+        id => Some(page.inside.get(&format!("/v1/handoffs/{}", part(id))).read().await?),
+    };
+    let kb = handoff.as_ref().map_or_else(|| asked.get("kb"), |handoff| handoff.kb.as_str());
+    let Asked { kb, fields } = page.inside.get(&address("/v1/tickets/form", &[("kb", kb)])).read().await?;
+    // What is known already need not be written again.
+    let question = fields.iter().find(|field| field.kind == "long").or_else(|| fields.last());
+    let known = |field: &Field| match (&refused, &handoff) {
+        (Some((form, _)), _) => form.raw(&format!("{ASKED}{}", field.name)).to_owned(),
+        (None, Some(handoff)) if question.is_some_and(|one| one.name == field.name) => {
+            handoff.question.clone()
+        }
+        (None, Some(handoff)) => {
+            let told = handoff.customer.as_ref().and_then(|customer| customer.get(&field.name));
+            told.and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+        (None, None) => String::new(),
+    };
+    let is_wrong = |name: &str| refused.is_some_and(|(_, refusal)| refusal.field.as_deref() == Some(name));
+    let body = html! {
+        @match &handoff {
+            Some(handoff) => p { a href=(handoff.place()) { "← " (handoff.question) } },
+            None => p { a href="/console/tickets" { "← " (page.say("工单", "Tickets")) } },
+        }
+        @if handoff.is_none() && page.me.knowledge_bases.len() > 1 {
+            form.row method="get" action=(NEW) {
+                label { span.label { (page.say("知识库", "Knowledge base")) } select name="kb" {
+                    @for name in &page.me.knowledge_bases { option value=(name) selected[*name == kb] { (name) } }
+                } }
+                button.button.small type="submit" { (page.say("换用它的表单", "Take its form")) }
+            }
+        }
+        form.card method="post" action=(page.here) data-keep {
+            (page.csrf())
+            input type="hidden" name="client_id" value=(refused.map_or_else(crate::desk::new_id, |(form, _)| form.get("client_id").to_owned()));
+            input type="hidden" name="kb" value=(kb);
+            @if let Some(handoff) = &handoff {
+                input type="hidden" name="session" value=(handoff.conversation);
+                input type="hidden" name="channel" value=(handoff.channel.as_deref().unwrap_or_default());
+            }
+            @if let Some((_, refusal)) = refused { p.fault role="alert" { (page.fault(refusal)) } }
+            @for field in &fields { (filled_in(field, &known(field), is_wrong(&field.name))) }
+            button.button.primary type="submit" { (page.say("建工单", "Make the ticket")) }
+        }
+    };
+    let sheet = Sheet::new(page.say("新建工单", "New ticket"), body);
+    Ok(page.show(sheet.refused_if(refused.is_some())))
+}
+
+fn filled_in(field: &Field, value: &str, is_wrong: bool) -> Markup {
+    let name = format!("{ASKED}{}", field.name);
+    html! {
+        label {
+            span.label { (field.label) @if field.required { " *" } }
+            @match field.kind.as_str() {
+                "long" => textarea name=(name) rows="5" maxlength=(field.max_chars) required[field.required] aria-invalid[is_wrong] { "\n" (value) },
+                "choice" => select name=(name) required[field.required] aria-invalid[is_wrong] {
+                    option value="" {}
+                    @for option in &field.options { option value=(option) selected[option == value] { (option) } }
+                },
+                _ => input name=(name) value=(value) maxlength=(field.max_chars) required[field.required] aria-invalid[is_wrong];
+            }
+        }
+    }
+}
+
+async fn make(page: Page, form: Form) -> Response {
+    let fields: Map<String, Value> = form
+        .fields()
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(ASKED)?, value)))
+        .filter(|(_, value)| !value.trim().is_empty())
+        .map(|(name, value)| (name.to_owned(), value.trim().into()))
+        .collect();
+    let mut made = json!({"kb": form.get("kb"), "client_id": form.get("client_id"), "fields": fields});
+    for name in ["session", "channel"] {
+        if !form.get(name).is_empty() {
+            made[name] = form.get(name).into();
+        }
+    }
+    let sent = form.ask(&page, Method::POST, "/v1/tickets").json(&made).got().await;
+    match sent.and_then(|got| got.read::<Value>()) {
+        Ok(ticket) => page.go(
+            &format!("/console/tickets/{}", ticket["number"]),
+            page.say("工单已建立。", "The ticket is made."),
+        ),
+        Err(refusal) => match page.ended(&form, &refusal) {
+            Some(ended) => ended,
+            None => page.reply(newly(&page, Some((&form, &refusal))).await),
+        },
+    }
+}
+
 async fn one(page: Page, Path(number): Path<String>) -> Response {
     page.reply(shown(&page, &number, None).await)
 }
 
 async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> Outcome {
-    let to = format!("/v1/tickets/{}", super::inside::part(number));
+    let to = format!("/v1/tickets/{}", part(number));
     let ticket: Ticket = page.inside.get(&to).read().await?;
     let is_refused = refused.is_some();
     let body = html! {
@@ -212,12 +339,9 @@ async fn change(page: Page, Path(number): Path<String>, form: Form) -> Response 
     if let Ok(version) = form.get("version").parse::<i64>() {
         wanted["version"] = version.into();
     }
-    let api = format!("/v1/tickets/{}", super::inside::part(&number));
+    let api = format!("/v1/tickets/{}", part(&number));
     match form.ask(&page, Method::PATCH, &api).json(&wanted).got().await {
-        Ok(_) => page.go(
-            &format!("/console/tickets/{}", super::inside::part(&number)),
-            page.say("已保存。", "Saved."),
-        ),
+        Ok(_) => page.go(&format!("/console/tickets/{}", part(&number)), page.say("已保存。", "Saved.")),
         Err(refusal) => {
             if let Some(ended) = page.ended(&form, &refusal) {
                 return ended;

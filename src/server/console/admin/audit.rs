@@ -51,7 +51,7 @@ struct Verdict {
     faults: Vec<String>,
 }
 
-const FILTERS: [&str; 5] = ["who", "action", "object", "from", "to"];
+const FILTERS: [&str; 6] = ["q", "who", "action", "object", "from", "to"];
 
 fn api(asked: &Form, before: &str, limit: &str) -> String {
     let wanted: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, asked.get(name))).collect();
@@ -77,8 +77,10 @@ async fn shown(page: &Page) -> Outcome {
     let older = items.last().filter(|_| items.len() == LISTED).map(|last| last.seq.to_string());
     let body = html! {
         form.row method="get" action=(PLACE) {
+            label { span.label { (page.say("内容里含有", "Holds")) } input type="search" name="q" value=(asked.get("q")); }
             label { span.label { (page.say("谁", "Who")) } input name="who" value=(asked.get("who")) placeholder=(page.say("登录名或密钥编号", "name or key id")); }
-            label { span.label { (page.say("做了什么", "Action")) } input name="action" value=(asked.get("action")) placeholder="publish_kb"; }
+            label { span.label { (page.say("做了什么", "Action")) } input name="action" value=(asked.get("action")) placeholder="publish_kb" list="actions"; }
+            datalist #actions { @for (code, chinese, english) in ACTIONS { option value=(code) { (page.say(chinese, english)) } } }
             label { span.label { (page.say("对象里含有", "Object holds")) } input name="object" value=(asked.get("object")); }
             label { span.label { (page.say("从", "From")) } input type="date" name="from" value=(asked.get("from")); }
             label { span.label { (page.say("到（不含）", "To (not included)")) } input type="date" name="to" value=(asked.get("to")); }
@@ -128,48 +130,91 @@ fn row(page: &Page, one: &Deed) -> Markup {
     }
 }
 
+/// What can be done, by the API's words, in Chinese and in English.
+const ACTIONS: &[(&str, &str, &str)] = &[
+    ("login", "登录", "signed in"),
+    ("login_failed", "登录失败", "failed to sign in"),
+    ("lock_out", "登录被锁", "was locked out"),
+    ("logout", "退出", "signed out"),
+    ("change_password", "换密码", "changed the password"),
+    ("end_sessions", "结束登录", "ended sessions"),
+    ("end_own_session", "结束登录", "ended sessions"),
+    ("end_other_sessions", "结束登录", "ended sessions"),
+    ("end_session", "结束登录", "ended sessions"),
+    ("create_link", "给一次性链接", "made a link"),
+    ("redeem_link", "使用一次性链接", "used a link"),
+    ("create_webhook", "添加通知", "added a webhook"),
+    ("delete_webhook", "删除通知", "removed a webhook"),
+    ("rotate_webhook", "更换通知密钥", "new secret of a webhook"),
+    ("test_webhook", "试通知", "tried a webhook"),
+    ("schedule_kb", "定时发布", "scheduled"),
+    ("cancel_schedule", "取消定时", "called a schedule off"),
+    ("create_key", "生成密钥", "made a key"),
+    ("revoke_key", "吊销密钥", "revoked a key"),
+    ("rotate_key", "更换密钥", "rotated a key"),
+    ("create_person", "添加人员", "added somebody"),
+    ("change_person", "修改人员", "changed somebody"),
+    ("remove_person", "删除人员", "removed somebody"),
+    ("create_first_admin", "第一个管理员", "became the first admin"),
+    ("publish_kb", "发布", "published"),
+    ("publish", "发布", "published"),
+    ("rollback_kb", "回滚", "rolled back"),
+    ("rollback", "回滚", "rolled back"),
+    ("import_kb", "导入", "imported"),
+    ("import", "导入", "imported"),
+    ("create_entry", "新建条目", "made an entry"),
+    ("put_entry", "修改条目", "changed an entry"),
+    ("patch_entry", "修改条目", "changed an entry"),
+    ("delete_entry", "删除条目", "removed an entry"),
+    ("set_goal", "修改目标", "set the goal"),
+    ("put_service", "修改话术与规则", "changed voice and rules"),
+    ("add_channel", "添加渠道", "added a channel"),
+    ("change_channel", "修改渠道", "changed a channel"),
+    ("remove_channel", "删除渠道", "removed a channel"),
+    ("create_tenant", "新建租户", "made a tenant"),
+    ("limit_tenant", "修改租户额度", "limited a tenant"),
+    ("delete_tenant", "删除租户", "removed a tenant"),
+    ("accept_suggestion", "采纳建议", "accepted a suggestion"),
+    ("ignore_suggestion", "忽略建议", "ignored a suggestion"),
+    ("decide_suggestions", "处理建议", "decided suggestions"),
+    ("reopen_suggestions", "撤销处理建议", "reopened suggestions"),
+    ("add_note", "写内部备注", "added a note"),
+    ("claim_handoff", "接待会话", "took a conversation"),
+    ("reply_handoff", "回复顾客", "replied to a customer"),
+    ("transfer_handoff", "转交会话", "passed a conversation on"),
+    ("return_handoff", "交还机器人", "gave a conversation back"),
+    ("close_handoff", "结束会话", "ended a conversation"),
+    ("make_ticket", "建工单", "made a ticket"),
+    ("change_ticket", "修改工单", "changed a ticket"),
+    ("create_canned_reply", "添加常用语", "made a canned reply"),
+    ("change_canned_reply", "修改常用语", "changed a canned reply"),
+    ("delete_canned_reply", "删除常用语", "removed a canned reply"),
+    ("change_key", "修改密钥", "changed a key"),
+    ("change_retention", "修改保留期", "changed how long things are kept"),
+    ("replay_dead_letter", "重新投递通知", "sent a dead letter again"),
+    ("delete_kb", "删除知识库", "removed a knowledge base"),
+    ("restore_kb", "恢复到草稿", "restored to the draft"),
+    ("rewind_draft", "撤销草稿修改", "rewound the draft"),
+    ("collect_releases", "清理旧版本", "collected old releases"),
+    ("put_lexicon", "修改词库", "changed the lexicon"),
+    ("patch_lexicon", "修改词库", "changed the lexicon"),
+    ("restore_lexicon", "恢复词库", "restored the lexicon"),
+    ("patch_service", "修改话术与规则", "changed voice and rules"),
+    ("put_queries", "修改标注问题", "changed labelled questions"),
+    ("delete_queries", "删除标注问题", "removed labelled questions"),
+    ("evaluate_kb", "运行评测", "ran an evaluation"),
+    ("delete_evaluation", "删除评测报告", "removed an evaluation"),
+    ("cancel_job", "取消任务", "cancelled a job"),
+    ("answer", "回答", "answered"),
+    ("post_message", "发消息", "sent a message"),
+    ("ask_for_person", "请求人工", "asked for a person"),
+    ("feedback", "评价回答", "judged an answer"),
+];
+
 /// What was done, for people; what has no words here is told as the API calls it.
 fn action<'a>(page: &Page, code: &'a str) -> &'a str {
-    match code {
-        "login" => page.say("登录", "signed in"),
-        "login_failed" => page.say("登录失败", "failed to sign in"),
-        "lock_out" => page.say("登录被锁", "was locked out"),
-        "logout" => page.say("退出", "signed out"),
-        "change_password" => page.say("换密码", "changed the password"),
-        "end_sessions" | "end_own_session" | "end_other_sessions" | "end_session" => {
-            page.say("结束登录", "ended sessions")
-        }
-        "create_link" => page.say("给一次性链接", "made a link"),
-        "redeem_link" => page.say("使用一次性链接", "used a link"),
-        "create_webhook" => page.say("添加通知", "added a webhook"),
-        "delete_webhook" => page.say("删除通知", "removed a webhook"),
-        "rotate_webhook" => page.say("更换通知密钥", "new secret of a webhook"),
-        "test_webhook" => page.say("试通知", "tried a webhook"),
-        "schedule_kb" => page.say("定时发布", "scheduled"),
-        "cancel_schedule" => page.say("取消定时", "called a schedule off"),
-        "create_key" => page.say("生成密钥", "made a key"),
-        "revoke_key" => page.say("吊销密钥", "revoked a key"),
-        "rotate_key" => page.say("更换密钥", "rotated a key"),
-        "create_person" => page.say("添加人员", "added somebody"),
-        "change_person" => page.say("修改人员", "changed somebody"),
-        "remove_person" => page.say("删除人员", "removed somebody"),
-        "create_first_admin" => page.say("第一个管理员", "became the first admin"),
-        "publish_kb" | "publish" => page.say("发布", "published"),
-        "rollback_kb" | "rollback" => page.say("回滚", "rolled back"),
-        "import_kb" | "import" => page.say("导入", "imported"),
-        "create_entry" => page.say("新建条目", "made an entry"),
-        "put_entry" | "patch_entry" => page.say("修改条目", "changed an entry"),
-        "delete_entry" => page.say("删除条目", "removed an entry"),
-        "set_goal" => page.say("修改目标", "set the goal"),
-        "put_service" => page.say("修改话术与规则", "changed voice and rules"),
-        "add_channel" => page.say("添加渠道", "added a channel"),
-        "change_channel" => page.say("修改渠道", "changed a channel"),
-        "remove_channel" => page.say("删除渠道", "removed a channel"),
-        "create_tenant" => page.say("新建租户", "made a tenant"),
-        "limit_tenant" => page.say("修改租户额度", "limited a tenant"),
-        "delete_tenant" => page.say("删除租户", "removed a tenant"),
-        other => other,
-    }
+    let known = ACTIONS.iter().find(|(known, ..)| *known == code);
+    known.map_or(code, |(_, chinese, english)| page.say(chinese, english))
 }
 
 fn verified(page: &Page, verdict: &Verdict) -> Markup {
