@@ -140,6 +140,14 @@ pub enum Error {
     /// The caller must look again: it is not in the state that this needs.
     #[error("{0}")]
     Conflict(String),
+    /// A value that nothing can be made of, whatever there is already.
+    #[error("{message}")]
+    Field {
+        /// What interfaces call it.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
 
     /// The operator must grant more, or the caller use less.
     #[error(

@@ -53,7 +53,7 @@ pub(super) struct Written {
 }
 
 /// China's time, which a document without a time zone means.
-const CHINA: UtcOffset = time::macros::offset!(+8);
+pub(super) const CHINA: UtcOffset = time::macros::offset!(+8);
 
 impl Default for Hours {
     fn default() -> Self {

@@ -37,6 +37,16 @@ impl TicketState {
         }
     }
 
+    /// The word for people.
+    pub fn in_chinese(self) -> &'static str {
+        match self {
+            Self::Open => "待处理",
+            Self::Pending => "等待回音",
+            Self::Solved => "已解决",
+            Self::Closed => "已关闭",
+        }
+    }
+
     /// The one with a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)

@@ -4,9 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 
 use super::conversation::{Line, Picture, Role};
 use super::handoff::{Candidate, Handoff, Shown, State};
+use super::hours::CHINA;
 use crate::kb::{Image, Link};
 
 /// A moment in milliseconds since 1970 as RFC 3339 in UTC.
@@ -14,6 +16,16 @@ pub fn moment(millis: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+/// A moment in milliseconds since 1970 as a person in China reads it.
+pub fn in_china(millis: i64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .ok()
+        .map(|at| at.to_offset(CHINA))
+        .and_then(|at| at.format(&format).ok())
         .unwrap_or_default()
 }
 

@@ -469,6 +469,7 @@ impl From<Error> for Problem {
             }
             Error::Absent { .. } => Self::new(Kind::NotHere, error.to_string()),
             Error::Conflict(_) => Self::new(Kind::NotNow, error.to_string()),
+            Error::Field { field, .. } => Self::new(Kind::InvalidField, error.to_string()).of_field(field),
             Error::Quota { .. } => Self::new(Kind::OverQuota, error.to_string()),
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }

@@ -17,6 +17,7 @@ use crate::access::Right;
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::ticket::{NOTE_CHARS, TicketState};
 use crate::dialogue::ticket_form::TicketForm;
+use crate::dialogue::told::in_china;
 use crate::error::Error;
 use crate::kb::formats::{self, Format};
 use crate::store::{NewTicket, Signature, Ticket, TicketChange, WantedTickets};
@@ -304,7 +305,7 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Ticke
     path = "/v1/tickets/export",
     params(Exported),
     responses(
-        (status = 200, description = "One row a ticket, the latest first.", content(
+        (status = 200, description = "One row a ticket, the latest first. Tables are for people, with words and times of China; programs read `jsonl`.", content(
             (String = "text/csv"),
             (String = "application/x-ndjson"),
             (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -341,7 +342,7 @@ async fn export(caller: Caller, Query(wanted): Query<Exported>) -> Result<Respon
         .await
 }
 
-/// Tickets as a table: what all have, then a column for every field of any form.
+/// Tickets as a table for people: what all have, then a column for every field of any form.
 fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
     let mut names: Vec<&String> = Vec::new();
     for name in tickets.iter().flat_map(|ticket| ticket.fields.keys()) {
@@ -358,10 +359,11 @@ fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
         let notes: Vec<String> =
             ticket.notes.iter().map(|note| format!("{}：{}", note.author, note.text)).collect();
         let mut row = vec![ticket.number.to_string()];
-        row.extend(
-            ["kb", "state", "assignee", "channel", "conversation", "created_at", "updated_at", "summary"]
-                .map(text),
-        );
+        row.push(text("kb"));
+        row.push(ticket.state.in_chinese().to_owned());
+        row.extend(["assignee", "channel", "conversation"].map(text));
+        row.extend([ticket.created_at, ticket.updated_at].map(in_china));
+        row.push(text("summary"));
         row.push(notes.join("\n"));
         row.extend(
             names
@@ -404,6 +406,22 @@ async fn get(caller: Caller, Path(number): Path<i64>) -> Result<Json<Value>, Pro
             Ok(Json(told))
         })
         .await
+}
+
+/// Whether somebody can see to a ticket. A desk of a program's own names whom it likes;
+/// of those who sign in here, others would look for somebody who is not there.
+fn may_see_to_it(caller: &Caller, name: &str) -> Result<(), Problem> {
+    if name.is_empty() || !caller.identity().is_person() {
+        return Ok(());
+    }
+    let access = caller.server().gate().access();
+    let is_known = access.person(&caller.identity().tenant, name).is_ok()
+        || caller.desk().present()?.iter().any(|one| one.agent == name);
+    if is_known {
+        return Ok(());
+    }
+    let detail = format!("nobody is called {name}; `assignee` is the name that a colleague signs in with");
+    Err(Problem::new(Kind::InvalidField, detail).of_field("assignee"))
 }
 
 /// What is to change of a ticket; what is left out stays.
@@ -452,6 +470,9 @@ async fn change(caller: Caller, Path(number): Path<i64>, request: Request) -> Re
     caller
         .at_desk(move |caller| {
             found(caller, number)?;
+            if let Some(name) = &change.assignee {
+                may_see_to_it(caller, name.trim())?;
+            }
             let assignee =
                 change.assignee.map(|name| Some(name.trim().to_owned()).filter(|name| !name.is_empty()));
             let note = change.note.filter(|note| !note.trim().is_empty());

@@ -473,10 +473,11 @@ impl Table {
 }
 
 /// A name that people read: a line of visible text.
-pub(super) fn sound_name(what: &str, name: &str) -> Result<String> {
+pub(super) fn sound_name(field: &'static str, what: &str, name: &str) -> Result<String> {
     let name = name.trim();
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(Error::Conflict(format!("{what}: a name has at most 100 characters and is one line")));
+        let message = format!("{what}: a name has at most 100 characters and is one line");
+        return Err(Error::Field { field, message });
     }
     Ok(name.to_owned())
 }

@@ -148,27 +148,29 @@ impl Access {
     /// Makes a key. It is in the result and nowhere else.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for what a key cannot be; [`Error::Absent`] when there
+    /// [`Error::Field`] for what a key cannot be; [`Error::Absent`] when there
     /// is no such tenant.
     pub fn create_key(&self, new: NewKey) -> Result<(Key, KeyRecord)> {
         let now = moment::now();
-        let name = sound_name("the key's name", &new.name)?;
+        let name = sound_name("name", "the key's name", &new.name)?;
         if let Some(kbs) = &new.kbs {
             if kbs.is_empty() {
                 let message =
                     "a key for no knowledge base opens nothing; name some, or leave `kbs` away for all";
-                return Err(Error::Conflict(message.to_owned()));
+                return Err(Error::Field { field: "kbs", message: message.to_owned() });
             }
             if let Some(kb) = kbs.iter().find(|kb| !is_sound(kb)) {
-                return Err(Error::Conflict(format!("{kb:?} is no name of a knowledge base")));
+                let message = format!("{kb:?} is no name of a knowledge base");
+                return Err(Error::Field { field: "kbs", message });
             }
         }
         if new.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::Conflict("the key would have expired already; give a later date".to_owned()));
+            let message = "the key would have expired already; give a later date".to_owned();
+            return Err(Error::Field { field: "expires", message });
         }
         if new.limits.entries.is_some() || new.limits.storage.is_some() {
             let message = "entries and storage are limited for a tenant, not for a key";
-            return Err(Error::Conflict(message.to_owned()));
+            return Err(Error::Field { field: "limits", message: message.to_owned() });
         }
         let key = Key::generate(new.role)?;
         let tenant = new.tenant.clone();
@@ -265,7 +267,7 @@ impl Access {
         let wrong = |e| Error::internal("keys", e);
         if limits.is_some_and(|limits| limits.entries.is_some() || limits.storage.is_some()) {
             let message = "entries and storage are limited for a tenant, not for a key";
-            return Err(Error::Conflict(message.to_owned()));
+            return Err(Error::Field { field: "limits", message: message.to_owned() });
         }
         self.database.write(|connection| {
             find(connection, tenant, id)?;

@@ -151,7 +151,7 @@ impl Access {
     /// Makes a person.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for what a person cannot be; [`Error::Absent`] when there
+    /// [`Error::Field`] for what a person cannot be, [`Error::Conflict`] for a name that is taken; [`Error::Absent`] when there
     /// is no such tenant.
     pub fn create_person(&self, new: NewPerson) -> Result<PersonRecord> {
         self.database.write(|connection| create(connection, new))
@@ -196,7 +196,7 @@ impl Access {
             let before = find(connection, tenant, who)?;
             let id = before.id.as_str();
             if let Some(name) = &change.display_name {
-                let name = sound_name("the display name", name)?;
+                let name = sound_name("display_name", "the display name", name)?;
                 diesel::update(people::table.find(id))
                     .set(people::display_name.eq(name))
                     .execute(connection)?;
@@ -322,9 +322,9 @@ pub(super) fn create(connection: &mut Connection, new: NewPerson) -> Outcome<Per
         let message = format!(
             "the name {name:?} cannot be used: 1 to 64 letters, digits, Chinese characters, '-', '_', '.', or an address with '@'"
         );
-        return Err(Error::Conflict(message).into());
+        return Err(Error::Field { field: "name", message }.into());
     }
-    let display_name = sound_name("the display name", &new.display_name)?;
+    let display_name = sound_name("display_name", "the display name", &new.display_name)?;
     tenants::require(connection, &new.tenant)?;
     if row(connection, &new.tenant, &name)?.is_some() {
         return Err(Error::Conflict(format!("somebody is called {name} already")).into());
@@ -402,10 +402,11 @@ fn stored_kbs(kbs: Option<&[String]>) -> Result<Option<String>> {
     let Some(kbs) = kbs else { return Ok(None) };
     if kbs.is_empty() {
         let message = "a person for no knowledge base sees nothing; name some, or leave `kbs` away for all";
-        return Err(Error::Conflict(message.to_owned()));
+        return Err(Error::Field { field: "kbs", message: message.to_owned() });
     }
     if let Some(kb) = kbs.iter().find(|kb| !is_sound(kb)) {
-        return Err(Error::Conflict(format!("{kb:?} is no name of a knowledge base")));
+        let message = format!("{kb:?} is no name of a knowledge base");
+        return Err(Error::Field { field: "kbs", message });
     }
     serde_json::to_string(kbs).map(Some).map_err(|e| Error::internal("people", e))
 }

@@ -24,7 +24,10 @@ from checking import Server
 
 PAYLOAD = "<img src=x onerror=\"document.title='ran'\"><script>document.title='ran'</script>"
 PASSWORD = "泳池边的猫 27 度，真暖和"
-PAGES = ["/console", "/console/desk", "/console/desk/replies", "/console/tickets", "/console/stats?kb=demo"]
+PAGES = [
+    "/console", "/console/desk", "/console/desk/replies", "/console/desk/past", "/console/tickets",
+    "/console/tickets/new", "/console/stats?kb=demo",
+]
 
 
 class Program:
@@ -33,8 +36,9 @@ class Program:
     def __init__(self, address):
         self.address, self.key = address, None
 
-    def __call__(self, method, path, body=None):
+    def __call__(self, method, path, body=None, author=None):
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        headers |= {"Zhida-Author": author} if author else {}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.address + path, data, headers, method=method)
         try:
@@ -105,6 +109,33 @@ def survive(page, address, ask, handoff, person):
     assert ask("GET", "/v1/conversations/c1")["owner"] == "bot"
 
 
+def pass_on(page, address, ask):
+    """A conversation goes to a colleague with a note, comes back by itself, and becomes a ticket."""
+    handoff = ask("POST", "/v1/answer", {"text": "转人工", "session": "c2", "channel": "web"})["handoff"]["id"]
+    ask("PUT", "/v1/presence", {"state": "online"}, author="li")
+    page.goto(f"{address}/console/desk/{handoff}")
+    page.get_by_role("button", name="接待").first.click()
+    page.get_by_text("转交同事").click()
+    page.get_by_label("交给").select_option("li")
+    page.get_by_label("给同事的备注").fill("顾客要专票")
+    page.get_by_role("button", name="转交", exact=True).click()
+    page.get_by_text("已转交给 li").wait_for()
+    assert ask("GET", f"/v1/handoffs/{handoff}")["agent"] == "li"
+    begun = time.monotonic()
+    ask("POST", f"/v1/handoffs/{handoff}/transfer", {"to": "wang"}, author="li")
+    page.get_by_text("同事转给您一个会话").wait_for(timeout=10_000)
+    page.locator(f"[data-own='{handoff}']").wait_for(timeout=10_000)
+    seen = time.monotonic() - begun
+    page.locator(f"a[href='/console/desk/{handoff}']").first.click()
+    page.get_by_text("顾客要专票").wait_for()
+    page.get_by_role("link", name="建工单").click()
+    page.get_by_label("联系方式").fill("13800000000")
+    page.get_by_role("button", name="建工单").click()
+    page.get_by_text("工单已建立").wait_for()
+    assert ask("GET", "/v1/tickets")["items"][0]["conversation"] == "c2"
+    return seen
+
+
 def look(page, address, axe, handoff, shots):
     def name(place):
         short = place.split("?")[0].removeprefix("/console/").replace("/", "-").replace(handoff, "conversation")
@@ -138,6 +169,8 @@ def main():
             print(f"a customer stood in the queue after {seen * 1000:.0f} ms, without a reload; the reply arrived")
             survive(page, address, ask, handoff, made["person"]["id"])
             print("a session ended in the middle of a reply, and nothing was lost; the robot has the conversation again")
+            seen = pass_on(page, address, ask)
+            print(f"a conversation was passed on and came back after {seen * 1000:.0f} ms, and became a ticket")
             slowest = look(page, address, axe, handoff, arguments.shots)
             print(f"axe-core found nothing serious; the slowest page opened in {slowest[0] * 1000:.0f} ms ({slowest[1]})")
             assert not foreign and not faults, (foreign, faults)

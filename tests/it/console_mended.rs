@@ -2,8 +2,10 @@
 //! was filled in stays, and what was done can be taken back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_DISPOSITION;
 use serde_json::{Value, json};
 use zhida::access::Role;
 use zhida::events::{Event, Kind, Log};
@@ -247,4 +249,71 @@ async fn words_that_are_refused_stay_in_their_form() {
     assert!(page.contains("<option value=\"contrast\" selected>"), "{page}");
     assert!(page.contains("\n门禁卡</textarea>") && page.contains("value=\"前台说的\""), "{page}");
     assert!(page.contains("至少要写两个") && !page.contains("put[0]"), "{page}");
+}
+
+#[tokio::test]
+async fn tables_are_in_the_words_of_the_pages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "gym", SMALL_KB, None);
+    let admin = Author::at(folder.path(), "wang", Role::Admin);
+    for text in ["怎么开电子发票", "怎么开电子发票", "月球上能退货吗"] {
+        let got =
+            admin.send("POST", "/v1/answer", &json!({"text": text, "session": text, "kb": "gym"})).await;
+        assert_eq!(got.status, StatusCode::OK, "{}", got.text());
+    }
+    let asked = async |path: &str| {
+        // What was asked is counted a moment later.
+        for _ in 0..100 {
+            let got = admin.get(path).await;
+            assert_eq!(got.status, StatusCode::OK, "{path}: {}", got.text());
+            if got.text().contains("发票") || got.text().contains(",3,") {
+                return got;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path} does not tell of the questions");
+    };
+    let page = asked("/console/stats?kb=gym&by=entry").await.text();
+    assert!(page.contains("title=\"invoice\">怎么开电子发票</a>"), "{page}");
+    let table = asked("/console/stats/export?kb=gym&by=entry").await;
+    assert!(table.header(CONTENT_DISPOSITION).contains(".csv"), "{}", table.header(CONTENT_DISPOSITION));
+    let table = table.text();
+    let heading = table.lines().next().expect("a heading");
+    assert!(
+        heading.trim_start_matches('\u{feff}').starts_with("条目,编号,问题,回答,反问,没答上"),
+        "{heading}"
+    );
+    assert!(table.contains("\n怎么开电子发票,invoice,2,2,0,0,"), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("合计,合计,3,") || line.starts_with("合计,,3,")),
+        "{table}"
+    );
+    let sheet = admin.get("/console/stats/export?kb=gym&by=day&format=xlsx").await;
+    assert!(sheet.header(CONTENT_DISPOSITION).ends_with(".xlsx") && sheet.body.starts_with(b"PK"));
+    let usage = asked("/console/admin/usage/export").await.text();
+    let heading = usage.lines().next().expect("a heading");
+    assert_eq!(heading.trim_start_matches('\u{feff}'), "日期,知识库,渠道,密钥,密钥编号,提问,回答");
+    assert!(usage.contains(",gym,") && usage.contains(",3,2"), "{usage}");
+}
+
+#[tokio::test]
+async fn a_ticket_is_given_to_somebody_who_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "gym", SMALL_KB, None);
+    let admin = Author::at(folder.path(), "wang", Role::Admin);
+    Author::at(folder.path(), "li", Role::Agent);
+    let fields = json!({"contact": "13800000000", "text": "请回电"});
+    let made = admin.send("POST", "/v1/tickets", &json!({"kb": "gym", "fields": fields})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let got = admin.post("/console/tickets/1", &[("state", "open"), ("assignee", "小明")]).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = got.text();
+    assert!(page.contains("没有人叫 小明") && page.contains("value=\"小明\""), "{page}");
+    let (_, page) = admin.done("/console/tickets/1", &[("state", "pending"), ("assignee", "li")]).await;
+    assert!(page.contains("已保存") && page.contains("value=\"li\""), "{page}");
+    let table = admin.get("/console/tickets/export?format=csv").await.text();
+    assert!(table.contains("等待回音,li,") && !table.contains("pending"), "{table}");
+    // A program's desk names whom it likes.
+    let lines = admin.get("/v1/tickets/export?format=jsonl").await.text();
+    assert!(lines.contains("\"state\":\"pending\""), "{lines}");
 }

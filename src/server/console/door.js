@@ -12,6 +12,12 @@ const PROBLEMS = {
   "/problems/overloaded": "正在登录的人太多，请稍后再试。",
 };
 
+// The same by the field that is wrong.
+const FIELDS = {
+  name: "这个登录名不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，或者邮箱地址。",
+  display_name: "姓名最多 100 个字，写成一行。",
+};
+
 const byId = (id) => document.getElementById(id);
 // What stands behind the # is sent to nobody; it is taken out of the address at once.
 const token = location.hash.slice(1);
@@ -49,7 +55,7 @@ async function send(path, body) {
 
 function show(problem) {
   const box = byId("problem");
-  box.textContent = PROBLEMS[problem.type] || problem.title || problem.detail || "出错了。";
+  box.textContent = PROBLEMS[problem.type] || FIELDS[problem.field] || problem.detail || problem.title || "出错了。";
   box.hidden = false;
 }
 

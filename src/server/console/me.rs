@@ -13,7 +13,7 @@ use super::admin::{role, scope};
 use super::form::Form;
 use super::inside::{Refusal, part};
 use super::page::{Outcome, Page, Session, Sheet};
-use super::told::when;
+use super::told::{device, when};
 
 const PLACE: &str = "/console/me";
 
@@ -82,7 +82,7 @@ pub(super) fn sessions(page: &Page, items: &[Session], own: Option<&str>, to: &s
                     th scope="col" { (page.say("最近使用", "Last seen")) } th scope="col" { (page.say("操作", "Do")) }
                 } }
                 tbody { @for one in items { tr {
-                    td { (one.agent.chars().take(80).collect::<String>()) @if own == Some(&one.id) { " " span.tag.good { (page.say("这一台", "this one")) } } }
+                    td title=(one.agent) { (device(&one.agent).unwrap_or_else(|| page.say("（没有说明）", "(not said)").to_owned())) @if own == Some(&one.id) { " " span.tag.good { (page.say("这一台", "this one")) } } }
                     td { code { (one.source) } }
                     td.nowrap { (when(&one.created_at)) }
                     td.nowrap { (when(&one.seen_at)) }

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::Server;
+use super::author::names::Names;
 use super::chart::{self, Column};
 use super::form::Form;
 use super::inside::{address, part};
 use super::page::{Outcome, Page, Sheet};
-use super::told::{percent, reason, when};
+use super::told::{percent, reason, table, when};
 use crate::events::stats::DEFINITIONS;
 
 pub(super) fn routes() -> Router<Server> {
@@ -115,6 +115,9 @@ async fn shown(page: &Page) -> Outcome {
     }
     let by = APART.into_iter().find(|by| *by == asked.get("by")).unwrap_or("day");
     let stats: Stats = page.inside.get(&api(kb, &asked, by, "")).read().await?;
+    let groups = stats.groups.iter().take(LISTED).map(|group| group.key.as_str()).filter(|_| by == "entry");
+    let shown = groups.chain(stats.cold.iter().take(LISTED).map(String::as_str));
+    let names = Names::of(page, kb, shown).await;
     let body = html! {
         (wanted(page, kb, &stats, by))
         @if stats.lost + stats.damaged > 0 {
@@ -126,11 +129,11 @@ async fn shown(page: &Page) -> Outcome {
         (overview(page, &stats.all))
         @if stats.all.counts.questions == 0 { p.empty { (page.say("这段时间没有人提问。", "Nobody asked in these days.")) } }
         @else {
-            (apart(page, &stats.groups, by))
+            (apart(page, kb, &stats.groups, by, &names))
             (all_shares(page, &stats.all))
             (reasons(page, &stats.all.counts))
         }
-        (open_questions(page, &stats))
+        (open_questions(page, kb, &stats, &names))
     };
     Ok(page.show(Sheet::new(title, body)))
 }
@@ -221,9 +224,13 @@ fn change(page: &Page, change: Option<f64>) -> Markup {
 }
 
 /// Volume by group, as a chart and a table.
-fn apart(page: &Page, groups: &[Group], by: &str) -> Markup {
+fn apart(page: &Page, kb: &str, groups: &[Group], by: &str, entries: &Names) -> Markup {
     let nameless = page.say("（未注明）", "(not said)");
-    let name = |group: &Group| if group.key.is_empty() { nameless.to_owned() } else { group.key.clone() };
+    let name = |group: &Group| match group.key.as_str() {
+        "" => nameless.to_owned(),
+        id if by == "entry" => entries.named(id).to_owned(),
+        key => key.to_owned(),
+    };
     let names: Vec<String> = groups.iter().take(DRAWN).map(name).collect();
     let columns: Vec<Column<'_>> = groups
         .iter()
@@ -254,7 +261,7 @@ fn apart(page: &Page, groups: &[Group], by: &str) -> Markup {
                             th { (page.say("没答上", "Handed off")) } th { (page.say("回答率", "Answer rate")) } th { (page.say("确认解决", "Confirmed")) } th { "p95" }
                         } }
                         tbody { @for group in groups.iter().take(LISTED) { tr {
-                            td { (name(group)) } td { (group.counts.questions) } td { (group.counts.answered) } td { (group.counts.clarified) } td { (group.counts.handed_off) }
+                            td { @if by == "entry" && !group.key.is_empty() { (entries.link(kb, &group.key)) } @else { (name(group)) } } td { (group.counts.questions) } td { (group.counts.answered) } td { (group.counts.clarified) } td { (group.counts.handed_off) }
                             @for share in ["answer_rate", "solved_confirmed_rate"] { td { (group.shares.get(share).and_then(|share| share.value).map_or_else(|| "—".to_owned(), percent)) } }
                             td { (group.latency_us.as_ref().map_or_else(|| "—".to_owned(), |latency| millis(latency.p95))) }
                         } } }
@@ -332,7 +339,7 @@ fn reasons(page: &Page, counts: &Counts) -> Markup {
 }
 
 /// What got no answer, and what nobody asked for.
-fn open_questions(page: &Page, stats: &Stats) -> Markup {
+fn open_questions(page: &Page, kb: &str, stats: &Stats, names: &Names) -> Markup {
     html! {
         @if !stats.unanswered.is_empty() {
             section.card {
@@ -348,25 +355,83 @@ fn open_questions(page: &Page, stats: &Stats) -> Markup {
         @if !stats.cold.is_empty() {
             details.card {
                 summary { (page.say("30 天没有用到的条目", "Entries that nobody was answered with")) " (" (stats.cold.len()) ")" }
-                ul { @for entry in stats.cold.iter().take(LISTED) { li { code { (entry) } } } }
+                ul { @for entry in stats.cold.iter().take(LISTED) { li { (names.link(kb, entry)) } } }
             }
         }
     }
 }
 
-/// The API's file under a name that says what it is.
+/// The figures as a table for people: what they are called on the page, and shares in percent.
 async fn export(page: Page) -> Response {
+    page.reply(exported(&page).await)
+}
+
+async fn exported(page: &Page) -> Outcome {
     let asked = page.query();
-    let format = if asked.get("format") == "xlsx" { "xlsx" } else { "csv" };
-    match page.inside.get(&api(kb(&page, &asked), &asked, asked.get("by"), format)).got().await {
-        Ok(got) => {
-            let mut response = (got.headers, got.body).into_response();
-            let name = format!("attachment; filename=\"stats.{format}\"");
-            if let Ok(name) = HeaderValue::from_str(&name) {
-                response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-            }
-            response
-        }
-        Err(refusal) => page.failed(refusal),
+    let kb = kb(page, &asked);
+    let by = APART.into_iter().find(|by| *by == asked.get("by")).unwrap_or("day");
+    let stats: Stats = page.inside.get(&api(kb, &asked, by, "")).read().await?;
+    let is_entry = by == "entry";
+    let ids = stats.groups.iter().map(|group| group.key.as_str()).filter(|_| is_entry);
+    let names = Names::of(page, kb, ids).await;
+    let mut headings: Vec<String> = vec![by_word(page, by).to_owned()];
+    if is_entry {
+        headings.push(page.say("编号", "id").to_owned());
     }
+    let counts = [
+        page.say("问题", "questions"),
+        page.say("回答", "answered"),
+        page.say("反问", "asked back"),
+        page.say("没答上", "handed off"),
+        page.say("会话", "sessions"),
+        page.say("报错", "reported wrong"),
+    ];
+    headings.extend(counts.map(str::to_owned));
+    for (name, _, chinese) in &DEFINITIONS {
+        let name = if page.is_english() { name } else { chinese.split('：').next().unwrap_or(chinese) };
+        headings.extend([
+            format!("{name} %"),
+            format!("{name} {}", page.say("分子", "numerator")),
+            format!("{name} {}", page.say("分母", "denominator")),
+        ]);
+    }
+    headings.extend([page.say("评分", "rating").to_owned()]);
+    headings.extend(["p50", "p95", "p99"].map(|name| format!("{name} {}", page.say("毫秒", "ms"))));
+    let all = page.say("合计", "all");
+    let rows = stats.groups.iter().map(|group| (group, group.key.as_str())).chain([(&stats.all, all)]);
+    let rows = rows.map(|(group, key)| {
+        let mut row = vec![if is_entry { names.named(key).to_owned() } else { key.to_owned() }];
+        if is_entry {
+            row.push(group.key.clone());
+        }
+        let counts = &group.counts;
+        let numbers = [
+            counts.questions,
+            counts.answered,
+            counts.clarified,
+            counts.handed_off,
+            counts.sessions,
+            counts.disliked,
+        ];
+        row.extend(numbers.map(|number| number.to_string()));
+        for (name, ..) in &DEFINITIONS {
+            match group.shares.get(*name) {
+                Some(share) => row.extend([
+                    share.value.map_or_else(String::new, |value| format!("{:.1}", value * 100.0)),
+                    share.numerator.to_string(),
+                    share.denominator.to_string(),
+                ]),
+                None => row.extend([const { String::new() }; 3]),
+            }
+        }
+        row.push(group.rating.map_or_else(String::new, |stars| format!("{stars:.2}")));
+        let millis = |micros: u32| format!("{:.1}", f64::from(micros) / 1000.0);
+        match &group.latency_us {
+            Some(latency) => row.extend([latency.p50, latency.p95, latency.p99].map(millis)),
+            None => row.extend([const { String::new() }; 3]),
+        }
+        row
+    });
+    let title = format!("{}-{kb}-{}-{}", page.say("统计", "figures"), stats.from, stats.to);
+    table(&title, &headings, rows.collect(), asked.get("format"))
 }

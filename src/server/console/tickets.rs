@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::Server;
-use super::desk::Handoff;
+use super::desk::{Handoff, Presence};
 use super::form::Form;
 use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
 use super::told::{state, when};
+use crate::dialogue::ticket::TicketState;
 
 pub(super) fn routes() -> Router<Server> {
     Router::new()
@@ -73,12 +74,10 @@ impl Ticket {
 }
 
 /// A state as people read it.
-fn word(page: &Page, code: &str) -> &'static str {
-    match code {
-        "open" => page.say("待处理", "open"),
-        "pending" => page.say("等待回音", "pending"),
-        "solved" => page.say("已解决", "solved"),
-        _ => page.say("已关闭", "closed"),
+fn word<'a>(page: &Page, code: &'a str) -> &'a str {
+    match TicketState::named(code) {
+        Some(state) if !page.is_english() => state.in_chinese(),
+        _ => code,
     }
 }
 
@@ -283,6 +282,7 @@ async fn one(page: Page, Path(number): Path<String>) -> Response {
 async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> Outcome {
     let to = format!("/v1/tickets/{}", part(number));
     let ticket: Ticket = page.inside.get(&to).read().await?;
+    let presence: Presence = page.inside.get("/v1/presence").read().await?;
     let is_refused = refused.is_some();
     let body = html! {
         p { a href="/console/tickets" { "← " (page.say("工单", "Tickets")) } }
@@ -300,14 +300,14 @@ async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> O
                 @if ticket.notes.is_empty() { p.empty { (page.say("还没有备注。", "There is none yet.")) } }
                 ul.plain { @for note in &ticket.notes { li { p.soft { b { (note.author) } " " (when(&note.at)) } p.words { (note.text) } } } }
             }
-            (changes(page, &ticket, refused))
+            (changes(page, &ticket, &presence, refused))
         }
     };
     let sheet = Sheet::new(format!("{} #{}", page.say("工单", "Ticket"), ticket.number), body);
-    Ok(page.show(if is_refused { sheet.refused(axum::http::StatusCode::CONFLICT) } else { sheet }))
+    Ok(page.show(sheet.refused_if(is_refused)))
 }
 
-fn changes(page: &Page, ticket: &Ticket, refused: Option<(&Form, String)>) -> Markup {
+fn changes(page: &Page, ticket: &Ticket, presence: &Presence, refused: Option<(&Form, String)>) -> Markup {
     let (filled, fault) = match &refused {
         Some((form, fault)) => (Some(*form), Some(fault)),
         None => (None, None),
@@ -322,7 +322,7 @@ fn changes(page: &Page, ticket: &Ticket, refused: Option<(&Form, String)>) -> Ma
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
             label { span.label { (page.say("状态", "State")) } select name="state" { @for code in STATES { option value=(code) selected[code == chosen] { (word(page, code)) } } } }
             label { span.label { (page.say("负责人", "Assignee")) } input name="assignee" value=(assignee) list="me" maxlength="100"; }
-            datalist #me { option value=(page.me.name) {} }
+            datalist #me { option value=(page.me.name) {} @for one in presence.items.iter().filter(|one| one.agent != page.me.name) { option value=(one.agent) {} } }
             label { span.label { (page.say("添加备注", "Add a note")) } textarea name="note" rows="4" maxlength="4000" { "\n" (filled.map_or("", |form| form.raw("note"))) } }
             div.toolbar {
                 button.button.primary type="submit" { (page.say("保存", "Save")) }

@@ -1,23 +1,23 @@
 //! How are moments, spans, shares and codes told to people?
 
+use axum::http::header;
+use axum::response::IntoResponse;
 use maud::{Markup, html};
 use serde_json::Value;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{OffsetDateTime, UtcOffset};
 
-use super::page::Page;
+use super::inside::{Refusal, part};
+use super::page::{Outcome, Page};
+use crate::dialogue::told::in_china;
+use crate::kb::formats::{self, Format};
 use crate::kb::shown::is_address;
 
 /// A moment in RFC 3339 as a person in China reads it; scripts tell it in the
 /// reader's own time.
 pub(super) fn when(moment: &str) -> Markup {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
-    let china = UtcOffset::from_hms(8, 0, 0).ok();
-    let local = OffsetDateTime::parse(moment, &Rfc3339)
-        .ok()
-        .zip(china)
-        .and_then(|(at, china)| at.to_offset(china).format(&format).ok());
+    let local = OffsetDateTime::parse(moment, &Rfc3339).ok();
+    let local = local.map(|at| in_china(at.unix_timestamp().saturating_mul(1_000)));
     html! { time datetime=(moment) { (local.as_deref().unwrap_or(moment)) } }
 }
 
@@ -69,6 +69,61 @@ pub(super) fn beside(page: &Page, images: &Value, links: &Value) -> Markup {
     }
 }
 
+/// A table as a file for people, named after its title; `xlsx` or CSV.
+pub(super) fn table(title: &str, headings: &[String], rows: Vec<Vec<String>>, format: &str) -> Outcome {
+    let format = if format == "xlsx" { Format::Xlsx } else { Format::Csv };
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let bytes = formats::written_table(title, &headings, rows, format).map_err(|e| Refusal {
+        code: 422,
+        detail: e.to_string(),
+        ..Refusal::default()
+    })?;
+    let name = format!("attachment; filename*=UTF-8''{}.{}", part(title), format.name());
+    let headers =
+        [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, bytes).into_response())
+}
+
+/// A browser by what it says of itself: its name and its system, as people call them;
+/// `None` for one that says nothing.
+pub(super) fn device(agent: &str) -> Option<String> {
+    // Those that are built on others name them as well: the more special one first.
+    const BROWSERS: [(&str, &str); 13] = [
+        ("wxwork/", "企业微信"),
+        ("MicroMessenger/", "微信"),
+        ("DingTalk/", "钉钉"),
+        ("Lark/", "飞书"),
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("QQBrowser/", "QQ 浏览器"),
+        ("HuaweiBrowser/", "华为浏览器"),
+        ("Firefox/", "Firefox"),
+        ("HeadlessChrome/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("HarmonyOS", "HarmonyOS"),
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let known = |list: &[(&str, &'static str)]| {
+        list.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
+    };
+    match (known(&BROWSERS), known(&SYSTEMS)) {
+        (Some(browser), Some(system)) => Some(format!("{browser} · {system}")),
+        (Some(one), None) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => {
+            Some(agent.trim().chars().take(40).collect()).filter(|name: &String| !name.is_empty())
+        }
+    }
+}
+
 /// A share as percent.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
@@ -113,7 +168,21 @@ pub(super) fn state(page: &Page, code: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::when;
+    use super::{device, when};
+
+    #[test]
+    fn a_browser_is_called_as_people_call_it() {
+        let told = |agent: &str| device(agent).unwrap_or_default();
+        let windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+        assert_eq!(told(windows), "Chrome · Windows");
+        assert_eq!(told(&format!("{windows} Edg/140.0")), "Edge · Windows");
+        assert_eq!(
+            told("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) MicroMessenger/8.0"),
+            "微信 · iPhone"
+        );
+        assert_eq!(told("my-monitor/2"), "my-monitor/2");
+        assert_eq!(device(" "), None);
+    }
 
     #[test]
     fn a_moment_is_told_in_chinas_time() {

@@ -84,6 +84,7 @@ pub(super) fn field(name: &str) -> Option<&'static str> {
         "max_wrong" => "错答上限",
         "at" => "时间",
         "release" => "版本",
+        "assignee" => "负责人",
         "from" => "开始日期",
         "to" => "结束日期",
         _ => return None,

@@ -164,6 +164,7 @@ async fn test(page: Page, Path(id): Path<String>, form: Form) -> Response {
         }
         Ok(Tested { error, .. }) => {
             let why = error.unwrap_or_default();
+            let why = page.sentence(&why);
             page.go_with_fault(PLACE, &format!("{}{why}", page.say("没有送到：", "It was not delivered: ")))
         }
         Err(refusal) => page.denied(&form, &refusal, PLACE),

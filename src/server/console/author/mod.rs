@@ -17,7 +17,7 @@ mod import;
 mod imported;
 mod inbox;
 mod job;
-mod names;
+pub(super) mod names;
 mod overview;
 mod parts;
 mod preview;

@@ -17,11 +17,11 @@ const LOOKED_UP: usize = 300;
 
 /// Questions by the ids of their entries.
 #[derive(Default)]
-pub(super) struct Names(HashMap<String, String>);
+pub(in super::super) struct Names(HashMap<String, String>);
 
 impl Names {
     /// Those of some entries, as far as the draft has them.
-    pub(super) async fn of<'a>(page: &Page, kb: &str, ids: impl Iterator<Item = &'a str>) -> Self {
+    pub(in super::super) async fn of<'a>(page: &Page, kb: &str, ids: impl Iterator<Item = &'a str>) -> Self {
         let mut names = Self::default();
         names.look_up(page, kb, ids).await;
         names
@@ -53,12 +53,12 @@ impl Names {
     }
 
     /// What an entry is called; its id where nothing else is known.
-    pub(super) fn named<'a>(&'a self, id: &'a str) -> &'a str {
+    pub(in super::super) fn named<'a>(&'a self, id: &'a str) -> &'a str {
         self.0.get(id).map_or(id, String::as_str)
     }
 
     /// An entry by its question, as a link to it.
-    pub(super) fn link(&self, kb: &str, id: &str) -> Markup {
+    pub(in super::super) fn link(&self, kb: &str, id: &str) -> Markup {
         html! { a href=(entry_page(kb, id)) title=(id) { (self.named(id)) } }
     }
 
