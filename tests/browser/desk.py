@@ -118,8 +118,10 @@ def pass_on(page, address, ask):
     page.get_by_text("转交同事").click()
     page.get_by_label("交给").select_option("li")
     page.get_by_label("给同事的备注").fill("顾客要专票")
-    page.get_by_role("button", name="转交", exact=True).click()
-    page.get_by_text("已转交给 li").wait_for()
+    # What happens before the stream is open stands in the page, and is not announced.
+    with page.expect_response(lambda response: "/v1/handoffs/events" in response.url):
+        page.get_by_role("button", name="转交", exact=True).click()
+        page.get_by_text("已转交给 li").wait_for()
     assert ask("GET", f"/v1/handoffs/{handoff}")["agent"] == "li"
     begun = time.monotonic()
     ask("POST", f"/v1/handoffs/{handoff}/transfer", {"to": "wang"}, author="li")

@@ -122,8 +122,7 @@ async fn somebody_is_invited_signs_in_changes_their_password_and_leaves() {
     );
     let link = made["invitation"]["link"].as_str().expect("a link").strip_prefix("/setup#").expect("a token");
     admin.send(&app, "post", "/v1/people", Some(wanted)).await.problem(409, "not-now");
-    for (field, value) in [("name", json!("a b")), ("display_name", json!("两\n行")), ("kbs", json!([]))]
-    {
+    for (field, value) in [("name", json!("a b")), ("display_name", json!("两\n行")), ("kbs", json!([]))] {
         let mut wrong = json!({"name": "li", "role": "author"});
         wrong[field] = value;
         let problem = admin.send(&app, "post", "/v1/people", Some(wrong)).await.problem(422, "invalid-field");
