@@ -56,8 +56,8 @@ async fn listed(page: &Page) -> Outcome {
             label { span.label { (page.say("从", "From")) } input type="date" name="from" value=(asked.get("from")); }
             label { span.label { (page.say("到（不含）", "To (not included)")) } input type="date" name="to" value=(asked.get("to")); }
             button.button.primary type="submit" { (page.say("查找", "Search")) }
-            a.button.small href=(address(PLACE, &[("agent", mine)])) { (page.say("只看我的", "Mine only")) }
         }
+        div.toolbar { a.button.small href=(address(PLACE, &[("agent", mine)])) { (page.say("只看我的", "Mine only")) } }
         @if items.is_empty() { p.empty { (page.say("没有符合条件的会话。", "No conversation fits.")) } }
         @else {
             div.scroll tabindex="0" role="region" aria-label=(page.say("会话记录", "Past conversations")) {
