@@ -53,7 +53,12 @@ pub async fn run(
     let looking = server.clone();
     let watching = async move {
         let opened = Arc::clone(&registry);
-        let opening = tokio::task::spawn_blocking(move || prepare(&opened).map(|()| opened.share().arrive()));
+        let counting = looking.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            // What a process before this one has answered counts from the first question on.
+            counting.gate().look(&counting.tenants().all());
+            prepare(&opened).map(|()| opened.share().arrive())
+        });
         match opening.await {
             Ok(Ok(())) => Err(watch(&looking).await),
             Ok(Err(e)) => Ok(e),

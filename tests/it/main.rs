@@ -51,6 +51,7 @@ mod pictures;
 mod platforms;
 #[cfg(unix)]
 mod postgres;
+mod quota;
 mod receiver;
 mod release;
 mod reports;
