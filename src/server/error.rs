@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::packed::ACCEPTED;
 use crate::engine::FilterFault;
-use crate::error::{Error, QuestionError};
+use crate::error::{Disk, Error, QuestionError};
 
 /// The kinds of problems. Their `type`s are stable; clients may compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +102,8 @@ pub enum Kind {
     PreconditionRequired,
     /// The machine is busy with other questions.
     Overloaded,
+    /// The disk of the server takes nothing.
+    NotStored,
     /// We must fix something.
     Internal,
     /// The knowledge base has no release that could answer.
@@ -112,7 +114,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
@@ -159,6 +161,7 @@ impl Kind {
         Self::Internal,
         Self::NotReady,
         Self::DeadlineExceeded,
+        Self::NotStored,
     ];
 
     /// Status, `type` and title: the whole mapping on one screen.
@@ -255,6 +258,9 @@ impl Kind {
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
             Self::NotReady => {
                 (S::SERVICE_UNAVAILABLE, "/problems/not-ready", "The knowledge base has no open release")
+            }
+            Self::NotStored => {
+                (S::INSUFFICIENT_STORAGE, "/problems/not-stored", "The server cannot store it")
             }
             Self::DeadlineExceeded => {
                 (S::SERVICE_UNAVAILABLE, "/problems/deadline-exceeded", "The answer took too long")
@@ -470,6 +476,21 @@ impl From<Error> for Problem {
             Error::Absent { .. } => Self::new(Kind::NotHere, error.to_string()),
             Error::Conflict(_) => Self::new(Kind::NotNow, error.to_string()),
             Error::Quota { .. } => Self::new(Kind::OverQuota, error.to_string()),
+            error if error.disk() == Some(Disk::ReadOnly) => {
+                tracing::error!(%error, "a request failed");
+                let detail = "the disk of the server is read-only: nothing was stored, and changes are made where the data may be written";
+                Self::new(Kind::ReadOnly, detail)
+            }
+            error if error.disk().is_some() => {
+                let trace_id = uuid::Uuid::now_v7().simple().to_string();
+                tracing::error!(trace_id, %error, "a request failed");
+                let detail = if error.disk() == Some(Disk::Full) {
+                    "the disk of the server is full, and this was not stored; send it again when there is room"
+                } else {
+                    "the disk of the server fails, and this was not stored; the server's log says more under this trace_id"
+                };
+                Self { trace_id: Some(trace_id), ..Self::new(Kind::NotStored, detail) }
+            }
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
             | Error::Model { .. }
@@ -547,5 +568,12 @@ mod tests {
         assert_eq!(problem.status, 500);
         assert!(problem.trace_id.is_some());
         assert!(!serde_json::to_string(&problem).unwrap_or_default().contains("secret"));
+        let full = std::io::Error::new(std::io::ErrorKind::StorageFull, "/srv/secret is full");
+        let problem = Problem::from(Error::io("write", "/srv/secret/12", full));
+        assert_eq!((problem.status, problem.uri), (507, "/problems/not-stored"));
+        assert!(!serde_json::to_string(&problem).unwrap_or_default().contains("secret"));
+        let read_only = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+        let problem = Problem::from(Error::io("write", "/srv/secret/12", read_only));
+        assert_eq!((problem.status, problem.uri), (409, "/problems/read-only"));
     }
 }

@@ -180,6 +180,15 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     ("the data directory is read-only ({}): {}", "这台服务是只读的（{}），请到能写的那台上修改。"),
     ("the data directory {} is read-only ({}); {}", "数据目录 {} 是只读的（{}），请到能写的那台上修改。"),
+    (
+        "the disk of the server is full, and this was not stored; send it again when there is room",
+        "服务器的磁盘满了，这次的内容没有存下来；请管理员腾出空间后再试。",
+    ),
+    (
+        "the disk of the server fails, and this was not stored; {}",
+        "服务器的磁盘出了故障，这次的内容没有存下来；请把编号告诉管理员。",
+    ),
+    ("the disk of the server is read-only: {}", "服务器的磁盘是只读的，这次的内容没有存下来；请找管理员。"),
     ("its database cannot be written", "数据库写不进去，请管理员查看服务日志。"),
     (
         "something went wrong inside the server; its log says more under this trace_id",
