@@ -9,6 +9,20 @@ use std::path::{Path, PathBuf};
 /// The result of anything in zhida that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Tells the operator of an error that comes of something that is tried again and again.
+/// That a database server does not answer is said where it is noticed, once and not by
+/// everybody who needs it (`store/database/cluster.rs`).
+macro_rules! failed {
+    ($error:expr, $($told:tt)+) => {
+        if matches!($error, $crate::error::Error::Unreachable { .. }) {
+            tracing::debug!(error = %$error, $($told)+)
+        } else {
+            tracing::error!(error = %$error, $($told)+)
+        }
+    };
+}
+pub(crate) use failed;
+
 /// Everything that can go wrong below the command line and the server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::packed::ACCEPTED;
 use crate::engine::FilterFault;
-use crate::error::{Disk, Error, QuestionError};
+use crate::error::{Disk, Error, QuestionError, failed};
 
 /// The kinds of problems. Their `type`s are stable; clients may compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,6 +104,8 @@ pub enum Kind {
     Overloaded,
     /// The disk of the server takes nothing.
     NotStored,
+    /// The server that holds the records does not answer.
+    DatabaseAway,
     /// We must fix something.
     Internal,
     /// The knowledge base has no release that could answer.
@@ -114,7 +116,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
@@ -160,6 +162,7 @@ impl Kind {
         Self::QuotaUsedUp,
         Self::Internal,
         Self::NotReady,
+        Self::DatabaseAway,
         Self::DeadlineExceeded,
         Self::NotStored,
     ];
@@ -259,6 +262,9 @@ impl Kind {
             Self::NotReady => {
                 (S::SERVICE_UNAVAILABLE, "/problems/not-ready", "The knowledge base has no open release")
             }
+            Self::DatabaseAway => {
+                (S::SERVICE_UNAVAILABLE, "/problems/database-away", "The database does not answer")
+            }
             Self::NotStored => {
                 (S::INSUFFICIENT_STORAGE, "/problems/not-stored", "The server cannot store it")
             }
@@ -290,7 +296,7 @@ impl Kind {
 
     /// Whether the same request may succeed a moment later.
     fn is_passing(self) -> bool {
-        matches!(self, Self::Overloaded | Self::NotReady | Self::DeadlineExceeded)
+        matches!(self, Self::Overloaded | Self::NotReady | Self::DatabaseAway | Self::DeadlineExceeded)
     }
 }
 
@@ -449,8 +455,8 @@ impl From<Error> for Problem {
                 Self::new(Kind::ReadOnly, detail)
             }
             error @ Error::Unreachable { .. } => {
-                tracing::error!(%error, "a request failed");
-                Self::new(Kind::NotReady, "the database cannot be reached at the moment; try again soon")
+                failed!(error, "a request failed");
+                Self::new(Kind::DatabaseAway, "the database cannot be reached at the moment; try again soon")
             }
             Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
             Error::Stale { current, .. } => {

@@ -159,7 +159,7 @@ impl Gate {
                 shown = grant(&table, request);
             } else {
                 let detail = "whether this key or session is valid cannot be looked up: the database does not answer; try again soon";
-                refused.problem = Problem::new(Kind::NotReady, detail);
+                refused.problem = Problem::new(Kind::DatabaseAway, detail);
             }
         }
         let grant = match shown {

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::traces::Traces;
 use super::{Parts, Registry, Server, metering, router, schedules, tls};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, failed};
 use crate::store::Store;
 
 /// How often the data directory is looked at.
@@ -127,7 +127,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
                 let names: Vec<String> = found.into_iter().map(|tenant| tenant.name).collect();
                 metering::resume(&parts.gate, &parts.tenants, &names);
             }
-            Err(error) => tracing::error!(%error, "cannot list the tenants"),
+            Err(error) => failed!(error, "cannot list the tenants"),
         }
     }));
     let mut swept = Instant::now();
@@ -202,6 +202,6 @@ fn sweep(parts: &Parts) {
     follow(parts.tenants.first().registry().store());
     match parts.gate.access().tenants() {
         Ok(found) => parts.tenants.sweep(found.into_iter().map(|tenant| tenant.name), follow),
-        Err(error) => tracing::error!(%error, "cannot list the tenants"),
+        Err(error) => failed!(error, "cannot list the tenants"),
     }
 }

@@ -189,6 +189,11 @@ const SENTENCES: &[(&str, &str)] = &[
         "服务器的磁盘出了故障，这次的内容没有存下来；请把编号告诉管理员。",
     ),
     ("the disk of the server is read-only: {}", "服务器的磁盘是只读的，这次的内容没有存下来；请找管理员。"),
+    ("the database cannot be reached at the moment; try again soon", "数据库暂时连不上，请稍后再试。"),
+    (
+        "whether this key or session is valid cannot be looked up: {}",
+        "数据库暂时连不上，无法核对登录；请稍后再试。",
+    ),
     ("its database cannot be written", "数据库写不进去，请管理员查看服务日志。"),
     (
         "something went wrong inside the server; its log says more under this trace_id",
