@@ -787,3 +787,39 @@ fn a_database_that_goes_is_told_as_what_it_is_and_once() {
     let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
     assert!(errors.len() <= 3, "{errors:?}");
 }
+
+#[test]
+fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
+    let Some(mut server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let start = |database: &str, name: &str| {
+        let mut command = serve(&folder.path().join(name), "127.0.0.1:0");
+        command.env("ZHIDA_DATABASE", server.address().replace("{}", database)).env("ZHIDA_MODEL", "none");
+        command.env("ZHIDA_SHUTDOWN_DELAY", "0");
+        command
+    };
+    // Nobody waits for a database that nobody makes.
+    let refused = start("nope", "none").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("database \"nope\" does not exist"), "{}", stderr(&refused));
+    let (waiting, leaving) = (start("postgres", "one"), start("postgres", "two"));
+    server.go();
+    let node = std::thread::spawn(move || Running::of(waiting));
+    let mut leaving = { leaving }.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(leaving.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let tries = told.by_ref().filter(|line| line.contains("the database server is not there")).take(2);
+    let seconds: Vec<Value> =
+        tries.map(|line| serde_json::from_str::<Value>(&line).unwrap()["seconds"].clone()).collect();
+    assert_eq!(seconds, [json!(1), json!(2)], "it is asked less and less often");
+    // Who stops it does not wait until the next try.
+    let began = Instant::now();
+    let pid = leaving.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(leaving.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(!node.is_finished(), "the other one waits");
+    server.come_back();
+    let node = node.join().unwrap();
+    until(Duration::from_secs(60), "the node answers", || node.reply("怎么申请七天无理由退货").0 == 200);
+    assert_eq!(node.stop().0, Some(0));
+}

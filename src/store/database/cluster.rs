@@ -341,6 +341,21 @@ impl Cluster {
         Ok(connection)
     }
 
+    /// Asks it whether it is there; why it cannot be reached, where that may pass by itself.
+    ///
+    /// # Errors
+    /// When it will be the same until somebody changes something: another password, another
+    /// database, whom to believe.
+    pub(in crate::store) fn reach(&self) -> Result<Option<Error>> {
+        match self.open() {
+            Ok(_) => Ok(None),
+            Err(Error::Unreachable { what, why }) if may_pass(&why) => {
+                Ok(Some(Error::Unreachable { what, why }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Closes what is open and not lent.
     pub(super) fn forget_idle(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -372,9 +387,58 @@ impl Cluster {
     }
 }
 
+/// What libpq, the system, and the server itself say of one that is not there yet: it starts,
+/// or its machine or the way to it does. Of whatever else they say it is not known that
+/// waiting helps.
+const PASSING: [&str; 18] = [
+    "Connection refused",
+    "No such file or directory",
+    "Connection reset",
+    "Broken pipe",
+    "timeout expired",
+    "timed out",
+    "does not answer",
+    "No route to host",
+    "Host is down",
+    "Network is unreachable",
+    "could not translate host name",
+    "failed to lookup address",
+    "server closed the connection",
+    "early eof",
+    "could not receive data from server",
+    "the database system is ",
+    "too many clients already",
+    "remaining connection slots",
+];
+
+fn may_pass(why: &str) -> bool {
+    PASSING.iter().any(|words| why.contains(words))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        for passing in [
+            "connection to server at \"db\" (10.0.0.5), port 5432 failed: Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
+            "connection to server on socket \"/run/.s.PGSQL.5432\" failed: No such file or directory",
+            "connection to server at \"db\", port 5432 failed: FATAL:  the database system is starting up",
+            "could not translate host name \"db\" to address: Temporary failure in name resolution",
+            "FATAL:  db:5432: Connection refused (os error 111)",
+        ] {
+            assert!(may_pass(passing), "{passing}");
+        }
+        for lasting in [
+            "connection to server at \"db\", port 5432 failed: FATAL:  password authentication failed for user \"zhida\"",
+            "connection to server at \"db\", port 5432 failed: FATAL:  database \"nope\" does not exist",
+            "FATAL:  db:5432: TLS: invalid peer certificate: UnknownIssuer",
+            "FATAL:  db:5432: it does not speak TLS (ssl = on in its postgresql.conf)",
+        ] {
+            assert!(!may_pass(lasting), "{lasting}");
+        }
+    }
 
     #[test]
     fn an_address_shows_no_password() {
