@@ -15,7 +15,7 @@ use super::error::{Kind, Problem, Problems};
 use super::request::{self, fields};
 use super::routes::Routes;
 use crate::access::{Limits, Right};
-use crate::store::TenantRecord;
+use crate::store::{TenantRecord, may_be_tenant};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -64,6 +64,7 @@ async fn list(caller: Caller) -> Result<Json<TenantList>, Problem> {
 )]
 async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     let Wanted { name, limits } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    may_be_tenant(&name).map_err(|e| Problem::new(Kind::InvalidField, e.to_string()).of_field("name"))?;
     caller
         .author(move |caller| {
             let record = caller.server().gate().access().create_tenant(&name, &limits)?;

@@ -125,7 +125,7 @@ pub use sessions::{Counted as CountedAttempt, Departure, Errand, Lasting, Sessio
 pub use signature::Signature;
 pub use stream::News;
 pub use suggestions::{Decided, DecidedBy};
-pub use tenants::TenantRecord;
+pub use tenants::{TenantRecord, may_be_tenant};
 pub use tickets::{NewTicket, Note, Ticket, TicketChange, WantedTickets};
 pub use undelivered::Undelivered;
 pub use webhooks::{MOST as MOST_WEBHOOKS, Webhook};

@@ -72,11 +72,9 @@ impl Access {
     /// Makes a tenant.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a name that cannot be used, or was.
+    /// [`Error::Conflict`] for a name that is taken, or was; that of [`may_be_tenant`].
     pub fn create_tenant(&self, name: &str, limits: &Limits) -> Result<TenantRecord> {
-        if !is_sound(name) {
-            return Err(Error::Conflict(format!("tenant name {name:?}: {SOUND}")));
-        }
+        may_be_tenant(name)?;
         let text = serde_json::to_string(limits).map_err(|e| Error::internal("tenants", e))?;
         let now = moment::now();
         self.database.write(|connection| {
@@ -159,6 +157,17 @@ impl Access {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a new tenant may have a name.
+///
+/// # Errors
+/// When it could not be a folder's, or a command would take it for a flag.
+pub fn may_be_tenant(name: &str) -> Result<()> {
+    if is_sound(name) && !name.starts_with('-') {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("tenant name {name:?}: {SOUND}, nor with '-'")))
 }
 
 /// Whether a tenant is there.

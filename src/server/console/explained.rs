@@ -134,7 +134,7 @@ const SENTENCES: &[(&str, &str)] = &[
         "tenant default owns the data directory and cannot be removed from it",
         "默认租户拥有数据目录，不能删除。",
     ),
-    ("tenant name {}: {}", "租户名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”开头。"),
+    ("tenant name {}: {}", "租户名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”或“-”开头。"),
     (
         "knowledge base name {}: {}",
         "知识库名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”开头。",
