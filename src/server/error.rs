@@ -66,7 +66,7 @@ pub enum Kind {
     WrongContentEncoding,
     /// The text holds nothing visible.
     BlankText,
-    /// The text is longer than a question may be.
+    /// The text is longer than a question, a reply or a note may be.
     TextTooLong,
     /// A field that must be there is not.
     MissingField,
@@ -190,10 +190,8 @@ impl Kind {
                 "/problems/wrong-content-encoding",
                 "The content encoding does not fit",
             ),
-            Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
-            Self::TextTooLong => {
-                (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long")
-            }
+            Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The text is blank"),
+            Self::TextTooLong => (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The text is too long"),
             Self::MissingField => (S::UNPROCESSABLE_ENTITY, "/problems/missing-field", "A field is missing"),
             Self::UnknownField => (S::UNPROCESSABLE_ENTITY, "/problems/unknown-field", "Unknown field"),
             Self::InvalidField => {

@@ -90,7 +90,9 @@ async fn list(caller: Caller, Path(id): Path<String>) -> Result<Json<Notes>, Pro
 async fn add(caller: Caller, Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let New { text } = fields(json(request, BYTES).await?)?;
     if text.trim().is_empty() {
-        return Err(Problem::new(Kind::BlankText, "`text` holds nothing visible").of_field("text"));
+        return Err(
+            Problem::new(Kind::BlankText, "the note is blank: `text` holds nothing visible").of_field("text")
+        );
     }
     let chars = text.chars().count();
     if chars > NOTE_CHARS {

@@ -11,6 +11,8 @@ use super::words::field;
 const SENTENCES: &[(&str, &str)] = &[
     // Names, words and numbers of forms.
     ("`{}` has {} characters; the limit is {}", "“{}”有 {} 个字，最多 {} 个。"),
+    ("the reply is blank: {}", "回复是空白，请写点内容再发。"),
+    ("the note is blank: {}", "备注是空白，请写点内容再存。"),
     ("`{}` holds nothing visible", "“{}”是空白，请填写。"),
     ("`{}` is 1 to {} visible characters", "“{}”要有 1 到 {} 个字。"),
     ("field `{}` is missing; it is {}", "没有填“{}”（{}）。"),
