@@ -70,5 +70,6 @@ mod support;
 mod talk;
 mod tidy;
 mod traces;
+mod troubles;
 mod views;
 mod widget;

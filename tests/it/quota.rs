@@ -74,11 +74,11 @@ async fn who_ask_at_the_same_time_get_no_more_than_there_is() {
     let root = folder.path();
     publish(root, "demo", SMALL_KB, None);
     let (few, many) = (key(root, Some(5)), key(root, None));
-    let app = over(root);
-    assert_eq!(answered(&app, &few, 12).await, 5);
-    // What is wrong takes nothing, and what somebody may ask a tenant may not have left.
     let limits = Limits { per_month: Some(8), ..Limits::default() };
     store(root).access().limit_tenant("default", &limits).expect("limited");
+    let app = over(root);
+    assert_eq!(answered(&app, &few, 12).await, 5);
+    // What is wrong takes nothing.
     posted(&app, &many, "/v1/answer", json!({"text": " "})).await.problem(422, "blank-text");
     assert_eq!(answered(&app, &many, 12).await, 3, "of the tenant's eight five were asked with another key");
 }
