@@ -9,6 +9,20 @@ use std::path::{Path, PathBuf};
 /// The result of anything in zhida that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Tells the operator of an error that comes of something that is tried again and again.
+/// That a database server does not answer is said where it is noticed, once and not by
+/// everybody who needs it (`store/database/cluster.rs`).
+macro_rules! failed {
+    ($error:expr, $($told:tt)+) => {
+        if matches!($error, $crate::error::Error::Unreachable { .. }) {
+            tracing::debug!(error = %$error, $($told)+)
+        } else {
+            tracing::error!(error = %$error, $($told)+)
+        }
+    };
+}
+pub(crate) use failed;
+
 /// Everything that can go wrong below the command line and the server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -254,7 +268,68 @@ fn known_names(known: &[String]) -> String {
     }
 }
 
+/// Why a disk does not take what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// There is no room left, or none that may be used.
+    Full,
+    /// Nothing may be written on it.
+    ReadOnly,
+    /// It fails.
+    Failing,
+}
+
+/// What systems like Unix call an input/output error.
+#[cfg(unix)]
+const EIO: i32 = 5;
+
+impl Disk {
+    /// What the system said, as far as it speaks of the disk.
+    fn of(source: &std::io::Error) -> Option<Self> {
+        use std::io::ErrorKind as K;
+        match source.kind() {
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => Some(Self::Full),
+            K::ReadOnlyFilesystem => Some(Self::ReadOnly),
+            #[cfg(unix)]
+            _ if source.raw_os_error() == Some(EIO) => Some(Self::Failing),
+            _ => None,
+        }
+    }
+
+    /// What a database said, as far as it speaks of the disk, in the system's words.
+    fn told_by_database(text: &str) -> Option<std::io::Error> {
+        use std::io::{Error as Told, ErrorKind as K};
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if says(&["disk is full", "No space left on device"]) {
+            return Some(Told::new(K::StorageFull, text));
+        }
+        if says(&["readonly database", "in a read-only transaction"]) {
+            return Some(Told::new(K::ReadOnlyFilesystem, text));
+        }
+        #[cfg(unix)]
+        if says(&["disk I/O error"]) {
+            return Some(Told::from_raw_os_error(EIO));
+        }
+        None
+    }
+
+    /// What a database said, as an error of the system: of the disk, where it is about that.
+    pub(crate) fn source(text: impl ToString) -> std::io::Error {
+        let text = text.to_string();
+        Self::told_by_database(&text).unwrap_or_else(|| std::io::Error::other(text))
+    }
+}
+
 impl Error {
+    /// Why the disk did not take what was to be written, if it did not.
+    pub fn disk(&self) -> Option<Disk> {
+        match self {
+            Self::Io { source, .. } => Disk::of(source),
+            Self::ReadOnly { .. } => Some(Disk::ReadOnly),
+            _ => None,
+        }
+    }
+
     /// An input/output failure with the path and the verb that failed.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { action, path: path.as_ref().to_path_buf(), source }
@@ -278,5 +353,35 @@ impl Error {
     /// A broken or mismatched release.
     pub fn release(path: impl AsRef<Path>, message: impl fmt::Display) -> Self {
         Self::Release { path: path.as_ref().to_path_buf(), message: message.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as Told, ErrorKind as K};
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_told_from_other_troubles() {
+        let of = |source: Told| Error::io("write", "/data/zhida.db", source).disk();
+        for full in [K::StorageFull, K::QuotaExceeded, K::FileTooLarge] {
+            assert_eq!(of(Told::from(full)), Some(Disk::Full), "{full}");
+        }
+        assert_eq!(of(Told::from(K::ReadOnlyFilesystem)), Some(Disk::ReadOnly));
+        assert_eq!(of(Told::from(K::NotFound)), None);
+        // As SQLite and PostgreSQL say it.
+        let database = |text: &str| Disk::told_by_database(text).and_then(of);
+        for (text, wanted) in [
+            ("database or disk is full", Some(Disk::Full)),
+            ("could not extend file: No space left on device", Some(Disk::Full)),
+            ("attempt to write a readonly database", Some(Disk::ReadOnly)),
+            ("cannot execute UPDATE in a read-only transaction", Some(Disk::ReadOnly)),
+            ("UNIQUE constraint failed: keys.id", None),
+        ] {
+            assert_eq!(database(text), wanted, "{text}");
+        }
+        #[cfg(unix)]
+        assert_eq!(database("disk I/O error"), Some(Disk::Failing));
     }
 }

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use super::audited::{Deed, Subject};
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::{Common, file_named, language, progress, read_beside};
+use super::{Common, file_named, progress, read_beside};
 use crate::cli::ground;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
@@ -352,7 +352,13 @@ fn examine(common: &Common, kb: &str, expiry_days: u16, strict: bool, as_json: b
             say!("{}", in_words(finding, &subjects));
         }
     }
-    eprintln!("{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示");
+    eprintln!(
+        "{}",
+        either!(
+            "{kb}: {errors} errors, {warnings} warnings, {infos} notes",
+            "{kb}：{errors} 个错误，{warnings} 个警告，{infos} 个提示"
+        )
+    );
     Ok(if errors > 0 || strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -412,7 +418,6 @@ fn publish(
     drop(bars);
     let (Outcome::Published(_, report) | Outcome::Refused(report)) = &outcome;
     if !(report.errors.is_empty() && report.warnings.is_empty()) {
-        language::go_on_in_chinese();
         let (base, _) = shelf.content(release)?;
         let subjects = Subjects::of(&base);
         for finding in report.errors.iter().chain(report.warnings.iter().take(WARNED)) {
@@ -420,7 +425,14 @@ fn publish(
         }
     }
     if report.warnings.len() > WARNED {
-        eprintln!("…… 另有 {} 个警告，见 zhida kb check --kb {kb}", report.warnings.len() - WARNED);
+        eprintln!(
+            "{}",
+            either!(
+                "… {} more warnings: `zhida kb check --kb {kb}` tells all of them",
+                "…… 另有 {} 个警告，见 zhida kb check --kb {kb}",
+                report.warnings.len() - WARNED
+            )
+        );
     }
     if matches!(outcome, Outcome::Published(..)) && report.asked.is_none() {
         eprintln!(

@@ -202,6 +202,7 @@ fn create(args: &Create) -> Result<()> {
     let object = format!("key {}", record.id);
     audited::record(&access, &args.place.tenant, &args.signed, "create_key", object, Some(after))?;
     show(&key, &record, args.json);
+    warn_of_unknown(args);
     if is_first {
         eprintln!(
             "{}",
@@ -212,6 +213,21 @@ fn create(args: &Create) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Says which of the knowledge bases are not there: a key may come first, and a slip of the
+/// hand makes one that opens nothing.
+fn warn_of_unknown(args: &Create) {
+    let Ok(known) = args.place.store().and_then(|store| store.names()) else { return };
+    for kb in args.kb.iter().filter(|kb| !known.contains(kb)) {
+        eprintln!(
+            "{}",
+            either!(
+                "note: there is no knowledge base {kb} yet; the key opens it once there is one of this name",
+                "注意：还没有名为 {kb} 的知识库；以后有了同名的，这个密钥才用得上"
+            )
+        );
+    }
 }
 
 /// Prints a key to stdout, and what to know of it to stderr.

@@ -1,8 +1,9 @@
 //! In which language does the command line speak?
 //!
-//! English, unless `--lang`, `ZHIDA_LANG` or the locale says Chinese. What
-//! authors must mend in their files is written in Chinese; a run that has told
-//! of it goes on in Chinese, so that nobody reads two languages at once.
+//! English, unless `--lang`, `ZHIDA_LANG` or the locale says Chinese. What authors must
+//! mend is written in Chinese, as what it is about; what a run says of itself is in the
+//! language of the run all the same, whatever it has found: who runs the same command
+//! again, or another one, reads the same words.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,11 +28,6 @@ pub(crate) fn choose(given: Option<Language>) {
         None => of_locale(|name| std::env::var(name).ok()),
     };
     CHINESE.store(chinese, Ordering::Relaxed);
-}
-
-/// Goes on in Chinese: something was said that is only said in Chinese.
-pub(crate) fn go_on_in_chinese() {
-    CHINESE.store(true, Ordering::Relaxed);
 }
 
 /// Whether messages are Chinese now.

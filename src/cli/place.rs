@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::access::{DEFAULT_TENANT, Role, moment};
 use crate::cli::ground;
-use crate::store::Access;
+use crate::error::Result;
+use crate::store::{Access, Store};
 
 /// A tenant of a data directory.
 #[derive(Debug, clap::Args)]
@@ -21,19 +22,25 @@ impl Place {
     pub(super) fn access(&self) -> Access {
         ground::store(&self.data).access()
     }
+
+    /// The data directory of the tenant.
+    pub(super) fn store(&self) -> Result<Store> {
+        let store = ground::store(&self.data);
+        if self.tenant == DEFAULT_TENANT { Ok(store) } else { store.tenant(&self.tenant) }
+    }
 }
 
 /// Parses a role.
-pub(super) fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> std::result::Result<Role, String> {
     Role::named(text).ok_or_else(|| "a role is ask, agent, author or admin".to_owned())
 }
 
 /// Parses a day or a moment.
-pub(super) fn date(text: &str) -> Result<i64, String> {
+pub(super) fn date(text: &str) -> std::result::Result<i64, String> {
     moment::read(text).ok_or_else(|| "a date is a day such as 2027-12-31, or RFC 3339".to_owned())
 }
 
 /// Parses a span of time, in milliseconds.
-pub(super) fn span(text: &str) -> Result<i64, String> {
+pub(super) fn span(text: &str) -> std::result::Result<i64, String> {
     moment::span(text).ok_or_else(|| "a span is a number with a unit: 90s, 30m, 24h, 7d".to_owned())
 }

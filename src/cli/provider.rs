@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::access::Role;
 use crate::error::{Error, Result};
-use crate::server::ProviderSettings;
+use crate::server::{ProviderSettings, own_address};
 
 /// OpenID Connect, as flags of `zhida serve`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// This server's own address as browsers see it, such as https://faq.example, when
     /// a proxy calls it by another one; an OpenID provider sends people back to its
     /// /v1/oidc/callback.
-    #[arg(long, value_name = "URL", env = "ZHIDA_PUBLIC_URL")]
+    #[arg(long, value_name = "URL", value_parser = own_address, env = "ZHIDA_PUBLIC_URL")]
     public_url: Option<String>,
     /// Ask the provider for this scope beside openid, profile and email; may be repeated.
     #[arg(long, value_name = "SCOPE", requires = "oidc_issuer")]

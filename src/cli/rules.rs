@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::audited::{Deed, Subject};
 use super::kb::{Data, Place, Signed};
-use super::{file_named, language, read_beside};
+use super::{file_named, read_beside};
 use crate::cli::ground;
 use crate::dialogue::service::{self, SHIPPED};
 use crate::dialogue::{Service, TestOutcome, TestReport};
@@ -177,7 +177,6 @@ fn test(kb: &str, text: &str, as_json: bool) -> Result<ExitCode> {
         for one in &report.tests {
             say!("{}", line(one));
         }
-        language::go_on_in_chinese();
     }
     let TestReport { rules, tests, failed, .. } = &report;
     let tests = tests.len();

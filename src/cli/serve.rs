@@ -211,6 +211,10 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     } else {
         args.common.store()
     };
+    let mut stop = Box::pin(shutdown::asked()?);
+    if !is_database_there(&store, &mut stop).await? {
+        return Ok(());
+    }
     // A key that is missing is told now, and not when the first customer waits.
     store.seal_secrets()?;
     // So is who may come in: a table that cannot be read would look like an open door.
@@ -311,7 +315,40 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         }
         Ok(())
     };
-    server::run(listener, server, prepare, shutdown::asked()?).await
+    server::run(listener, server, prepare, stop).await
+}
+
+/// After so many seconds a database server that could not be reached is asked again, then
+/// after twice as many, …
+const ASK_AGAIN: u64 = 1;
+
+/// … and never after more than these.
+const ASK_AGAIN_AT_LAST: u64 = 30;
+
+/// Waits until the server of the records is there: nodes and their database start in any
+/// order. `false` when somebody asks to stop before it is.
+async fn is_database_there(store: &Store, stop: &mut (impl Future<Output = ()> + Unpin)) -> Result<bool> {
+    let mut seconds = ASK_AGAIN;
+    loop {
+        let asked = store.clone();
+        let asking = async {
+            let reached = tokio::task::spawn_blocking(move || asked.reach_server()).await;
+            let away = reached.map_err(|e| Error::internal("start", e))??;
+            if let Some(error) = &away {
+                tracing::warn!(%error, seconds, "the database server is not there; it is asked again in so many seconds");
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            Ok::<_, Error>(away.is_none())
+        };
+        tokio::select! {
+            reached = asking => if reached? { return Ok(true) },
+            () = &mut *stop => {
+                tracing::info!("asked to stop before the database server was there");
+                return Ok(false);
+            }
+        }
+        seconds = (seconds * 2).min(ASK_AGAIN_AT_LAST);
+    }
 }
 
 /// Who may say that another node is who it says.

@@ -15,6 +15,7 @@ use super::client::Failed;
 use super::platforms::{Told, told};
 use super::{Desk, Parts, locked, webhooks};
 use crate::dialogue::handoff::Span;
+use crate::error::failed;
 use crate::store::{Noted, Settled, Taken};
 
 /// How often somebody looks, when nothing is told.
@@ -120,7 +121,7 @@ impl Desk {
             Ok(Some(taken)) => taken,
             Ok(None) => return false,
             Err(error) => {
-                tracing::error!(%error, target, "cannot take what is to be delivered");
+                failed!(error, target, "cannot take what is to be delivered");
                 return false;
             }
         };
@@ -161,7 +162,7 @@ impl Desk {
         }
         if let Err(error) = self.talk().settle(&taken, &settled) {
             // It is told again when its time is over.
-            tracing::error!(%error, target, id = taken.id, "cannot record a delivery");
+            failed!(error, target, id = taken.id, "cannot record a delivery");
             return false;
         }
         true
@@ -229,7 +230,7 @@ fn look(parts: &Weak<Parts>) {
         let noted = desk.talk().noted();
         let targets = desk.talk().due_targets(desk.now());
         if let Err(error) = &targets {
-            tracing::error!(%error, "what is to be delivered cannot be read");
+            failed!(error, "what is to be delivered cannot be read");
         }
         let is_read = targets.is_ok();
         for target in targets.unwrap_or_default() {

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::Desk;
-use crate::error::Result;
+use crate::error::{Result, failed};
 
 /// How often claims and waiting handoffs are looked at.
 const CLAIMS: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl Rounds {
         }
         let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
         for error in &failures {
-            tracing::error!(%error, "upkeep of the conversations");
+            failed!(error, "upkeep of the conversations");
         }
         failures.is_empty()
     }

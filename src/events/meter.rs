@@ -103,6 +103,8 @@ pub struct Metered {
     pub cells: Vec<(Cell, Count)>,
     /// What of it happened before the folder was metered.
     pub before: Tally,
+    /// What of it this process has stored.
+    own: Tally,
 }
 
 /// What is known of a folder beside what this process writes into it.
@@ -112,6 +114,10 @@ pub(super) struct Meter {
     others: Option<Others>,
     /// As it was kept last.
     kept: Tally,
+    /// The same of what this process has stored.
+    kept_own: Tally,
+    /// Questions that were stored here and are kept by now, by key, until somebody takes them.
+    settled: HashMap<String, u64>,
 }
 
 /// What other processes have written, and those before this one.
@@ -138,7 +144,7 @@ impl Log {
             return Ok(None);
         }
         let mut meter = self.metering().lock().unwrap_or_else(PoisonError::into_inner);
-        let Meter { node, others, kept } = &mut *meter;
+        let Meter { node, others, kept, .. } = &mut *meter;
         let node = match node {
             Some(node) => &*node,
             None => node.insert(Node::of(events, opened)?),
@@ -155,14 +161,15 @@ impl Log {
                 others.insert(Others::read(self, from, node.since)?)
             }
         };
-        let mut all = self.counted();
+        let own = self.counted();
+        let mut all = own.clone();
         all.join(&others.tally);
         let changed = all.rows().filter(|(cell, count)| kept.get(cell) != **count);
         let cells: Vec<(Cell, Count)> = changed.map(|(cell, count)| (cell.clone(), *count)).collect();
         if cells.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Metered { node: node.id.clone(), cells, before: others.before.clone() }))
+        Ok(Some(Metered { node: node.id.clone(), cells, before: others.before.clone(), own }))
     }
 
     /// Notes that counts were kept, which are not handed out again.
@@ -171,14 +178,29 @@ impl Log {
         for (cell, count) in &metered.cells {
             meter.kept.set(cell, *count);
         }
+        for (cell, count) in metered.own.rows() {
+            let known = meter.kept_own.get(cell).questions;
+            // One who metered later may have been faster.
+            if count.questions > known {
+                meter.kept_own.set(cell, *count);
+                *meter.settled.entry(cell.key.clone()).or_default() += count.questions - known;
+            }
+        }
         // Nothing is added to what lies so far back.
         let open = Day::today().plus(-OPEN_DAYS);
         meter.kept.forget_before(open);
+        meter.kept_own.forget_before(open);
         if let Some(others) = &mut meter.others {
             others.tally.forget_before(open);
             others.before.forget_before(open);
         }
         self.forget_counted(open);
+    }
+
+    /// How many questions of each key this process has stored that are kept since this was
+    /// asked last: whoever has counted them beforehand counts them no longer.
+    pub fn settled(&self) -> HashMap<String, u64> {
+        std::mem::take(&mut self.metering().lock().unwrap_or_else(PoisonError::into_inner).settled)
     }
 }
 
@@ -280,15 +302,27 @@ mod tests {
         assert_eq!(first.cells.len(), 2, "nobody has kept it, so it is told again");
         assert_eq!(handed(&log, None), (vec![("a".to_owned(), 2), ("b".to_owned(), 1)], 0));
         assert_eq!(handed(&log, None), (vec![], 0), "nothing has changed");
+        assert_eq!(log.settled(), HashMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
+        assert_eq!(log.settled(), HashMap::new(), "each once");
+        // Two who meter at the same time settle a question once, whoever is faster.
         asked(&log, "b");
-        assert_eq!(handed(&log, None), (vec![("b".to_owned(), 2)], 0));
+        let slow = log.meter(|_| Ok(None)).expect("metered").expect("something");
+        asked(&log, "b");
+        let fast = log.meter(|_| Ok(None)).expect("metered").expect("something");
+        log.kept(&fast);
+        log.kept(&slow);
+        assert_eq!(handed(&log, None), (vec![("b".to_owned(), 3)], 0), "what was kept last is told anew");
+        assert_eq!(log.settled(), HashMap::from([("b".to_owned(), 2)]));
+        asked(&log, "b");
+        assert_eq!(handed(&log, None), (vec![("b".to_owned(), 4)], 0));
         // Nobody took this one before the process died.
         asked(&log, "a");
         drop(log);
         let next = Log::open(data.path());
         asked(&next, "c");
-        let all = vec![("a".to_owned(), 3), ("b".to_owned(), 2), ("c".to_owned(), 1)];
+        let all = vec![("a".to_owned(), 3), ("b".to_owned(), 4), ("c".to_owned(), 1)];
         assert_eq!(handed(&next, Some(Day::today())), (all, 0));
+        assert_eq!(next.settled(), HashMap::from([("c".to_owned(), 1)]), "the others were not its own");
     }
 
     #[test]

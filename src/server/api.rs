@@ -19,6 +19,7 @@ use super::metrics::Form;
 use super::readiness;
 use super::request::{ANSWER_BYTES, AnswerRequest, BATCH_BYTES, BatchRequest, batch_items, json};
 use super::routes::{Routes, ways};
+use super::told::Reserved;
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
     files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, members, notes, oidc, own,
@@ -140,9 +141,12 @@ async fn answer(caller: Caller, headers: HeaderMap, request: Request) -> Result<
     }
     least::reach(&caller, question.kb.as_deref()).await?;
     let (engine, service) = caller.served(question.kb.as_deref())?;
-    let asking = caller.clone();
-    let reply =
-        caller.server().admission().work(move |_| one(&asking, &engine, &service, &question)).await??;
+    let (asking, reserved) = (caller.clone(), caller.reserve(1)?);
+    let reply = caller
+        .server()
+        .admission()
+        .work(move |_| one(&asking, &reserved, &engine, &service, &question))
+        .await??;
     caller.record(&reply, start.elapsed());
     Ok(Json(reply).into_response())
 }
@@ -183,7 +187,8 @@ pub(super) struct BatchReply {
 
 /// Answer up to 64 questions.
 ///
-/// A faulty item gets a problem document in its place; the others are answered.
+/// A faulty item gets a problem document in its place; the others are answered, or none
+/// of them when fewer questions are left of the month.
 #[utoipa::path(
     post,
     operation_id = "answer_batch",
@@ -208,7 +213,8 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
             Ok::<_, Problem>((engine, service, question))
         })
         .collect();
-    let asking = caller.clone();
+    let questions = prepared.iter().filter(|item| item.is_ok()).count();
+    let (asking, reserved) = (caller.clone(), caller.reserve(u64::try_from(questions).unwrap_or(u64::MAX))?);
     // One permit for all of them: a batch is one client, and must not get
     // more of the machine than another one.
     let results = caller
@@ -221,8 +227,9 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
                     break;
                 }
                 let start = Instant::now();
-                let result =
-                    item.and_then(|(engine, service, question)| one(&asking, &engine, &service, &question));
+                let result = item.and_then(|(engine, service, question)| {
+                    one(&asking, &reserved, &engine, &service, &question)
+                });
                 results.push((result, start.elapsed()));
             }
             results
@@ -247,6 +254,7 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
 /// Answers a question; synchronous from here on.
 fn one(
     caller: &Caller,
+    reserved: &Reserved,
     engine: &Engine,
     service: &Service,
     question: &AnswerRequest,
@@ -263,7 +271,7 @@ fn one(
     facts.fields = question.fields.as_ref();
     let (outcome, reply) = ruling::answer(engine, service, facts, options, question.explain == Some(true))?;
     caller.staged(began, &stages);
-    caller.tell(engine, question, &outcome, &reply);
+    reserved.tell(engine, question, &outcome, &reply);
     // The only place where a customer's words may reach the log.
     tracing::debug!(trace_id = reply.trace_id, text = question.text, "question");
     Ok(reply)

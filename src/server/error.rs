@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::packed::ACCEPTED;
 use crate::engine::FilterFault;
-use crate::error::{Error, QuestionError};
+use crate::error::{Disk, Error, QuestionError, failed};
 
 /// The kinds of problems. Their `type`s are stable; clients may compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,7 +66,7 @@ pub enum Kind {
     WrongContentEncoding,
     /// The text holds nothing visible.
     BlankText,
-    /// The text is longer than a question may be.
+    /// The text is longer than a question, a reply or a note may be.
     TextTooLong,
     /// A field that must be there is not.
     MissingField,
@@ -102,6 +102,10 @@ pub enum Kind {
     PreconditionRequired,
     /// The machine is busy with other questions.
     Overloaded,
+    /// The disk of the server takes nothing.
+    NotStored,
+    /// The server that holds the records does not answer.
+    DatabaseAway,
     /// We must fix something.
     Internal,
     /// The knowledge base has no release that could answer.
@@ -112,7 +116,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::BrokenJson,
         Self::NotUtf8,
         Self::BrokenBody,
@@ -158,7 +162,9 @@ impl Kind {
         Self::QuotaUsedUp,
         Self::Internal,
         Self::NotReady,
+        Self::DatabaseAway,
         Self::DeadlineExceeded,
+        Self::NotStored,
     ];
 
     /// Status, `type` and title: the whole mapping on one screen.
@@ -184,10 +190,8 @@ impl Kind {
                 "/problems/wrong-content-encoding",
                 "The content encoding does not fit",
             ),
-            Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The question is blank"),
-            Self::TextTooLong => {
-                (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The question is too long")
-            }
+            Self::BlankText => (S::UNPROCESSABLE_ENTITY, "/problems/blank-text", "The text is blank"),
+            Self::TextTooLong => (S::UNPROCESSABLE_ENTITY, "/problems/text-too-long", "The text is too long"),
             Self::MissingField => (S::UNPROCESSABLE_ENTITY, "/problems/missing-field", "A field is missing"),
             Self::UnknownField => (S::UNPROCESSABLE_ENTITY, "/problems/unknown-field", "Unknown field"),
             Self::InvalidField => {
@@ -256,6 +260,12 @@ impl Kind {
             Self::NotReady => {
                 (S::SERVICE_UNAVAILABLE, "/problems/not-ready", "The knowledge base has no open release")
             }
+            Self::DatabaseAway => {
+                (S::SERVICE_UNAVAILABLE, "/problems/database-away", "The database does not answer")
+            }
+            Self::NotStored => {
+                (S::INSUFFICIENT_STORAGE, "/problems/not-stored", "The server cannot store it")
+            }
             Self::DeadlineExceeded => {
                 (S::SERVICE_UNAVAILABLE, "/problems/deadline-exceeded", "The answer took too long")
             }
@@ -284,7 +294,7 @@ impl Kind {
 
     /// Whether the same request may succeed a moment later.
     fn is_passing(self) -> bool {
-        matches!(self, Self::Overloaded | Self::NotReady | Self::DeadlineExceeded)
+        matches!(self, Self::Overloaded | Self::NotReady | Self::DatabaseAway | Self::DeadlineExceeded)
     }
 }
 
@@ -443,8 +453,8 @@ impl From<Error> for Problem {
                 Self::new(Kind::ReadOnly, detail)
             }
             error @ Error::Unreachable { .. } => {
-                tracing::error!(%error, "a request failed");
-                Self::new(Kind::NotReady, "the database cannot be reached at the moment; try again soon")
+                failed!(error, "a request failed");
+                Self::new(Kind::DatabaseAway, "the database cannot be reached at the moment; try again soon")
             }
             Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
             Error::Stale { current, .. } => {
@@ -471,6 +481,21 @@ impl From<Error> for Problem {
             Error::Conflict(_) => Self::new(Kind::NotNow, error.to_string()),
             Error::Field { field, .. } => Self::new(Kind::InvalidField, error.to_string()).of_field(field),
             Error::Quota { .. } => Self::new(Kind::OverQuota, error.to_string()),
+            error if error.disk() == Some(Disk::ReadOnly) => {
+                tracing::error!(%error, "a request failed");
+                let detail = "the disk of the server is read-only: nothing was stored, and changes are made where the data may be written";
+                Self::new(Kind::ReadOnly, detail)
+            }
+            error if error.disk().is_some() => {
+                let trace_id = uuid::Uuid::now_v7().simple().to_string();
+                tracing::error!(trace_id, %error, "a request failed");
+                let detail = if error.disk() == Some(Disk::Full) {
+                    "the disk of the server is full, and this was not stored; send it again when there is room"
+                } else {
+                    "the disk of the server fails, and this was not stored; the server's log says more under this trace_id"
+                };
+                Self { trace_id: Some(trace_id), ..Self::new(Kind::NotStored, detail) }
+            }
             // None of these is the client's doing, and their texts name paths.
             error @ (Error::Unknown { .. }
             | Error::Model { .. }
@@ -548,5 +573,12 @@ mod tests {
         assert_eq!(problem.status, 500);
         assert!(problem.trace_id.is_some());
         assert!(!serde_json::to_string(&problem).unwrap_or_default().contains("secret"));
+        let full = std::io::Error::new(std::io::ErrorKind::StorageFull, "/srv/secret is full");
+        let problem = Problem::from(Error::io("write", "/srv/secret/12", full));
+        assert_eq!((problem.status, problem.uri), (507, "/problems/not-stored"));
+        assert!(!serde_json::to_string(&problem).unwrap_or_default().contains("secret"));
+        let read_only = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+        let problem = Problem::from(Error::io("write", "/srv/secret/12", read_only));
+        assert_eq!((problem.status, problem.uri), (409, "/problems/read-only"));
     }
 }

@@ -3,7 +3,9 @@
 //! Everything that stands between a request and its handler: the key, the
 //! origin of the page that sends it, the pace, the month's questions, the room
 //! that a tenant has left. What was asked is counted from the events, and which keys
-//! were used is gathered in memory, by [`Gate::look`] on a timer.
+//! were used is gathered in memory, by [`Gate::look`] on a timer. A question is counted
+//! before it is answered ([`Gate::reserve`]), so that those who ask at the same time get
+//! no more than there is.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 
 use super::error::{Kind, Problem};
+use super::metering;
 use super::origins::is_own;
 use super::peer::{Client, text};
 use super::shown::{Refused, grant};
@@ -58,15 +61,51 @@ struct Counts {
     month: String,
     /// Of the month, by all processes, as of the last writing.
     known: Counted,
-    /// Asked here and not in `known` yet.
+    /// Asked here, or about to be, and not in `known` yet.
     fresh: Counted,
     /// Of those, what is in no event.
     not_stored: Counted,
+    /// Of those, what the next `known` will have.
+    settled: Counted,
     used: HashMap<String, i64>,
     /// When sessions were used last.
     seen: HashMap<String, i64>,
     written: Instant,
     used_written: Instant,
+}
+
+impl Counts {
+    /// Whether so many questions are left in this month of what a key and its tenant may use.
+    fn left(&self, identity: &Identity, limits: [&Limits; 2], questions: u64) -> Result<(), Problem> {
+        let id = identity.id.as_deref().unwrap_or_default();
+        for ((whose, name), limits) in [("key", id), ("tenant", "")].into_iter().zip(limits) {
+            let Some(limit) = limits.per_month else { continue };
+            let now = moment::now();
+            let of = (identity.tenant.clone(), name.to_owned());
+            let known = self.known.get(&of).filter(|_| self.month == moment::month(now));
+            let asked = known.unwrap_or(&0) + self.fresh.get(&of).unwrap_or(&0);
+            let left = limit.saturating_sub(asked);
+            if questions > left {
+                let seconds = moment::until_next_month(now);
+                let detail = if left == 0 {
+                    format!(
+                        "the {limit} questions of this {whose} for this month were asked; the next month begins in {seconds} s, or ask whoever gave you the key for more"
+                    )
+                } else {
+                    format!(
+                        "{questions} questions at once are more than the {left} that are left of the {limit} of this {whose} for this month; send no more than {left}, or ask whoever gave you the key for more"
+                    )
+                };
+                let left = Left { limit, left, seconds };
+                return Err(Problem::new(Kind::QuotaUsedUp, detail).limited(headers(
+                    whose,
+                    left,
+                    30 * 86_400,
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Somebody who was let in.
@@ -92,6 +131,7 @@ impl Gate {
                 known: Counted::new(),
                 fresh: Counted::new(),
                 not_stored: Counted::new(),
+                settled: Counted::new(),
                 used: HashMap::new(),
                 seen: HashMap::new(),
                 written: now,
@@ -119,7 +159,7 @@ impl Gate {
                 shown = grant(&table, request);
             } else {
                 let detail = "whether this key or session is valid cannot be looked up: the database does not answer; try again soon";
-                refused.problem = Problem::new(Kind::NotReady, detail);
+                refused.problem = Problem::new(Kind::DatabaseAway, detail);
             }
         }
         let grant = match shown {
@@ -158,17 +198,20 @@ impl Gate {
         let of_tenant = table.limits(&identity.tenant);
         let told = self.take(&identity, &grant.limits, &of_tenant)?;
         if right == Right::Ask && request.method == Method::POST {
-            self.month(&identity, &grant.limits, &of_tenant)?;
+            self.counts().left(&identity, [&grant.limits, &of_tenant], 1)?;
         }
         Ok(Entry { identity, told })
     }
 
-    /// Takes a request of the tenant's pace, and of its month when it asks, for
-    /// somebody who comes without a key of theirs.
+    /// Takes a request of the tenant's pace for somebody who comes without a key of theirs;
+    /// whoever asks is refused when nothing is left of its month.
     pub(super) fn take_of_tenant(&self, identity: &Identity, asks: bool) -> Result<(), Problem> {
         let of_tenant = self.access.table().limits(&identity.tenant);
         self.take(identity, &Limits::default(), &of_tenant)?;
-        if asks { self.month(identity, &Limits::default(), &of_tenant) } else { Ok(()) }
+        if !asks {
+            return Ok(());
+        }
+        self.counts().left(identity, [&Limits::default(), &of_tenant], 1)
     }
 
     /// Makes whoever guesses wait, and nobody else.
@@ -209,44 +252,30 @@ impl Gate {
         Ok(tightest.map(|(whose, left)| headers(whose, left, 1)).unwrap_or_default())
     }
 
-    /// Whether there are questions left in this month.
-    fn month(&self, identity: &Identity, key: &Limits, tenant: &Limits) -> Result<(), Problem> {
-        let id = identity.id.as_deref().unwrap_or_default();
-        for (whose, name, most) in [("key", id, key.per_month), ("tenant", "", tenant.per_month)] {
-            let Some(limit) = most else { continue };
-            let now = moment::now();
-            let asked = {
-                let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-                let of = (identity.tenant.clone(), name.to_owned());
-                let known = counts.known.get(&of).filter(|_| counts.month == moment::month(now));
-                known.unwrap_or(&0) + counts.fresh.get(&of).unwrap_or(&0)
-            };
-            if asked >= limit {
-                let seconds = moment::until_next_month(now);
-                let detail = format!(
-                    "the {limit} questions of this {whose} for this month were asked; the next month begins in {seconds} s, or ask whoever gave you the key for more"
-                );
-                let left = Left { limit, left: 0, seconds };
-                return Err(Problem::new(Kind::QuotaUsedUp, detail).limited(headers(
-                    whose,
-                    left,
-                    30 * 86_400,
-                )));
-            }
-        }
+    /// Counts questions that somebody is about to ask, all of them or none.
+    ///
+    /// # Errors
+    /// When not so many are left of the month.
+    pub(super) fn reserve(&self, identity: &Identity, questions: u64) -> Result<(), Problem> {
+        let table = self.access.table();
+        let key = identity.id.as_deref().map(|id| table.limits_of_key(id)).unwrap_or_default();
+        let mut counts = self.counts();
+        counts.left(identity, [&key, &table.limits(&identity.tenant)], questions)?;
+        count(&mut counts.fresh, identity, questions);
         Ok(())
     }
 
-    /// Counts a question of somebody, before it is stored.
-    pub(super) fn asked(&self, identity: &Identity) {
-        let mut counts = self.counts();
-        count(&mut counts.fresh, identity);
+    /// Gives back questions that were reserved and not asked.
+    pub(super) fn release(&self, identity: &Identity, questions: u64) {
+        let mut unasked = Counted::new();
+        count(&mut unasked, identity, questions);
+        take_away(&mut self.counts().fresh, &unasked);
     }
 
     /// Counts a question of somebody that could not be stored.
     pub(super) fn not_stored(&self, identity: &Identity) {
         let mut counts = self.counts();
-        count(&mut counts.not_stored, identity);
+        count(&mut counts.not_stored, identity, 1);
     }
 
     /// The questions that each tenant has asked with keys in this month.
@@ -293,12 +322,11 @@ impl Gate {
         if is_open && !self.access.is_on_server() {
             return;
         }
-        // Before the events are looked at: a question that is among both counts twice for a
-        // second in neither.
-        let fresh = self.counts().fresh.clone();
         let metered = self.meter(tenants);
+        let settled = metering::settled(tenants);
         let (not_stored, used, seen) = {
             let mut counts = self.counts();
+            add(&mut counts.settled, &settled);
             let (used, seen) = if counts.used_written.elapsed() >= USED || counts.month.is_empty() {
                 counts.used_written = Instant::now();
                 (std::mem::take(&mut counts.used), std::mem::take(&mut counts.seen))
@@ -310,23 +338,18 @@ impl Gate {
         if is_open {
             return;
         }
-        let known = metered.and_then(|unread| Ok((unread, self.access.count(&month, &not_stored)?)));
+        let known = metered.and_then(|()| self.access.count(&month, &not_stored));
         let mut counts = self.counts();
         match known {
-            Ok((unread, known)) => {
+            Ok(known) => {
                 (counts.month, counts.known) = (month, known);
-                for (of, number) in fresh.into_iter().filter(|((tenant, _), _)| !unread.contains(tenant)) {
-                    if let Some(left) = counts.fresh.get_mut(&of) {
-                        *left = left.saturating_sub(number);
-                    }
-                }
-                counts.fresh.retain(|_, left| *left > 0);
+                let settled = std::mem::take(&mut counts.settled);
+                take_away(&mut counts.fresh, &settled);
+                take_away(&mut counts.fresh, &not_stored);
             }
             Err(error) => {
                 tracing::debug!(%error, "questions cannot be counted now; they are kept for the next time");
-                for (of, number) in not_stored {
-                    *counts.not_stored.entry(of).or_default() += number;
-                }
+                add(&mut counts.not_stored, &not_stored);
                 counts.month = month;
             }
         }
@@ -394,12 +417,27 @@ impl Gate {
 /// What proxies say of whom they ask for.
 const FORWARDING: [&str; 5] = ["x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via"];
 
-/// Counts a question of somebody with a key, and of their tenant.
-fn count(counted: &mut Counted, identity: &Identity) {
+/// Counts questions of somebody with a key, and of their tenant.
+fn count(counted: &mut Counted, identity: &Identity, questions: u64) {
     let Some(id) = &identity.id else { return };
     for key in [id.as_str(), ""] {
-        *counted.entry((identity.tenant.clone(), key.to_owned())).or_default() += 1;
+        *counted.entry((identity.tenant.clone(), key.to_owned())).or_default() += questions;
     }
+}
+
+fn add(to: &mut Counted, more: &Counted) {
+    for (of, number) in more {
+        *to.entry(of.clone()).or_default() += number;
+    }
+}
+
+fn take_away(from: &mut Counted, fewer: &Counted) {
+    for (of, number) in fewer {
+        if let Some(left) = from.get_mut(of) {
+            *left = left.saturating_sub(*number);
+        }
+    }
+    from.retain(|_, left| *left > 0);
 }
 
 /// Refuses pages that the key is not for.

@@ -378,7 +378,8 @@ async fn doing(request: Request) -> Result<Action, Problem> {
     if let Some(text) = &doing.text {
         let chars = text.chars().count();
         if text.trim().is_empty() {
-            return Err(Problem::new(Kind::BlankText, "`text` holds nothing visible").of_field("text"));
+            return Err(Problem::new(Kind::BlankText, "the reply is blank: `text` holds nothing visible")
+                .of_field("text"));
         }
         if chars > TEXT_CHARS {
             let detail = format!("`text` has {chars} characters; the limit is {TEXT_CHARS}");

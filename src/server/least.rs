@@ -51,12 +51,12 @@ pub(super) async fn reach(caller: &Caller, kb: Option<&str>) -> Result<(), Probl
     if served(caller).is_some_and(|served| served >= least) {
         return Ok(());
     }
-    let cannot = |why: &str| {
+    let cannot = |kind: Kind, why: &str| {
         let detail = format!("this node has not got as far as the request demands, and cannot: {why}");
-        Problem::new(Kind::NotReady, detail)
+        Problem::new(kind, detail)
     };
     if !caller.store().is_reachable() {
-        return Err(cannot("its database does not answer"));
+        return Err(cannot(Kind::DatabaseAway, "its database does not answer"));
     }
     let looking = caller.clone();
     tokio::task::spawn_blocking(move || looking.registry().refresh())
@@ -64,7 +64,7 @@ pub(super) async fn reach(caller: &Caller, kb: Option<&str>) -> Result<(), Probl
         .map_err(|e| Error::internal("registry", e))?;
     let trouble = caller.registry().view().trouble(kb);
     match trouble {
-        Some(why) if served(caller).is_none_or(|served| served < least) => Err(cannot(&why)),
+        Some(why) if served(caller).is_none_or(|served| served < least) => Err(cannot(Kind::NotReady, &why)),
         _ => Ok(()),
     }
 }

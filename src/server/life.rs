@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::traces::Traces;
 use super::{Parts, Registry, Server, metering, router, schedules, tls};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, failed};
 use crate::store::Store;
 
 /// How often the data directory is looked at.
@@ -53,7 +53,12 @@ pub async fn run(
     let looking = server.clone();
     let watching = async move {
         let opened = Arc::clone(&registry);
-        let opening = tokio::task::spawn_blocking(move || prepare(&opened).map(|()| opened.share().arrive()));
+        let counting = looking.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            // What a process before this one has answered counts from the first question on.
+            counting.gate().look(&counting.tenants().all());
+            prepare(&opened).map(|()| opened.share().arrive())
+        });
         match opening.await {
             Ok(Ok(())) => Err(watch(&looking).await),
             Ok(Err(e)) => Ok(e),
@@ -122,7 +127,7 @@ async fn watch(server: &Server) -> std::convert::Infallible {
                 let names: Vec<String> = found.into_iter().map(|tenant| tenant.name).collect();
                 metering::resume(&parts.gate, &parts.tenants, &names);
             }
-            Err(error) => tracing::error!(%error, "cannot list the tenants"),
+            Err(error) => failed!(error, "cannot list the tenants"),
         }
     }));
     let mut swept = Instant::now();
@@ -197,6 +202,6 @@ fn sweep(parts: &Parts) {
     follow(parts.tenants.first().registry().store());
     match parts.gate.access().tenants() {
         Ok(found) => parts.tenants.sweep(found.into_iter().map(|tenant| tenant.name), follow),
-        Err(error) => tracing::error!(%error, "cannot list the tenants"),
+        Err(error) => failed!(error, "cannot list the tenants"),
     }
 }

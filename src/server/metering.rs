@@ -6,10 +6,11 @@ use super::gate::Gate;
 use super::tenants::{Tenant, Tenants};
 use crate::error::Result;
 use crate::events::Log;
+use crate::store::Counted;
 
 impl Gate {
-    /// Has what was asked of tenants on this node counted; gives back those of whom it cannot be.
-    pub(super) fn meter(&self, tenants: &[Arc<Tenant>]) -> Result<Vec<String>> {
+    /// Has what was asked of tenants on this node counted.
+    pub(super) fn meter(&self, tenants: &[Arc<Tenant>]) -> Result<()> {
         let logs: Vec<(&str, &Log)> = tenants
             .iter()
             .filter(|tenant| !tenant.registry().is_read_only())
@@ -19,8 +20,22 @@ impl Gate {
         for (tenant, error) in &unread {
             tracing::debug!(tenant, %error, "its events cannot be read to be counted");
         }
-        Ok(unread.into_iter().map(|(tenant, _)| tenant).collect())
+        Ok(())
     }
+}
+
+/// What was stored here and counted since this was called last, whoever had it counted.
+pub(super) fn settled(tenants: &[Arc<Tenant>]) -> Counted {
+    let mut all = Counted::new();
+    for tenant in tenants {
+        for (key, number) in tenant.log().settled().into_iter().filter(|(key, _)| !key.is_empty()) {
+            // Under no key's name: all of the tenant.
+            for key in [key, String::new()] {
+                *all.entry((tenant.name().to_owned(), key)).or_default() += number;
+            }
+        }
+    }
+    all
 }
 
 /// Counts what a process before this one was killed with, also of tenants that nobody calls.

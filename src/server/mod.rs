@@ -86,7 +86,7 @@ pub use gate::Exposure;
 pub use life::run;
 pub use nodes::{Share, Sharing};
 pub use origins::Origin;
-pub use peer::{Proxies, ProxyHeader};
+pub use peer::{Proxies, ProxyHeader, own_address};
 pub use people::{INVITED, state as state_of, told as link_behind};
 pub use provider::ProviderSettings;
 pub use readiness::Trouble;

@@ -81,7 +81,7 @@ async fn list(caller: Caller, Path(id): Path<String>) -> Result<Json<Notes>, Pro
 /// Whether something can be noted.
 pub(super) fn is_note(field: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
-        let detail = format!("`{field}` holds nothing visible");
+        let detail = format!("the note is blank: `{field}` holds nothing visible");
         return Err(Problem::new(Kind::BlankText, detail).of_field(field));
     }
     let chars = text.chars().count();

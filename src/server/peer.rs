@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use axum::http::{Extensions, HeaderMap, HeaderName, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, Uri, header};
 use ipnet::IpNet;
 
 use super::origins::is_own;
@@ -36,6 +36,22 @@ pub struct Proxies {
     pub header: ProxyHeader,
     /// Our own address as browsers see it, when a proxy calls us by another one.
     pub public_url: Option<String>,
+}
+
+/// Reads our own address: whom it is told must get here by it.
+///
+/// # Errors
+/// When it is none of the web, or says more than where that is.
+pub fn own_address(text: &str) -> Result<String, String> {
+    let parsed: Option<Uri> = text.parse().ok();
+    let is_one = parsed.is_some_and(|url| {
+        let is_web = url.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+        is_web && url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none()
+    });
+    if is_one && !text.contains(['@', '#']) {
+        return Ok(text.to_owned());
+    }
+    Err("the address of this server is a scheme and a host, such as https://faq.example".to_owned())
 }
 
 /// Whoever sends a request.
@@ -145,6 +161,19 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_a_server_is_whole() {
+        for sound in ["https://faq.example", "http://10.0.0.1:8080/", "https://faq.example/help"] {
+            assert_eq!(own_address(sound).as_deref(), Ok(sound));
+        }
+        for wrong in ["", "foo", "faq.example", "/help", "ftp://faq.example", "https://", "https://a b"] {
+            assert!(own_address(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["https://me:hush@faq.example", "https://faq.example?a=1", "https://faq.example#a"] {
+            assert!(own_address(wrong).is_err(), "{wrong}");
+        }
+    }
 
     fn seen(header: ProxyHeader, peer: &str, lines: &[(&'static str, &str)]) -> (String, bool) {
         let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().expect("a network")).to_vec();

@@ -16,6 +16,7 @@ use super::Server;
 use super::routes::Routes;
 use super::soundness::LAG;
 use super::tenants::Tenant;
+use crate::access::moment::told;
 use crate::access::{DEFAULT_TENANT, Right};
 use crate::candidates::Candidates;
 
@@ -79,6 +80,9 @@ pub enum Trouble {
     EventsUnsynced,
     /// The record of changes is not whole.
     AuditBroken,
+    /// The files of the TLS certificate have changed and cannot be used: the one from before
+    /// goes on until it has expired.
+    CertificateRefused,
     /// The engine that candidates come from is lost: large knowledge bases are answered by
     /// words alone.
     CandidatesLost,
@@ -131,7 +135,10 @@ async fn readyz(State(server): State<Server>) -> Response {
     warnings.extend(without_candidates(&server));
     let besides = beside(&server);
     let is_losing = besides.iter().any(|warning| {
-        matches!(warning.reason, Trouble::DiskFull | Trouble::EventsLost | Trouble::AuditBroken)
+        matches!(
+            warning.reason,
+            Trouble::DiskFull | Trouble::EventsLost | Trouble::AuditBroken | Trouble::CertificateRefused
+        )
     });
     let status = if server.is_stopping() {
         Status::Stopping
@@ -251,6 +258,14 @@ fn whole_house(server: &Server) -> Vec<Warning> {
             free >> 20
         );
         warnings.push(whole(Trouble::DiskFull, message));
+    }
+    if let Some(certificate) = server.certificate().filter(|certificate| certificate.is_refused()) {
+        let until = certificate.expires().map(|seconds| told(seconds.saturating_mul(1000)));
+        let until = until.map(|until| format!(", which is valid until {until}")).unwrap_or_default();
+        let message = format!(
+            "the files of the TLS certificate have changed and cannot be used; the one from before goes on{until}; the server's log says what is wrong with them"
+        );
+        warnings.push(whole(Trouble::CertificateRefused, message));
     }
     warnings
 }

@@ -23,7 +23,7 @@ use crate::desk;
 use crate::dialogue::Service;
 use crate::disk;
 use crate::engine::{Engine, Live, replay};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, failed};
 use crate::store::{Head, Models, Noted, Shelf, Store};
 
 /// A release that cannot be opened is tried again after this long: somebody
@@ -344,7 +344,7 @@ impl Registry {
                 // What is open goes on answering.
                 let text = e.to_string();
                 if old.warning.as_ref() != Some(&text) {
-                    tracing::error!(error = text, "the data directory cannot be read");
+                    failed!(e, "the data directory cannot be read");
                     self.change(|view| view.warning = Some(text.clone()));
                 }
                 return;

@@ -24,6 +24,7 @@ use super::routes::Routes;
 use super::tenants::Tenant;
 use crate::access::Right;
 use crate::access::chain::Deed;
+use crate::error::failed;
 use crate::publish::{self, Outcome, Report};
 use crate::store::{Access, PlanState, Planned, Scheduled, Shelf, Signature};
 
@@ -243,7 +244,7 @@ pub(super) fn tend(access: &Access, tenant: &Arc<Tenant>, now: OffsetDateTime) {
     }
     let due = match store.take_up_schedules(now) {
         Ok(due) => due,
-        Err(error) => return tracing::error!(%error, "cannot tell what is scheduled"),
+        Err(error) => return failed!(error, "cannot tell what is scheduled"),
     };
     if noted.is_some() && due.is_empty() && matches!(store.has_schedules(), Ok(false)) {
         tenant.plan_nothing(noted);

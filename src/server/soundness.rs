@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::tenants::Tenant;
+use crate::error::failed;
 use crate::store::Access;
 
 /// How often the record of changes is verified.
@@ -40,8 +41,8 @@ struct Found {
 struct Seen {
     /// When the record of changes was verified last, and whether it was whole.
     audit: Option<(Instant, bool)>,
-    /// When conversations were read last, and why they could not be.
-    talk: Option<(Instant, Option<String>)>,
+    /// When conversations were read last, and whether they could not be.
+    talk: Option<(Instant, bool)>,
 }
 
 fn is_due(last: Option<Instant>, every: Duration) -> bool {
@@ -70,7 +71,7 @@ impl Soundness {
                     Some(verdict.sound)
                 }
                 Err(error) => {
-                    tracing::error!(tenant = name, %error, "the record of changes cannot be read");
+                    failed!(error, tenant = name, "the record of changes cannot be read");
                     None
                 }
             };
@@ -82,15 +83,15 @@ impl Soundness {
         }
         // A replica keeps no conversations.
         if talk && !tenant.registry().is_read_only() {
-            let fault = tenant.desk().talk().waiting("", 0).err().map(|error| error.to_string());
+            let fault = tenant.desk().talk().waiting("", 0).err();
             let mut found = self.found();
             let seen = found.tenants.entry(name.to_owned()).or_default();
             if let Some(fault) = &fault
-                && seen.talk.as_ref().is_none_or(|(_, known)| known.is_none())
+                && seen.talk.as_ref().is_none_or(|(_, is_mute)| !is_mute)
             {
-                tracing::error!(tenant = name, error = fault, "conversations cannot be read");
+                failed!(fault, tenant = name, "conversations cannot be read");
             }
-            seen.talk = Some((Instant::now(), fault));
+            seen.talk = Some((Instant::now(), fault.is_some()));
         }
     }
 
@@ -115,7 +116,7 @@ impl Soundness {
     pub(super) fn is_mute(&self, tenant: &str) -> bool {
         let found = self.found();
         let seen = found.tenants.get(tenant).and_then(|seen| seen.talk.as_ref());
-        seen.is_some_and(|(_, fault)| fault.is_some())
+        seen.is_some_and(|(_, is_mute)| *is_mute)
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Found> {

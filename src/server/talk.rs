@@ -24,6 +24,7 @@ use super::error::{Kind, Problem, Problems};
 use super::least;
 use super::request::{ANSWER_BYTES, AnswerRequest, json};
 use super::routes::Routes;
+use super::told::Reserved;
 use crate::access::Right;
 use crate::desk::reception::{Asked, Incoming, Said, WithPerson};
 use crate::dialogue::Service;
@@ -263,11 +264,11 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
     }
     least::reach(caller, question.kb.as_deref()).await?;
     let (engine, service) = caller.served(question.kb.as_deref())?;
-    let asking = caller.clone();
+    let (asking, reserved) = (caller.clone(), caller.reserve(1)?);
     let said = caller
         .server()
         .talking()
-        .work(move |_| hear(&asking, &engine, &service, &session, &question))
+        .work(move |_| hear(&asking, &reserved, &engine, &service, &session, &question))
         .await??;
     if let Said::Replied(turned) = &said {
         caller.record(&turned.reply, start.elapsed());
@@ -277,6 +278,7 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
 
 fn hear(
     caller: &Caller,
+    reserved: &Reserved,
     engine: &Arc<Engine>,
     service: &Arc<Service>,
     session: &str,
@@ -311,7 +313,7 @@ fn hear(
     caller.staged(began, &stages);
     if let Said::Replied(turned) = &said {
         let asked = Asked { session: Some(session), text, channel: question.channel.as_deref() };
-        caller.tell_turn(engine, turned, &asked);
+        reserved.tell_turn(engine, turned, &asked);
         // A customer's words reach the log in no other level.
         tracing::debug!(trace_id = turned.reply.trace_id, text, "question");
     }

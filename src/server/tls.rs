@@ -6,6 +6,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +39,8 @@ pub struct Certificate {
     current: ArcSwap<CertifiedKey>,
     /// The files as they were when they were read last.
     seen: Mutex<Stamps>,
+    /// Whether they could not be used then.
+    is_refused: AtomicBool,
 }
 
 type Stamps = [Option<(SystemTime, u64)>; 2];
@@ -55,12 +58,19 @@ impl Certificate {
             key: key.to_path_buf(),
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(seen),
+            is_refused: AtomicBool::new(false),
         }))
     }
 
     /// The file of the chain.
     pub(super) fn file(&self) -> &Path {
         &self.chain
+    }
+
+    /// Whether the files have changed and cannot be used, so that the certificate from before
+    /// goes on until it has expired.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// Until when the certificate is valid, in seconds since 1970 (UTC); `None` when it
@@ -80,7 +90,9 @@ impl Certificate {
             return;
         }
         *seen = now;
-        match certified(&self.chain, &self.key) {
+        let read = certified(&self.chain, &self.key);
+        self.is_refused.store(read.is_err(), Ordering::Relaxed);
+        match read {
             Ok(new) => {
                 self.current.store(Arc::new(new));
                 tracing::info!(file = %self.chain.display(), "the new certificate is used from now on");

@@ -1,14 +1,42 @@
 //! What is kept of a reply?
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::desk::reception::{Asked, Turned};
 use crate::dialogue::conversation::customer_id;
 use crate::engine::{Engine, Outcome, Reply};
 use crate::events::{Candidate, Doing, Event, Kind};
 
 use super::caller::Caller;
+use super::error::Problem;
 use super::request::AnswerRequest;
 
+/// Questions that were taken of somebody's month; those that are not asked are given back.
+pub(super) struct Reserved {
+    caller: Caller,
+    left: AtomicU64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.caller.server().gate().release(self.caller.identity(), *self.left.get_mut());
+    }
+}
+
 impl Caller {
+    /// Takes questions of the month before they are asked, all of them or none. Whoever
+    /// answers one of them keeps it, and lets go of this when it is over.
+    ///
+    /// # Errors
+    /// When not so many are left.
+    pub(super) fn reserve(&self, questions: u64) -> Result<Reserved, Problem> {
+        self.server().gate().reserve(self.identity(), questions)?;
+        Ok(Reserved { caller: self.clone(), left: AtomicU64::new(questions) })
+    }
+}
+
+impl Reserved {
     /// Keeps what was decided, before the reply goes out. Whatever becomes of it,
     /// the customer gets the reply: what cannot be stored is counted.
     pub(super) fn tell(&self, engine: &Engine, question: &AnswerRequest, outcome: &Outcome, reply: &Reply) {
@@ -18,14 +46,25 @@ impl Caller {
             channel: question.channel.as_deref(),
         };
         let customer = question.fields.as_ref().and_then(customer_id);
-        self.keep(Event { customer, ..decided(engine, outcome, reply, &asked) });
+        self.asked(Event { customer, ..decided(engine, outcome, reply, &asked) });
     }
 
     /// The same of a turn in a conversation.
     pub(super) fn tell_turn(&self, engine: &Engine, turned: &Turned, asked: &Asked<'_>) {
-        self.keep(decision(engine, turned, asked));
+        self.asked(decision(engine, turned, asked));
     }
 
+    /// Keeps a question; from now on it counts, whatever becomes of it.
+    fn asked(&self, event: Event) {
+        let is_taken = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        debug_assert!(is_taken, "every question is reserved before it is asked");
+        if !self.caller.keep(event) {
+            self.caller.server().gate().not_stored(self.caller.identity());
+        }
+    }
+}
+
+impl Caller {
     /// Keeps what somebody at a desk did.
     pub(super) fn tell_doing(
         &self,
@@ -47,19 +86,12 @@ impl Caller {
         }
     }
 
-    fn keep(&self, event: Event) {
-        let (gate, identity) = (self.server().gate(), self.identity());
-        let is_question = event.kind == Kind::Decision;
-        if is_question {
-            gate.asked(identity);
-        }
-        let event = Event { key: identity.id.clone(), ..event };
+    /// Keeps what happened; whether it is stored.
+    fn keep(&self, event: Event) -> bool {
+        let event = Event { key: self.identity().id.clone(), ..event };
         // A replica changes nothing in the data directory. Elsewhere what cannot be stored
-        // is told by the health, and a question counts all the same.
-        let is_stored = !self.registry().is_read_only() && self.log().append(event).is_ok();
-        if is_question && !is_stored {
-            gate.not_stored(identity);
-        }
+        // is told by the health.
+        !self.registry().is_read_only() && self.log().append(event).is_ok()
     }
 }
 

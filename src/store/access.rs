@@ -458,6 +458,11 @@ impl Table {
         self.tenants.get(tenant).map(|tenant| tenant.limits.clone()).unwrap_or_default()
     }
 
+    /// What a key may use; who comes without one has the tenant's limits alone.
+    pub fn limits_of_key(&self, id: &str) -> Limits {
+        self.keys.get(id).map(|known| known.record.limits.clone()).unwrap_or_default()
+    }
+
     /// Whether a key with an id is there.
     pub fn has_key(&self, id: &str) -> bool {
         self.keys.contains_key(id)

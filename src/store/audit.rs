@@ -178,6 +178,26 @@ impl Access {
         Ok(text.lines().filter_map(read).collect())
     }
 
+    /// Whether the file in which heads are noted has gone. Where several nodes share a server
+    /// each notes what it has recorded itself, and one that has recorded nothing has none.
+    pub(super) fn has_lost_its_heads(&self) -> bool {
+        !self.is_on_server() && !self.heads().exists()
+    }
+
+    /// Notes where the chain of a tenant has got to, where records come without what was noted
+    /// of them.
+    pub(super) fn note_last(&self, tenant: &str) -> Result<()> {
+        let last: Option<Option<Row>> = self.database.read(|connection| {
+            Ok(audit::table
+                .filter(audit::tenant.eq(tenant))
+                .order(audit::seq.desc())
+                .select(Row::as_select())
+                .first(connection)
+                .optional()?)
+        })?;
+        last.flatten().map_or(Ok(()), |row| self.note(tenant, &row.into()))
+    }
+
     /// Whether records of changes were noted, and there is not a single one: the database
     /// was taken away or emptied, and with it who may come in.
     pub fn has_lost_its_records(&self) -> Result<bool> {
@@ -291,6 +311,9 @@ impl Access {
                 was_cut.seq
             ));
         }
+        if records > 0 && self.has_lost_its_heads() {
+            faults.push(LOST_HEADS.to_owned());
+        }
         let sound = faults.is_empty();
         faults.truncate(100);
         Ok(Verdict { sound, records, seq: last.seq, hash: last.hash, faults })
@@ -354,6 +377,9 @@ impl Access {
         Ok(removed as u64)
     }
 }
+
+/// What it means that nothing is noted beside the database.
+const LOST_HEADS: &str = "audit.heads is missing: every record is noted in it beside the database, and without it nobody can see whether the end of the record was cut off; put it back from a backup, or compare with a line that an earlier `zhida audit verify` printed (--head); the next change begins it anew";
 
 /// How the removal of old links is recorded.
 const PRUNED: &str = "prune_audit";

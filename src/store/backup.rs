@@ -112,6 +112,11 @@ impl Store {
 fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Result<Backup> {
     let failed = |e: std::io::Error| Error::io("write", file, e);
     let copies = private_temporary(".zhida-backup-", folder).map_err(failed)?;
+    // Copies lie where the backup will, and go: whoever makes room needs to know where.
+    let beside = |error: Error| match error {
+        Error::Io { path, source, .. } if path.starts_with(copies.path()) => failed(source),
+        other => other,
+    };
     let mut sources = Vec::new();
     let mut homes = vec![(String::new(), root.to_path_buf(), store.clone())];
     for name in folders(&root.join("tenants"))? {
@@ -122,7 +127,7 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
         // What is on a server is copied into files first.
         let on_server = copies.path().join(format!("{number}.records"));
         let records = if store.is_on_server() {
-            store.records_into(&on_server)?;
+            store.records_into(&on_server).map_err(beside)?;
             &on_server
         } else {
             home
@@ -131,14 +136,15 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
         let noted = home.join("audit.heads");
         if noted.is_file() {
             let place = copies.path().join(format!("{number}.heads"));
-            fs::copy(&noted, &place).map_err(|e| Error::io("read", &noted, e))?;
+            let text = fs::read(&noted).map_err(|e| Error::io("read", &noted, e))?;
+            fs::write(&place, text).map_err(failed)?;
             sources.push(Source { path: format!("{prefix}audit.heads"), place });
         }
         for (index, name) in files(records)?.into_iter().filter(|name| name.ends_with(".db")).enumerate() {
             progress("databases", index, 3);
             let place = copies.path().join(format!("{number}.{name}"));
-            copy::copy(&records.join(&name), &place)?;
-            left_out::leave_out(&name, &place)?;
+            copy::copy(&records.join(&name), &place).map_err(beside)?;
+            left_out::leave_out(&name, &place).map_err(beside)?;
             sources.push(Source { path: format!("{prefix}{name}"), place });
             is_empty = false;
         }
@@ -161,7 +167,7 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
             gather(&home.join(&name), &format!("{prefix}{name}/"), &mut sources)?;
         }
     }
-    let lacking = only_in_database(store, &copies.path().join("releases"), &mut sources)?;
+    let lacking = only_in_database(store, &copies.path().join("releases"), &mut sources).map_err(beside)?;
     if is_empty {
         return Err(Error::Refused(format!("{} holds nothing to back up", root.display())));
     }

@@ -22,7 +22,7 @@ use self::cluster::Cluster;
 use self::file::DatabaseFile;
 use self::lent::Schema;
 use self::migrations::{Step, Steps};
-use crate::error::{Error, Result};
+use crate::error::{Disk, Error, Result};
 
 pub(in crate::store) use self::connection::AnyConnection as Connection;
 pub(in crate::store) use self::file::connect;
@@ -476,8 +476,8 @@ impl Database {
         }
     }
 
-    fn wrong(&self, action: &'static str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::io(action, self.shown(), std::io::Error::other(why))
+    fn wrong(&self, action: &'static str, why: impl ToString) -> Error {
+        Error::io(action, self.shown(), Disk::source(why))
     }
 
     /// Puts a failure into words for the operator.
@@ -497,13 +497,13 @@ impl Database {
                     self.shown()
                 ))
             }
-            _ if text.contains("readonly database") || text.contains("in a read-only transaction") => {
-                Error::ReadOnly { path: self.root.clone(), why: "its database cannot be written".to_owned() }
-            }
-            _ if text.contains("disk is full") || text.contains("No space left on device") => {
-                Error::io("write", self.shown(), std::io::Error::new(std::io::ErrorKind::StorageFull, text))
-            }
-            _ => self.wrong("use the database", text),
+            _ => match self.wrong("use the database", text) {
+                error if error.disk() == Some(Disk::ReadOnly) => Error::ReadOnly {
+                    path: self.root.clone(),
+                    why: "its database cannot be written".to_owned(),
+                },
+                error => error,
+            },
         }
     }
 }

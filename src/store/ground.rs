@@ -7,6 +7,7 @@ use super::database::cluster::Cluster;
 use super::database::{Database, Kind, Noted};
 use super::{DRAFTS, Store, TALK};
 use crate::depot::Depot;
+use crate::error::{Error, Result};
 
 /// Where the records of a data directory are.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +103,15 @@ impl Store {
     pub fn written(&self) -> Option<(i64, i64)> {
         let number = |database: &Database| database.schema()?.noted();
         number(&self.database).zip(number(&self.conversations))
+    }
+
+    /// Asks the server of its records whether it is there; why it cannot be reached, where
+    /// that may pass by itself. Files are there.
+    ///
+    /// # Errors
+    /// When waiting will not help.
+    pub fn reach_server(&self) -> Result<Option<Error>> {
+        self.ground.cluster.as_ref().map_or(Ok(None), |cluster| cluster.reach())
     }
 
     /// Whether the server of its records answers, as far as is known; always for files.

@@ -20,7 +20,7 @@ use super::database::talk::{channels, tokens, webhooks};
 use super::database::{self, Connection, Outcome};
 use super::sealed::each_secret;
 use crate::access::key::random;
-use crate::error::{Error, Result};
+use crate::error::{Disk, Error, Result};
 
 /// How the secret of a webhook begins that stands for one that was left out: 18
 /// bytes, which are 24 characters of base 64.
@@ -41,9 +41,7 @@ pub(super) fn leave_out(name: &str, copy: &Path) -> Result<()> {
     if !FILES.contains(&name) {
         return Ok(());
     }
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::io("prepare for the backup", copy, std::io::Error::other(e.to_string()))
-    };
+    let failed = |e: &dyn std::fmt::Display| Error::io("prepare for the backup", copy, Disk::source(e));
     let url = copy.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?;
     let mut connection = database::connect(url).map_err(|e| failed(&e))?;
     connection.overwrite_what_goes().map_err(|e| failed(&e))?;

@@ -54,7 +54,7 @@ impl Access {
         }
         let rows: Vec<Told<'_>> = all
             .iter()
-            .flat_map(|(tenant, _, Metered { node, cells, before })| {
+            .flat_map(|(tenant, _, Metered { node, cells, before, .. })| {
                 let told = move |(cell, count)| Told { tenant, node, cell, count, before: before.get(cell) };
                 cells.iter().map(|(cell, count)| (cell, count)).map(told)
             })

@@ -51,6 +51,10 @@ impl Store {
         // Who may come in goes last: until then nobody takes the copy for the whole.
         let (door, other) = (from.access(), to.access());
         copy(&door.database, &other.database, DEFAULT_TENANT, DOOR)?;
+        // What the nodes have noted of the audit lies with each of them.
+        if other.has_lost_its_heads() {
+            homes.iter().try_for_each(|home| other.note_last(&home.tenant_name()))?;
+        }
         for home in &homes {
             note_place(&home.root, to.database.schema())?;
             set_aside(&home.database)?;

@@ -72,10 +72,12 @@ impl Access {
     /// Makes a tenant.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a name that cannot be used, or was.
+    /// [`Error::Conflict`] for a name that is taken, or was; [`Error::Field`] for one that
+    /// could not be a folder's, or that a command would take for a flag.
     pub fn create_tenant(&self, name: &str, limits: &Limits) -> Result<TenantRecord> {
-        if !is_sound(name) {
-            return Err(Error::Conflict(format!("tenant name {name:?}: {SOUND}")));
+        if !is_sound(name) || name.starts_with('-') {
+            let message = format!("tenant name {name:?}: {SOUND}, nor with '-'");
+            return Err(Error::Field { field: "name", message });
         }
         let text = serde_json::to_string(limits).map_err(|e| Error::internal("tenants", e))?;
         let now = moment::now();

@@ -649,6 +649,10 @@ impl Encrypted {
 
     /// A request by a client that trusts one certificate only.
     fn get(&self, certificate: &str) -> Result<(u16, String), std::io::Error> {
+        self.get_at(certificate, "/v1/kbs")
+    }
+
+    fn get_at(&self, certificate: &str, asked: &str) -> Result<(u16, String), std::io::Error> {
         use rustls::pki_types::pem::PemObject;
         let mut roots = rustls::RootCertStore::empty();
         let path = repository(&format!("tests/reference/tls/{certificate}.crt"));
@@ -665,7 +669,7 @@ impl Encrypted {
         let stream = TcpStream::connect(&self.address)?;
         let mut stream = rustls::StreamOwned::new(connection, stream);
         stream.flush()?;
-        Ok(spoken(stream, "localhost", None, "GET", "/v1/kbs", ""))
+        Ok(spoken(stream, "localhost", None, "GET", asked, ""))
     }
 }
 
@@ -690,9 +694,19 @@ fn a_certificate_is_read_anew_and_a_broken_one_is_not_taken() {
     std::fs::write(folder.path().join("it.crt"), "not a certificate").expect("written");
     server.until("the old one stays");
     assert_eq!(server.get("one").expect("still the old one").0, 200);
+    // Whoever looks at the server hears of it before the old one has expired.
+    let ready = server.get_at("one", "/readyz").expect("an answer");
+    assert!(ready.0 == 200 && ready.1.contains("\"degraded\""), "{}", ready.1);
+    assert!(ready.1.contains("certificate_refused") && ready.1.contains("valid until 2126-"), "{}", ready.1);
+    let metrics = server.get_at("one", "/metrics").expect("metrics").1;
+    assert!(metrics.contains("\nzhida_certificate_current 0\n"), "{metrics}");
     put("two");
     server.until("the new certificate is used");
     assert_eq!(server.get("two").expect("the new one").0, 200);
+    let ready = server.get_at("two", "/readyz").expect("an answer").1;
+    assert!(ready.contains("\"status\":\"ready\"") && !ready.contains("certificate_refused"), "{ready}");
+    let metrics = server.get_at("two", "/metrics").expect("metrics").1;
+    assert!(metrics.contains("\nzhida_certificate_current 1\n"), "{metrics}");
     server.child.kill().expect("killed");
     server.child.wait().expect("an end");
     // What cannot work is said at the start.

@@ -131,3 +131,31 @@ fn verifying_the_record_of_changes_looks_at_every_tenant() {
     let told = done(&["audit", "verify"]);
     assert!(told.contains("the records of 1 more tenants are whole"), "{told}");
 }
+
+/// Nothing that was noted of the record is not the same as nothing to note.
+#[test]
+fn a_record_of_changes_without_what_was_noted_of_it_is_not_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let verify = || run(zhida().args(["audit", "verify", "--data"]).arg(&data));
+    assert!(verify().status.success(), "nothing was recorded yet");
+    let create = |name: &str| {
+        let made = run(zhida().args(["tenant", "create", name, "--data"]).arg(&data));
+        assert!(made.status.success(), "{}", stderr(&made));
+    };
+    create("one");
+    create("two");
+    assert!(verify().status.success());
+    let (heads, kept) = (data.join("audit.heads"), folder.path().join("kept"));
+    std::fs::rename(&heads, &kept).expect("moved");
+    let told = verify();
+    assert_eq!(told.status.code(), Some(1), "{}", stderr(&told));
+    let words = crate::support::stdout(&told);
+    assert!(words.contains("audit.heads is missing") && words.contains("cut off"), "{words}");
+    std::fs::rename(&kept, &heads).expect("put back");
+    assert!(verify().status.success());
+    // Whoever wants it to begin anew does so by the next change.
+    std::fs::remove_file(&heads).expect("removed");
+    create("three");
+    assert!(verify().status.success());
+}

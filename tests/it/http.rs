@@ -829,6 +829,12 @@ impl Running {
         self.ended()
     }
 
+    /// Which process it is.
+    #[cfg(target_os = "linux")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -52,6 +52,7 @@ mod pictures;
 mod platforms;
 #[cfg(unix)]
 mod postgres;
+mod quota;
 mod receiver;
 mod release;
 mod reports;
@@ -70,5 +71,6 @@ mod support;
 mod talk;
 mod tidy;
 mod traces;
+mod troubles;
 mod views;
 mod widget;

@@ -593,15 +593,23 @@ fn a_run_speaks_one_language() {
     assert_eq!((&field["added"], &field["removed"]), (&json!(["要报销"]), &json!(["要报销需要票"])));
     assert_eq!(field["before"].as_array().map(Vec::len), Some(2));
 
-    // What authors must mend is Chinese, and all around it.
+    // What authors must mend is Chinese, and what the run says of itself is not.
     let faulty = desk.file("faulty.jsonl", "{\"id\":\"q-1\",\"question\":\"怎么退款\",\"answer\":\"好\"}\n{\"id\":\"q-2\",\"question\":\"怎么退款？\",\"answer\":\"好\"}\n");
     let refused = desk.run(&["kb", "import", "--kb", "t", &faulty]);
     let told = stderr(&refused);
+    assert!(told.contains("第 1 行的“q-1”（怎么退款）"), "{told}");
+    assert!(told.contains("1 faults; the draft stays as it is"), "{told}");
+    let told = stderr(&chinese(&["kb", "import", "--kb", "t", &faulty]));
     assert!(told.contains("第 1 行的“q-1”（怎么退款）") && told.contains("草稿没有改动"), "{told}");
     let checked = desk.file("checked.jsonl", &SMALL_KB.replace("部分地区支持。", "支持。"));
     desk.sound(&["kb", "import", "--kb", "t", &checked]);
     let findings = stdout(&desk.run(&["kb", "check", "--kb", "t"]));
     assert!(findings.contains("cod：第 4 条“支持货到付款吗”"), "{findings}");
+    let published = stderr(&desk.run(&["kb", "publish", "--kb", "t"]));
+    assert!(
+        published.contains("cod：第 4 条") && published.contains("t: release 2 published in"),
+        "{published}"
+    );
     let json: Value =
         serde_json::from_slice(&desk.run(&["kb", "check", "--kb", "t", "--json"]).stdout).expect("JSON");
     assert_eq!(json["findings"][0]["subjects"][0]["question"], "支持货到付款吗", "{json}");

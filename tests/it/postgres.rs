@@ -39,6 +39,7 @@ const MODULES: &[&str] = &[
     "nodes::",
     "people::",
     "pictures::",
+    "quota::",
     "service::",
     "store::",
     "talk::",
@@ -62,7 +63,10 @@ const ABOUT_FILES: &[&str] = &[
 /// A server of its own, gone when it is dropped.
 struct Server {
     process: Child,
+    programs: PathBuf,
     folder: tempfile::TempDir,
+    /// Whom it runs as, where that is not who runs the tests.
+    user: Option<(u32, u32)>,
     /// Where it is reached over TCP, encrypted or not; one without is reached by its folder.
     port: Option<u16>,
 }
@@ -81,15 +85,7 @@ impl Server {
                 chown(place, Some(uid), Some(gid)).unwrap();
             }
         }
-        let program = |name: &str| {
-            let mut command = Command::new(programs.join(name));
-            command.current_dir(folder.path()).env("LC_ALL", "C.UTF-8");
-            if let Some((uid, gid)) = user {
-                command.gid(gid).uid(uid);
-            }
-            command
-        };
-        let made = program("initdb")
+        let made = program(&programs, "initdb", folder.path(), user)
             .args(["--auth=trust", "--username=zhida", "--encoding=UTF8", "--no-sync", "--pgdata"])
             .arg(&data)
             .output()
@@ -112,26 +108,20 @@ impl Server {
                 }
             }
         }
-        let settings = [
-            if port.is_some() { "listen_addresses=localhost" } else { "listen_addresses=" },
-            &format!("port={}", port.unwrap_or(5432)),
-            "fsync=off",
-            "max_connections=400",
-            "log_checkpoints=off",
-            "autovacuum=off",
-        ];
-        let mut command = program("postgres");
-        command.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = BufReader::new(process.stderr.take().unwrap()).lines();
-        let ready = told.by_ref().any(|line| line.unwrap().contains("ready to accept connections"));
-        assert!(ready, "the server does not start");
-        // What it says later would fill the pipe.
-        std::thread::spawn(move || told.for_each(drop));
-        Some(Self { process, folder, port })
+        let process = begun(&programs, folder.path(), user, port);
+        Some(Self { process, programs, folder, user, port })
+    }
+
+    /// Ends it at once, as when its machine goes.
+    fn go(&mut self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", "QUIT", &pid]).status().unwrap().success());
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again with what it held.
+    fn come_back(&mut self) {
+        self.process = begun(&self.programs, self.folder.path(), self.user, self.port);
     }
 
     /// One for a test; `None` in the process that the tests of the store run in once more, and,
@@ -163,6 +153,39 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn program(programs: &Path, name: &str, folder: &Path, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(programs.join(name));
+    command.current_dir(folder).env("LC_ALL", "C.UTF-8");
+    if let Some((uid, gid)) = user {
+        command.gid(gid).uid(uid);
+    }
+    command
+}
+
+/// Starts a server on what lies in a folder, and waits until it takes connections.
+fn begun(programs: &Path, folder: &Path, user: Option<(u32, u32)>, port: Option<u16>) -> Child {
+    let settings = [
+        if port.is_some() { "listen_addresses=localhost" } else { "listen_addresses=" },
+        &format!("port={}", port.unwrap_or(5432)),
+        "fsync=off",
+        "max_connections=400",
+        "log_checkpoints=off",
+        "autovacuum=off",
+    ];
+    let mut command = program(programs, "postgres", folder, user);
+    command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(process.stderr.take().unwrap()).lines();
+    let ready = told.by_ref().any(|line| line.unwrap().contains("ready to accept connections"));
+    assert!(ready, "the server does not start");
+    // What it says later would fill the pipe.
+    std::thread::spawn(move || told.for_each(drop));
+    process
 }
 
 /// The folder with the newest server's programs.
@@ -728,4 +751,75 @@ fn servers_that_start_at_once_on_an_empty_database_both_serve() {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+#[test]
+fn a_database_that_goes_is_told_as_what_it_is_and_once() {
+    let Some(mut server) = Server::of_one_test() else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve(&folder.path().join("data"), "127.0.0.1:0");
+    command.env("ZHIDA_DATABASE", &address).env("ZHIDA_MODEL", "none");
+    let node = Running::of(command);
+    until(Duration::from_secs(60), "the node answers", || node.reply("怎么申请七天无理由退货").0 == 200);
+    server.go();
+    let refused = || crate::http::exchange(&node.address, "GET", "/v1/kbs/demo/entries", &[], "");
+    until(Duration::from_secs(30), "it is noticed", || refused().0 != 200);
+    let (status, head, body) = refused();
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &problem["type"]), (503, &json!("/problems/database-away")), "{problem}");
+    assert!(head.to_ascii_lowercase().contains("retry-after: "), "{head}");
+    // Everything that works in the background misses it several times a second.
+    std::thread::sleep(Duration::from_secs(6));
+    for _ in 0..5 {
+        assert_eq!(refused().0, 503);
+    }
+    server.come_back();
+    until(Duration::from_secs(30), "it is there again", || refused().0 == 200);
+    let (status, log) = node.stop();
+    assert_eq!(status, Some(0), "{log}");
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let said = |words: &str| {
+        lines.iter().filter(|line| line["message"].as_str().is_some_and(|told| told.contains(words))).count()
+    };
+    assert_eq!(said("the database server does not answer"), 1, "{log}");
+    assert_eq!(said("the database server answers again"), 1, "{log}");
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert!(errors.len() <= 3, "{errors:?}");
+}
+
+#[test]
+fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
+    let Some(mut server) = Server::of_one_test() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let start = |database: &str, name: &str| {
+        let mut command = serve(&folder.path().join(name), "127.0.0.1:0");
+        command.env("ZHIDA_DATABASE", server.address().replace("{}", database)).env("ZHIDA_MODEL", "none");
+        command.env("ZHIDA_SHUTDOWN_DELAY", "0");
+        command
+    };
+    // Nobody waits for a database that nobody makes.
+    let refused = start("nope", "none").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("database \"nope\" does not exist"), "{}", stderr(&refused));
+    let (waiting, leaving) = (start("postgres", "one"), start("postgres", "two"));
+    server.go();
+    let node = std::thread::spawn(move || Running::of(waiting));
+    let mut leaving = { leaving }.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(leaving.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let tries = told.by_ref().filter(|line| line.contains("the database server is not there")).take(2);
+    let seconds: Vec<Value> =
+        tries.map(|line| serde_json::from_str::<Value>(&line).unwrap()["seconds"].clone()).collect();
+    assert_eq!(seconds, [json!(1), json!(2)], "it is asked less and less often");
+    // Who stops it does not wait until the next try.
+    let began = Instant::now();
+    let pid = leaving.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(leaving.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(!node.is_finished(), "the other one waits");
+    server.come_back();
+    let node = node.join().unwrap();
+    until(Duration::from_secs(60), "the node answers", || node.reply("怎么申请七天无理由退货").0 == 200);
+    assert_eq!(node.stop().0, Some(0));
 }

@@ -258,11 +258,8 @@ impl Import<'_> {
             changes::print(diff, PRINTED);
         }
         self.note();
-        if !rejects.problems.is_empty() {
-            language::go_on_in_chinese();
-            if !self.args.json {
-                rejects.problems.iter().for_each(|problem| eprintln!("{problem}"));
-            }
+        if !self.args.json {
+            rejects.problems.iter().for_each(|problem| eprintln!("{problem}"));
         }
         let counted = changes::counted(diff);
         let dry = if *dry_run {
@@ -274,26 +271,37 @@ impl Import<'_> {
         if !rejects.is_empty() {
             let kept = match rejects.kept {
                 0 => String::new(),
-                kept => format!("，其中 {kept} 个在草稿里的旧内容保持原样"),
+                kept => either!(
+                    " ({kept} of them stay in the draft as they were)",
+                    "，其中 {kept} 个在草稿里的旧内容保持原样"
+                ),
             };
             let back = handed_back.map_or_else(
-                || "不会导入".to_owned(),
+                || either!("would not be imported", "不会导入"),
                 |path| {
-                    format!(
+                    either!(
+                        "were not imported{kept}; they are written to {}: mend them by its last column, then run zhida kb import --kb {kb} --mode update {}",
                         "没有导入{kept}；已写到 {}，请按最后一列改好，再运行 zhida kb import --kb {kb} --mode update {}",
                         path.display(),
                         path.display()
                     )
                 },
             );
-            eprintln!("{}：{} 个条目有问题，{back}", file.display(), rejects.entries);
+            eprintln!(
+                "{}",
+                either!(
+                    "{}: {} entries have faults and {back}",
+                    "{}：{} 个条目有问题，{back}",
+                    file.display(),
+                    rejects.entries
+                )
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
 
     /// Tells every fault; the draft stays as it is.
     fn refuse(&self, shelf: &Shelf, problems: &[Problem]) -> Result<ExitCode> {
-        language::go_on_in_chinese();
         let (kb, file) = (&self.args.place.kb, self.args.file.display());
         let good = match self.incoming.clone().good_into_base(&shelf.draft()?, self.args.mode) {
             Ok((_, rejects)) => Some(self.incoming.len().saturating_sub(rejects.entries)),
@@ -309,13 +317,30 @@ impl Import<'_> {
             problems.iter().for_each(|problem| eprintln!("{problem}"));
         }
         self.note();
-        eprintln!("{file}：共 {} 处问题，草稿没有改动", problems.len());
+        eprintln!(
+            "{}",
+            either!(
+                "{file}: {} faults; the draft stays as it is",
+                "{file}：共 {} 处问题，草稿没有改动",
+                problems.len()
+            )
+        );
         match good {
             Some(good) if good > 0 && !self.args.good_rows => eprintln!(
-                "另有 {good} 个条目没有问题：加上 --good-rows 先导入它们，有问题的行会写到 {}，改好后再导入",
-                beside(&self.args.file).display()
+                "{}",
+                either!(
+                    "{good} entries more have none: --good-rows imports those and writes the rows with faults to {}, to be mended and imported",
+                    "另有 {good} 个条目没有问题：加上 --good-rows 先导入它们，有问题的行会写到 {}，改好后再导入",
+                    beside(&self.args.file).display()
+                )
             ),
-            None => eprintln!("其中有的问题关系到整个文件，不能只导入没有问题的行"),
+            None => eprintln!(
+                "{}",
+                either!(
+                    "some of them are about the whole file, so the good rows cannot be imported alone",
+                    "其中有的问题关系到整个文件，不能只导入没有问题的行"
+                )
+            ),
             Some(_) => {}
         }
         Ok(ExitCode::FAILURE)
@@ -326,12 +351,17 @@ impl Import<'_> {
         if self.args.json || self.incoming.notes().is_empty() {
             return;
         }
-        language::go_on_in_chinese();
         for note in self.incoming.notes().iter().take(NOTED) {
-            eprintln!("提示：{note}");
+            eprintln!("{}", either!("note: {note}", "提示：{note}"));
         }
         if let Some(more) = self.incoming.notes().len().checked_sub(NOTED).filter(|more| *more > 0) {
-            eprintln!("另有 {more} 条提示；加上 --json 可以看到全部");
+            eprintln!(
+                "{}",
+                either!(
+                    "{more} notes more; --json has all of them",
+                    "另有 {more} 条提示；加上 --json 可以看到全部"
+                )
+            );
         }
     }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::super::language;
 use super::Place;
 use crate::error::{Error, Result};
 use crate::eval::dataset;
@@ -74,33 +73,44 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 /// Prints what flipped, and how it adds up.
 pub(crate) fn tell(comparison: &Comparison) {
-    language::go_on_in_chinese();
     for flip in &comparison.flips {
         let entry = |told: &crate::eval::compare::Told| {
             told.entry.as_ref().map_or_else(|| "-".to_owned(), |id| id.0.clone())
         };
         eprintln!(
-            "第 {} 代 {}：“{}”  {} → {}",
-            flip.generation,
-            flip.flip,
-            flip.text,
-            entry(&flip.before),
-            entry(&flip.after)
+            "{}",
+            either!(
+                "generation {} {}: “{}”  {} → {}",
+                "第 {} 代 {}：“{}”  {} → {}",
+                flip.generation,
+                flip.flip,
+                flip.text,
+                entry(&flip.before),
+                entry(&flip.after)
+            )
         );
     }
     for (generation, change) in &comparison.generations {
+        let worse = if change.regressed {
+            either!(": worse, beyond chance", "：变差，超出偶然")
+        } else {
+            String::new()
+        };
         eprintln!(
-            "{} → {}：{} 个标注问题，第 {generation} 代答对 {} → {}（p = {:.3}），答错 {} → {}（p = {:.3}）{}",
-            comparison.from,
-            comparison.to,
-            comparison.queries,
-            change.right.before,
-            change.right.after,
-            change.right.p,
-            change.wrong.before,
-            change.wrong.after,
-            change.wrong.p,
-            if change.regressed { "：变差，超出偶然" } else { "" }
+            "{}",
+            either!(
+                "{} → {}: {} labelled questions, generation {generation} answers {} → {} right (p = {:.3}), {} → {} wrong (p = {:.3}){worse}",
+                "{} → {}：{} 个标注问题，第 {generation} 代答对 {} → {}（p = {:.3}），答错 {} → {}（p = {:.3}）{worse}",
+                comparison.from,
+                comparison.to,
+                comparison.queries,
+                change.right.before,
+                change.right.after,
+                change.right.p,
+                change.wrong.before,
+                change.wrong.after,
+                change.wrong.p,
+            )
         );
     }
 }

@@ -25,6 +25,7 @@ use super::reach::{CONNECT, addresses, tls, words};
 use super::{reach_of, settings};
 use crate::channels::email::{KIND, Security, Settings, read};
 use crate::desk::{Desk, Parts};
+use crate::error::failed;
 use crate::store::{Channel, Conversations, Fetched, Job};
 
 /// A command may take so long.
@@ -122,7 +123,7 @@ fn channel(parts: &Weak<Parts>, id: &str) -> Option<Channel> {
     match desk.talk().channel(id) {
         Ok(found) => found.filter(|channel| channel.kind == KIND),
         Err(error) => {
-            tracing::error!(%error, channel = id, "a channel cannot be read");
+            failed!(error, channel = id, "a channel cannot be read");
             thread::sleep(Duration::from_secs(5));
             None
         }

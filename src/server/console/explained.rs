@@ -11,6 +11,8 @@ use super::words::field;
 const SENTENCES: &[(&str, &str)] = &[
     // Names, words and numbers of forms.
     ("`{}` has {} characters; the limit is {}", "“{}”有 {} 个字，最多 {} 个。"),
+    ("the reply is blank: {}", "回复是空白，请写点内容再发。"),
+    ("the note is blank: {}", "备注是空白，请写点内容再存。"),
     ("`{}` holds nothing visible", "“{}”是空白，请填写。"),
     ("`{}` is 1 to {} visible characters", "“{}”要有 1 到 {} 个字。"),
     ("field `{}` is missing; it is {}", "没有填“{}”（{}）。"),
@@ -152,7 +154,7 @@ const SENTENCES: &[(&str, &str)] = &[
         "tenant default owns the data directory and cannot be removed from it",
         "默认租户拥有数据目录，不能删除。",
     ),
-    ("tenant name {}: {}", "租户名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”开头。"),
+    ("tenant name {}: {}", "租户名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”或“-”开头。"),
     (
         "knowledge base name {}: {}",
         "知识库名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”开头。",
@@ -198,6 +200,20 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     ("the data directory is read-only ({}): {}", "这台服务是只读的（{}），请到能写的那台上修改。"),
     ("the data directory {} is read-only ({}); {}", "数据目录 {} 是只读的（{}），请到能写的那台上修改。"),
+    (
+        "the disk of the server is full, and this was not stored; send it again when there is room",
+        "服务器的磁盘满了，这次的内容没有存下来；请管理员腾出空间后再试。",
+    ),
+    (
+        "the disk of the server fails, and this was not stored; {}",
+        "服务器的磁盘出了故障，这次的内容没有存下来；请把编号告诉管理员。",
+    ),
+    ("the disk of the server is read-only: {}", "服务器的磁盘是只读的，这次的内容没有存下来；请找管理员。"),
+    ("the database cannot be reached at the moment; try again soon", "数据库暂时连不上，请稍后再试。"),
+    (
+        "whether this key or session is valid cannot be looked up: {}",
+        "数据库暂时连不上，无法核对登录；请稍后再试。",
+    ),
     ("its database cannot be written", "数据库写不进去，请管理员查看服务日志。"),
     (
         "something went wrong inside the server; its log says more under this trace_id",

@@ -235,8 +235,8 @@ impl Page {
         self.show(Sheet::new(title, body).refused(status))
     }
 
-    /// The page for a form whose sender is not signed in any more: what was filled in
-    /// is kept in the page, and sent again when they are back.
+    /// The page for a form whose sender is not signed in any more, or that does not come from
+    /// our own page: what was filled in is kept in the page, and sent again when they want.
     pub(super) fn ended(&self, form: &Form, refusal: &Refusal) -> Option<Response> {
         if refusal.code != 401 && refusal.slug() != "csrf" {
             return None;
@@ -244,10 +244,17 @@ impl Page {
         let login = address("/login", &[("next", "/console/back")]);
         // Signed in again, but the form is still of the session before.
         let is_back = self.me.csrf_token.is_some() && refusal.slug() == "csrf";
+        // No session has ended: whoever made the form did not know what our pages know.
+        let is_bare = is_back && form.get("csrf").is_empty();
         let body = html! {
             div.card.problem role="alert" {
-                b { (self.say("登录已过期，您填写的内容还在。", "Your session has ended; what you filled in is still here.")) }
-                @if is_back { p { (self.say("您已重新登录，请再发送一次。", "You are signed in again: send it once more.")) } }
+                @if is_bare {
+                    b { (self.say("表单里没有防伪标记，没有执行。", "The form came without the token of this page, and nothing was done.")) }
+                    p { (self.say("您的登录没有过期。内容是您自己填的，请再发送一次；不是，请关掉这个页面。", "Your session goes on. If you filled this in yourself, send it once more; if not, close this page.")) }
+                }
+                @else { b { (self.say("登录已过期，您填写的内容还在。", "Your session has ended; what you filled in is still here.")) } }
+                @if is_bare {}
+                @else if is_back { p { (self.say("您已重新登录，请再发送一次。", "You are signed in again: send it once more.")) } }
                 @else { p { (self.say("请在新窗口登录，然后回到这里再发送一次。", "Sign in in a new window, then come back here and send it again.")) } }
             }
             @if !is_back { p { a.button href=(login) target="_blank" rel="opener" { (self.say("登录（新窗口）", "Sign in (new window)")) } } }
@@ -259,6 +266,10 @@ impl Page {
                 button.button.primary type="submit" { (self.say("再发送一次", "Send again")) }
             }
         };
+        if is_bare {
+            let title = self.say("表单没有防伪标记", "The form came without its token");
+            return Some(self.show(Sheet::new(title, body).refused(StatusCode::FORBIDDEN)));
+        }
         let title = self.say("登录已过期", "Your session has ended");
         Some(self.show(Sheet::new(title, body).refused(StatusCode::UNAUTHORIZED)))
     }

@@ -47,6 +47,8 @@ pub(super) fn problem(refusal: &Refusal, is_english: bool) -> String {
         "body-too-large" => "文件太大。",
         "weak-password" => "这个密码太容易猜到：至少 12 个字符，不要用常见的词、连续的按键或登录名。",
         "wrong-login" => "密码不对。",
+        "not-stored" => "没有存下来：服务器的磁盘满了或写不进去；请找管理员。",
+        "database-away" => "数据库暂时连不上，请稍后再试。",
         "not-ready" => "还没有发布过，暂时不能回答。",
         "deadline-exceeded" => "用时太长，没有完成；请稍后再试。",
         _ => "没有成功。",

@@ -320,6 +320,12 @@ fn soundness(sheet: &mut Sheet, server: &Server, tenants: &[Arc<Tenant>]) {
     sheet.gauge("database_readable", "Whether drafts and releases can be looked up", readable);
     let reachable = i64::from(first.store().is_reachable());
     sheet.one("database_reachable", "Whether the server of the records answers; 1 for files", reachable);
+    let current = i64::from(!server.certificate().is_some_and(|certificate| certificate.is_refused()));
+    sheet.one(
+        "certificate_current",
+        "Whether the TLS certificate is that of its files; 1 without one",
+        current,
+    );
     if let Some(bytes) = first.room() {
         sheet.one("disk_free_bytes", "What may still be written where the data lie", size(bytes));
     }

@@ -57,6 +57,9 @@ const EAR: Duration = Duration::from_millis(10);
 /// A server that has said nothing for so long does not answer.
 const MUTE: Duration = Duration::from_secs(2);
 
+/// That a server is away is said again so often, for whoever begins to read later.
+const SAID: Duration = Duration::from_secs(60);
+
 /// A server, and connections to it.
 pub struct Cluster {
     url: String,
@@ -67,6 +70,8 @@ pub struct Cluster {
     idle: Mutex<Vec<Turned>>,
     /// What is wrong with it, if anything.
     trouble: Mutex<Option<Trouble>>,
+    /// Since when it is away, where that was said.
+    outage: Mutex<Option<Outage>>,
     /// When it was heard of last, where somebody listens.
     pulse: Mutex<Option<Instant>>,
     /// How far its clock is ahead of this machine's, in milliseconds.
@@ -86,6 +91,12 @@ struct Trouble {
     again: Instant,
     /// Whether somebody does.
     is_tried: bool,
+}
+
+/// A server that is away, as it was said.
+struct Outage {
+    began: Instant,
+    said: Instant,
 }
 
 /// A connection, and the schema that it is turned to.
@@ -149,6 +160,7 @@ impl Cluster {
             shown,
             idle: Mutex::default(),
             trouble: Mutex::default(),
+            outage: Mutex::default(),
             pulse: Mutex::default(),
             ahead: AtomicI64::new(0),
             news: News::default(),
@@ -174,7 +186,9 @@ impl Cluster {
     /// the others go on without it.
     pub(super) fn admit(&self) -> Result<()> {
         if self.is_mute() {
-            return Err(self.unreachable("it does not answer"));
+            let why = "it does not answer";
+            self.say_away(why);
+            return Err(self.unreachable(why));
         }
         match &mut *self.trouble() {
             Some(trouble) if trouble.is_tried || Instant::now() < trouble.again => {
@@ -282,12 +296,38 @@ impl Cluster {
     /// It was reached.
     pub(super) fn found(&self) {
         *self.trouble() = None;
+        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(outage) = outage {
+            let seconds = outage.began.elapsed().as_secs();
+            tracing::info!(database = self.shown, seconds, "the database server answers again");
+        }
+    }
+
+    /// Says that it is away: when that is noticed first, and now and then while it lasts.
+    /// Whoever needs it meanwhile says nothing.
+    fn say_away(&self, why: &str) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = outage.get_or_insert_with(|| {
+            let now = Instant::now();
+            tracing::error!(
+                database = self.shown,
+                why,
+                "the database server does not answer; what is open goes on answering, and nothing can be changed"
+            );
+            Outage { began: now, said: now }
+        });
+        if known.said.elapsed() >= SAID {
+            known.said = Instant::now();
+            let seconds = known.began.elapsed().as_secs();
+            tracing::error!(database = self.shown, seconds, why, "the database server still does not answer");
+        }
     }
 
     /// It was not, and what is open is of no use any more.
     pub(super) fn lost(&self, why: impl ToString) -> Error {
         self.forget_idle();
-        let why = why.to_string();
+        let why = why.to_string().trim().to_owned();
+        self.say_away(&why);
         *self.trouble() = Some(Trouble { why: why.clone(), again: Instant::now() + REST, is_tried: false });
         self.unreachable(why)
     }
@@ -299,6 +339,21 @@ impl Cluster {
         let mut connection = Connection::Postgres(server);
         connection.batch_execute(SETTINGS).map_err(|e| self.unreachable(e))?;
         Ok(connection)
+    }
+
+    /// Asks it whether it is there; why it cannot be reached, where that may pass by itself.
+    ///
+    /// # Errors
+    /// When it will be the same until somebody changes something: another password, another
+    /// database, whom to believe.
+    pub(in crate::store) fn reach(&self) -> Result<Option<Error>> {
+        match self.open() {
+            Ok(_) => Ok(None),
+            Err(Error::Unreachable { what, why }) if may_pass(&why) => {
+                Ok(Some(Error::Unreachable { what, why }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Closes what is open and not lent.
@@ -332,9 +387,58 @@ impl Cluster {
     }
 }
 
+/// What libpq, the system, and the server itself say of one that is not there yet: it starts,
+/// or its machine or the way to it does. Of whatever else they say it is not known that
+/// waiting helps.
+const PASSING: [&str; 18] = [
+    "Connection refused",
+    "No such file or directory",
+    "Connection reset",
+    "Broken pipe",
+    "timeout expired",
+    "timed out",
+    "does not answer",
+    "No route to host",
+    "Host is down",
+    "Network is unreachable",
+    "could not translate host name",
+    "failed to lookup address",
+    "server closed the connection",
+    "early eof",
+    "could not receive data from server",
+    "the database system is ",
+    "too many clients already",
+    "remaining connection slots",
+];
+
+fn may_pass(why: &str) -> bool {
+    PASSING.iter().any(|words| why.contains(words))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        for passing in [
+            "connection to server at \"db\" (10.0.0.5), port 5432 failed: Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
+            "connection to server on socket \"/run/.s.PGSQL.5432\" failed: No such file or directory",
+            "connection to server at \"db\", port 5432 failed: FATAL:  the database system is starting up",
+            "could not translate host name \"db\" to address: Temporary failure in name resolution",
+            "FATAL:  db:5432: Connection refused (os error 111)",
+        ] {
+            assert!(may_pass(passing), "{passing}");
+        }
+        for lasting in [
+            "connection to server at \"db\", port 5432 failed: FATAL:  password authentication failed for user \"zhida\"",
+            "connection to server at \"db\", port 5432 failed: FATAL:  database \"nope\" does not exist",
+            "FATAL:  db:5432: TLS: invalid peer certificate: UnknownIssuer",
+            "FATAL:  db:5432: it does not speak TLS (ssl = on in its postgresql.conf)",
+        ] {
+            assert!(!may_pass(lasting), "{lasting}");
+        }
+    }
 
     #[test]
     fn an_address_shows_no_password() {

@@ -8,14 +8,19 @@ use diesel::prelude::{QueryableByName, RunQueryDsl};
 use diesel::sql_types::Text;
 
 use super::snapshot::View;
-use crate::error::{Error, Result};
+use crate::error::{Disk, Error, Result};
 use crate::store::{DOOR, DRAFTS, TALK};
 
 /// Writes a database as it is at one moment into a new file; whoever writes
 /// meanwhile goes on.
 pub(in crate::store) fn copy(database: &Path, to: &Path) -> Result<()> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::io("copy the database", database, std::io::Error::other(e.to_string()))
+    let failed = |e: &dyn std::fmt::Display| match Error::io("write", to, Disk::source(e)) {
+        // What is read takes no room.
+        full if full.disk() == Some(Disk::Full) => full,
+        _ => {
+            let text = format!("{e}, on the way to {}", to.display());
+            Error::io("copy the database", database, std::io::Error::other(text))
+        }
     };
     let is_writable = std::fs::OpenOptions::new().write(true).open(database).is_ok();
     // Where nothing may be written it is read in its own way.

@@ -153,6 +153,10 @@ fn trouble<'a>(page: &Page, reason: &'a str) -> &'a str {
             "候选引擎没有收下某个版本，暂时在本机检索",
             "the engine for candidates does not take a release, which is searched here",
         ),
+        "certificate_refused" => page.say(
+            "换上的 TLS 证书用不了，仍在用旧的，到期前请换好",
+            "the new TLS certificate cannot be used; the old one goes on until it has expired",
+        ),
         "audit_broken" => page.say("审计记录被改动过", "the record of changes is not whole"),
         other => other,
     }
