@@ -5,23 +5,53 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The result of anything in zhida that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Tells the operator of an error that comes of something that is tried again and again.
 /// That a database server does not answer is said where it is noticed, once and not by
-/// everybody who needs it (`store/database/cluster.rs`).
+/// everybody who needs it (`store/database/cluster.rs`); that the disk takes nothing, once a
+/// minute at each place.
 macro_rules! failed {
-    ($error:expr, $($told:tt)+) => {
-        if matches!($error, $crate::error::Error::Unreachable { .. }) {
+    ($error:expr, $($told:tt)+) => {{
+        static SAID: $crate::error::Seldom = $crate::error::Seldom::new();
+        let is_known = match &$error {
+            $crate::error::Error::Unreachable { .. } => true,
+            error => error.disk().is_some() && !SAID.is_due(std::time::Instant::now()),
+        };
+        if is_known {
             tracing::debug!(error = %$error, $($told)+)
         } else {
             tracing::error!(error = %$error, $($told)+)
         }
-    };
+    }};
 }
 pub(crate) use failed;
+
+/// Something that is said once a minute, however often there is reason to.
+#[derive(Debug)]
+pub(crate) struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// Whether it is to be said now; then it was.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = said.is_none_or(|said| now.saturating_duration_since(said) >= Self::PAUSE);
+        if is_due {
+            *said = Some(now);
+        }
+        is_due
+    }
+}
 
 /// Everything that can go wrong below the command line and the server.
 #[derive(Debug, thiserror::Error)]
@@ -361,6 +391,16 @@ mod tests {
     use std::io::{Error as Told, ErrorKind as K};
 
     use super::*;
+
+    #[test]
+    fn what_is_said_seldom_is_said_once_a_minute() {
+        let (said, begin) = (Seldom::new(), Instant::now());
+        assert!(said.is_due(begin) && !said.is_due(begin));
+        assert!(!said.is_due(begin + Duration::from_secs(59)));
+        assert!(
+            said.is_due(begin + Duration::from_secs(61)) && !said.is_due(begin + Duration::from_secs(100))
+        );
+    }
 
     #[test]
     fn a_disk_that_takes_nothing_is_told_from_other_troubles() {
