@@ -232,7 +232,7 @@ async fn step(
                 Step::Reply => Some(Doing::Replied),
                 Step::Return => Some(Doing::Returned),
                 Step::Close => Some(Doing::Closed),
-                Step::Renew | Step::Release | Step::Expire => None,
+                Step::Renew | Step::Release | Step::Expire | Step::Withdraw => None,
             };
             if let Some(did) = did {
                 let entry = sent.map(|one| one.entry);
@@ -538,8 +538,8 @@ struct Behind {
 /// Follow what happens at the desk.
 ///
 /// Server-sent events named `waiting`, `claimed`, `answered`, `closed`, `returned`,
-/// `expired` and `message` (from a customer whom a person has), with `handoff`, `kb`,
-/// `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
+/// `expired`, `withdrawn` (the customer waits no longer) and `message` (from a customer
+/// whom a person has), with `handoff`, `kb`, `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
 #[utoipa::path(
     get,
     operation_id = "follow_handoffs",

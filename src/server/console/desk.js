@@ -125,7 +125,7 @@ function listen() {
   const pass = (news) => { heard(news); channel?.postMessage(news); };
   // Whatever happened before the stream was open stands in the page.
   events.addEventListener("open", () => pass({ kind: "open" }));
-  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "message", "undelivered", "quota"]) {
+  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "withdrawn", "message", "undelivered", "quota"]) {
     events.addEventListener(kind, (event) => {
       pass({ kind, handoff: JSON.parse(event.data).handoff, seq: event.lastEventId });
     });
