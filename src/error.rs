@@ -230,9 +230,9 @@ pub enum QuestionError {
         /// Characters allowed.
         limit: usize,
     },
-    /// A choice of a question that was not shown.
+    /// A choice of a question that was not shown, and of no entry that may be given.
     #[error(
-        "`choice` {choice:?} names no question that was offered in this conversation; send one of the ids in `suggestions`, or the customer's words in `text`"
+        "`choice` {choice:?} names no question that was offered in this conversation and no entry that may be given now: it is unknown, switched off or out of its dates; send one of the ids in `suggestions`, or the customer's words in `text`"
     )]
     NotOffered {
         /// What was sent.

@@ -131,13 +131,15 @@ pub enum Reason {
     SmallTalk,
     /// In a conversation: the customer says that this is all.
     Closed,
+    /// In a conversation: the customer waits for a person no longer.
+    Withdrawn,
     /// In a conversation: a person has it, and reads the message.
     WithPerson,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ExactQuestion,
         Self::Keyword,
         Self::Rule,
@@ -159,6 +161,7 @@ impl Reason {
         Self::NoneOfThese,
         Self::SmallTalk,
         Self::Closed,
+        Self::Withdrawn,
     ];
 
     /// The reason with a name.
@@ -214,6 +217,7 @@ impl Reason {
             Self::NoneOfThese => "none_of_these",
             Self::SmallTalk => "small_talk",
             Self::Closed => "closed",
+            Self::Withdrawn => "withdrawn",
             Self::WithPerson => "with_person",
         }
     }

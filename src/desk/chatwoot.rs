@@ -368,7 +368,7 @@ pub(super) fn say(desk: &Desk, channel: &Channel, settings: &Value, taken: &Take
         }),
         "open" => open(desk, &settings, &address, &body, &taken.id),
         // It is Chatwoot that told us of the end.
-        "closed" | "returned" | "expired" => Told::Done,
+        "closed" | "returned" | "expired" | "withdrawn" => Told::Done,
         other => Told::Never(format!("channel {} does not know {other:?}", channel.id)),
     }
 }

@@ -17,7 +17,8 @@
 //! Out, to the channel's `url`, in the order of the conversation, with a
 //! `webhook-id` that stays the same over all attempts: `{"type":…,"data":{…}}`, where
 //! `type` is `reply` (`text`, `suggestions`, `decision`, `heard`, `images` and `links` beside the
-//! words, of the robot or, with `author`, of a person), `handoff` (`reason`, `summary`, `candidates`), `closed`, `returned` or `expired`.
+//! words, of the robot or, with `author`, of a person), `handoff` (`reason`, `summary`, `candidates`), `closed`, `returned`, `expired`
+//! or `withdrawn`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

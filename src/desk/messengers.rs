@@ -346,8 +346,14 @@ fn spoken(reply: &Value) -> Spoken {
         }
         all
     };
+    // As [`Reply::to_choose`]: what is answered is not to be chosen.
+    let entry = |one: &Value| one.get("entry").cloned();
+    let told = |one: &Value| several.is_some_and(|all| all.iter().any(|answer| entry(answer) == entry(one)));
+    let open = reply
+        .get("suggestions")
+        .filter(|list| list.as_array().is_some_and(|all| all.iter().any(|one| !told(one))));
     Spoken::of(&json!({
-        "text": words.join("\n\n"), "suggestions": reply.get("suggestions"),
+        "text": words.join("\n\n"), "suggestions": open,
         "images": of_all("images"), "links": of_all("links"),
     }))
 }

@@ -120,7 +120,7 @@ pub(super) fn jobs(
 ) -> Vec<Job> {
     let address: Value = serde_json::from_str(address).unwrap_or_default();
     let options: Vec<Value> =
-        reply.suggestions.iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
+        reply.to_choose().iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
     let mut said = json!({
         "conversation": session, "kb": reply.kb, "text": super::reception::words(reply),
         "suggestions": options, "decision": reply.decision.name(), "reason": reply.reason.name(),

@@ -14,7 +14,9 @@ use crate::dialogue::conversation::{Line, Owner, Role, customer_id};
 use crate::dialogue::rules::{Action, Fired};
 use crate::dialogue::ruling::{Ruled, under_rules};
 use crate::dialogue::voice::Related;
-use crate::dialogue::{Context, Facts, Message, Reading, Service, Standing, Turn, take_turn};
+use crate::dialogue::{
+    Context, Facts, Message, Named, Reading, Service, Standing, Turn, take_turn, withdrawal,
+};
 use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Suggestion, Trace};
 use crate::error::{Error, QuestionError, Result};
 use crate::store::{Channel, Conversation, Heard, Job, NewLine, Place};
@@ -193,17 +195,28 @@ impl Desk {
             voice: &service.voice,
             habits: habits.as_deref(),
         };
-        let ruled = under_rules(
-            engine,
-            service,
-            facts,
-            incoming.explain,
-            || take_turn(engine, &context, &message, incoming.explain),
-            |turn: &Turn| (&turn.outcome, Some(standing(&turn.context))),
-        )?;
         let queued = known.filter(|known| known.owner == Owner::Queued);
         let silent =
             queued.is_some() && incoming.via.is_some_and(|(channel, _)| platforms::has_people(channel));
+        // Where the people are a platform's own, they read it and let the customer go.
+        let withdraws = queued.is_some()
+            && !silent
+            && incoming.choice.is_none()
+            && withdrawal::is_one(facts.written(), &context);
+        let ruled = if withdraws {
+            // No rule may hold somebody who wants to go.
+            Ruled::unruled(withdrawal::turn(&context), |turn| turn.outcome.clone())
+        } else {
+            under_rules(
+                engine,
+                service,
+                facts,
+                incoming.explain,
+                || take_turn(engine, &context, &message, incoming.explain),
+                |turn: &Turn| (&turn.outcome, Some(standing(&turn.context))),
+            )?
+        };
+        let queued = queued.filter(|_| !withdraws);
         let next = match &ruled.asked {
             Some(turn) => turn.context.clone(),
             // What the engine has not seen is a message all the same.
@@ -257,12 +270,15 @@ impl Desk {
         if self.talk().record(&heard)?.is_none() {
             return Ok(None);
         }
-        if owner != Owner::Bot || incoming.via.is_some() {
+        if owner != Owner::Bot || withdraws || incoming.via.is_some() {
             self.wake();
         }
         let reading = ruled.asked.as_ref().map(|turn| &turn.reading);
         let chosen = match reading {
-            Some(Reading::Chosen { entries, .. }) => entries.first().map(ToString::to_string),
+            // What was pressed elsewhere says nothing of the question before it.
+            Some(Reading::Chosen { entries, by }) if *by != Named::Menu => {
+                entries.first().map(ToString::to_string)
+            }
             _ => None,
         };
         let turned = Turned {
@@ -362,12 +378,16 @@ fn composed(
     let voice = &service.voice;
     let fired = ruled.fired.as_ref();
     reply.session = Some(incoming.session.to_owned());
-    let words = turn.and_then(|turn| voice.words(&turn.reading, ruled.outcome.decision)).map(str::to_owned);
+    let words = turn.and_then(|turn| voice.words(&turn.reading, &ruled.outcome)).map(str::to_owned);
     let rule_words = fired.and_then(|fired| fired.message.clone());
     reply.message = match course {
         Course::Queue => Some(rule_words.unwrap_or_else(|| voice.handed_off.clone())),
         Course::Leave => Some(rule_words.unwrap_or_else(|| voice.outside_hours.clone())),
-        Course::Waits if reply.decision == Decision::Handoff => Some(voice.handed_off.clone()),
+        // Who is in danger is told what to do, wherever they wait.
+        Course::Waits if reply.decision == Decision::Handoff => {
+            let urgent = fired.is_some_and(|fired| fired.as_reason() == Reason::Sensitive);
+            rule_words.filter(|_| urgent).or_else(|| Some(voice.handed_off.clone()))
+        }
         Course::Go | Course::Waits => rule_words.or(words),
     };
     if let Some(Fired { action: Action::Answer { text }, .. }) = fired {
@@ -443,7 +463,7 @@ pub fn shown(reply: &Reply) -> Map<String, Value> {
 /// kept, to be given again.
 fn bot_line(reply: &Reply, keep: bool) -> NewLine {
     let suggestions: Vec<Value> =
-        reply.suggestions.iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
+        reply.to_choose().iter().map(|one| json!({"entry": one.entry, "question": one.question})).collect();
     let mut data = Map::new();
     if let Some(answer) = reply.answer.as_ref().filter(|answer| !answer.entry.is_empty()) {
         data.insert("entry".to_owned(), json!(answer.entry));

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::{Taken, Webhook};
 
 /// The events that there are.
-pub const EVENTS: [&str; 12] = [
+pub const EVENTS: [&str; 13] = [
     "handoff.created",
     "handoff.claimed",
     "handoff.answered",
@@ -21,6 +21,7 @@ pub const EVENTS: [&str; 12] = [
     "handoff.closed",
     "handoff.returned",
     "handoff.expired",
+    "handoff.withdrawn",
     "message.sent",
     "message.undelivered",
     "ticket.created",

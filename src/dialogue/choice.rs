@@ -18,6 +18,8 @@ pub(super) enum Pointer {
     None(Option<String>),
     /// What was answered before.
     Before,
+    /// The one behind what was taken from a list; of two the lower one.
+    Next,
     /// What was answered last, once more.
     Again,
 }
@@ -100,6 +102,12 @@ static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+static NEXT: LazyLock<Regex> = LazyLock::new(|| {
+    whole(&format!(
+        r"(?:我|想|要|再|请|帮我|给我|麻烦|那|继续)*(?:看看?|说说?|去看?|切到)?(?:下|后)一(?:个|条|题)(?:问题|答案|回答|那个)?(?:是什么|是啥)?{CLOSING}"
+    ))
+});
+
 static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
     whole(
         r"(?:我|想|要|请|帮我|给我|麻烦|能|可以|你|您|不好意思)*(?:刚才|刚刚)?(?:那个|的)?(?:问题|答案|回答)?(?:再|重新|重)(?:给我)?(?:说|发|讲|来|回答)(?:我)?(?:一?遍|一?下|一?次)(?:刚才|刚刚)?(?:的)?(?:答案|回答|那个)?(?:吧|吗|呢|谢谢|好吗|可以吗|行吗)*",
@@ -123,6 +131,9 @@ pub(super) fn pointer(text: &str, written: &dyn Fn(&str) -> String) -> Option<Po
     // "没有了" is the end of the questions, and no word on the list.
     if NONE.is_match(&all) && !all.starts_with("没有了") {
         return Some(Pointer::None(None));
+    }
+    if NEXT.is_match(&all) {
+        return Some(Pointer::Next);
     }
     if let Some(place) = place(&all) {
         return Some(Pointer::Places(vec![place]));
@@ -326,6 +337,8 @@ mod tests {
             "2号线怎么走",
             "第二个月的费用",
             "第二张卡怎么办",
+            "下一个工作日到账吗",
+            "下一个月的账单",
             "都不是本人可以办吗",
             "最后一个工作日",
             "好的那运费谁出",
@@ -375,6 +388,9 @@ mod tests {
         assert_eq!(rest, Some(Pointer::None(Some("我想问运费谁出".to_owned()))));
         for text in ["上一个", "上一个问题", "回到上一个", "看上一个", "前一个问题"] {
             assert_eq!(said(text), Some(Pointer::Before), "{text}");
+        }
+        for text in ["下一个", "下一条", "看下一个问题", "那下一个呢"] {
+            assert_eq!(said(text), Some(Pointer::Next), "{text}");
         }
         for text in ["再说一遍", "刚才那个再发一下", "请再说一次"] {
             assert_eq!(said(text), Some(Pointer::Again), "{text}");

@@ -62,6 +62,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The text in the form in which spellings are equal.
+    pub fn written(&self) -> &str {
+        &self.normalized.written
+    }
+
     /// Whether the customer asks for a person, as the engine hears it.
     pub fn asks_for_person(&self) -> bool {
         let core = |text: &str| Normalized::new(text).core;

@@ -95,6 +95,23 @@ static SIDES: LazyLock<Vec<(Regex, Regex)>> = LazyLock::new(|| {
     .collect()
 });
 
+/// Messages that ask one side of a matter and nothing else, each with the words that
+/// knowledge bases mostly have for it: 收费吗 for 要钱吗.
+static PLAINLY: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        (
+            r"^(?:还|另外|额外|是否|需要|要不要|用不用|要|用|得|会)*(?:花|交|收|付|给)?(?:钱|费|费用)的?(?:吗|么|嘛|不|没)?$",
+            "收费吗",
+        ),
+        (r"^(?:大概|一般|是|要|得)*(?:多少费用?|什么价|什么价格|什么价钱|价格|价钱|几块钱|贵吗|贵不贵)$", "多少钱"),
+        (r"^(?:大概|一般|最快|需要|得|要)*(?:几天|多少天|多长时间|多少时间|多长|几个?工作日)$", "要多久"),
+        (r"^(?:需要|要|得)*(?:带|准备|提供|拿|交)(?:些|点)?(?:什么|啥|哪些)(?:东西|资料|证件|手续)?$", "需要什么材料"),
+    ]
+    .into_iter()
+    .map(|(asked, plain)| (pattern(asked), plain))
+    .collect()
+});
+
 impl Fragment {
     /// What a message lacks, by its core and by its written form, which has the
     /// particle at the end still; `None` when it is too long or says nothing.
@@ -129,6 +146,14 @@ impl Fragment {
     /// What it has.
     pub(super) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The same in the words that knowledge bases mostly have for it, where it asks one
+    /// side of a matter in others.
+    pub(super) fn plainly(&self) -> Option<Self> {
+        let asks = (self.kind == Kind::Ask).then_some(&self.core)?;
+        let (_, plain) = PLAINLY.iter().find(|(asked, _)| asked.is_match(asks))?;
+        (plain != asks).then(|| Self { core: (*plain).to_owned(), ..self.clone() })
     }
 
     /// Its words.
@@ -321,6 +346,28 @@ mod tests {
         ] {
             let fragment = Fragment::of(&analyzer.normalize(text).core, &analyzer.written(text)).unwrap();
             assert_eq!(fragment.completed(&analyzer, before), questions, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_side_of_a_matter_is_asked_in_many_words() {
+        let analyzer = Analyzer::new(Lexicon::shipped());
+        let plainly = |text: &str| {
+            let fragment = Fragment::of(&analyzer.normalize(text).core, &analyzer.written(text))?;
+            fragment.plainly().map(|plain| plain.core)
+        };
+        for (text, plain) in [
+            ("要钱吗", "收费吗"),
+            ("那要花钱吗", "收费吗"),
+            ("这个需要钱么", "收费吗"),
+            ("贵不贵", "多少钱"),
+            ("那要多长时间", "要多久"),
+            ("要带什么", "需要什么材料"),
+        ] {
+            assert_eq!(plainly(text).as_deref(), Some(plain), "{text}");
+        }
+        for text in ["收费吗", "要多久", "钱退到哪里", "换货要钱吗", "在哪里办"] {
+            assert_eq!(plainly(text), None, "{text}");
         }
     }
 

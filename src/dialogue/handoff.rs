@@ -8,6 +8,7 @@
 //! any of these ── transfer ──► claimed, by a colleague
 //! any of these ── close ──► closed     ── return ──► returned
 //! waiting ── nobody came ──► expired
+//! waiting ── the customer does not wait ──► withdrawn
 //! ```
 //! A [`State`] says who has the conversation, so the two cannot contradict each
 //! other. All of it is pure; who stores it changes a handoff only from the state
@@ -38,6 +39,8 @@ pub enum State {
     Returned,
     /// Nobody came; the robot has the conversation again.
     Expired,
+    /// The customer did not want to wait; the robot has the conversation again.
+    Withdrawn,
 }
 
 /// What can happen to it.
@@ -60,12 +63,21 @@ pub enum Step {
     Transfer,
     /// Nobody comes any more.
     Expire,
+    /// The customer waits no longer.
+    Withdraw,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Claimed, Self::Answered, Self::Closed, Self::Returned, Self::Expired];
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Claimed,
+        Self::Answered,
+        Self::Closed,
+        Self::Returned,
+        Self::Expired,
+        Self::Withdrawn,
+    ];
 
     /// The word in interfaces.
     pub fn name(self) -> &'static str {
@@ -76,6 +88,7 @@ impl State {
             Self::Closed => "closed",
             Self::Returned => "returned",
             Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -90,7 +103,7 @@ impl State {
             Self::Waiting => Owner::Queued,
             Self::Claimed | Self::Answered => Owner::Agent,
             Self::Closed => Owner::Closed,
-            Self::Returned | Self::Expired => Owner::Bot,
+            Self::Returned | Self::Expired | Self::Withdrawn => Owner::Bot,
         }
     }
 
@@ -101,7 +114,7 @@ impl State {
 
     /// Where a step leads; `None` when it cannot be made here.
     pub fn after(self, step: Step) -> Option<Self> {
-        use State::{Answered, Claimed, Closed, Expired, Returned, Waiting};
+        use State::{Answered, Claimed, Closed, Expired, Returned, Waiting, Withdrawn};
         match (self, step) {
             (Waiting, Step::Claim) | (Waiting | Claimed | Answered, Step::Transfer) => Some(Claimed),
             (Claimed | Answered, Step::Reply) => Some(Answered),
@@ -110,6 +123,7 @@ impl State {
             (Waiting | Claimed | Answered, Step::Return) => Some(Returned),
             (Claimed | Answered, Step::Release) => Some(Waiting),
             (Waiting, Step::Expire) => Some(Expired),
+            (Waiting, Step::Withdraw) => Some(Withdrawn),
             _ => None,
         }
     }
@@ -268,6 +282,7 @@ mod tests {
             Step::Release,
             Step::Transfer,
             Step::Expire,
+            Step::Withdraw,
         ];
         for state in State::ALL {
             assert_eq!(State::named(state.name()), Some(state));
@@ -279,6 +294,7 @@ mod tests {
         assert_eq!(State::Waiting.after(Step::Reply), None, "who replies has claimed");
         assert_eq!(State::Answered.after(Step::Release), Some(State::Waiting));
         assert_eq!(State::Claimed.after(Step::Expire), None);
+        assert_eq!(State::Claimed.after(Step::Withdraw), None, "a person who has come is told so");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::followup::{Fragment, Kind};
 use super::turn::{Read, Reader};
-use super::{Context, Reading};
+use super::{Answered, Context, Reading};
 use crate::decide::light::{Evidence, Field, gives_way, is_better};
 use crate::decide::{Confidence, Decision};
 use crate::engine::{Outcome, Scored};
@@ -65,6 +65,28 @@ struct Turned<'a> {
     said: HashSet<String>,
 }
 
+/// The message in the light of the turn before, in certain words.
+struct Lit<'a> {
+    turned: Turned<'a>,
+    light: Light,
+    found: BTreeMap<usize, Found>,
+    reads: Vec<Read>,
+}
+
+impl Lit<'_> {
+    /// How sure the surest entry is.
+    fn surest(&self) -> f64 {
+        self.light.field.confidences().iter().map(|it| it.value()).fold(0.0, f64::max)
+    }
+}
+
+/// What a message goes on from: the entry that was answered, if one was, and the core of
+/// the question.
+struct Gone<'a> {
+    answered: Option<(&'a Answered, usize)>,
+    before: String,
+}
+
 impl Reader<'_> {
     /// The message in the light of the turn before, where that is better.
     pub(super) fn in_light(&self, normal: &Normalized, alone: Read) -> Result<Read> {
@@ -80,17 +102,40 @@ impl Reader<'_> {
             _ => return Ok(alone),
         };
         let Some(fragment) = Fragment::of(&normal.core, &normal.written) else { return Ok(alone) };
-        let core = |text: &str| analyzer.normalize(text).core;
-        let before = core(before);
-        let lacking = fragment.is_lacking(analyzer, &before);
+        let gone = Gone { answered: of, before: analyzer.normalize(before).core };
+        let lacking = fragment.is_lacking(analyzer, &gone.before);
         if alone.outcome.decision == Decision::Answer && !lacking {
             return Ok(alone);
         }
-        let mut texts = fragment.completed(analyzer, &before);
+        let mut lit = self.lit(&fragment, &gone, lacking, &alone)?;
+        // 要钱吗 means what 收费吗 means, whichever of them the entries have.
+        let plain = fragment.plainly();
+        if let Some(plain) = &plain {
+            let other = self.lit(plain, &gone, lacking, &alone)?;
+            if other.surest() > lit.surest() {
+                lit = other;
+            }
+        }
+        let Lit { turned, light, found, reads } = lit;
+        Ok(Read { light: Some(light.clone()), ..self.better(&turned, &light, &found, alone, reads) })
+    }
+
+    /// What is found for a fragment, beside what the message finds alone.
+    fn lit<'a>(
+        &self,
+        fragment: &'a Fragment,
+        gone: &Gone<'_>,
+        lacking: bool,
+        alone: &Read,
+    ) -> Result<Lit<'a>> {
+        let release = self.engine.release();
+        let analyzer = release.analyzer();
+        let Gone { answered: of, before } = gone;
+        let mut texts = fragment.completed(analyzer, before);
         // What the customer said may have what the entry's question has not.
         if let (Kind::Topic, Some((answered, _))) = (fragment.kind(), of)
-            && let Some(question) = fragment.exchanged(analyzer, &core(&answered.text))
-            && fragment.exchanged(analyzer, &before).is_none()
+            && let Some(question) = fragment.exchanged(analyzer, &analyzer.normalize(&answered.text).core)
+            && fragment.exchanged(analyzer, before).is_none()
         {
             texts = vec![question];
         }
@@ -102,15 +147,15 @@ impl Reader<'_> {
                 reads.push(read);
             }
         }
-        let turned = self.turned(&fragment, of.map(|(_, at)| at), &before, lacking);
-        let found = found(&alone, &reads, turned.answered);
+        let turned = self.turned(fragment, of.map(|(_, at)| at), before, lacking);
+        let found = found(alone, &reads, turned.answered);
         let field = Field {
             entries: found.iter().map(|(&at, found)| self.evidence(&turned, at, found)).collect(),
             none: none(&turned),
         };
         let light =
             Light { entries: found.keys().map(|&at| release.entries()[at].id.clone()).collect(), field };
-        Ok(Read { light: Some(light.clone()), ..self.better(&turned, &light, &found, alone, reads) })
+        Ok(Lit { turned, light, found, reads })
     }
 
     /// The better one of the message's own reading and that in the light.

@@ -38,6 +38,7 @@ pub mod ticket_form;
 pub mod told;
 mod turn;
 pub mod voice;
+pub mod withdrawal;
 
 pub use context::{Answered, Context};
 pub use facts::{Facts, Standing};
@@ -86,11 +87,18 @@ pub struct Turn {
     pub context: Context,
 }
 
+/// Whether a message only points at what was shown or said before ("第一个", "都不是"): out
+/// of its conversation it asks nothing. `written` puts a text into the form in which
+/// spellings are equal.
+pub fn only_points(text: &str, written: &dyn Fn(&str) -> String) -> bool {
+    choice::pointer(text, written).is_some()
+}
+
 /// Reads a message in the light of a conversation and decides what to do.
 ///
 /// # Errors
 /// As [`Engine::answer`]; and [`crate::error::QuestionError::NotOffered`] when `choice` names
-/// no question that was shown in this conversation.
+/// no question that was shown in this conversation and no entry that may be given now.
 pub fn take_turn(engine: &Engine, context: &Context, message: &Message<'_>, explain: bool) -> Result<Turn> {
     turn::Reader { engine, context, message, explain }.turn()
 }

@@ -32,6 +32,8 @@ pub enum Reading {
     },
     /// As the end of the conversation.
     Ended,
+    /// As the word that nobody waits for a person any more.
+    Withdrawn,
     /// As something that no entry answers and anybody would.
     SmallTalk(Topic),
     /// As small talk of the knowledge base's own: its place in the voice's
@@ -52,6 +54,8 @@ pub enum Named {
     Part,
     /// That it was answered before: 上一个.
     Before,
+    /// The field `choice`, of an entry that was not shown: a menu of the client's own.
+    Menu,
 }
 
 /// Why a choice leads nowhere.
@@ -75,6 +79,7 @@ impl Reading {
             Self::NoneOfThese => "none_of_these",
             Self::InLight { .. } => "in_light",
             Self::Ended => "ended",
+            Self::Withdrawn => "withdrawn",
             Self::SmallTalk(_) | Self::Phrase(_) => "small_talk",
         }
     }
@@ -89,6 +94,7 @@ impl Reading {
                 Named::Words => "the words of a question that was shown",
                 Named::Part => "words that one question of the list has, and no other",
                 Named::Before => "what was answered before",
+                Named::Menu => "the id of an entry that was pressed elsewhere",
             }
             .to_owned(),
             Self::Unclear(Unclear::Outside) => "a place that the list does not have".to_owned(),
@@ -100,6 +106,7 @@ impl Reading {
             }
             Self::InLight { of: None, .. } => "what is missing was taken from the question before".to_owned(),
             Self::Ended => "the customer says that this is all".to_owned(),
+            Self::Withdrawn => "the customer waits for a person no longer".to_owned(),
             Self::SmallTalk(topic) => format!("small talk: {}", topic.name()),
             Self::Phrase(at) => format!("small talk of the knowledge base's own: phrases[{at}]"),
         }

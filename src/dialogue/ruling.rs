@@ -36,6 +36,11 @@ pub struct RulesTrace {
 }
 
 impl<T> Ruled<T> {
+    /// What no rule was asked about.
+    pub fn unruled(asked: T, outcome: impl FnOnce(&T) -> Outcome) -> Self {
+        Self { outcome: outcome(&asked), asked: Some(asked), fired: None, tried: Vec::new() }
+    }
+
     /// What `explain` tells of the rules.
     pub fn trace(&self) -> RulesTrace {
         RulesTrace { tried: self.tried.clone(), fired: self.fired.clone() }

@@ -145,6 +145,10 @@ impl Reader<'_> {
         if known || shown.contains(&id) || often {
             return Ok(self.chosen(vec![id], Named::Id));
         }
+        // A menu, a card or a link of the client's own may lead to any entry.
+        if self.available(&id).is_some() {
+            return Ok(self.chosen(vec![id], Named::Menu));
+        }
         Err(QuestionError::NotOffered { choice: choice.chars().take(100).collect() }.into())
     }
 
@@ -209,13 +213,34 @@ impl Reader<'_> {
             }),
             Pointer::Before => match before {
                 Some(before) => Some(self.chosen(vec![before.clone()], Named::Before)),
-                None => asked_back.then(|| self.unclear(Unclear::Several)),
+                None => self.beside_taken(false),
+            },
+            Pointer::Next => match (!asked_back).then(|| self.beside_taken(true)).flatten() {
+                Some(read) => Some(read),
+                None => self.placed(&[Place::Lower])?,
             },
             Pointer::Again => {
                 let again = answered.as_ref().filter(|_| !asked_back);
                 again.map(|answered| self.chosen(vec![answered.entry.clone()], Named::Before))
             }
             Pointer::All | Pointer::None(_) => None,
+        })
+    }
+
+    /// The question of the list before or behind the one that was taken from it: "上一个"
+    /// and "下一个" where nothing else was answered before. Without it the list is shown
+    /// again, if there is one.
+    fn beside_taken(&self, next: bool) -> Option<Read> {
+        let Context { answered, offered, asked_back, .. } = self.context;
+        if *asked_back {
+            return Some(self.unclear(Unclear::Several));
+        }
+        let taken = answered.as_ref()?;
+        let at = offered.iter().position(|id| *id == taken.entry)?;
+        let other = if next { at.checked_add(1) } else { at.checked_sub(1) };
+        Some(match other.and_then(|at| offered.get(at)) {
+            Some(entry) => self.chosen(vec![entry.clone()], Named::Place),
+            None => self.unclear(Unclear::Outside),
         })
     }
 
@@ -438,6 +463,18 @@ impl Reader<'_> {
         }
         context.asked.clone_from(&read.question);
         match outcome.decision {
+            // Several things were asked, and nothing is left to choose.
+            Decision::Clarify if outcome.is_all_answered() => {
+                context.misses = 0;
+                (context.offered, context.asked_back) = (listed(0), false);
+                context.beside = Vec::new();
+                let answers: Vec<EntryId> = outcome.sure.iter().map(|&at| id(at)).collect();
+                if let [.., before, last] = answers.as_slice() {
+                    let text = read.question.clone().unwrap_or_default();
+                    context.before = Some(before.clone());
+                    context.answered = Some(Answered { entry: last.clone(), text });
+                }
+            }
             Decision::Answer => {
                 context.misses = 0;
                 // The list stays on the screen: "第三个呢" may follow.

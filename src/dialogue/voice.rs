@@ -11,6 +11,7 @@ use super::Reading;
 use super::reading::Unclear;
 use super::small_talk::Topic;
 use crate::decide::Decision;
+use crate::engine::Outcome;
 use crate::error::{Error, Problem, Result};
 use crate::kb::{Entry, EntryId};
 use crate::text::exact_key;
@@ -44,6 +45,8 @@ pub struct Voice {
     pub no_answer: String,
     /// When a person takes over.
     pub handed_off: String,
+    /// When somebody who waits for a person does not want one any more.
+    pub withdrawn: String,
     /// When no person is there.
     pub outside_hours: String,
     /// When the customer says that this is all.
@@ -110,6 +113,8 @@ impl Default for Voice {
             none_of_these: "好的，请您换个说法再描述一下，或者回复“转人工”由人工客服为您处理。".to_owned(),
             no_answer: "抱歉，这个问题我暂时答不上来。您可以换个说法再问一次，或者回复“转人工”。".to_owned(),
             handed_off: "正在为您转接人工客服，请稍候。".to_owned(),
+            withdrawn: "好的，已为您取消人工排队。有问题可以接着问我，需要人工时回复“转人工”就可以。"
+                .to_owned(),
             outside_hours: "现在是人工客服的休息时间。您可以先留言，我们上班后会尽快与您联系。".to_owned(),
             closing: "好的，有需要随时找我。祝您生活愉快！".to_owned(),
             small_talk: BTreeMap::new(),
@@ -155,14 +160,17 @@ impl Voice {
     }
 
     /// What is said beside a turn's answer or list, if anything is.
-    pub fn words(&self, reading: &Reading, decision: Decision) -> Option<&str> {
-        let text: &str = match (reading, decision) {
+    pub fn words(&self, reading: &Reading, outcome: &Outcome) -> Option<&str> {
+        let text: &str = match (reading, outcome.decision) {
             (Reading::SmallTalk(topic), _) => return self.small_talk(*topic),
             (Reading::Phrase(at), _) => &self.phrases.get(*at)?.reply,
             (Reading::Ended, _) => &self.closing,
+            (Reading::Withdrawn, _) => &self.withdrawn,
             (Reading::NoneOfThese, _) => &self.none_of_these,
             (Reading::Unclear(Unclear::Several), _) => &self.clarify,
             (Reading::Unclear(_), _) => &self.choose_again,
+            // Nothing is to be chosen.
+            (_, Decision::Clarify) if outcome.is_all_answered() => return None,
             (_, Decision::Clarify) => &self.clarify,
             (_, Decision::Handoff) => &self.no_answer,
             (_, Decision::Answer) => return None,
@@ -181,6 +189,7 @@ impl Voice {
             ("none_of_these", &self.none_of_these),
             ("no_answer", &self.no_answer),
             ("handed_off", &self.handed_off),
+            ("withdrawn", &self.withdrawn),
             ("outside_hours", &self.outside_hours),
             ("closing", &self.closing),
         ];
@@ -264,17 +273,24 @@ impl Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::Reason;
 
     #[test]
     fn every_reading_has_its_words() {
         let voice = Voice::default();
-        let outside = voice.words(&Reading::Unclear(Unclear::Outside), Decision::Clarify);
+        let of = |decision| Outcome::bare(decision, Reason::NoMatch);
+        let (clarify, answer) = (of(Decision::Clarify), of(Decision::Answer));
+        let outside = voice.words(&Reading::Unclear(Unclear::Outside), &clarify);
         assert_eq!(outside, Some(voice.choose_again.as_str()));
-        assert_eq!(voice.words(&Reading::AsIs, Decision::Clarify), Some(voice.clarify.as_str()));
-        assert_eq!(voice.words(&Reading::AsIs, Decision::Answer), None, "the answer speaks for itself");
-        assert_eq!(voice.words(&Reading::Ended, Decision::Answer), Some(voice.closing.as_str()));
+        assert_eq!(voice.words(&Reading::AsIs, &clarify), Some(voice.clarify.as_str()));
+        assert_eq!(voice.words(&Reading::AsIs, &answer), None, "the answer speaks for itself");
+        assert_eq!(voice.words(&Reading::Ended, &answer), Some(voice.closing.as_str()));
+        assert_eq!(voice.words(&Reading::Withdrawn, &answer), Some(voice.withdrawn.as_str()));
+        let both = |sure: &[usize]| Outcome { offered: 2, sure: sure.to_vec(), ..of(Decision::Clarify) };
+        assert_eq!(voice.words(&Reading::AsIs, &both(&[1])), Some(voice.clarify.as_str()), "one is open");
+        assert_eq!(voice.words(&Reading::AsIs, &both(&[1, 2])), None, "all are answered");
         for topic in Topic::ALL {
-            assert!(voice.words(&Reading::SmallTalk(topic), Decision::Answer).is_some(), "{}", topic.name());
+            assert!(voice.words(&Reading::SmallTalk(topic), &answer).is_some(), "{}", topic.name());
         }
         assert_eq!(voice.faults(), [], "the shipped voice is sound");
     }

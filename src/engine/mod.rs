@@ -110,6 +110,12 @@ impl Outcome {
         }
     }
 
+    /// Whether several things were asked and all of them are answered, so that there is
+    /// nothing to choose.
+    pub fn is_all_answered(&self) -> bool {
+        self.decision == Decision::Clarify && self.offered > 0 && self.sure.len() == self.offered
+    }
+
     /// The best candidate, whatever the decision.
     pub fn best(&self) -> Option<Scored> {
         self.candidates.first().copied()

@@ -182,6 +182,13 @@ impl Reply {
         if self.answers.is_empty() { self.answer.as_slice() } else { &self.answers }
     }
 
+    /// The questions that the customer is to choose from: none where all of them are
+    /// answered beside them.
+    pub fn to_choose(&self) -> &[Suggestion] {
+        let told = |one: &Suggestion| self.answers.iter().any(|answer| answer.entry == one.entry);
+        if self.suggestions.iter().all(told) { &[] } else { &self.suggestions }
+    }
+
     /// The pictures and links of all answers that are given, each once, in their order.
     pub fn shown(&self) -> (Vec<Image>, Vec<Link>) {
         let (mut images, mut links): (Vec<Image>, Vec<Link>) = (Vec::new(), Vec::new());

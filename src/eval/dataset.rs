@@ -150,6 +150,15 @@ fn checked(mut lines: Lines, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
         match serde_json::from_str::<LabelledQuery>(&text) {
             Err(e) => lines.problem_at(number, e.column(), None, format!("不是有效的测试问题：{e}")),
             Ok(query) => {
+                // Customers do send nothing at all, and then no entry is right.
+                if query.text.trim().is_empty() && query.expect != Expect::Outside {
+                    let message = "是空白的，没有条目能回答；请写上顾客会说的话，或者删去这一行".to_owned();
+                    lines.problem_at(number, 0, Some("text"), message);
+                }
+                if matches!(&query.expect, Expect::AnyOf(ids) if ids.is_empty()) {
+                    let message = "是空的列表；知识库里有答案的，写上条目的编号，没有的写 null".to_owned();
+                    lines.problem_at(number, 0, Some("expect"), message);
+                }
                 for id in query.expect.ids().iter().filter(|id| !known.contains(id)) {
                     lines.problem_at(number, 0, Some("expect"), format!("知识库里没有编号为“{id}”的条目"));
                 }

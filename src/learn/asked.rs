@@ -13,7 +13,7 @@ use crate::text::exact_key;
 
 /// Reasons that say nothing of a question: somebody wanted a person or was angry,
 /// chose from a list, or asked nothing.
-const NO_QUESTION: [&str; 11] = [
+const NO_QUESTION: [&str; 12] = [
     "requested",
     "sensitive",
     "angry",
@@ -24,6 +24,7 @@ const NO_QUESTION: [&str; 11] = [
     "no_question",
     "small_talk",
     "closed",
+    "withdrawn",
     "rule",
 ];
 

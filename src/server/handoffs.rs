@@ -321,7 +321,7 @@ fn stepped(
         Step::Transfer | Step::Release => Some(Doing::Transferred),
         Step::Return => Some(Doing::Returned),
         Step::Close => Some(Doing::Closed),
-        Step::Renew | Step::Expire => None,
+        Step::Renew | Step::Expire | Step::Withdraw => None,
     };
     if let Some(did) = did {
         let entry = sent.map(|one| one.entry);
@@ -547,8 +547,9 @@ struct Behind {
 /// Follow what happens at the desk.
 ///
 /// Server-sent events named `waiting`, `claimed`, `answered`, `closed`, `returned`,
-/// `expired`, `transferred` (`text` is the colleague) and `message` (from a customer whom a
-/// person has), with `handoff`, `kb`, `text` and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
+/// `expired`, `withdrawn` (the customer waits no longer), `transferred` (`text` is the
+/// colleague) and `message` (from a customer whom a person has), with `handoff`, `kb`, `text`
+/// and `at`. Each has its number as `id`; `Last-Event-ID` begins behind it.
 #[utoipa::path(
     get,
     operation_id = "follow_handoffs",

@@ -56,8 +56,9 @@ pub struct AnswerRequest {
     /// nothing is kept, and every question stands for itself.
     #[schema(max_length = 128)]
     pub session: Option<String>,
-    /// In a conversation: the entry that the customer pressed of those that were
-    /// offered; `text` may be left out then.
+    /// In a conversation: the entry that the customer pressed, of those that were
+    /// offered or of a menu of your own; `text` may be left out then. One that may not
+    /// be given now is refused, unless it was offered before: then the customer is told.
     pub choice: Option<String>,
     /// In a conversation: what is known of the customer, such as `{"id": "9", "vip": true}`; handoff
     /// rules look at it, and people see it; `id` is whose events it becomes. At most 4096 bytes.

@@ -61,8 +61,9 @@ pub(super) fn routes() -> Routes {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Whose {
-    /// The knowledge base, when several have a conversation of this name; without
-    /// it the one that was spoken in last.
+    /// The knowledge base: the same name in another one is another conversation.
+    /// Without it the one that a person has or that waits for one, else the one that
+    /// was spoken in last.
     kb: Option<String>,
 }
 
@@ -145,7 +146,14 @@ pub(super) fn found(caller: &Caller, id: &str, kb: Option<&str>) -> Result<Conve
         None => talk.find_all(id)?,
     };
     let none = || Error::Absent { what: "conversation", name: id.chars().take(200).collect() };
-    all.into_iter().find(|one| caller.knows(&one.kb)).ok_or_else(|| none().into())
+    meant(caller, all).ok_or_else(|| none().into())
+}
+
+/// Which of the conversations of a name is meant, the latest first: what is asked in one
+/// knowledge base meanwhile hides nobody who waits in another one.
+fn meant(caller: &Caller, all: Vec<Conversation>) -> Option<Conversation> {
+    let open = |one: &Conversation| matches!(one.owner, Owner::Queued | Owner::Agent);
+    all.into_iter().filter(|one| caller.knows(&one.kb)).min_by_key(|one| !open(one))
 }
 
 /// Show a conversation.
@@ -238,13 +246,7 @@ async fn say(
     question.session = Some(id.clone());
     if question.kb.is_none() {
         // A conversation goes on where it began.
-        question.kb = caller
-            .desk()
-            .talk()
-            .find_all(&id)?
-            .into_iter()
-            .find(|one| caller.knows(&one.kb))
-            .map(|one| one.kb);
+        question.kb = meant(&caller, caller.desk().talk().find_all(&id)?).map(|one| one.kb);
     }
     match heard(&caller, question, start).await? {
         Said::Replied(turned) => Ok(Json(turned.reply).into_response()),

@@ -302,7 +302,8 @@ impl Conversations {
     /// of the process loses them. What somebody is owed (a handoff, a message for
     /// a person, anything to deliver) is on the disk.
     pub fn record(&self, heard: &Heard<'_>) -> Result<Option<Conversation>> {
-        let owed = heard.handoff.is_some() || !heard.jobs.is_empty() || heard.owner != Owner::Bot;
+        let waited = matches!(heard.place, Place::Known(known) if known.owner == Owner::Queued);
+        let owed = heard.handoff.is_some() || !heard.jobs.is_empty() || heard.owner != Owner::Bot || waited;
         let durability = if owed { Durability::Synced } else { Durability::Written };
         self.database.write_as(durability, |connection| {
             let known = match heard.place {
@@ -347,26 +348,32 @@ impl Conversations {
             let mut now = Conversation {
                 owner: heard.owner,
                 version: known.version + 1,
-                context: heard.context.clone().or(known.context),
-                channel: heard.channel.map(str::to_owned).or(known.channel),
-                customer: heard.customer.map(str::to_owned).or(known.customer),
-                address: heard.address.map(str::to_owned).or(known.address),
-                handoff: opened.or(known.handoff).filter(|_| heard.owner != Owner::Bot),
+                context: heard.context.clone().or(known.context.clone()),
+                channel: heard.channel.map(str::to_owned).or(known.channel.clone()),
+                customer: heard.customer.map(str::to_owned).or(known.customer.clone()),
+                address: heard.address.map(str::to_owned).or(known.address.clone()),
+                handoff: opened.or(known.handoff.clone()).filter(|_| heard.owner != Owner::Bot),
                 last_at: heard.at,
-                ..known
+                ..known.clone()
             };
             let mut added = heard.lines.clone();
             if known.owner == Owner::Closed {
                 // It begins anew with this message.
                 added.insert(0, NewLine::of(Role::Event, Owner::Bot.name()));
             }
-            if known.owner != heard.owner && heard.owner != Owner::Bot {
+            // Whoever waits and has the robot's word again waits no longer.
+            let withdrawn =
+                known.handoff.as_ref().filter(|_| known.owner == Owner::Queued && heard.owner == Owner::Bot);
+            if known.owner != heard.owner && (heard.owner != Owner::Bot || withdrawn.is_some()) {
                 added.push(NewLine::of(Role::Event, heard.owner.name()));
             }
             now.last_seq = add_lines(connection, now.key, now.last_seq, heard.at, &added)?;
             save(connection, &now)?;
             if let Some(handoff) = &heard.handoff {
                 handoffs::open(connection, &now, handoff, heard.at)?;
+            } else if let Some(handoff) = withdrawn {
+                let said = customer_words(&added).unwrap_or_default();
+                handoffs::withdraw(connection, &now, handoff, said, heard.at)?;
             } else if let (Some(handoff), Some(said)) = (&now.handoff, customer_words(&added)) {
                 stream::tell(connection, &now.kb, "message", handoff, said, heard.at)?;
             }

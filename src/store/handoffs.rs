@@ -445,19 +445,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
         ended_at: (!state.is_open()).then_some(act.at),
         ..known.clone()
     };
-    diesel::update(handoffs::table.find(now.number))
-        .set((
-            handoffs::state.eq(now.state.name()),
-            handoffs::version.eq(now.version),
-            handoffs::agent.eq(&now.agent),
-            handoffs::lease_from.eq(now.lease.map(|lease| lease.from)),
-            handoffs::lease_until.eq(now.lease.map(|lease| lease.until)),
-            handoffs::waiting_since.eq(now.waiting_since),
-            handoffs::claimed_at.eq(now.claimed_at),
-            handoffs::answered_at.eq(now.answered_at),
-            handoffs::ended_at.eq(now.ended_at),
-        ))
-        .execute(connection)?;
+    save(connection, &now)?;
 
     let mut added = Vec::new();
     if let Some(text) = act.text {
@@ -514,18 +502,65 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
     }
     // Whoever listens learns who has it now.
     if state != known.state || is_transfer {
-        let transcript = conversations::last_lines(connection, before.key, TRANSCRIPT)?;
-        let told = ToldHandoff::of(&now, &transcript, act.at);
-        let body = serde_json::to_value(&told).unwrap_or_default();
-        outbox::announce(connection, &format!("handoff.{}", state.name()), &now.kb, &body, act.at)?;
-        let ended = matches!(state, State::Closed | State::Returned | State::Expired);
-        if let (Some(via), Some(address), true) = (&after.via, &after.address, ended) {
-            let id = format!("{}-{}", now.id, state.name());
-            let job = Job::to_channel(via, &after.id, id, state.name(), &with_address(body, address));
-            outbox::put(connection, &[job], &now.kb, act.at)?;
-        }
+        announce(connection, &now, &after, act.at)?;
     }
     Ok(now)
+}
+
+/// Writes what has changed of a handoff.
+fn save(connection: &mut Connection, now: &Handoff) -> Outcome<()> {
+    diesel::update(handoffs::table.find(now.number))
+        .set((
+            handoffs::state.eq(now.state.name()),
+            handoffs::version.eq(now.version),
+            handoffs::agent.eq(&now.agent),
+            handoffs::lease_from.eq(now.lease.map(|lease| lease.from)),
+            handoffs::lease_until.eq(now.lease.map(|lease| lease.until)),
+            handoffs::waiting_since.eq(now.waiting_since),
+            handoffs::claimed_at.eq(now.claimed_at),
+            handoffs::answered_at.eq(now.answered_at),
+            handoffs::ended_at.eq(now.ended_at),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Tells webhooks, and the channel if it is over, that a handoff has another state.
+fn announce(
+    connection: &mut Connection,
+    now: &Handoff,
+    conversation: &conversations::Conversation,
+    at: i64,
+) -> Outcome<()> {
+    let state = now.state.name();
+    let transcript = conversations::last_lines(connection, conversation.key, TRANSCRIPT)?;
+    let told = ToldHandoff::of(now, &transcript, at);
+    let body = serde_json::to_value(&told).unwrap_or_default();
+    outbox::announce(connection, &format!("handoff.{state}"), &now.kb, &body, at)?;
+    if let (Some(via), Some(address), false) = (&conversation.via, &conversation.address, now.state.is_open())
+    {
+        let id = format!("{}-{state}", now.id);
+        let job = Job::to_channel(via, &conversation.id, id, state, &with_address(body, address));
+        outbox::put(connection, &[job], &now.kb, at)?;
+    }
+    Ok(())
+}
+
+/// Takes a handoff out of the queue because its customer waits no longer; the
+/// conversation was just changed. One that waits no more is left alone.
+pub(super) fn withdraw(
+    connection: &mut Connection,
+    conversation: &conversations::Conversation,
+    id: &str,
+    said: &str,
+    at: i64,
+) -> Outcome<()> {
+    let Some(known) = find(connection, id)? else { return Ok(()) };
+    let Some(state) = known.state.after(Step::Withdraw) else { return Ok(()) };
+    let now = Handoff { state, version: known.version + 1, ended_at: Some(at), ..known };
+    save(connection, &now)?;
+    stream::tell(connection, &now.kb, state.name(), &now.id, said, at)?;
+    announce(connection, &now, conversation, at)
 }
 
 fn with_address(mut body: Value, address: &str) -> Value {

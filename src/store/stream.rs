@@ -19,8 +19,8 @@ pub struct News {
     pub seq: i64,
     /// The knowledge base.
     pub kb: String,
-    /// `waiting`, `claimed`, `answered`, `closed`, `returned`, `expired`, `message` from the
-    /// customer, `undelivered` of words that did not get there, or `quota` of few more.
+    /// `waiting`, `claimed`, `answered`, `closed`, `returned`, `expired`, `withdrawn`, `message`
+    /// from the customer, `undelivered` of words that did not get there, or `quota` of few more.
     pub kind: String,
     /// The handoff.
     pub handoff: String,

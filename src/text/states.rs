@@ -3,7 +3,8 @@
 //! "还没发货能取消吗" and "发货了能取消吗" share all their words but for the small ones
 //! around the event, and "怎么取消亲情号" has nothing but its verb that "怎么办亲情号"
 //! lacks. Both are read here by the pattern, not by the word: an event of
-//! [`AWAITED`] or [`MISHAPS`] with what says whether it has happened, and an
+//! [`AWAITED`] or [`MISHAPS`] with what says whether it has happened, a term of
+//! [`TERMS`] that runs or is over, and an
 //! action that undoes ([`UNDOING`]) where the action is what is asked for.
 
 use std::sync::LazyLock;
@@ -24,6 +25,9 @@ const MISHAPS: [&str; 16] = [
     "逾期", "过期", "到期", "清零", "欠费", "停机", "限速", "冻结", "超时", "破损", "损坏", "丢失", "失效",
     "断网", "扣费", "受潮",
 ];
+
+/// Terms with a beginning and an end: what holds in such a one does not hold after it.
+const TERMS: &str = "(?:犹豫|等待|保修|质保|维保|三包|试用|冷静|免息|宽限|有效|保质|合约|合同|观察|退货|退换货?|换货|保障|保险|缴费|还款|优惠|活动|会员|体验|锁定|封闭|免租|募集|公示|报名|申请)期";
 
 /// An event that is yet to come, or has been spared.
 const NOT: &str = "(?:还没有|没有|没|未|不)(?:被|能|有)?";
@@ -52,6 +56,20 @@ static HAPPENED: LazyLock<Regex> = LazyLock::new(|| {
 static AHEAD: LazyLock<Regex> = LazyLock::new(|| {
     let events = AWAITED.join("|");
     pattern(&format!("{NOT}({events})|({events})(?:之?前|以前)"))
+});
+
+/// "犹豫期过了", "过了犹豫期", "超过保修期", "保修期外"; group 1 or 2 is the term. "过了吗" asks.
+static OVER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        "(?:^|[^没未不有])(?:超?过|超出|出)了?({TERMS})|({TERMS})限?(?:已经?|都|刚刚?|早就?|要是)*(?:(?:过|过完|过去|结束|满)了(?:$|[^吗没么嘛])|已经?(?:过|结束|满)(?:$|[^了吗没么嘛])|一过|之?后|以后|之?外|以外)"
+    ))
+});
+
+/// "犹豫期内", "没过犹豫期", "保修期还没到".
+static WITHIN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        "(?:还没有?|没有?|未|尚未|不)(?:超?过|超出|出)了?({TERMS})|({TERMS})限?(?:之?内|以内|期?间|里|中|(?:都|还|尚)?(?:没有?|未)(?:过|满|结束|到))"
+    ))
 });
 
 /// Any mishap, with what denies it as group 1.
@@ -90,6 +108,17 @@ fn event<'a>(captures: &regex::Captures<'a>) -> Option<(usize, &'a str)> {
     captures.get(1).or_else(|| captures.get(2)).map(|found| (found.start(), found.as_str()))
 }
 
+/// Terms that a text speaks of, `true` where they are over.
+fn terms(core: &str) -> Vec<(&str, bool)> {
+    let found = |pattern: &'static Regex, over: bool| {
+        pattern.captures_iter(core).filter_map(|c| event(&c)).map(move |(_, term)| (term, over))
+    };
+    let within: Vec<(&str, bool)> = found(&WITHIN, false).collect();
+    // "没过犹豫期" has "过犹豫期" in it.
+    let over = found(&OVER, true).filter(|(term, _)| !within.contains(&(*term, false)));
+    over.chain(within.iter().copied()).collect()
+}
+
 /// Mishaps that a text has, `true` where it does not deny them.
 fn mishaps(core: &str) -> Vec<(&str, bool)> {
     let found = MISHAP.captures_iter(core).filter(|c| !c[0].ends_with('前'));
@@ -107,6 +136,7 @@ pub(super) fn apart<'a>(question: &str, phrasings: impl Iterator<Item = &'a str>
     };
     opposed(suppositions(question), suppositions)
         || opposed(mishaps(question), mishaps)
+        || opposed(terms(question), terms)
         || ASKED_TO_UNDO.is_match(question) && phrasings.clone().all(|phrasing| !UNDOES.is_match(phrasing))
         || ASKED_TO_RESTORE.is_match(question)
             && phrasings.clone().all(|phrasing| !RESTORES.is_match(phrasing))
@@ -144,6 +174,34 @@ mod tests {
         assert!(!differ("优惠券没过期为什么用不了", &["优惠券为什么用不了"]));
         assert!(!differ("券过期了怎么办", &["优惠券过期能补吗"]));
         assert!(!differ("过期前怎么提醒", &["什么时候过期"]), "no denial");
+    }
+
+    #[test]
+    fn terms_that_run_and_terms_that_are_over() {
+        let within = ["犹豫期内退保怎么退", "犹豫期退保"];
+        for question in [
+            "犹豫期过了怎么退保",
+            "过了犹豫期还能退保吗",
+            "已过犹豫期怎么退",
+            "超过犹豫期能全额退吗",
+            "犹豫期已经过了还能退吗",
+            "犹豫期后退保",
+            "犹豫期已过怎么退",
+            "犹豫期外退保",
+        ] {
+            assert!(differ(question, &within), "{question}");
+            assert!(!differ(question, &["犹豫期过了退保扣多少"]), "{question}");
+            assert!(!differ(question, &["怎么退保"]), "nobody speaks of it: {question}");
+        }
+        for question in ["犹豫期内能退吗", "没过犹豫期能退保吗", "犹豫期还没过能退吗", "未过犹豫期怎么退"]
+        {
+            assert!(!differ(question, &within), "{question}");
+            assert!(differ(question, &["犹豫期过了退保扣多少"]), "{question}");
+        }
+        assert!(!differ("保修期过了能修吗", &within), "another term");
+        assert!(!differ("犹豫期是多久", &within), "neither");
+        assert!(!differ("犹豫期过了吗", &within), "a question supposes nothing");
+        assert!(!differ("保修期过了怎么修", &["保修期内免费修吗", "过保修期修要钱吗"]), "both");
     }
 
     #[test]

@@ -267,6 +267,136 @@ async fn given_back_the_robot_answers_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_no_longer_leaves_the_queue() {
+    let (_folder, app) = house();
+    let hook = Receiver::start();
+    let wanted = json!({"url": hook.url, "private": true, "events": ["handoff.withdrawn"]});
+    assert_eq!(call(&app, Method::POST, "/v1/webhooks", wanted).await.status, StatusCode::CREATED);
+    // Who does not wait withdraws nothing.
+    assert_ne!(say(&app, "u", "取消排队").await.json()["reason"], "withdrawn");
+    say(&app, "u", "转人工").await;
+    let id = waiting(&app).await["id"].as_str().expect("an id").to_owned();
+    // What says anything else goes on to the people.
+    let reply = say(&app, "u", "不等了怎么开电子发票").await.json();
+    assert_eq!(reply["owner"], "queued", "{reply}");
+    let gone = json!({"text": "算了，不用人工了谢谢", "client_id": "k-1"});
+    let path = "/v1/conversations/u/messages";
+    let reply = call(&app, Method::POST, path, gone.clone()).await.json();
+    assert_eq!(
+        (&reply["decision"], &reply["reason"], &reply["owner"], &reply["handoff"]),
+        (&json!("answer"), &json!("withdrawn"), &json!("bot"), &Value::Null),
+        "{reply}"
+    );
+    assert!(reply["answer"]["text"].as_str().is_some_and(|text| text.contains("已为您取消")), "{reply}");
+    assert_eq!(call(&app, Method::POST, path, gone).await.json(), reply, "the same message is heard once");
+
+    // The desk sees it go, and nobody can take it any more.
+    let seen = events(&app, "/v1/handoffs/events?after=0", None, 3).await;
+    let kinds: Vec<&str> = seen.iter().map(|(_, kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["waiting", "message", "withdrawn"]);
+    assert_eq!((&seen[2].2["handoff"], &seen[2].2["text"]), (&json!(id), &json!("算了，不用人工了谢谢")));
+    assert_eq!(get(&app, "/v1/handoffs/count").await.json()["waiting"], 0);
+    assert_eq!(get(&app, &format!("/v1/handoffs/{id}")).await.json()["state"], "withdrawn");
+    let listed = get(&app, "/v1/handoffs?state=withdrawn").await.json();
+    assert_eq!(listed["items"][0]["id"], json!(id), "{listed}");
+    assert_eq!(bare(&app, &format!("/v1/handoffs/{id}/claim")).await.status, StatusCode::CONFLICT);
+    assert_eq!(hook.event("handoff.withdrawn").json()["data"]["id"], json!(id));
+    let told = get(&app, "/v1/conversations/u").await.json();
+    assert_eq!((&told["owner"], &told["handoff"]), (&json!("bot"), &Value::Null));
+    assert_eq!(told["turns"].as_array().and_then(|turns| turns.last()).expect("a line")["role"], "event");
+    let stats = get(&app, "/v1/kbs/demo/stats").await.json();
+    assert_eq!(stats["all"]["counts"]["chat"], json!(1), "it asks nothing: {stats}");
+
+    // The robot goes on, and a person can be asked for again; who has come hears all.
+    let reply = say(&app, "u", "怎么开电子发票").await.json();
+    assert_eq!((&reply["decision"], &reply["owner"]), (&json!("answer"), &json!("bot")));
+    let reply = say(&app, "u", "转人工").await.json();
+    let again = reply["handoff"]["id"].as_str().expect("an id").to_owned();
+    assert_ne!(again, id);
+    bare(&app, &format!("/v1/handoffs/{again}/claim")).await;
+    assert_eq!(say(&app, "u", "不用人工了").await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_in_another_knowledge_base_hides_nobody_who_waits() {
+    let (folder, _) = house();
+    publish(folder.path(), "other", SMALL_KB, None);
+    let app = router(server_over(folder.path(), admission()));
+    let ask = |text: &str, kb: &str| json!({"text": text, "session": "u", "kb": kb});
+    call(&app, Method::POST, "/v1/answer", ask("转人工", "demo")).await;
+    let reply = call(&app, Method::POST, "/v1/answer", ask("怎么开电子发票", "other")).await.json();
+    assert_eq!((&reply["kb"], &reply["owner"]), (&json!("other"), &json!("bot")), "another conversation");
+    // Without a knowledge base the one is meant that waits, although the other came later.
+    let told = get(&app, "/v1/conversations/u").await.json();
+    assert_eq!((&told["kb"], &told["owner"]), (&json!("demo"), &json!("queued")), "{told}");
+    let told = get(&app, "/v1/conversations/u?kb=other").await.json();
+    assert_eq!((&told["kb"], &told["owner"]), (&json!("other"), &json!("bot")));
+    let reply = say(&app, "u", "不等了").await.json();
+    assert_eq!((&reply["kb"], &reply["reason"]), (&json!("demo"), &json!("withdrawn")));
+    // Nobody waits any more: the one that was spoken in last.
+    call(&app, Method::POST, "/v1/answer", ask("怎么开电子发票", "other")).await;
+    assert_eq!(get(&app, "/v1/conversations/u").await.json()["kb"], "other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_questions_that_are_all_answered_are_not_asked_about() {
+    let (_folder, app) = house();
+    let reply = say(&app, "u", "退款多久到账？怎么开电子发票？").await.json();
+    assert_eq!(reply["reason"], "several_questions", "{reply}");
+    assert_eq!((reply["answers"].as_array().map(Vec::len), &reply["message"]), (Some(2), &Value::Null));
+    // A client that does not read the answers still has the questions; the customer reads none.
+    assert_eq!(reply["suggestions"].as_array().map(Vec::len), Some(2));
+    let told = get(&app, "/v1/conversations/u").await.json();
+    let line = told["turns"].as_array().and_then(|turns| turns.last()).expect("a line").clone();
+    assert_eq!(line["suggestions"].as_array().map_or(0, Vec::len), 0, "{line}");
+    assert!(line["text"].as_str().is_some_and(|text| text.ends_with("“我的发票”里申请。")), "{line}");
+    // "好的" says yes to the answers, and asks for nothing again.
+    let reply = say(&app, "u", "好的").await.json();
+    assert_eq!(reply["reason"], "small_talk", "{reply}");
+    let reply = say(&app, "u", "第一个").await.json();
+    assert_eq!((&reply["reason"], &reply["answer"]["entry"]), (&json!("chosen"), &json!("refund-time")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_in_danger_is_told_whom_to_call() {
+    let (_folder, app) = house();
+    let reply = say(&app, "u", "有人昏迷了！").await.json();
+    assert_eq!(
+        (&reply["decision"], &reply["reason"], &reply["owner"], &reply["handoff"]["rule"]),
+        (&json!("handoff"), &json!("sensitive"), &json!("queued"), &json!("emergency")),
+        "{reply}"
+    );
+    let calls = |reply: &Value| reply["message"].as_str().is_some_and(|text| text.contains("120"));
+    assert!(calls(&reply), "{reply}");
+    // Also those who wait already, and those who are in no conversation.
+    assert!(calls(&say(&app, "u", "家里煤气泄漏了怎么办").await.json()));
+    for text in ["着火了", "我老公突然晕倒了怎么办", "煤气泄漏怎么办", "我想自杀"] {
+        let reply = call(&app, Method::POST, "/v1/answer", json!({"text": text})).await.json();
+        assert!(reply["reason"] == "sensitive" && calls(&reply), "{text}: {reply}");
+    }
+    for text in [
+        "灭火器怎么买",
+        "着火点是多少",
+        "怎么预防煤气泄漏",
+        "煤气泄漏报警器多少钱",
+        "着火了能赔吗",
+        "孩子溺水保险怎么理赔",
+        "你们的店火了",
+        "我的账号没意思",
+    ] {
+        let reply = call(&app, Method::POST, "/v1/answer", json!({"text": text})).await.json();
+        assert!(reply["reason"] != "sensitive", "{text}: {reply}");
+    }
+    // What the authors have written about it is given.
+    let entry = json!({"id": "gas", "question": "煤气泄漏怎么办", "answer": "请拨打我们的抢修电话。"});
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", &format!("{SMALL_KB}{entry}\n"), None);
+    let app = router(server_over(folder.path(), admission()));
+    let reply = say(&app, "u", "煤气泄漏怎么办").await.json();
+    assert_eq!(reply["answer"]["entry"], "gas", "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_comes_twice_is_heard_once() {
     let (_folder, app) = house();
     let body = json!({"text": "怎么开电子发票", "session": "u", "client_id": "k-1"});

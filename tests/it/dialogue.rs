@@ -130,6 +130,56 @@ fn a_question_that_was_offered_is_taken_by_place_words_and_id() {
 }
 
 #[test]
+fn before_and_behind_what_was_taken_are_its_neighbours() {
+    let engine = engine();
+    let context = asked_back(&["refund-time", "refund-where", "cancel"]);
+    let taken = say(&engine, &context, "第二个");
+    for (text, entry) in [("上一个", "refund-time"), ("下一个", "cancel"), ("再看下一条", "cancel")]
+    {
+        let turn = say(&engine, &taken.context, text);
+        assert_eq!(told(&engine, &turn).as_deref(), Some(entry), "{text}: {:?}", turn.reading);
+        assert_eq!(turn.outcome.reason, Reason::Chosen, "{text}");
+    }
+    // What was answered before the list is nearer than the list.
+    let first = say(&engine, &Context::default(), "怎么取消订单");
+    let listed = Context { answered: None, before: first.context.answered.map(|it| it.entry), ..context };
+    let taken = say(&engine, &listed, "第二个");
+    assert_eq!(told(&engine, &say(&engine, &taken.context, "上一个")).as_deref(), Some("cancel"));
+    // Nothing lies there: the list is shown again, or nothing was pointed at.
+    let end = say(&engine, &asked_back(&["refund-time", "refund-where"]), "第一个");
+    let turn = say(&engine, &end.context, "上一个");
+    assert_eq!(turn.reading, Reading::Unclear(Unclear::Outside));
+    assert_eq!(turn.context.offered, ids(&["refund-time", "refund-where"]));
+    assert_eq!(say(&engine, &Context::default(), "下一个").reading, Reading::AsIs);
+    // Nobody has taken anything yet.
+    let open = say(&engine, &asked_back(&["refund-time", "refund-where", "cancel"]), "下一个");
+    assert_eq!(open.reading, Reading::Unclear(Unclear::Several));
+    let two = say(&engine, &asked_back(&["refund-time", "cancel"]), "下一个");
+    assert_eq!(told(&engine, &two).as_deref(), Some("cancel"), "of two it is the lower one");
+}
+
+#[test]
+fn an_entry_that_is_pressed_elsewhere_is_given_if_it_may_be() {
+    let engine = engine();
+    let voice = Voice::default();
+    let press = |choice: &'static str| {
+        let options = Options::default();
+        let message = Message { text: "", choice: Some(choice), options, voice: &voice, habits: None };
+        take_turn(&engine, &Context::default(), &message, false)
+    };
+    let pressed = press("cancel").unwrap();
+    assert_eq!(told(&engine, &pressed).as_deref(), Some("cancel"));
+    assert!(matches!(pressed.reading, Reading::Chosen { by: Named::Menu, .. }), "{:?}", pressed.reading);
+    for gone in ["off", "nothing"] {
+        let refused = press(gone);
+        assert!(
+            matches!(refused, Err(Error::Question(QuestionError::NotOffered { .. }))),
+            "{gone}: {refused:?}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_chosen_is_asked_about_again() {
     let engine = engine();
     let context = asked_back(&["refund-time", "off", "cancel", "vanished"]);
@@ -173,6 +223,36 @@ fn a_number_is_a_choice_only_where_there_is_a_list() {
     // Below an answer nobody asked which: the author's own "2" stands.
     let below = Context { asked_back: false, ..asked_back(&["cancel", "refund-where"]) };
     assert_eq!(told(&engine, &say(&engine, &below, "2")).as_deref(), Some("menu"));
+}
+
+#[test]
+fn what_is_asked_of_an_answer_is_understood_in_other_words_than_the_entries_have() {
+    let kb = concat!(
+        r#"{"id":"invoice","question":"怎么开电子发票","answer":"在“我的发票”里申请。"}"#,
+        "\n",
+        r#"{"id":"invoice-fee","question":"开电子发票收费吗","similar":["开发票要手续费吗"],"answer":"不收费。"}"#,
+        "\n",
+        r#"{"id":"install","question":"怎么预约上门安装","answer":"在订单页点“预约安装”。"}"#,
+        "\n",
+        r#"{"id":"install-fee","question":"上门安装收费吗","similar":["安装费多少"],"answer":"基础安装免费。"}"#,
+        "\n",
+        r#"{"id":"card","question":"会员卡丢了怎么补办","answer":"凭手机号到店补办。"}"#,
+        "\n",
+        r#"{"id":"return","question":"怎么退货","similar":["不想要了怎么退"],"answer":"点“申请退货”。"}"#,
+        "\n",
+    );
+    let base: KnowledgeBase = formats::read_jsonl("kb.jsonl", kb.as_bytes()).unwrap();
+    let release = Build { number: 1, ..Build::of("fees", &base) }.temporary().unwrap();
+    let engine = Engine::new(Arc::new(release), DEFAULT_MAX_WRONG);
+    let answered = say(&engine, &Context::default(), "怎么开电子发票");
+    for text in ["收费吗", "要钱吗", "那要花钱吗"] {
+        let turn = say(&engine, &answered.context, text);
+        assert_eq!(told(&engine, &turn).as_deref(), Some("invoice-fee"), "{text}: {:?}", turn.outcome);
+        assert!(matches!(turn.reading, Reading::InLight { .. }), "{text}: {:?}", turn.reading);
+    }
+    // Of what nobody has written down, nothing is made up.
+    let answered = say(&engine, &Context::default(), "会员卡丢了怎么补办");
+    assert_eq!(told(&engine, &say(&engine, &answered.context, "要钱吗")), None);
 }
 
 #[test]

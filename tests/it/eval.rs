@@ -110,6 +110,26 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn a_query_that_asks_nothing_or_expects_nothing_is_refused() {
+    let desk = Desk::new();
+    let queries = concat!(
+        r#"{"text":"退款多久到账","expect":"refund-time"}"#,
+        "\n",
+        r#"{"text":"  ","expect":"cod"}"#,
+        "\n",
+        r#"{"text":"退款多久到账","expect":[]}"#,
+        "\n"
+    );
+    desk.put("faulty.jsonl", queries);
+    let output = desk.eval("small.jsonl", "faulty.jsonl", "out", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(told.contains("faulty.jsonl:2 [text]") && told.contains("删去这一行"), "{told}");
+    assert!(told.contains("faulty.jsonl:3 [expect]") && told.contains("写 null"), "{told}");
+    assert!(!desk.path("out/report.json").exists());
+}
+
+#[test]
 fn writes_what_the_contract_says() {
     let desk = Desk::new();
     let output = desk.good(
@@ -230,7 +250,9 @@ fn two_runs_agree_and_labels_change_no_prediction() {
     let relabelled: Vec<String> = lines(QUERIES)
         .into_iter()
         .map(|mut query| {
-            query["expect"] = if query["expect"].is_null() { "cod".into() } else { Value::Null };
+            let blank = query["text"].as_str().is_some_and(|text| text.trim().is_empty());
+            let outside = query["expect"].is_null() && !blank;
+            query["expect"] = if outside { "cod".into() } else { Value::Null };
             query.to_string()
         })
         .collect();

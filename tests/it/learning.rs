@@ -255,6 +255,63 @@ fn a_question_that_agents_answered_with_an_entry_is_suggested_for_it_and_tried()
 }
 
 #[test]
+fn words_that_point_at_a_list_are_no_question_of_anybody() {
+    use zhida::learn::suggest::{Limits, Material, review};
+    let engine = corpus_engine("shop");
+    let asked: Vec<Asked> = ["第一个", "都不是", "上一个", "保修卡掉进水里了能补一张吗"]
+        .iter()
+        .map(|text| Asked { text: (*text).to_owned(), count: 5, unanswered: 5, ..Asked::default() })
+        .collect();
+    let material = Material {
+        engine: &engine,
+        questions: &asked,
+        labelled: &[],
+        settled: &[],
+        today: zhida::events::Day::today(),
+    };
+    let found =
+        review(&material, Limits { words: 0, ..Limits::default() }, &mut Memory::default()).expect("found");
+    assert_eq!(found.open, 1);
+    let texts: Vec<&str> = found.suggestions.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!(texts, ["保修卡掉进水里了能补一张吗"]);
+}
+
+#[test]
+fn what_nobody_has_confirmed_is_no_gain() {
+    use zhida::learn::suggest::{Kind as What, Limits, Material, review};
+    let engine = corpus_engine("shop");
+    // Likely, and not answered: who agrees with it says so.
+    let text = "钱退了几天能回到卡里头";
+    let outcome = engine.answer(text, zhida::engine::Options::default()).expect("answers");
+    let nearest = outcome.best().expect("an entry");
+    let entry = engine.release().entries()[nearest.entry].id.0.clone();
+    let suggestion = |votes: Votes| {
+        let one = Asked {
+            text: text.to_owned(),
+            count: 4,
+            unanswered: 4,
+            votes: [(entry.clone(), votes)].into(),
+            ..Asked::default()
+        };
+        let material = Material {
+            engine: &engine,
+            questions: &[one],
+            labelled: &[],
+            settled: &[],
+            today: zhida::events::Day::today(),
+        };
+        let limits = Limits { words: 0, ..Limits::default() };
+        let found = review(&material, limits, &mut Memory::default()).expect("found");
+        found.suggestions.into_iter().next().expect("a suggestion")
+    };
+    let guessed = suggestion(Votes::default());
+    assert_eq!((guessed.kind, guessed.entry.as_ref()), (What::Similar, Some(&entry)), "{guessed:?}");
+    assert_eq!((guessed.gain, guessed.harm, guessed.trial.open), (0, 0, 4), "{guessed:?}");
+    let confirmed = suggestion(Votes { agents: 1, ..Votes::default() });
+    assert_eq!((confirmed.gain, confirmed.trial.open), (4, 0), "{confirmed:?}");
+}
+
+#[test]
 fn what_a_rule_hands_over_is_no_gap_unless_it_is_for_the_hour() {
     let mut gathering = Gathering::default();
     let handed = |text: &str, reason: &str, rule: Option<&str>| Event {

@@ -78,7 +78,9 @@ impl Message {
         match event.reason.as_deref() {
             Some("chosen") => Self::Choice,
             Some("none_of_these") => Self::NoneOfThese,
-            Some("no_text" | "no_question" | "small_talk" | "closed" | "unclear_choice") => Self::Chat,
+            Some("no_text" | "no_question" | "small_talk" | "closed" | "withdrawn" | "unclear_choice") => {
+                Self::Chat
+            }
             _ => Self::Question,
         }
     }

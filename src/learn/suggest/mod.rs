@@ -123,7 +123,9 @@ pub struct Suggestion {
     pub examples: Vec<String>,
     /// How often they were asked.
     pub count: u64,
-    /// Questions, by how often they were asked, that would be answered right and are not now.
+    /// Questions, by how often they were asked, that would be answered right and are not
+    /// now, as far as somebody has said what is right: by a label, by taking the entry
+    /// from a list, by sending it.
     pub gain: u64,
     /// Questions that would be answered wrong, or no longer right.
     pub harm: u64,

@@ -13,6 +13,7 @@ use super::verdicts::{Settled, Verdict};
 use super::words::words;
 use super::{Group, Kind, Suggestion};
 use crate::decide::{anger, handoff};
+use crate::dialogue::only_points;
 use crate::encoder::Embedding;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -85,7 +86,10 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
     let Material { engine, questions, settled, today, .. } = *material;
     let release = engine.release();
     let mut open: Vec<usize> = (0..questions.len()).filter(|&at| questions[at].is_open()).collect();
-    open.retain(|&at| !is_stored(engine, &questions[at]) && !wants_person(engine, &questions[at].text));
+    open.retain(|&at| {
+        let text = &questions[at].text;
+        !is_stored(engine, &questions[at]) && !wants_person(engine, text) && !is_choice(engine, text)
+    });
     let weights: HashMap<usize, f64> = open.iter().map(|&at| (at, weight(&questions[at], today))).collect();
     open.sort_by(|a, b| weights[b].total_cmp(&weights[a]).then(a.cmp(b)));
     open.truncate(limits.questions);
@@ -143,7 +147,12 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
                 (Some(of), Some(halves)) if suggestion.kind == Kind::Split => {
                     bench.split(&EntryId(of.clone()), &entry, &halves.goes, &own)?
                 }
-                _ => bench.entry(&entry, at, &own)?,
+                // That an entry is right for questions that nobody answered is a guess, until
+                // somebody has taken or sent it; a new one is written for them.
+                _ => {
+                    let agreed = suggestion.kind == Kind::Entry || suggestion.confirmed > suggestion.against;
+                    bench.entry(&entry, at, &own, agreed)?
+                }
             };
             trial.note(&mut suggestion);
         } else if suggestion.kind == Kind::SmallTalk {
@@ -200,6 +209,12 @@ fn is_stored(engine: &Engine, asked: &Asked) -> bool {
 fn wants_person(engine: &Engine, text: &str) -> bool {
     let core = |text: &str| engine.release().analyzer().normalize(text).core;
     handoff::heard(text, &core(text), core).is_some() || anger::is_angry(text)
+}
+
+/// Whether somebody points at a list that is gone: in other conversations the same words
+/// mean something else, so no entry may have them.
+fn is_choice(engine: &Engine, text: &str) -> bool {
+    only_points(text, &|text| engine.release().analyzer().written(text))
 }
 
 /// How much a question asks to be looked at.

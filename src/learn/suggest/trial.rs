@@ -110,8 +110,15 @@ impl<'a> Bench<'a> {
     }
 
     /// Tries an entry as it would be; `place` is the number of the text that is
-    /// new in it, `own` are the questions of its group, by probe.
-    pub(super) fn entry(&mut self, entry: &Entry, place: usize, own: &[usize]) -> Result<Trial> {
+    /// new in it, `own` are the questions of its group, by probe, for which it is right if
+    /// that is `agreed`.
+    pub(super) fn entry(
+        &mut self,
+        entry: &Entry,
+        place: usize,
+        own: &[usize],
+        agreed: bool,
+    ) -> Result<Trial> {
         let text = self.probes.len() + place;
         let mut near: Vec<(f32, usize)> = (0..self.probes.len())
             .map(|probe| (self.space.score(text, probe), probe))
@@ -126,7 +133,7 @@ impl<'a> Bench<'a> {
         self.ask_before(&asked)?;
         let known = self.engine.release().entry(&entry.id).cloned();
         let after = self.with([(entry.id.clone(), Some(entry.clone()), known)], &asked)?;
-        Ok(self.told(&asked, &after, Some((&entry.id, own))))
+        Ok(self.told(&asked, &after, agreed.then_some((&entry.id, own))))
     }
 
     /// Tries an entry as two: what goes to the new one is taken from it.
@@ -275,8 +282,8 @@ impl<'a> Bench<'a> {
         asked.par_iter().map(|&probe| answer(engine, &self.probes[probe].text)).collect()
     }
 
-    /// What changed. Questions of the group that would be answered with the
-    /// suggested entry count as right: that is what the author agrees to.
+    /// What changed. Questions of a `group` that would be answered with the suggested
+    /// entry count as right: that is what somebody has said, or the author agrees to.
     fn told(&self, asked: &[usize], after: &[Option<EntryId>], group: Option<(&EntryId, &[usize])>) -> Trial {
         let mut trial = Trial { tried: true, asked: asked.len(), ..Trial::default() };
         let mut changes: BTreeMap<(u8, std::cmp::Reverse<u64>, usize), Changed> = BTreeMap::new();

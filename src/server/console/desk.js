@@ -129,7 +129,7 @@ function listen() {
   const pass = (news) => { heard(news); channel?.postMessage(news); };
   // Whatever happened before the stream was open stands in the page.
   events.addEventListener("open", () => pass({ kind: "open" }));
-  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "transferred", "message", "undelivered", "quota"]) {
+  for (const kind of ["waiting", "claimed", "answered", "closed", "returned", "expired", "withdrawn", "transferred", "message", "undelivered", "quota"]) {
     events.addEventListener(kind, (event) => {
       const { handoff, text } = JSON.parse(event.data);
       pass({ kind, handoff, text, seq: event.lastEventId });

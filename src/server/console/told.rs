@@ -157,6 +157,7 @@ pub(super) fn state(page: &Page, code: &str) -> Markup {
         "answered" => ("good", page.say("已回复", "answered")),
         "returned" => ("", page.say("已交还机器人", "given back")),
         "expired" => ("", page.say("无人接待", "nobody came")),
+        "withdrawn" => ("", page.say("顾客不等了", "withdrawn")),
         "open" => ("warn", page.say("待处理", "open")),
         "pending" => ("", page.say("等待回音", "pending")),
         "solved" => ("good", page.say("已解决", "solved")),

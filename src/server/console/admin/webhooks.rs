@@ -61,6 +61,7 @@ fn event<'a>(page: &Page, code: &'a str) -> &'a str {
         "handoff.closed" => page.say("人工结束", "was closed"),
         "handoff.returned" => page.say("交还机器人", "given back"),
         "handoff.expired" => page.say("没有人接待", "nobody came"),
+        "handoff.withdrawn" => page.say("顾客不等了", "the customer waits no longer"),
         "message.sent" => page.say("坐席的消息", "a message of an agent"),
         "message.undelivered" => page.say("消息没送到", "a message was given up"),
         "ticket.created" => page.say("新工单", "a new ticket"),

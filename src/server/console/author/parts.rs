@@ -269,6 +269,7 @@ pub(super) fn reason(page: &Page, name: &str) -> &'static str {
         "chosen" => page.say("顾客选的", "chosen by the customer"),
         "small_talk" => page.say("寒暄", "small talk"),
         "closed" => page.say("不在服务时间", "outside hours"),
+        "withdrawn" => page.say("顾客不等人工了", "waits for a person no longer"),
         _ => page.say("其他原因", "another reason"),
     }
 }
