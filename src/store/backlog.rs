@@ -7,6 +7,7 @@ use diesel::prelude::*;
 
 use super::conversations::Conversations;
 use super::database::talk::{handoffs, outbox};
+use super::handoffs::waits_since;
 use crate::dialogue::handoff::State;
 use crate::error::Result;
 
@@ -45,7 +46,7 @@ impl Conversations {
             let taken = [State::Claimed.name(), State::Answered.name()];
             let (waiting, waiting_since) = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
-                .select((count_star(), min(handoffs::created_at)))
+                .select((count_star(), min(waits_since())))
                 .first(connection)?;
             let taken =
                 handoffs::table.filter(handoffs::state.eq_any(taken)).count().get_result(connection)?;

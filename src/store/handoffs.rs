@@ -383,6 +383,13 @@ impl Conversations {
     }
 }
 
+/// Since when the customer of a handoff that waits has nobody: as [`ToldHandoff::of`] has it.
+#[diesel::dsl::auto_type]
+pub(super) fn waits_since() -> _ {
+    diesel::dsl::case_when(handoffs::answered_at.is_not_null(), handoffs::waiting_since)
+        .otherwise(handoffs::created_at)
+}
+
 fn find(connection: &mut Connection, id: &str) -> Outcome<Option<Handoff>> {
     let row = handoffs::table.filter(handoffs::id.eq(id)).select(Row::as_select()).first(connection);
     Ok(row.optional()?.map(Handoff::from))

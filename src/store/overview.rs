@@ -5,6 +5,7 @@ use diesel::prelude::*;
 
 use super::conversations::Conversations;
 use super::database::talk::{handoffs, outbox, tickets};
+use super::handoffs::waits_since;
 use crate::dialogue::handoff::State;
 use crate::dialogue::ticket::TicketState;
 use crate::error::Result;
@@ -53,7 +54,7 @@ impl Conversations {
             let waiting: Vec<(String, i64, Option<i64>)> = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
                 .group_by(handoffs::kb)
-                .select((handoffs::kb, count_star(), min(handoffs::created_at)))
+                .select((handoffs::kb, count_star(), min(waits_since())))
                 .load(connection)?;
             let open: Vec<(String, i64, Option<i64>)> = tickets::table
                 .filter(tickets::state.eq(TicketState::Open.name()))

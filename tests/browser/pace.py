@@ -27,7 +27,7 @@ from checking import Server
 ENTRIES = 10_000
 BASE = "/console/kb/big"
 PAGES = ["", "/entries", "/entries?sort=asked", "/entries?heat=hot", "/entries?valid=now", "/entries?tag=%E7%AD%BE3", "/entries?topic=%E7%B1%BB7", "/entries?q=%E4%BF%9D%E4%BF%AE", "/entries/e77", "/entries/e77/history", "/import", "/check", "/releases", "/releases/1", "/inbox", "/words", "/service", "/queries", "/evaluations"]
-OPERATOR = ["/console", "/console/desk", "/console/tickets", "/console/stats", "/console/admin", "/console/admin/health", "/console/admin/keys", "/console/admin/people", "/console/admin/channels", "/console/admin/webhooks", "/console/admin/usage", "/console/admin/audit", "/console/admin/settings", "/console/admin/tenants"]
+OPERATOR = ["/console", "/console/desk", "/console/desk/past", "/console/tickets", "/console/tickets/new", "/console/stats", "/console/stats?by=entry", "/console/admin", "/console/admin/health", "/console/admin/keys", "/console/admin/people", "/console/admin/channels", "/console/admin/webhooks", "/console/admin/usage", "/console/admin/audit", "/console/admin/settings", "/console/admin/tenants"]
 THINGS = ["净水器", "扫地机", "空气炸锅", "加湿器", "电饭煲", "洗碗机", "吹风机", "投影仪", "按摩椅", "烘干机", "破壁机", "咖啡机", "榨汁机", "挂烫机", "电暖器", "打印机"]
 MATTERS = ["滤芯多久换一次", "保修怎么办理", "噪音太大怎么办", "发票丢了能补吗", "可以以旧换新吗", "说明书在哪里下载", "耗电多少", "怎么预约安装", "配件在哪里买", "清洗有什么讲究"]
 

@@ -24,6 +24,8 @@ pub(super) fn routes() -> Router<Server> {
 /// Groups that are drawn, and those that are listed.
 const DRAWN: usize = 31;
 const LISTED: usize = 200;
+/// Entries that are listed because nobody was answered with them; each is looked up.
+const COLD: usize = 100;
 
 /// What groups can be told apart by.
 const APART: [&str; 6] = ["day", "hour", "channel", "topic", "entry", "release"];
@@ -116,7 +118,7 @@ async fn shown(page: &Page) -> Outcome {
     let by = APART.into_iter().find(|by| *by == asked.get("by")).unwrap_or("day");
     let stats: Stats = page.inside.get(&api(kb, &asked, by, "")).read().await?;
     let groups = stats.groups.iter().take(LISTED).map(|group| group.key.as_str()).filter(|_| by == "entry");
-    let shown = groups.chain(stats.cold.iter().take(LISTED).map(String::as_str));
+    let shown = groups.chain(stats.cold.iter().take(COLD).map(String::as_str));
     let names = Names::of(page, kb, shown).await;
     let body = html! {
         (wanted(page, kb, &stats, by))
@@ -355,7 +357,8 @@ fn open_questions(page: &Page, kb: &str, stats: &Stats, names: &Names) -> Markup
         @if !stats.cold.is_empty() {
             details.card {
                 summary { (page.say("30 天没有用到的条目", "Entries that nobody was answered with")) " (" (stats.cold.len()) ")" }
-                ul { @for entry in stats.cold.iter().take(LISTED) { li { (names.link(kb, entry)) } } }
+                ul { @for entry in stats.cold.iter().take(COLD) { li { (names.link(kb, entry)) } } }
+                @if stats.cold.len() > COLD { p.soft { (page.say("只列出前 100 个；全部见条目列表的“冷门”筛选。", "The first 100; the list of entries has all of them under “cold”.")) } }
             }
         }
     }
