@@ -358,7 +358,7 @@ fn open_questions(page: &Page, kb: &str, stats: &Stats, names: &Names) -> Markup
             details.card {
                 summary { (page.say("30 天没有用到的条目", "Entries that nobody was answered with")) " (" (stats.cold.len()) ")" }
                 ul { @for entry in stats.cold.iter().take(COLD) { li { (names.link(kb, entry)) } } }
-                @if stats.cold.len() > COLD { p.soft { (page.say("只列出前 100 个；全部见条目列表的“冷门”筛选。", "The first 100; the list of entries has all of them under “cold”.")) } }
+                @if stats.cold.len() > COLD { p.soft { (page.say("只列出前 100 个；全部见条目列表的“没人问”筛选。", "The first 100; the list of entries has all of them under “Not asked for”.")) } }
             }
         }
     }
