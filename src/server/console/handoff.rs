@@ -284,7 +284,8 @@ fn ways_out(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
 /// To a colleague, or whoever takes it next.
 fn passed_on(page: &Page, one: &Handoff, presence: &Presence, is_mine: bool) -> Markup {
     let others: Vec<_> = presence.items.iter().filter(|other| other.agent != presence.you).collect();
-    if (!is_mine && !one.is_waiting()) || (!is_mine && others.is_empty()) {
+    // Who has it can always put it back; what waits needs somebody to give it to.
+    if !is_mine && (others.is_empty() || !one.is_waiting()) {
         return html! {};
     }
     html! {
