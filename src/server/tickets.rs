@@ -199,7 +199,6 @@ struct AskedForTicket {
     /// The knowledge base.
     kb: String,
     /// The form, as it is now.
-    #[serde(flatten)]
     form: TicketForm,
 }
 

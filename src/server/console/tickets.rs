@@ -160,6 +160,11 @@ async fn export(page: Page) -> Response {
 #[derive(Deserialize)]
 struct Asked {
     kb: String,
+    form: Asking,
+}
+
+#[derive(Deserialize)]
+struct Asking {
     fields: Vec<Field>,
 }
 
@@ -186,7 +191,8 @@ async fn newly(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
         id => Some(page.inside.get(&format!("/v1/handoffs/{}", part(id))).read().await?),
     };
     let kb = handoff.as_ref().map_or_else(|| asked.get("kb"), |handoff| handoff.kb.as_str());
-    let Asked { kb, fields } = page.inside.get(&address("/v1/tickets/form", &[("kb", kb)])).read().await?;
+    let Asked { kb, form: Asking { fields } } =
+        page.inside.get(&address("/v1/tickets/form", &[("kb", kb)])).read().await?;
     // What is known already need not be written again.
     let question = fields.iter().find(|field| field.kind == "long").or_else(|| fields.last());
     let known = |field: &Field| match (&refused, &handoff) {
