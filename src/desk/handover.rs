@@ -166,6 +166,7 @@ impl Desk {
             };
             let id = new.id.clone();
             let heard = Heard {
+                urgent: false,
                 place: Place::Known(&known),
                 at: self.now(),
                 lines: vec![NewLine::of(Role::Bot, &service.voice.handed_off)],

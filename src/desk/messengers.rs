@@ -455,6 +455,7 @@ fn note_with(
             }
         };
         let heard = Heard {
+            urgent: false,
             place,
             at: desk.now(),
             lines: lines.clone(),

@@ -112,6 +112,7 @@ impl Desk {
             }
             self.talk().keep_picture(now.key, &picture.id, bytes)?;
             let heard = Heard {
+                urgent: false,
                 place: Place::Known(&now),
                 at: self.now(),
                 lines: vec![NewLine {

@@ -138,6 +138,7 @@ impl Desk {
             return Err(QuestionError::Blank.into());
         }
         let heard = Heard {
+            urgent: false,
             place: Place::Known(known),
             at: self.now(),
             lines: vec![customer_line(incoming)],
@@ -252,7 +253,12 @@ impl Desk {
         let (via, address) = incoming
             .via
             .map_or((None, None), |(channel, address)| (Some(channel.id.as_str()), Some(address)));
+        // People see it at once, wherever the customer stands in the queue.
+        let sensitive = |fired: &Fired| fired.as_reason() == Reason::Sensitive;
+        let urgent = queued.is_some()
+            && (ruled.outcome.reason == Reason::Sensitive || ruled.fired.as_ref().is_some_and(sensitive));
         let heard = Heard {
+            urgent,
             place: match known {
                 Some(known) => Place::Known(known),
                 None => Place::New { kb, id: incoming.session, via, address },

@@ -207,6 +207,14 @@ impl Caller {
         self.identity.scope.covers(kb)
     }
 
+    /// Whether somebody else of the tenant may see a knowledge base. A name of a desk's own
+    /// making is nobody's whose rights could be looked at.
+    pub(super) fn may_see(&self, name: &str, kb: &str) -> bool {
+        let person = self.server.gate().access().person(&self.identity.tenant, name);
+        let kbs = person.ok().and_then(|person| person.kbs);
+        kbs.is_none_or(|kbs| kbs.iter().any(|known| known == kb))
+    }
+
     /// The knowledge bases that a list is about: the one that is asked for, or all
     /// that they may know of; `None` for all of the tenant.
     ///

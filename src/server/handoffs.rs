@@ -342,10 +342,7 @@ fn may_have(caller: &Caller, handoff: &Handoff, agent: &str, to: &str) -> Result
     if !caller.desk().present()?.iter().any(|one| one.agent == to) {
         return wrong(format!("nobody called {to} is at the desk now; `GET /v1/presence` lists who is"));
     }
-    // The name of a desk's own making is nobody's whose rights could be looked at.
-    let person = caller.server().gate().access().person(&caller.identity().tenant, to);
-    let kbs = person.ok().and_then(|person| person.kbs);
-    if kbs.is_some_and(|kbs| !kbs.contains(&handoff.kb)) {
+    if !caller.may_see(to, &handoff.kb) {
         return wrong(format!("{to} may not see knowledge base {}", handoff.kb));
     }
     Ok(())

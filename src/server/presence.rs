@@ -5,6 +5,7 @@ use axum::extract::Request;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
+use super::address::Query;
 use super::caller::Caller;
 use super::error::{Problem, Problems};
 use super::request::{fields, json};
@@ -65,8 +66,20 @@ struct Present {
     you: String,
 }
 
-fn told(caller: &Caller) -> Result<Json<Present>, Problem> {
-    let present = caller.desk().present()?;
+/// Who is asked for.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Only those who may see this knowledge base.
+    kb: Option<String>,
+}
+
+fn told(caller: &Caller, kb: Option<&str>) -> Result<Json<Present>, Problem> {
+    let mut present = caller.desk().present()?;
+    if let Some(kb) = kb {
+        present.retain(|one| caller.may_see(&one.agent, kb));
+    }
     let online = present.iter().filter(|one| one.state == ONLINE).count();
     let items = present
         .into_iter()
@@ -80,10 +93,11 @@ fn told(caller: &Caller) -> Result<Json<Present>, Problem> {
     get,
     operation_id = "show_presence",
     path = "/v1/presence",
+    params(Asked),
     responses((status = 200, description = "Who is there.", body = Present), Problems)
 )]
-async fn present(caller: Caller) -> Result<Json<Present>, Problem> {
-    caller.at_desk(told).await
+async fn present(caller: Caller, Query(asked): Query<Asked>) -> Result<Json<Present>, Problem> {
+    caller.at_desk(move |caller| told(caller, asked.kb.as_deref())).await
 }
 
 /// Say that one is at the desk.
@@ -108,7 +122,7 @@ async fn set(caller: Caller, request: Request) -> Result<Json<Present>, Problem>
             };
             let desk = caller.desk();
             desk.talk().note_present(&caller.signature().author, state, desk.now())?;
-            told(caller)
+            told(caller, None)
         })
         .await
 }

@@ -1,5 +1,7 @@
 //! How does a customer leave a question behind, and who sees to it?
 
+use std::collections::{BTreeSet, HashMap};
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -329,7 +331,7 @@ async fn export(caller: Caller, Query(wanted): Query<Exported>) -> Result<Respon
                     .map(|ticket| format!("{}\n", ticket.told()))
                     .collect::<String>()
                     .into_bytes(),
-                format => table(&tickets, format)?,
+                format => table(caller, &tickets, format)?,
             };
             let disposition = format!("attachment; filename=\"tickets.{}\"", format.name());
             let headers = [
@@ -342,7 +344,7 @@ async fn export(caller: Caller, Query(wanted): Query<Exported>) -> Result<Respon
 }
 
 /// Tickets as a table for people: what all have, then a column for every field of any form.
-fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
+fn table(caller: &Caller, tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
     let mut names: Vec<&String> = Vec::new();
     for name in tickets.iter().flat_map(|ticket| ticket.fields.keys()) {
         if !names.contains(&name) {
@@ -351,7 +353,19 @@ fn table(tickets: &[Ticket], format: Format) -> crate::error::Result<Vec<u8>> {
     }
     let fixed =
         ["工单号", "知识库", "状态", "负责人", "渠道", "会话", "创建时间", "更新时间", "摘要", "备注"];
-    let headings: Vec<&str> = fixed.into_iter().chain(names.iter().map(|name| name.as_str())).collect();
+    // A field is called as the form calls it now; one that no form has any more keeps its name.
+    let mut labels: HashMap<&str, String> = HashMap::new();
+    for kb in tickets.iter().map(|ticket| ticket.kb.as_str()).collect::<BTreeSet<_>>() {
+        let Ok((_, service)) = caller.served(Some(kb)) else { continue };
+        for field in &service.ticket.fields {
+            if let Some(name) = names.iter().find(|name| **name == &field.name) {
+                labels.entry(name.as_str()).or_insert_with(|| field.label.clone());
+            }
+        }
+    }
+    let called = |name: &&String| labels.get(name.as_str()).map_or(name.as_str(), String::as_str).to_owned();
+    let asked: Vec<String> = names.iter().map(called).collect();
+    let headings: Vec<&str> = fixed.into_iter().chain(asked.iter().map(String::as_str)).collect();
     let rows = tickets.iter().map(|ticket| {
         let told = ticket.told();
         let text = |field: &str| told.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();

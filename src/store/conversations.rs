@@ -200,6 +200,8 @@ pub struct Heard<'a> {
     pub owner: Owner,
     /// The handoff that this opens.
     pub handoff: Option<NewHandoff>,
+    /// Whether people must see the words at once: the handoff that waits says so from now on.
+    pub urgent: bool,
     /// What is to be told to webhooks and channels.
     pub jobs: Vec<Job>,
 }
@@ -375,6 +377,9 @@ impl Conversations {
                 let said = customer_words(&added).unwrap_or_default();
                 handoffs::withdraw(connection, &now, handoff, said, heard.at)?;
             } else if let (Some(handoff), Some(said)) = (&now.handoff, customer_words(&added)) {
+                if heard.urgent {
+                    handoffs::press(connection, handoff, said, heard.at)?;
+                }
                 stream::tell(connection, &now.kb, "message", handoff, said, heard.at)?;
             }
             outbox::put(connection, &heard.jobs, &now.kb, heard.at)?;

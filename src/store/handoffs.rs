@@ -15,6 +15,7 @@ use super::outbox::{self, Job};
 use super::pattern::{ESCAPE, holding};
 use super::stream;
 use super::tickets::Note;
+use crate::decide::Reason;
 use crate::dialogue::conversation::{Owner, Role};
 use crate::dialogue::handoff::{Candidate, Handoff, LEASE, Shown, Span, State, Step, Waited};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff};
@@ -551,6 +552,23 @@ fn announce(
         outbox::put(connection, &[job], &now.kb, at)?;
     }
     Ok(())
+}
+
+/// Has a handoff that waits say that somebody may be in danger, in the words that tell of
+/// it; one that waits no more is with somebody who reads them.
+pub(super) fn press(connection: &mut Connection, id: &str, said: &str, at: i64) -> Outcome<()> {
+    let Some(known) = find(connection, id)?.filter(|known| known.state == State::Waiting) else {
+        return Ok(());
+    };
+    diesel::update(handoffs::table.find(known.number))
+        .set((
+            handoffs::version.eq(known.version + 1),
+            handoffs::reason.eq(Reason::Sensitive.name()),
+            handoffs::question.eq(said),
+        ))
+        .execute(connection)?;
+    // The desks ring once more.
+    stream::tell(connection, &known.kb, known.state.name(), &known.id, said, at)
 }
 
 /// Takes a handoff out of the queue because its customer waits no longer; the

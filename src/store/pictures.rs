@@ -160,6 +160,7 @@ mod tests {
 
     fn heard(id: &str, at: i64) -> Heard<'_> {
         Heard {
+            urgent: false,
             place: Place::New { kb: "demo", id, via: None, address: None },
             at,
             lines: vec![NewLine {

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::header::{CONTENT_DISPOSITION, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 use zhida::access::Role;
 use zhida::events::{Event, Kind, Log};
 
 use crate::console_author::{Author, field};
 use crate::http::publish;
+use crate::people::PASSWORD;
 use crate::support::SMALL_KB;
 
 const ENTRIES: [&str; 6] = ["甲", "乙", "丙", "丁", "戊", "己"];
@@ -290,6 +291,12 @@ async fn tables_are_in_the_words_of_the_pages() {
     );
     let sheet = admin.get("/console/stats/export?kb=gym&by=day&format=xlsx").await;
     assert!(sheet.header(CONTENT_DISPOSITION).ends_with(".xlsx") && sheet.body.starts_with(b"PK"));
+    // The name of a sheet has at most 31 characters, whatever knowledge bases are called.
+    let long = "a-knowledge-base-with-a-long-name";
+    publish(folder.path(), long, SMALL_KB, None);
+    let admin = Author::at(folder.path(), "liu", Role::Admin);
+    let sheet = admin.get(&format!("/console/stats/export?kb={long}&format=xlsx")).await;
+    assert!(sheet.status == StatusCode::OK && sheet.body.starts_with(b"PK"), "{}", sheet.text());
     let usage = asked("/console/admin/usage/export").await.text();
     let heading = usage.lines().next().expect("a heading");
     assert_eq!(heading.trim_start_matches('\u{feff}'), "日期,知识库,渠道,密钥,密钥编号,提问,回答");
@@ -316,4 +323,23 @@ async fn a_ticket_is_given_to_somebody_who_is_there() {
     // A program's desk names whom it likes.
     let lines = admin.get("/v1/tickets/export?format=jsonl").await.text();
     assert!(lines.contains("\"state\":\"pending\""), "{lines}");
+}
+
+#[tokio::test]
+async fn the_door_opens_without_a_script() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let author = Author::at(folder.path(), "wang", Role::Author);
+    let door = author.page("/login").await;
+    assert!(door.contains("<noscript>") && door.contains("name=\"password\""), "{door}");
+    let wrong = author.post("/login?next=%2Fconsole%2Fme", &[("name", "wang"), ("password", "x")]).await;
+    let page = wrong.text();
+    assert!(wrong.status == StatusCode::UNAUTHORIZED && page.contains("密码不对"), "{page}");
+    for (next, to) in
+        [("%2Fconsole%2Fme", "/console/me"), ("%2F%2Fevil.example", "/console"), ("", "/console")]
+    {
+        let path = format!("/login?next={next}");
+        let got = author.post(&path, &[("name", "wang"), ("password", PASSWORD)]).await;
+        assert_eq!((got.status, got.header(LOCATION)), (StatusCode::SEE_OTHER, to), "{}", got.text());
+        assert!(got.header(SET_COOKIE).contains("HttpOnly"), "{}", got.header(SET_COOKIE));
+    }
 }

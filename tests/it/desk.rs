@@ -556,6 +556,7 @@ impl Bench {
     fn handoff(&self, session: &str) -> String {
         let id = new_id();
         let heard = Heard {
+            urgent: false,
             place: Place::New { kb: "demo", id: session, via: None, address: None },
             at: self.desk.now(),
             lines: vec![NewLine::of(Role::Customer, "转人工")],
@@ -774,6 +775,7 @@ fn room_is_made_from_the_oldest_and_nobody_who_waits_goes() {
     for number in 0..20 {
         bench.after(1);
         let heard = Heard {
+            urgent: false,
             place: Place::New { kb: "demo", id: &format!("u-{number}"), via: None, address: None },
             at: bench.desk.now(),
             lines: vec![NewLine::of(Role::Customer, "你好")],

@@ -51,6 +51,13 @@ async fn a_colleague_gets_a_conversation_with_what_they_must_know() {
     assert_eq!(desk.li.send("PUT", "/v1/presence", &json!({"state": "online"})).await.status, StatusCode::OK);
     let own = desk.wang.send("POST", &api("transfer"), &json!({"to": "wang"})).await;
     assert_eq!(own.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", own.text());
+    // What was written stays, and the field is called by its name.
+    let fields = [("to", "wang"), ("note", "别弄丢")];
+    let refused = desk.wang.post(&format!("/console/desk/{id}/transfer"), &fields).await;
+    let page = refused.text();
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+    assert!(page.contains("不能转交给 wang 自己") && page.contains("别弄丢</textarea>"), "{page}");
+    assert!(!page.contains("结束日期"), "{page}");
     // It is not hers to give.
     let taken = desk.li.send("POST", &api("transfer"), &json!({})).await;
     assert_eq!(taken.status, StatusCode::CONFLICT, "{}", taken.text());
@@ -104,6 +111,29 @@ async fn one_who_may_not_see_a_knowledge_base_gets_none_of_its_conversations() {
     let got = desk.wang.send("POST", &format!("/v1/handoffs/{id}/transfer"), &json!({"to": "li"})).await;
     assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", got.text());
     assert!(got.text().contains("may not see"), "{}", got.text());
+    let there =
+        async |query: &str| desk.wang.get(&format!("/v1/presence{query}")).await.json()["items"].clone();
+    assert_eq!(there("?kb=gym").await, json!([]));
+    assert_eq!(there("").await[0]["agent"], "li");
+}
+
+#[tokio::test]
+async fn who_waits_and_is_in_danger_is_seen_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let desk = Desk::at(folder.path());
+    desk.customer("u-1", &json!({}), "怎么开电子发票").await;
+    desk.customer("u-2", &json!({}), "怎么开电子发票").await;
+    let asked = json!({"text": "有人昏迷了", "session": "u-2", "kb": "gym"});
+    let reply = desk.wang.send("POST", "/v1/answer", &asked).await.json();
+    assert!(reply["message"].as_str().expect("words").contains("120"), "{reply}");
+    let waiting = desk.wang.get("/v1/handoffs?state=waiting").await.json();
+    let told = |at: usize| (&waiting["items"][at]["conversation"], &waiting["items"][at]["reason"]);
+    assert_eq!(told(0), (&json!("u-1"), &json!("requested")), "the queue keeps its order");
+    assert_eq!(told(1), (&json!("u-2"), &json!("sensitive")));
+    assert_eq!(waiting["items"][1]["question"], "有人昏迷了");
+    let page = desk.wang.page("/console/desk").await;
+    let (danger, other) = (page.find("有人昏迷了").expect("a row"), page.find("要求人工").expect("a row"));
+    assert!(danger < other, "{page}");
 }
 
 #[tokio::test]

@@ -123,7 +123,9 @@ async fn shown(page: &Page) -> Outcome {
     let list = address("/v1/handoffs", &[("kb", kb), ("after", after), ("limit", "100")]);
     let Handoffs { items, next } = page.inside.get(&list).read().await?;
     let presence: Presence = page.inside.get("/v1/presence").read().await?;
-    let (waiting, taken): (Vec<_>, Vec<_>) = items.iter().partition(|one| one.is_waiting());
+    let (mut waiting, taken): (Vec<_>, Vec<_>) = items.iter().partition(|one| one.is_waiting());
+    // Somebody may be in danger.
+    waiting.sort_by_key(|one| one.reason != "sensitive");
     let (mine, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|one| one.is_of(&presence.you));
     let more = next.map(|next| address("/console/desk", &[("kb", kb), ("after", &next.to_string())]));
     let body = html! {

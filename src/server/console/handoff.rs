@@ -70,6 +70,12 @@ struct Whole {
     turns: Vec<Line>,
 }
 
+/// A form that was to pass a conversation on, and why it was refused.
+struct Passing<'a> {
+    form: &'a Form,
+    fault: String,
+}
+
 /// What stands in the reply box.
 #[derive(Default)]
 struct Draft {
@@ -80,13 +86,13 @@ struct Draft {
 }
 
 async fn conversation(page: Page, Path(id): Path<String>) -> Response {
-    page.reply(shown(&page, &id, None).await)
+    page.reply(shown(&page, &id, None, None).await)
 }
 
-async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
+async fn shown(page: &Page, id: &str, draft: Option<Draft>, passing: Option<&Passing<'_>>) -> Outcome {
     let api = format!("/v1/handoffs/{}", part(id));
     let one: Handoff = page.inside.get(&api).read().await?;
-    let presence: Presence = page.inside.get("/v1/presence").read().await?;
+    let presence: Presence = page.inside.get(&address("/v1/presence", &[("kb", &one.kb)])).read().await?;
     let Notes { items: notes } = page.inside.get(&format!("{api}/notes")).read().await?;
     let is_mine = one.is_of(&presence.you);
     let is_open = one.ended_at.is_none();
@@ -107,7 +113,8 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
     } else {
         Vec::new()
     };
-    let status = if draft.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status =
+        if draft.is_some() || passing.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let draft = draft.unwrap_or_else(|| taken(&asked, &proposals, &at_hand));
     let body = html! {
         div data-desk="handoff" data-handoff=(one.id) data-you=(presence.you) data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
@@ -121,8 +128,11 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>) -> Outcome {
                         @if whole.is_empty() && lines.len() >= LINES { li.event { a href={ (one.place()) "?all=1" } { (page.say("查看更早的消息", "Show earlier messages")) } } }
                         @for line in lines { (said(page, &one, line)) }
                     }
+                    @if let Some(fault) = draft.fault.as_ref().filter(|_| !is_mine) {
+                        div.card.problem role="alert" { (fault) @if !draft.text.is_empty() { p.words { (draft.text) } } }
+                    }
                     @if is_mine { (reply_box(page, &one, &draft, &at_hand)) (picture_box(page, &one)) }
-                    @if is_open { (ways_out(page, &one, is_mine)) (passed_on(page, &one, &presence, is_mine)) }
+                    @if is_open { (ways_out(page, &one, is_mine)) (passed_on(page, &one, &presence, is_mine, passing)) }
                 }
                 div.beside {
                     div #live-others data-live { @if !open.is_empty() { section.card {
@@ -282,25 +292,36 @@ fn ways_out(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
 }
 
 /// To a colleague, or whoever takes it next.
-fn passed_on(page: &Page, one: &Handoff, presence: &Presence, is_mine: bool) -> Markup {
-    let others: Vec<_> = presence.items.iter().filter(|other| other.agent != presence.you).collect();
+fn passed_on(
+    page: &Page,
+    one: &Handoff,
+    presence: &Presence,
+    is_mine: bool,
+    passing: Option<&Passing<'_>>,
+) -> Markup {
+    let others = presence.items.iter().filter(|other| other.agent != presence.you);
+    let (online, away): (Vec<_>, Vec<_>) = others.partition(|other| other.state == "online");
     // Who has it can always put it back; what waits needs somebody to give it to.
-    if !is_mine && (others.is_empty() || !one.is_waiting()) {
+    if !is_mine && (!one.is_waiting() || online.is_empty() && away.is_empty()) {
         return html! {};
     }
     html! {
-        details {
+        @let chosen = passing.map(|passing| passing.form.get("to"));
+        details open[passing.is_some()] {
             summary { (page.say("转交同事", "Pass it on")) }
+            @if let Some(passing) = passing { p.fault role="alert" { (passing.fault) } }
             form method="post" action={ (one.place()) "/transfer" } {
                 (page.csrf())
                 label { span.label { (page.say("交给", "To")) } select name="to" {
-                    @for other in &others {
-                        option value=(other.agent) { (other.agent) @if other.state != "online" { (page.say("（离开）", " (away)")) } }
+                    // Nobody's customer waits for somebody who is away by mistake.
+                    @for other in &online { option value=(other.agent) selected[chosen == Some(&other.agent)] { (other.agent) } }
+                    @if is_mine { option value="" selected[chosen == Some("")] { (page.say("放回等待队列", "Back into the queue")) } }
+                    @for other in &away {
+                        option value=(other.agent) selected[chosen == Some(&other.agent)] { (other.agent) (page.say("（离开）", " (away)")) }
                     }
-                    @if is_mine { option value="" { (page.say("放回等待队列", "Back into the queue")) } }
                 } }
                 label { span.label { (page.say("给同事的备注（可不填，顾客看不到）", "A note for them (may be left out; no customer sees it)")) }
-                    textarea name="note" rows="2" maxlength="4000" {} }
+                    textarea name="note" rows="2" maxlength="4000" { "\n" (passing.map_or("", |passing| passing.form.raw("note"))) } }
                 button.button.small type="submit" { (page.say("转交", "Pass it on")) }
             }
         }
@@ -425,7 +446,7 @@ async fn again(page: &Page, id: &str, form: &Form, refusal: &Refusal) -> Respons
         entry: form.get("entry").to_owned(),
         fault: Some(fault.clone()),
     };
-    match shown(page, id, Some(draft)).await {
+    match shown(page, id, Some(draft), None).await {
         Ok(response) => response,
         Err(_) => page.go_with_fault("/console/desk", &fault),
     }
@@ -478,7 +499,16 @@ async fn transfer(page: Page, Path(id): Path<String>, form: Form) -> Response {
             "/console/desk",
             &format!("{}{to}{}", page.say("已转交给 ", "Passed on to "), page.say("。", ".")),
         ),
-        Err(refusal) => page.denied(&form, &refusal, &place(&id)),
+        Err(refusal) => {
+            if let Some(ended) = page.ended(&form, &refusal) {
+                return ended;
+            }
+            let passing = Passing { form: &form, fault: page.why(&refusal) };
+            match shown(&page, &id, None, Some(&passing)).await {
+                Ok(response) => response,
+                Err(_) => page.go_with_fault("/console/desk", &passing.fault),
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::super::Server;
 use super::form::Form;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<Server> {
         .route("/console/back", get(back))
         .route("/console/language", post(switch))
         .route("/console/leave", post(leave))
+        .route("/login", post(enter))
 }
 
 /// A knowledge base as `GET /v1/kbs` lists it.
@@ -44,6 +46,26 @@ struct Waiting {
 #[derive(Deserialize)]
 struct Bases {
     items: Vec<Base>,
+}
+
+/// Where somebody wants to go who has to sign in first: a page of ours.
+fn wanted(page: &Page) -> String {
+    let next = page.query().get("next").to_owned();
+    let is_ours = next.starts_with('/') && !next[1..].starts_with(['/', '\\']);
+    if is_ours { next } else { "/console".to_owned() }
+}
+
+/// The door without a script.
+async fn enter(page: Page, form: Form) -> Response {
+    let said = json!({"name": form.get("name"), "password": form.raw("password")});
+    match page.inside.ask(Method::POST, "/v1/login").json(&said).got().await {
+        Ok(got) => {
+            let mut response = Redirect::to(&wanted(&page)).into_response();
+            got.pass_cookies(&mut response);
+            response
+        }
+        Err(refusal) => page.failed(refusal),
+    }
 }
 
 async fn home(page: Page) -> Response {

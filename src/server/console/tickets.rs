@@ -67,7 +67,11 @@ struct Tickets {
 impl Ticket {
     /// What it is about, in a line.
     fn about(&self) -> String {
-        let first = self.fields.values().filter_map(Value::as_str).max_by_key(|text| text.chars().count());
+        // The shipped form calls the question so; of another one the longest answer tells most.
+        let question = self.fields.get("text").and_then(Value::as_str);
+        let longest =
+            || self.fields.values().filter_map(Value::as_str).max_by_key(|text| text.chars().count());
+        let first = question.or_else(longest);
         let text = first.filter(|text| !text.is_empty()).unwrap_or(&self.summary);
         text.chars().take(80).collect()
     }

@@ -69,11 +69,14 @@ pub(super) fn beside(page: &Page, images: &Value, links: &Value) -> Markup {
     }
 }
 
-/// A table as a file for people, named after its title; `xlsx` or CSV.
+/// A table as a file for people, named after its title, of which its sheet has the beginning;
+/// `xlsx` or CSV.
 pub(super) fn table(title: &str, headings: &[String], rows: Vec<Vec<String>>, format: &str) -> Outcome {
     let format = if format == "xlsx" { Format::Xlsx } else { Format::Csv };
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
-    let bytes = formats::written_table(title, &headings, rows, format).map_err(|e| Refusal {
+    // Spreadsheets take no more than 31 characters for the name of a sheet.
+    let sheet = title.split('-').next().unwrap_or(title);
+    let bytes = formats::written_table(sheet, &headings, rows, format).map_err(|e| Refusal {
         code: 422,
         detail: e.to_string(),
         ..Refusal::default()
