@@ -71,7 +71,11 @@ async fn a_colleague_gets_a_conversation_with_what_they_must_know() {
     assert_eq!((&told["state"], &told["agent"]), (&json!("claimed"), &json!("li")));
     let late = desk.wang.send("POST", &api("reply"), &json!({"text": "好的"})).await;
     assert_eq!(late.status, StatusCode::CONFLICT, "{}", late.text());
+    let record = desk.wang.page("/console/admin/audit?action=%E8%BD%AC%E4%BA%A4%E4%BC%9A%E8%AF%9D").await;
+    assert!(record.contains("transfer_handoff") && !record.contains("claim_handoff</code>"), "{record}");
     let page = desk.li.page(&format!("/console/desk/{id}")).await;
+    // Who only asked for a person is known by what they had asked before.
+    assert!(page.contains("<h1>怎么开电子发票</h1>"), "{page}");
     assert!(page.contains("由您接待") && page.contains("请按专票办"), "{page}");
     // The customer has heard nothing of it.
     let said = desk.li.get("/v1/conversations/u-1/messages?kb=gym").await.text();
@@ -184,7 +188,7 @@ async fn an_agent_makes_a_ticket_of_a_conversation() {
     let form = desk.wang.page(&to).await;
     // What is known is filled in; an author's field may be called as one of the form's own.
     assert_eq!(field(&form, "field.contact"), "13800000000");
-    assert!(form.contains("转人工</textarea>"), "{form}");
+    assert!(form.contains("怎么开电子发票</textarea>"), "{form}");
     let mut fields = vec![("kb", "gym"), ("session", "u-1"), ("channel", "web"), ("client_id", "c-1")];
     let refused = desk.wang.post(&to, &fields).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());

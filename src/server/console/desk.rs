@@ -82,6 +82,17 @@ impl Handoff {
         format!("/console/desk/{}", part(&self.id))
     }
 
+    /// What it is about: of somebody who only asked for a person, what they had said before.
+    pub(super) fn about(&self) -> &str {
+        let said = || self.transcript.iter().rev().filter(|line| line.role == "customer");
+        match self.reason.as_str() {
+            "requested" => {
+                said().find(|line| line.text != self.question).map_or(&self.question, |line| &line.text)
+            }
+            _ => &self.question,
+        }
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.state == "waiting"
     }
@@ -221,7 +232,7 @@ fn table(page: &Page, waiting: &[&Handoff]) -> Markup {
                     tr {
                         td.wait { b data-since=(one.waiting_s) { (span(page, one.waiting_s)) } }
                         td { span.tag.warn { (reason(page, &one.reason)) } }
-                        td { a href=(one.place()) { b { (one.question) } } p.soft.clip { (one.summary) } }
+                        td { a href=(one.place()) { b { (one.about()) } } p.soft.clip { (one.summary) } }
                         td { (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) }
                         td { (claim(page, one)) }
                     }
@@ -236,7 +247,7 @@ pub(super) fn claim(page: &Page, one: &Handoff) -> Markup {
     html! {
         form method="post" action={ (one.place()) "/claim" } {
             (page.csrf())
-            button.button.primary.small type="submit" aria-label={ (page.say("接待：", "Take: ")) (one.question) } { (page.say("接待", "Take")) }
+            button.button.primary.small type="submit" aria-label={ (page.say("接待：", "Take: ")) (one.about()) } { (page.say("接待", "Take")) }
         }
     }
 }
@@ -248,7 +259,7 @@ pub(super) fn work(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
         li.card data-own=[is_mine.then_some(&one.id)] {
             div.verdict-head {
                 (state(page, &one.state))
-                a href=(one.place()) { b { (one.question) } }
+                a href=(one.place()) { b { (one.about()) } }
                 span.soft { (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) @if let Some(agent) = &one.agent { " · " (agent) } }
             }
             @if let Some(last) = last { p.clip { (page.say("顾客：", "Customer: ")) (last.text) " " span.soft { (when(&last.at)) } } }

@@ -146,7 +146,7 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>, passing: Option<&Pas
             }
         }
     };
-    let title: String = one.question.chars().take(40).collect();
+    let title: String = one.about().chars().take(40).collect();
     Ok(page.show(Sheet::new(title, body).with_script("desk.js").refused(status)))
 }
 

@@ -67,7 +67,7 @@ async fn listed(page: &Page) -> Outcome {
                         th { (page.say("坐席", "Agent")) } th { (page.say("知识库 · 渠道", "Knowledge base · channel")) } th { (page.say("结束", "Ended")) }
                     } }
                     tbody { @for one in &items { tr {
-                        td { a href=(one.place()) { b { (one.question) } } p.soft.clip { (one.summary) } }
+                        td { a href=(one.place()) { b { (one.about()) } } p.soft.clip { (one.summary) } }
                         td { (state(page, &one.state)) }
                         td { (reason(page, &one.reason)) }
                         td { (one.agent.as_deref().unwrap_or("—")) }

@@ -202,7 +202,7 @@ async fn newly(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
     let known = |field: &Field| match (&refused, &handoff) {
         (Some((form, _)), _) => form.raw(&format!("{ASKED}{}", field.name)).to_owned(),
         (None, Some(handoff)) if question.is_some_and(|one| one.name == field.name) => {
-            handoff.question.clone()
+            handoff.about().to_owned()
         }
         (None, Some(handoff)) => {
             let told = handoff.customer.as_ref().and_then(|customer| customer.get(&field.name));
@@ -213,7 +213,7 @@ async fn newly(page: &Page, refused: Option<(&Form, &Refusal)>) -> Outcome {
     let is_wrong = |name: &str| refused.is_some_and(|(_, refusal)| refusal.field.as_deref() == Some(name));
     let body = html! {
         @match &handoff {
-            Some(handoff) => p { a href=(handoff.place()) { "← " (handoff.question) } },
+            Some(handoff) => p { a href=(handoff.place()) { "← " (handoff.about()) } },
             None => p { a href="/console/tickets" { "← " (page.say("工单", "Tickets")) } },
         }
         @if handoff.is_none() && page.me.knowledge_bases.len() > 1 {

@@ -54,7 +54,13 @@ struct Verdict {
 const FILTERS: [&str; 6] = ["q", "who", "action", "object", "from", "to"];
 
 fn api(asked: &Form, before: &str, limit: &str) -> String {
-    let wanted: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, asked.get(name))).collect();
+    // What is read in the table can be asked for.
+    let code = |word| ACTIONS.iter().find(|(_, chinese, english)| word == *chinese || word == *english);
+    let of = |name| match (name, asked.get(name)) {
+        ("action", word) => code(word).map_or(word, |(code, ..)| *code),
+        (_, value) => value,
+    };
+    let wanted: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, of(name))).collect();
     address("/v1/audit", &[wanted.as_slice(), &[("before", before), ("limit", limit)]].concat())
 }
 
