@@ -23,6 +23,11 @@ impl Desk {
         self.talk().present(self.now() - GONE)
     }
 
+    /// Whether somebody of a name is at the desk now.
+    pub fn is_present(&self, name: &str) -> Result<bool> {
+        Ok(self.present()?.iter().any(|one| one.agent == name))
+    }
+
     /// How many take conversations now; `None` when nobody has worked at a desk of
     /// ours for a day.
     pub fn online(&self) -> Result<Option<usize>> {

@@ -339,7 +339,7 @@ fn may_have(caller: &Caller, handoff: &Handoff, agent: &str, to: &str) -> Result
     if to == agent {
         return wrong(format!("{to} is who passes the conversation on; name a colleague"));
     }
-    if !caller.desk().present()?.iter().any(|one| one.agent == to) {
+    if !caller.desk().is_present(to)? {
         return wrong(format!("nobody called {to} is at the desk now; `GET /v1/presence` lists who is"));
     }
     if !caller.may_see(to, &handoff.kb) {

@@ -428,8 +428,8 @@ fn may_see_to_it(caller: &Caller, name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let access = caller.server().gate().access();
-    let is_known = access.person(&caller.identity().tenant, name).is_ok()
-        || caller.desk().present()?.iter().any(|one| one.agent == name);
+    let is_known =
+        access.person(&caller.identity().tenant, name).is_ok() || caller.desk().is_present(name)?;
     if is_known {
         return Ok(());
     }

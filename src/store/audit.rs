@@ -240,22 +240,21 @@ impl Access {
                 query = query.filter(lower(audit::object).like(pattern).escape(ESCAPE));
             }
             if let Some(text) = &wanted.text {
-                let pattern = holding(&text.to_ascii_lowercase());
-                let held = |pattern: &str| pattern.to_owned();
+                let pattern = || holding(&text.to_ascii_lowercase());
                 query = query.filter(
                     lower(audit::object)
-                        .like(held(&pattern))
+                        .like(pattern())
                         .escape(ESCAPE)
-                        .or(lower(audit::name).like(held(&pattern)).escape(ESCAPE))
+                        .or(lower(audit::name).like(pattern()).escape(ESCAPE))
                         .or(audit::before
                             .is_not_null()
-                            .and(lower(audit::before.assume_not_null()).like(held(&pattern)).escape(ESCAPE)))
+                            .and(lower(audit::before.assume_not_null()).like(pattern()).escape(ESCAPE)))
                         .or(audit::after
                             .is_not_null()
-                            .and(lower(audit::after.assume_not_null()).like(held(&pattern)).escape(ESCAPE)))
+                            .and(lower(audit::after.assume_not_null()).like(pattern()).escape(ESCAPE)))
                         .or(audit::reason
                             .is_not_null()
-                            .and(lower(audit::reason.assume_not_null()).like(pattern).escape(ESCAPE))),
+                            .and(lower(audit::reason.assume_not_null()).like(pattern()).escape(ESCAPE))),
                 );
             }
             Ok(query.load::<Row>(connection)?)
