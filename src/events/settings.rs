@@ -81,7 +81,9 @@ impl Settings {
                     // What was masked would still stand in the normal form, written in another way.
                     event.normalized = Some(text.clone());
                     event.text = Some(text);
-                } else if let Some(text) = masked(&event.normalized) {
+                } else if event.normalized != event.text
+                    && let Some(text) = masked(&event.normalized)
+                {
                     event.normalized = Some(text);
                 }
                 event.comment = masked(&event.comment).or(event.comment);

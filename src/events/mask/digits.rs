@@ -22,7 +22,7 @@ static OF_CARD: LazyLock<Regex> =
 static OF_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)身份证|证件|证号|\bid\b"));
 static OF_ORDER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"订单|单号|运单|流水|编号|编码|货号|条码|序列号|物流|快递单|发票号|工单"));
-static ORDER: LazyLock<Regex> = LazyLock::new(|| {
+pub(super) static ORDER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?:订单号?码?|订单编号|运单号?|快递单号|物流单号|单号|流水号|工单号?)(?:是|为|:|：|\s|#|No\.?)*([A-Za-z]{0,4}[0-9][0-9A-Za-z-]{6,30}[0-9A-Za-z])",
     )
@@ -350,6 +350,11 @@ fn with_extension(folded: &Folded, mut at: Range<usize>) -> Range<usize> {
         at.end += extension.as_str().chars().count();
     }
     at
+}
+
+/// Whether a character is one that [`orders`] finds nothing without.
+pub(super) fn is_of_an_order(c: char) -> bool {
+    matches!(c, '单' | '流')
 }
 
 /// Finds numbers of orders and parcels, so that nothing else takes them for its own.

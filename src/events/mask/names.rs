@@ -51,12 +51,12 @@ const TITLES: [&str; 6] = ["先生", "女士", "小姐", "太太", "同学", "�
 /// What no name ends with, and what often follows 我是.
 const NO_END: &str = "人员的吗呢吧户店号师客卡了们部家粉区级款岁元";
 
-static STRONG: LazyLock<Regex> = LazyLock::new(|| {
+pub(super) static STRONG: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)(?:姓名|名字|真名|我叫|叫做|我的名字|收件人|收货人|联系人|寄件人|发件人|户主|户名|持卡人|开户人|开户名|机主|乘机人|乘客|旅客|入住人|入住登记人|预订人|预定人|投保人|被保人|受益人|签收人|取件人|购买人|下单人|申请人|订票人|参保人|参赛人|监护人|患者|就诊人|(?:儿子|女儿|孩子|小孩|老公|老婆|爱人|妈|爸|父亲|母亲|朋友|同事)名?叫|联系|抬头|name)(名字|姓名|名称)?(?:是|为|叫|写的是|写成|写的|写|填的是|填成|填|改成|改为|改)?([:： 　,，]*)(?:是|叫)?",
     )
 });
-static WEAK: LazyLock<Regex> = LazyLock::new(|| pattern("(?:我是|本人|我姓|这里是|这边是|我这边是)[ :,，]?"));
+pub(super) static WEAK: LazyLock<Regex> = LazyLock::new(|| pattern("(?:我是|本人|我姓|这里是|这边是|我这边是)[ :,，]?"));
 static CORRECTED: LazyLock<Regex> = LazyLock::new(|| pattern("改成|改为|换成|应该是|不是|而是"));
 static LATIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Z][a-z]{1,14}(?: [A-Z][a-z]{1,14}){1,2}"));
 /// Names of other peoples: with a point, or of any characters where a colon says that one comes.
@@ -69,9 +69,21 @@ static NO_NAME: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Whether a character is one that no strong word is without.
+pub(super) fn is_of_a_strong_word(c: char) -> bool {
+    "名叫人主客者联抬mM".contains(c)
+}
+
+/// Whether a character is one that no weak word is without.
+pub(super) fn is_of_a_weak_word(c: char) -> bool {
+    "是本姓".contains(c)
+}
+
 /// Finds names.
 pub(super) fn names(folded: &Folded, found: &mut Found) {
-    for cue in STRONG.captures_iter(&folded.text) {
+    // Most texts announce nobody, and a reply waits for this.
+    let strong = folded.has(is_of_a_strong_word).then(|| STRONG.captures_iter(&folded.text));
+    for cue in strong.into_iter().flatten() {
         let Some(whole) = cue.get(0) else { continue };
         let start = folded.chars_of(whole.range()).end;
         let told = cue.get(2).is_some_and(|stop| stop.as_str().contains([':', '：']));
@@ -93,8 +105,9 @@ pub(super) fn names(folded: &Folded, found: &mut Found) {
     }
     // Where one name was corrected, another one follows.
     let corrected = found.spans.iter().any(|span| span.sort == Sort::Name);
-    let weak = WEAK.find_iter(&folded.text);
-    for cue in weak.chain(CORRECTED.find_iter(&folded.text).filter(|_| corrected)) {
+    let weak = folded.has(is_of_a_weak_word).then(|| WEAK.find_iter(&folded.text));
+    let correcting = corrected.then(|| CORRECTED.find_iter(&folded.text));
+    for cue in weak.into_iter().chain(correcting).flatten() {
         let start = folded.chars_of(cue.range()).end;
         let length = titled(folded, start).or_else(|| {
             chinese(folded, start).filter(|length| {

@@ -17,13 +17,19 @@ pub(super) fn emails(folded: &Folded, found: &mut Found) {
     }
 }
 
+pub(super) static PLATE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"([京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼])[A-HJ-Za-hj-z]([·•. -]?)((?:[A-HJ-NP-Za-hj-np-z0-9]{6}|[A-HJ-NP-Za-hj-np-z0-9]{5}|[A-HJ-NP-Za-hj-np-z0-9]{4}[挂学警港澳使领]))",
+    )
+});
+
+/// Whether a character is one that [`plates`] finds nothing without: the short name of a province.
+pub(super) fn is_of_a_plate(c: char) -> bool {
+    "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼".contains(c)
+}
+
 /// Finds licence plates: of seven characters, of eight with a green one.
 pub(super) fn plates(folded: &Folded, found: &mut Found) {
-    static PLATE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"([京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼])[A-HJ-Za-hj-z]([·•. -]?)((?:[A-HJ-NP-Za-hj-np-z0-9]{6}|[A-HJ-NP-Za-hj-np-z0-9]{5}|[A-HJ-NP-Za-hj-np-z0-9]{4}[挂学警港澳使领]))",
-        )
-    });
     static OF_CAR: LazyLock<Regex> =
         LazyLock::new(|| pattern("车牌|牌照|车号|号牌|停车|车辆|我的车|开车|违章"));
     for captured in PLATE.captures_iter(&folded.text) {
@@ -50,15 +56,28 @@ pub(super) fn is_numeral(c: char) -> bool {
 /// A number as it stands on a door.
 const NUMBER: &str = "[A-Za-z]?[0-9]{1,5}(?:-[0-9]{1,4})?|[一二三四五六七八九十百零〇两]{1,5}";
 
+// Parts of an address that stand side by side are one.
+pub(super) static CHAIN: LazyLock<Regex> = LazyLock::new(|| {
+    let part = format!(
+        "(?:(?:{NUMBER})(?:号楼|号院|栋|幢|弄|单元|号门|号房|室|楼|层|房|户|支弄|组团|组|区|期|号|座|门)|[A-Za-z]座|[东南西北]{{1,2}}门)"
+    );
+    pattern(&format!("{part}(?:[ ,，、-]?{part})*(?:[ -]?(?:[A-Za-z]?[0-9]{{2,5}}))?"))
+});
+
+// 幸福小区3-2-501, 门牌12-3.
+pub(super) static SHORT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:小区|花园|花苑|苑|公寓|家园|大厦|府|湾|庭|新村|门牌号?(?:是|为|:|：)?)[ :]?([0-9]{1,3}-[0-9]{1,4}(?:-[0-9]{1,4})?|(?:门牌号?)?[0-9]{3,4}(?:$|[,，。 ]))",
+    )
+});
+
+/// Whether a character is one that [`addresses`] finds nothing without.
+pub(super) fn is_of_an_address(c: char) -> bool {
+    "号栋幢弄元室楼层房户团组区期座门园苑寓厦府湾庭村".contains(c)
+}
+
 /// Finds house, building, unit, floor and room numbers.
 pub(super) fn addresses(folded: &Folded, found: &mut Found) {
-    // Parts of an address that stand side by side are one.
-    static CHAIN: LazyLock<Regex> = LazyLock::new(|| {
-        let part = format!(
-            "(?:(?:{NUMBER})(?:号楼|号院|栋|幢|弄|单元|号门|号房|室|楼|层|房|户|支弄|组团|组|区|期|号|座|门)|[A-Za-z]座|[东南西北]{{1,2}}门)"
-        );
-        pattern(&format!("{part}(?:[ ,，、-]?{part})*(?:[ -]?(?:[A-Za-z]?[0-9]{{2,5}}))?"))
-    });
     static STRONG: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
             "(?:{NUMBER})(?:号楼|号院|栋|幢|单元|号门|号房)|(?:[0-9]{{3,5}}|[一二三四五六七八九零〇]{{3,4}})(?:室|房|户)|[A-Za-z]座[ -]?[0-9]{{2,5}}"
@@ -90,12 +109,6 @@ pub(super) fn addresses(folded: &Folded, found: &mut Found) {
             found.claim(at, Sort::Address);
         }
     }
-    // 幸福小区3-2-501, 门牌12-3.
-    static SHORT: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?:小区|花园|花苑|苑|公寓|家园|大厦|府|湾|庭|新村|门牌号?(?:是|为|:|：)?)[ :]?([0-9]{1,3}-[0-9]{1,4}(?:-[0-9]{1,4})?|(?:门牌号?)?[0-9]{3,4}(?:$|[,，。 ]))",
-        )
-    });
     for captured in SHORT.captures_iter(&folded.text) {
         let Some(number) = captured.get(1) else { continue };
         let bare = number.as_str().trim_end_matches([',', '，', '。', ' ']);

@@ -6,7 +6,10 @@
 use std::fs;
 use std::path::Path;
 
-use diesel::prelude::{QueryableByName, RunQueryDsl};
+use diesel::QueryResult;
+use diesel::backend::Backend;
+use diesel::prelude::RunQueryDsl;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::Integer;
 
 use super::Connection;
@@ -29,11 +32,23 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-#[derive(QueryableByName)]
-struct Version {
-    #[diesel(sql_type = Integer)]
-    data_version: i32,
+/// `PRAGMA data_version`. Every request asks it, so it is prepared once, which no query
+/// in plain text is.
+#[derive(QueryId)]
+struct DataVersion;
+
+impl<DB: Backend> QueryFragment<DB> for DataVersion {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("PRAGMA data_version");
+        Ok(())
+    }
 }
+
+impl Query for DataVersion {
+    type SqlType = Integer;
+}
+
+impl<C> RunQueryDsl<C> for DataVersion {}
 
 impl Watch {
     /// Whether the file has changed since the last time; always the first time.
@@ -52,9 +67,8 @@ impl Watch {
             (self.open, self.seen) = (Some((connection, place)), None);
         }
         let Some((connection, _)) = &mut self.open else { return Ok(None) };
-        let Version { data_version } =
-            diesel::sql_query("PRAGMA data_version").get_result(connection).map_err(|e| failed(&e))?;
-        Ok(Some(self.seen.replace(data_version) != Some(data_version)))
+        let version: i32 = DataVersion.get_result(connection).map_err(|e| failed(&e))?;
+        Ok(Some(self.seen.replace(version) != Some(version)))
     }
 }
 
