@@ -18,7 +18,7 @@ use crate::dialogue::{
     Context, Facts, Message, Named, Reading, Service, Standing, Turn, take_turn, withdrawal,
 };
 use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Suggestion, Trace};
-use crate::error::{Error, QuestionError, Result};
+use crate::error::{Error, QuestionError, Result, failed};
 use crate::store::{Channel, Conversation, Heard, Job, NewLine, Place};
 
 /// A message of a customer.
@@ -218,7 +218,12 @@ impl Desk {
             )?
         };
         let queued = queued.filter(|_| !withdraws);
+        let replaces = |fired: &Fired| fired.action != Action::AnswerThenHandoff;
         let next = match &ruled.asked {
+            // The customer has not seen the list that a rule put something else in place of.
+            Some(turn) if ruled.fired.as_ref().is_some_and(replaces) => {
+                turn.context.clone().without_list(&context)
+            }
             Some(turn) => turn.context.clone(),
             // What the engine has not seen is a message all the same.
             None => Context { turns: context.turns.saturating_add(1), ..context.clone() },
@@ -273,11 +278,19 @@ impl Desk {
             handoff,
             jobs,
         };
-        if self.talk().record(&heard)?.is_none() {
-            return Ok(None);
-        }
-        if owner != Owner::Bot || withdraws || incoming.via.is_some() {
-            self.wake();
+        let is_robots = course == Course::Go && known.is_none_or(|known| known.owner == Owner::Bot);
+        match self.talk().record(&heard) {
+            Ok(Some(_)) if owner != Owner::Bot || withdraws || incoming.via.is_some() => self.wake(),
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            // A disk without room keeps no conversation; what the robot can answer by itself it
+            // answers, and no session says that nothing was kept. Nobody could be called so, and
+            // what goes through a channel waits for its turn there.
+            Err(e) if e.disk().is_some() && is_robots && incoming.via.is_none() => {
+                failed!(e, session = incoming.session, "a message was answered and not kept");
+                (reply.session, reply.owner) = (None, None);
+            }
+            Err(e) => return Err(e),
         }
         let reading = ruled.asked.as_ref().map(|turn| &turn.reading);
         let chosen = match reading {
@@ -384,7 +397,7 @@ fn composed(
     let voice = &service.voice;
     let fired = ruled.fired.as_ref();
     reply.session = Some(incoming.session.to_owned());
-    let words = turn.and_then(|turn| voice.words(&turn.reading, &ruled.outcome)).map(str::to_owned);
+    let words = turn.and_then(|turn| voice.words(&turn.reading, &ruled.outcome));
     let rule_words = fired.and_then(|fired| fired.message.clone());
     reply.message = match course {
         Course::Queue => Some(rule_words.unwrap_or_else(|| voice.handed_off.clone())),

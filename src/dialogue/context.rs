@@ -38,6 +38,9 @@ pub struct Context {
     pub answered: Option<Answered>,
     /// The entry that was answered before that one.
     pub before: Option<EntryId>,
+    /// Whether what was answered last was the neighbour, in the list, of what was taken
+    /// from it before.
+    pub walks: bool,
     /// The last question of the customer, in words that stand for themselves.
     pub asked: Option<String>,
     /// Questions in a row that were not answered.
@@ -81,6 +84,14 @@ impl Context {
         while self.shown.len() > SHOWN {
             self.shown.pop_front();
         }
+    }
+
+    /// The same where the customer was shown something else than this turn's list; `before`
+    /// is the context before the turn.
+    #[must_use]
+    pub fn without_list(self, before: &Self) -> Self {
+        let shown = before.shown.clone();
+        Self { offered: Vec::new(), beside: Vec::new(), asked_back: false, shown, ..self }
     }
 
     /// Whether there is nothing in whose light a message could be read.

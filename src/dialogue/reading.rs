@@ -54,6 +54,8 @@ pub enum Named {
     Part,
     /// That it was answered before: 上一个.
     Before,
+    /// That it stands before or behind the one that was taken: 上一个, 下一个.
+    Neighbour,
     /// The field `choice`, of an entry that was not shown: a menu of the client's own.
     Menu,
 }
@@ -94,6 +96,7 @@ impl Reading {
                 Named::Words => "the words of a question that was shown",
                 Named::Part => "words that one question of the list has, and no other",
                 Named::Before => "what was answered before",
+                Named::Neighbour => "the neighbour, in the list, of what was taken from it",
                 Named::Menu => "the id of an entry that was pressed elsewhere",
             }
             .to_owned(),

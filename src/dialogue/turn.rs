@@ -212,6 +212,8 @@ impl Reader<'_> {
                 },
             }),
             Pointer::Before => match before {
+                // Whoever goes up or down a list goes on there.
+                Some(_) if self.context.walks => self.beside_taken(false),
                 Some(before) => Some(self.chosen(vec![before.clone()], Named::Before)),
                 None => self.beside_taken(false),
             },
@@ -239,7 +241,7 @@ impl Reader<'_> {
         let at = offered.iter().position(|id| *id == taken.entry)?;
         let other = if next { at.checked_add(1) } else { at.checked_sub(1) };
         Some(match other.and_then(|at| offered.get(at)) {
-            Some(entry) => self.chosen(vec![entry.clone()], Named::Place),
+            Some(entry) => self.chosen(vec![entry.clone()], Named::Neighbour),
             None => self.unclear(Unclear::Outside),
         })
     }
@@ -461,6 +463,7 @@ impl Reader<'_> {
         if !matches!(read.reading, Reading::Chosen { .. }) {
             context.repeats = if self.is_again(read) { self.context.repeats.saturating_add(1) } else { 0 };
         }
+        context.walks = matches!(read.reading, Reading::Chosen { by: Named::Neighbour, .. });
         context.asked.clone_from(&read.question);
         match outcome.decision {
             // Several things were asked, and nothing is left to choose.

@@ -43,6 +43,8 @@ pub struct Voice {
     pub none_of_these: String,
     /// When nothing fits.
     pub no_answer: String,
+    /// When some of several questions are answered or offered, and nothing fits another one.
+    pub partly: String,
     /// When a person takes over.
     pub handed_off: String,
     /// When somebody who waits for a person does not want one any more.
@@ -112,6 +114,7 @@ impl Default for Voice {
                 .to_owned(),
             none_of_these: "好的，请您换个说法再描述一下，或者回复“转人工”由人工客服为您处理。".to_owned(),
             no_answer: "抱歉，这个问题我暂时答不上来。您可以换个说法再问一次，或者回复“转人工”。".to_owned(),
+            partly: "您的问题里还有我暂时答不上来的，请换个说法单独再问一次，或者回复“转人工”。".to_owned(),
             handed_off: "正在为您转接人工客服，请稍候。".to_owned(),
             withdrawn: "好的，已为您取消人工排队。有问题可以接着问我，需要人工时回复“转人工”就可以。"
                 .to_owned(),
@@ -160,7 +163,14 @@ impl Voice {
     }
 
     /// What is said beside a turn's answer or list, if anything is.
-    pub fn words(&self, reading: &Reading, outcome: &Outcome) -> Option<&str> {
+    pub fn words(&self, reading: &Reading, outcome: &Outcome) -> Option<String> {
+        let partly = (outcome.open > 0).then_some(self.partly.as_str());
+        let parts = [self.own_words(reading, outcome), partly].into_iter().flatten();
+        let told: Vec<&str> = parts.filter(|text| !text.trim().is_empty()).collect();
+        (!told.is_empty()).then(|| told.join("\n"))
+    }
+
+    fn own_words(&self, reading: &Reading, outcome: &Outcome) -> Option<&str> {
         let text: &str = match (reading, outcome.decision) {
             (Reading::SmallTalk(topic), _) => return self.small_talk(*topic),
             (Reading::Phrase(at), _) => &self.phrases.get(*at)?.reply,
@@ -175,7 +185,7 @@ impl Voice {
             (_, Decision::Handoff) => &self.no_answer,
             (_, Decision::Answer) => return None,
         };
-        Some(text).filter(|text| !text.trim().is_empty())
+        Some(text)
     }
 
     /// What is wrong with it: fields with their places (`phrases[1].says[2]`,
@@ -188,6 +198,7 @@ impl Voice {
             ("choose_again", &self.choose_again),
             ("none_of_these", &self.none_of_these),
             ("no_answer", &self.no_answer),
+            ("partly", &self.partly),
             ("handed_off", &self.handed_off),
             ("withdrawn", &self.withdrawn),
             ("outside_hours", &self.outside_hours),
@@ -281,14 +292,19 @@ mod tests {
         let of = |decision| Outcome::bare(decision, Reason::NoMatch);
         let (clarify, answer) = (of(Decision::Clarify), of(Decision::Answer));
         let outside = voice.words(&Reading::Unclear(Unclear::Outside), &clarify);
-        assert_eq!(outside, Some(voice.choose_again.as_str()));
-        assert_eq!(voice.words(&Reading::AsIs, &clarify), Some(voice.clarify.as_str()));
+        assert_eq!(outside.as_ref(), Some(&voice.choose_again));
+        assert_eq!(voice.words(&Reading::AsIs, &clarify).as_ref(), Some(&voice.clarify));
         assert_eq!(voice.words(&Reading::AsIs, &answer), None, "the answer speaks for itself");
-        assert_eq!(voice.words(&Reading::Ended, &answer), Some(voice.closing.as_str()));
-        assert_eq!(voice.words(&Reading::Withdrawn, &answer), Some(voice.withdrawn.as_str()));
+        assert_eq!(voice.words(&Reading::Ended, &answer).as_ref(), Some(&voice.closing));
+        assert_eq!(voice.words(&Reading::Withdrawn, &answer).as_ref(), Some(&voice.withdrawn));
         let both = |sure: &[usize]| Outcome { offered: 2, sure: sure.to_vec(), ..of(Decision::Clarify) };
-        assert_eq!(voice.words(&Reading::AsIs, &both(&[1])), Some(voice.clarify.as_str()), "one is open");
-        assert_eq!(voice.words(&Reading::AsIs, &both(&[1, 2])), None, "all are answered");
+        let (listed, told) = (voice.words(&Reading::AsIs, &both(&[1])), both(&[1, 2]));
+        assert_eq!(listed.as_ref(), Some(&voice.clarify), "one is not sure");
+        assert_eq!(voice.words(&Reading::AsIs, &told), None, "all are answered");
+        let told = Outcome { open: 1, ..told };
+        assert_eq!(voice.words(&Reading::AsIs, &told).as_ref(), Some(&voice.partly));
+        let listed = voice.words(&Reading::AsIs, &Outcome { open: 2, ..both(&[1]) }).expect("both");
+        assert!(listed.starts_with(&voice.clarify) && listed.ends_with(&voice.partly), "{listed}");
         for topic in Topic::ALL {
             assert!(voice.words(&Reading::SmallTalk(topic), &answer).is_some(), "{}", topic.name());
         }

@@ -83,6 +83,8 @@ pub struct Outcome {
     /// When several things are asked: the entries of those that would be
     /// answered alone, in the order of the message.
     pub sure: Vec<usize>,
+    /// When several things are asked: how many of them lead to no entry.
+    pub open: usize,
     /// The generation that decided.
     pub generation: Generation,
     /// Time from text to decision, in microseconds.
@@ -104,6 +106,7 @@ impl Outcome {
             candidates: Vec::new(),
             offered: 0,
             sure: Vec::new(),
+            open: 0,
             generation: Generation::One,
             micros: 0,
             core: String::new(),

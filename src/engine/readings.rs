@@ -62,14 +62,10 @@ mod tests {
         let scored =
             |&(entry, confidence): &(usize, f64)| Scored { entry, confidence: Confidence::new(confidence) };
         Outcome {
-            decision,
-            reason: Reason::Confident,
             candidates: candidates.iter().map(scored).collect(),
             offered: 1,
             generation: Generation::Two,
-            micros: 0,
-            sure: Vec::new(),
-            core: String::new(),
+            ..Outcome::bare(decision, Reason::Confident)
         }
     }
 

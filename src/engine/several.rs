@@ -114,7 +114,7 @@ fn settled(whole: Outcome, outcomes: &[Outcome], asking: usize, told: bool) -> O
     // Clauses of a story are likely this and that; one that is sure shows that
     // there are questions that stand for themselves.
     if matters.len() > 1 && matters.iter().any(|matter| matter.sure) {
-        return asked_back(whole, &matters);
+        return Outcome { open: outcomes.len() - readings.len(), ..asked_back(whole, &matters) };
     }
     // All clauses that ask point to one entry, which the whole found best too.
     if let [matter] = matters.as_slice()
@@ -177,7 +177,6 @@ fn below(candidates: &mut Vec<Scored>, whole: &[Scored]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Generation;
 
     fn outcome(decision: Decision, reason: Reason, candidates: &[(usize, f64)]) -> Outcome {
         let scored = |&(entry, confidence)| Scored { entry, confidence: Confidence::new(confidence) };
@@ -186,10 +185,7 @@ mod tests {
             reason,
             candidates: candidates.iter().map(scored).collect(),
             offered: candidates.len(),
-            sure: Vec::new(),
-            generation: Generation::One,
-            micros: 0,
-            core: String::new(),
+            ..Outcome::bare(decision, reason)
         }
     }
 
@@ -211,6 +207,15 @@ mod tests {
             assert!(told.candidates.iter().map(|c| c.confidence.value()).sum::<f64>() <= 1.0 + 1e-9);
             assert!(told.candidates.is_sorted_by(|a, b| a.confidence >= b.confidence));
         }
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_counted() {
+        let nothing = || outcome(Decision::Handoff, Reason::NoMatch, &[]);
+        let told = settled(nothing(), &[sure(1), nothing(), sure(2)], 3, false);
+        assert_eq!((told.sure.as_slice(), told.offered, told.open), (&[1, 2][..], 2, 1));
+        assert!(told.is_all_answered(), "of those that lead somewhere");
+        assert_eq!(settled(sure(1), &[sure(1), sure(2)], 2, false).open, 0);
     }
 
     #[test]

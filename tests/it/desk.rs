@@ -350,11 +350,46 @@ async fn several_questions_that_are_all_answered_are_not_asked_about() {
     let line = told["turns"].as_array().and_then(|turns| turns.last()).expect("a line").clone();
     assert_eq!(line["suggestions"].as_array().map_or(0, Vec::len), 0, "{line}");
     assert!(line["text"].as_str().is_some_and(|text| text.ends_with("“我的发票”里申请。")), "{line}");
+    // What leads nowhere does not vanish without a word.
+    let reply = say(&app, "v", "退款多久到账？火星上有没有水？怎么开电子发票？").await.json();
+    assert_eq!(
+        (&reply["reason"], reply["answers"].as_array().map(Vec::len)),
+        (&json!("several_questions"), Some(2)),
+        "{reply}"
+    );
+    assert!(reply["message"].as_str().is_some_and(|told| told.contains("答不上来")), "{reply}");
     // "好的" says yes to the answers, and asks for nothing again.
     let reply = say(&app, "u", "好的").await.json();
     assert_eq!(reply["reason"], "small_talk", "{reply}");
     let reply = say(&app, "u", "第一个").await.json();
     assert_eq!((&reply["reason"], &reply["answer"]["entry"]), (&json!("chosen"), &json!("refund-time")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_nobody_has_seen_is_not_chosen_from() {
+    let (_folder, app) = house();
+    // Asked back again and again, until people are called instead of showing the list.
+    let mut replies = Vec::new();
+    for text in ["退款地址", "发货地址退款", "收货退款", "退款的货"] {
+        let reply = say(&app, "u", text).await.json();
+        let is_over = reply["owner"] == "queued";
+        replies.push(reply);
+        if is_over {
+            break;
+        }
+    }
+    let last = replies.last().expect("a reply");
+    assert_eq!(
+        (&last["reason"], &last["owner"]),
+        (&json!("repeated_miss"), &json!("queued")),
+        "{replies:#?}"
+    );
+    assert!(replies.iter().any(|reply| reply["decision"] == "clarify"), "{replies:#?}");
+    let turns = get(&app, "/v1/conversations/u").await.json();
+    let shown = turns["turns"].as_array().and_then(|turns| turns.last()).expect("a line").clone();
+    assert!(shown["suggestions"].as_array().is_none_or(Vec::is_empty), "{shown}");
+    let reply = say(&app, "u", "1").await.json();
+    assert!(!["chosen", "unclear_choice"].contains(&reply["reason"].as_str().expect("a reason")), "{reply}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

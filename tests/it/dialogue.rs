@@ -140,6 +140,13 @@ fn before_and_behind_what_was_taken_are_its_neighbours() {
         assert_eq!(told(&engine, &turn).as_deref(), Some(entry), "{text}: {:?}", turn.reading);
         assert_eq!(turn.outcome.reason, Reason::Chosen, "{text}");
     }
+    // Whoever goes up goes on, and does not turn round.
+    let last = say(&engine, &context, "最后一个");
+    let middle = say(&engine, &last.context, "上一个");
+    assert_eq!(told(&engine, &middle).as_deref(), Some("refund-where"));
+    let top = say(&engine, &middle.context, "再上一个");
+    assert_eq!(told(&engine, &top).as_deref(), Some("refund-time"), "{:?}", top.reading);
+    assert_eq!(say(&engine, &top.context, "上一个").reading, Reading::Unclear(Unclear::Outside));
     // What was answered before the list is nearer than the list.
     let first = say(&engine, &Context::default(), "怎么取消订单");
     let listed = Context { answered: None, before: first.context.answered.map(|it| it.entry), ..context };

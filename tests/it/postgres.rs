@@ -19,7 +19,7 @@ use zhida::depot::{Depot, Name};
 use zhida::encoder::FileDigest;
 use zhida::error::Error;
 
-use crate::http::{Running, serve};
+use crate::http::{Running, exchange, serve};
 use crate::support::{DATABASES, SMALL_KB, psql, repository, stderr, stdout, until, zhida};
 
 /// The modules whose tests run on a server.
@@ -805,6 +805,11 @@ fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
     let (waiting, leaving) = (start("postgres", "one"), start("postgres", "two"));
     server.go();
     let node = std::thread::spawn(move || Running::of(waiting));
+    // So does whoever makes the first key: all of it starts at once.
+    let mut first = zhida();
+    first.args(["key", "create", "--first", "--role", "admin", "--data"]).arg(folder.path().join("one"));
+    first.env("ZHIDA_DATABASE", server.address().replace("{}", "postgres"));
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut leaving = { leaving }.stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(leaving.stderr.take().unwrap()).lines().map_while(Result::ok);
     let tries = told.by_ref().filter(|line| line.contains("the database server is not there")).take(2);
@@ -819,7 +824,14 @@ fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(!node.is_finished(), "the other one waits");
     server.come_back();
+    let made = first.wait_with_output().unwrap();
+    assert!(made.status.success(), "{}", stderr(&made));
+    let key = stdout(&made).trim().to_owned();
     let node = node.join().unwrap();
-    until(Duration::from_secs(60), "the node answers", || node.reply("怎么申请七天无理由退货").0 == 200);
+    let bearer = format!("Bearer {key}");
+    let body = json!({"text": "怎么申请七天无理由退货"}).to_string();
+    until(Duration::from_secs(60), "the node answers who has the key", || {
+        exchange(&node.address, "POST", "/v1/answer", &[("authorization", &bearer)], &body).0 == 200
+    });
     assert_eq!(node.stop().0, Some(0));
 }

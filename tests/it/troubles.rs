@@ -63,10 +63,25 @@ fn a_full_disk_is_told_as_what_it_is_and_then_it_goes_on() {
     assert!(problem["detail"].as_str().is_some_and(|told| told.contains("disk")), "{problem}");
     assert!(problem["trace_id"].is_string(), "{problem}");
     assert_eq!(server.reply("怎么开电子发票").0, 200, "answers go on");
+    let say = |text: &str| {
+        let body = json!({"text": text, "session": "s1"}).to_string();
+        let (status, _, body) = exchange(&server.address, "POST", "/v1/answer", &[], &body);
+        (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
+    };
+    // In a conversation too, which is not kept; but nobody could be told who waits.
+    let (status, reply) = say("怎么开电子发票");
+    assert_eq!(
+        (status, &reply["decision"], &reply["session"]),
+        (200, &json!("answer"), &Value::Null),
+        "{reply}"
+    );
+    let (status, problem) = say("转人工");
+    assert_eq!((status, &problem["type"]), (507, &json!("/problems/not-stored")), "{problem}");
     // One that is open takes room on.
     drop(file);
     std::fs::remove_file(&filler).expect("room");
     assert_eq!(add("last").0, 201);
+    assert_eq!(say("怎么开电子发票").1["session"], "s1");
     let (status, log) = server.stop();
     assert_eq!(status, Some(0), "{log}");
 }

@@ -56,7 +56,8 @@ pub(super) static STRONG: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)(?:姓名|名字|真名|我叫|叫做|我的名字|收件人|收货人|联系人|寄件人|发件人|户主|户名|持卡人|开户人|开户名|机主|乘机人|乘客|旅客|入住人|入住登记人|预订人|预定人|投保人|被保人|受益人|签收人|取件人|购买人|下单人|申请人|订票人|参保人|参赛人|监护人|患者|就诊人|(?:儿子|女儿|孩子|小孩|老公|老婆|爱人|妈|爸|父亲|母亲|朋友|同事)名?叫|联系|抬头|name)(名字|姓名|名称)?(?:是|为|叫|写的是|写成|写的|写|填的是|填成|填|改成|改为|改)?([:： 　,，]*)(?:是|叫)?",
     )
 });
-pub(super) static WEAK: LazyLock<Regex> = LazyLock::new(|| pattern("(?:我是|本人|我姓|这里是|这边是|我这边是)[ :,，]?"));
+pub(super) static WEAK: LazyLock<Regex> =
+    LazyLock::new(|| pattern("(?:我是|本人|我姓|这里是|这边是|我这边是)[ :,，]?"));
 static CORRECTED: LazyLock<Regex> = LazyLock::new(|| pattern("改成|改为|换成|应该是|不是|而是"));
 static LATIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[A-Z][a-z]{1,14}(?: [A-Z][a-z]{1,14}){1,2}"));
 /// Names of other peoples: with a point, or of any characters where a colon says that one comes.

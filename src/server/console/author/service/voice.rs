@@ -3,12 +3,13 @@
 use super::*;
 
 /// The texts with their names.
-const TEXTS: [(&str, &str, &str); 9] = [
+const TEXTS: [(&str, &str, &str); 10] = [
     ("greeting", "欢迎语：会话开始时", "Greeting: what a conversation begins with"),
     ("clarify", "反问：请顾客从几个问题里选", "Asking back: before the questions to choose from"),
     ("choose_again", "没听懂顾客选了哪一个", "When a choice was not understood"),
     ("none_of_these", "顾客说都不是", "When none of the questions was meant"),
     ("no_answer", "答不上来", "When nothing fits"),
+    ("partly", "几个问题里有的答不上来", "When nothing fits one of several questions"),
     ("handed_off", "转人工时", "When a person takes over"),
     ("withdrawn", "顾客不等人工了", "When the customer waits for a person no longer"),
     ("outside_hours", "不在人工服务时间", "Outside the hours of service"),
