@@ -2,22 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::audited::{self, Deed};
-use super::ground;
 use super::kb::Signed;
 use super::place::{Place, date, role, span};
 use crate::access::{Key, Limits, Role, moment};
 use crate::error::{Error, Result};
 use crate::server::Origin;
-use crate::store::{KeyRecord, NewKey, Store};
-
-/// For so long a database server is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::store::{KeyRecord, NewKey};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -175,22 +169,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until the server of the records is there: the first key is made where everything
-/// starts at once, in any order.
-fn await_server(store: &Store) -> Result<()> {
-    let began = Instant::now();
-    while let Some(away) = store.reach_server()? {
-        if began.elapsed() >= PATIENCE {
-            return Err(away);
-        }
-        thread::sleep(Duration::from_secs(1));
-    }
-    Ok(())
-}
-
 fn create(args: &Create) -> Result<()> {
     if args.first {
-        await_server(&ground::store(&args.place.data))?;
+        args.place.await_server()?;
     }
     let access = args.place.access();
     let is_first = access.table().is_open();

@@ -1,11 +1,16 @@
 //! Whose keys, people or audit are meant?
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::access::{DEFAULT_TENANT, Role, moment};
 use crate::cli::ground;
 use crate::error::Result;
 use crate::store::{Access, Store};
+
+/// For so long a database server is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A tenant of a data directory.
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,22 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn access(&self) -> Access {
         ground::store(&self.data).access()
+    }
+
+    /// Waits until the server of the records is there: the first key is made where everything
+    /// starts at once, in any order.
+    ///
+    /// # Errors
+    /// When it is not there after a minute, or waiting will not help.
+    pub(super) fn await_server(&self) -> Result<()> {
+        let (store, began) = (ground::store(&self.data), Instant::now());
+        while let Some(away) = store.reach_server()? {
+            if began.elapsed() >= PATIENCE {
+                return Err(away);
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+        Ok(())
     }
 
     /// The data directory of the tenant.

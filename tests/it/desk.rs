@@ -370,7 +370,7 @@ async fn a_list_that_nobody_has_seen_is_not_chosen_from() {
     let (_folder, app) = house();
     // Asked back again and again, until people are called instead of showing the list.
     let mut replies = Vec::new();
-    for text in ["退款地址", "发货地址退款", "收货退款", "退款的货"] {
+    for text in ["钱地址", "收货地方钱", "货到到账", "退回来地方"] {
         let reply = say(&app, "u", text).await.json();
         let is_over = reply["owner"] == "queued";
         replies.push(reply);

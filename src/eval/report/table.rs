@@ -232,7 +232,9 @@ impl Table {
         let widths: Vec<usize> = (0..head.len())
             .map(|column| {
                 let cells = rows.iter().filter_map(|row| row.get(column));
-                cells.chain(head.get(column)).map(|cell| width(cell)).max().unwrap_or(0)
+                let widest = cells.chain(head.get(column)).map(|cell| width(cell)).max().unwrap_or(0);
+                // Markdown wants three dashes below each name.
+                if bars { widest.max(3) } else { widest }
             })
             .collect();
         let line = |cells: &[String]| {
@@ -249,7 +251,7 @@ impl Table {
         };
         let mut text = line(&head);
         if bars {
-            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width.max(3))).collect();
+            let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
             text.push_str(&line(&rules));
         }
         rows.iter().for_each(|row| text.push_str(&line(row)));
