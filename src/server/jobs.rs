@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use super::address::Path;
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::neighbours::Neighbours;
 use super::routes::Routes;
 use crate::access::Right;
 use crate::publish;
@@ -253,6 +254,15 @@ impl Jobs {
         })
     }
 
+    /// All of them, in the order in which they began.
+    pub(super) fn told(&self) -> Vec<Value> {
+        let jobs: Vec<Arc<Work>> = {
+            let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.values().cloned().collect()
+        };
+        jobs.iter().filter_map(|job| serde_json::to_value(job.told()).ok()).collect()
+    }
+
     /// Whether one of this name is known.
     pub(super) fn has(&self, id: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
@@ -279,10 +289,13 @@ fn begun(job: &Job) -> Response {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct JobList {
     /// Newest first.
-    items: Vec<Job>,
+    #[schema(value_type = Vec<Job>)]
+    items: Vec<Value>,
+    /// Nodes whose jobs the list lacks: they could not be asked.
+    missing_nodes: Vec<String>,
 }
 
-/// List the jobs, newest first; of those that have ended, the last hundred.
+/// List the jobs of all nodes, newest first; of those that have ended, each node's last hundred.
 #[utoipa::path(
     get,
     operation_id = "list_jobs",
@@ -290,9 +303,17 @@ pub(super) struct JobList {
     responses((status = 200, description = "The jobs.", body = JobList), Problems)
 )]
 async fn list(caller: Caller) -> Json<JobList> {
-    let jobs = caller.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = jobs.values().rev().filter(|job| caller.knows(&job.kb));
-    Json(JobList { items: seen.map(|job| job.told()).collect() })
+    let neighbours = Neighbours::of(caller.server().share(), caller.tenant().name());
+    let (mut items, missing_nodes) = match neighbours {
+        Some(others) => others.jobs().await,
+        None => (Vec::new(), Vec::new()),
+    };
+    items.extend(caller.jobs().told());
+    let text = |job: &Value, field: &str| job[field].as_str().unwrap_or_default().to_owned();
+    items.retain(|job| caller.knows(&text(job, "kb")));
+    // Ids are in the order of time.
+    items.sort_by_cached_key(|job| std::cmp::Reverse(text(job, "id")));
+    Json(JobList { items, missing_nodes })
 }
 
 /// Say how far a job is, or what came of it.
