@@ -152,8 +152,7 @@ pub(super) fn weighed(sums: &ByDay, days: Days) -> Vec<Drift> {
             out: Vec::new(),
         };
         let is_out = |value: f64, band: [f64; 2]| value < band[0] || value > band[1];
-        let measures =
-            [is_out(one.unanswered, one.band), is_out(one.confidence, one.confidence_band)];
+        let measures = [is_out(one.unanswered, one.band), is_out(one.confidence, one.confidence_band)];
         let out = MEASURES.into_iter().zip(measures).filter(|(_, out)| *out).map(|(name, _)| name).collect();
         found.push(Drift { out, ..one });
     }

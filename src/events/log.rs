@@ -260,11 +260,7 @@ impl Log {
     /// # Errors
     /// When a file cannot be read.
     pub fn sums(&self, from: Day) -> Result<ByBase> {
-        if self.is_watched() {
-            self.0.own_sums(from)
-        } else {
-            watch::sums(&self.0.events, from)
-        }
+        if self.is_watched() { self.0.own_sums(from) } else { watch::sums(&self.0.events, from) }
     }
 
     /// Whether it is looked here whether the figures have left their bands.

@@ -177,8 +177,7 @@ impl Node {
     /// The same as somebody with a key.
     fn call_as(&self, key: &str, method: &str, path: &str, body: &str) -> Value {
         let shown = format!("Bearer {key}");
-        let (status, _, reply) =
-            exchange(&self.address, method, path, &[("authorization", &shown)], body);
+        let (status, _, reply) = exchange(&self.address, method, path, &[("authorization", &shown)], body);
         assert!((200..300).contains(&status), "{method} {path}: {status} {reply}");
         serde_json::from_str(&reply).unwrap_or_else(|e| panic!("{e}: {reply}"))
     }
@@ -346,6 +345,9 @@ fn beside(first: &Path, name: &str) -> std::path::PathBuf {
     for database in ["zhida.db", "conversations.db", "access.db", "nodes.db"] {
         link(database);
     }
+    if first.join("secret.key").exists() {
+        link("secret.key");
+    }
     for item in std::fs::read_dir(first).expect("readable").flatten() {
         let name = item.file_name().into_string().expect("a plain name");
         if item.path().is_dir() && item.path() != folder && name != "events" && name != "files" {
@@ -406,7 +408,8 @@ fn what_happened_on_one_node_is_known_on_the_others() {
     assert_eq!(status, 202, "{later}");
     for node in [&one, &two] {
         let listed = node.call("GET", "/v1/jobs", &Value::Null).1;
-        let ids: Vec<&Value> = listed["items"].as_array().expect("jobs").iter().map(|job| &job["id"]).collect();
+        let ids: Vec<&Value> =
+            listed["items"].as_array().expect("jobs").iter().map(|job| &job["id"]).collect();
         assert_eq!(ids, [&later["id"], &job["id"]], "{listed}");
         assert_eq!(
             (&listed["items"][1]["state"], &listed["items"][1]["kind"], &listed["missing_nodes"]),
@@ -497,10 +500,7 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
         return;
     }
     let folder = prepared(8);
-    let folders =
-        [folder.path().to_path_buf(), beside(folder.path(), "other1"), beside(folder.path(), "other2")];
-    let mut nodes: Vec<Node> = folders.iter().map(|data| Node::start(data, 1)).collect();
-    until("they know each other", || nodes.iter().all(|node| node.sees(3)));
+    let mut nodes = vec![Node::start(folder.path(), 1)];
     let receiver = Receiver::scripted(|_| Answer::Json(200, json!({"errcode": 0})));
     let stamp = || time::OffsetDateTime::now_utc().unix_timestamp().to_string();
     let mut secrets = Vec::new();
@@ -509,7 +509,8 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
         let wechat = json!({"app_id": "wx1", "token": "tok"});
         let generic = json!({"url": format!("{url}/out"), "private": true});
         let add = |kind: &str, settings: &Value| {
-            let wanted = json!({"name": format!("{kind}-{kb}"), "kind": kind, "kb": kb, "settings": settings});
+            let wanted =
+                json!({"name": format!("{kind}-{kb}"), "kind": kind, "kb": kb, "settings": settings});
             let (status, made) = nodes[0].call("POST", "/v1/channels", &wanted);
             assert_eq!(status, 201, "{made}");
             made
@@ -517,6 +518,12 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
         add("wechat", &wechat);
         secrets.push(add("generic", &generic)["secret"].as_str().expect("it is made").to_owned());
     }
+    // The key of these secrets is there now.
+    let others = ["other1", "other2"].map(|name| beside(folder.path(), name));
+    nodes.extend(others.iter().map(|data| Node::start(data, 1)));
+    until("they know each other", || nodes.iter().all(|node| node.sees(3)));
+    let [other1, other2] = others;
+    let folders = [folder.path().to_path_buf(), other1, other2];
     let wechat = |node: &Node, kb: &str, id: &str, token: &str| {
         let stamp = stamp();
         let signed = signature(&[token, &stamp, "n"]);
@@ -567,7 +574,10 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
         assert_eq!(by_folder(kb), only, "{kb} is held by {holder}");
         // What is worked on afterwards is too.
         assert_eq!(generic(&nodes[0], kb, secret), json!(false));
-        assert_eq!((generic(&nodes[1], kb, secret), generic(&nodes[2], kb, secret)), (json!(true), json!(true)));
+        assert_eq!(
+            (generic(&nodes[1], kb, secret), generic(&nodes[2], kb, secret)),
+            (json!(true), json!(true))
+        );
         let is_it = |call: &Call| call.json()["data"]["conversation"] == **kb;
         receiver.wait_for(|calls| calls.iter().any(is_it));
         only[holder] = 3;
@@ -579,9 +589,8 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
     }
     // On a machine that is busy another node may have been in time.
     assert!(strays <= 1, "{strays} of 8 were worked on where they are not held");
-    let replies = |kb: &str| {
-        receiver.calls().iter().filter(|call| call.json()["data"]["conversation"] == *kb).count()
-    };
+    let replies =
+        |kb: &str| receiver.calls().iter().filter(|call| call.json()["data"]["conversation"] == *kb).count();
     assert!(names(8).iter().all(|kb| replies(kb) == 1));
     // When who holds it is gone, whoever is there answers.
     let gone = holders.iter().copied().find(|holder| *holder != 0).expect("not all are of one");

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Parts, close};
 use crate::disk::sync_folder;
-use crate::events::customers::Key;
 use crate::error::Result;
+use crate::events::customers::Key;
 use crate::events::day::{Day, hour, now};
 use crate::events::drift::{self, Drift};
 use crate::events::settings::Settings;
@@ -258,9 +258,8 @@ impl Parts {
         }
         if self.maintains.load(Ordering::Relaxed) {
             let turns = self.others.get().map_or(0, |others| others.turns());
-            let is_due = |(last, known): (Instant, u64)| {
-                last.elapsed() >= if known == turns { WATCH } else { TURN }
-            };
+            let is_due =
+                |(last, known): (Instant, u64)| last.elapsed() >= if known == turns { WATCH } else { TURN };
             if seen.drift.is_none_or(is_due) {
                 seen.drift = Some((Instant::now(), turns));
                 self.watch();

@@ -298,7 +298,11 @@ fn events(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
         drift,
     );
     let missing = health.iter().map(|(whose, health)| (whose.clone(), whole(health.seen.missing.len())));
-    sheet.gauge("drift_missing_nodes", "Nodes whose latest events that lacks, for they do not answer", missing);
+    sheet.gauge(
+        "drift_missing_nodes",
+        "Nodes whose latest events that lacks, for they do not answer",
+        missing,
+    );
 }
 
 fn usage(sheet: &mut Sheet, server: &Server, tenants: &[Arc<Tenant>]) {

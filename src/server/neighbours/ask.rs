@@ -90,7 +90,9 @@ impl Neighbours {
                 let told = tokio::time::timeout(patience, telling).await;
                 match told.unwrap_or_else(|_| Err("it has not answered in time".to_owned())) {
                     Ok(one) => drop(out.send((at, one)).await),
-                    Err(why) => tracing::debug!(node = node.url, path, why, "a node does not say what is asked"),
+                    Err(why) => {
+                        tracing::debug!(node = node.url, path, why, "a node does not say what is asked")
+                    }
                 }
             });
         }
@@ -100,8 +102,8 @@ impl Neighbours {
     /// The jobs that each of them tells of, and who does not.
     pub(in crate::server) async fn jobs(&self) -> (Vec<Value>, Vec<String>) {
         let asked = |_: &str| Working { tenant: self.tenant.clone() };
-        let asking =
-            self.each(JOBS, asked, JOBS_BYTES, LOOK, |bytes| serde_json::from_slice::<Vec<Value>>(bytes).ok());
+        let asking = self
+            .each(JOBS, asked, JOBS_BYTES, LOOK, |bytes| serde_json::from_slice::<Vec<Value>>(bytes).ok());
         let (mut jobs, mut missing) = (Vec::new(), Vec::new());
         for (node, told) in asking.told().await {
             match told {

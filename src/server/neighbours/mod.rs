@@ -106,9 +106,9 @@ impl Summary {
     fn of(log: &Log, from: Day, watches: bool) -> crate::error::Result<Self> {
         let told = |of: &OfDay| (of.questions, of.unanswered, of.confidence, of.squares);
         let sums = log.sums(from)?;
-        let kbs = sums.into_iter().map(|(kb, days)| {
-            (kb, days.iter().map(|(day, of)| (day.to_string(), told(of))).collect())
-        });
+        let kbs = sums
+            .into_iter()
+            .map(|(kb, days)| (kb, days.iter().map(|(day, of)| (day.to_string(), told(of))).collect()));
         Ok(Self { folder: log.name(), watches, kbs: kbs.collect() })
     }
 
