@@ -241,24 +241,12 @@ impl Jobs {
         Ok(response)
     }
 
-    /// What the last job of a kind came to that is done.
-    pub(super) fn last_result(&self, kind: &str, kb: &str) -> Option<Value> {
-        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut of_kind = jobs.values().rev().filter(|job| job.kind == kind && job.kb == kb);
-        of_kind.find_map(|job| {
-            let state = job.state.lock().unwrap_or_else(PoisonError::into_inner);
-            match &state.outcome {
-                Some((Outcome::Done(value), _)) => Some(value.clone()),
-                _ => None,
-            }
-        })
-    }
-
-    /// All of them, in the order in which they began.
-    pub(super) fn told(&self) -> Vec<Value> {
+    /// All of them, or those of a kind and a knowledge base, in the order in which they began.
+    pub(super) fn told(&self, of: Option<(&str, &str)>) -> Vec<Value> {
         let jobs: Vec<Arc<Work>> = {
             let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.values().cloned().collect()
+            let wanted = |job: &&Arc<Work>| of.is_none_or(|of| of == (job.kind, job.kb.as_str()));
+            jobs.values().filter(wanted).cloned().collect()
         };
         jobs.iter().filter_map(|job| serde_json::to_value(job.told()).ok()).collect()
     }
@@ -274,6 +262,19 @@ impl Jobs {
             || Problem::new(Kind::UnknownJob, format!("there is no job {id:?}; old ones are forgotten"));
         jobs.get(id).filter(|job| caller.knows(&job.kb)).cloned().ok_or_else(unknown)
     }
+}
+
+/// What the last job of a kind came to that is done, at whatever node; for threads that may
+/// wait.
+pub(super) fn last_result(caller: &Caller, kind: &str, kb: &str) -> Option<Value> {
+    let mut jobs = caller.jobs().told(Some((kind, kb)));
+    if let Some(others) = Neighbours::of(caller.server().share(), caller.tenant().name()) {
+        jobs.extend(others.jobs_of(kind, kb));
+    }
+    let done = jobs.into_iter().filter(|job| job["state"] == "done");
+    // Ids are in the order of time.
+    let last = done.max_by_key(|job| job["id"].as_str().unwrap_or_default().to_owned());
+    last.map(|mut job| job["result"].take())
 }
 
 /// The reply that leads to a job.
@@ -308,7 +309,7 @@ async fn list(caller: Caller) -> Json<JobList> {
         Some(others) => others.jobs().await,
         None => (Vec::new(), Vec::new()),
     };
-    items.extend(caller.jobs().told());
+    items.extend(caller.jobs().told(None));
     let text = |job: &Value, field: &str| job[field].as_str().unwrap_or_default().to_owned();
     items.retain(|job| caller.knows(&text(job, "kb")));
     // Ids are in the order of time.

@@ -417,6 +417,8 @@ fn what_happened_on_one_node_is_known_on_the_others() {
         );
     }
     assert_eq!(two.call("GET", "/v1/jobs/nobody", &Value::Null).0, 404);
+    let (status, found) = two.call("GET", "/v1/kbs/kb0/entries?findings=any", &Value::Null);
+    assert_eq!(status, 200, "{found}");
     let table = "question,answer\n几点开门,九点开门。\n";
     let (_, _, put_up) = exchange(&one.address, "POST", "/v1/kbs/kb0/files?name=a.csv", &[], table);
     let file: Value = serde_json::from_str(&put_up).expect("a file");
@@ -493,6 +495,67 @@ fn decided(data: &Path, kb: &str) -> usize {
     count
 }
 
+/// Unix seconds, as platforms write them.
+fn stamp() -> String {
+    time::OffsetDateTime::now_utc().unix_timestamp().to_string()
+}
+
+/// Adds a channel of a kind, `KIND-KB`, and gives back what is told of it.
+fn add_channel(node: &Node, kind: &str, kb: &str, settings: &Value) -> Value {
+    let wanted = json!({"name": format!("{kind}-{kb}"), "kind": kind, "kb": kb, "settings": settings});
+    let (status, made) = node.call("POST", "/v1/channels", &wanted);
+    assert_eq!(status, 201, "{made}");
+    made
+}
+
+/// What WeChat is replied when it sends a customer's question to a node.
+fn wechat(node: &Node, kb: &str, id: &str, token: &str) -> (u16, String) {
+    let stamp = stamp();
+    let signed = signature(&[token, &stamp, "n"]);
+    let body = xml(&[
+        ("ToUserName", "gh"),
+        ("FromUserName", "u1"),
+        ("CreateTime", &stamp),
+        ("MsgType", "text"),
+        ("Content", "怎么开电子发票"),
+        ("MsgId", id),
+    ]);
+    let path = format!("/channels/wechat/wechat-{kb}?signature={signed}&timestamp={stamp}&nonce=n");
+    let (status, _, reply) = exchange(&node.address, "POST", &path, &[], &body);
+    (status, reply)
+}
+
+#[test]
+fn what_a_platform_sends_to_several_nodes_at_once_is_answered_once() {
+    if std::env::var_os(crate::support::DATABASES).is_some() {
+        return;
+    }
+    let folder = prepared(1);
+    let first = Node::start(folder.path(), 3);
+    add_channel(&first, "wechat", "kb0", &json!({"app_id": "wx1", "token": "tok"}));
+    let others = ["other1", "other2"].map(|name| beside(folder.path(), name));
+    let [second, third] = others.each_ref().map(|data| Node::start(data, 3));
+    let nodes = [first, second, third];
+    until("they know each other", || nodes.iter().all(|node| node.sees(3)));
+    // All of them hold it, so each would answer by itself.
+    for number in 1..=4 {
+        let id = format!("m{number}");
+        let replies: Vec<(u16, String)> = std::thread::scope(|scope| {
+            let asking = nodes.each_ref().map(|node| scope.spawn(|| wechat(node, "kb0", &id, "tok")));
+            asking.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        for (status, reply) in &replies {
+            assert!(*status == 200 && reply.contains("我的发票"), "{status} {reply}");
+        }
+        let counted = [folder.path(), &others[0], &others[1]].map(|data| decided(data, "kb0"));
+        assert_eq!(counted.iter().sum::<usize>(), number, "{counted:?}");
+    }
+    let path = "/v1/conversations/wechat:wechat-kb0:u1/messages?kb=kb0";
+    let lines = nodes[2].call("GET", path, &Value::Null).1;
+    let items = lines["items"].as_array().expect("lines");
+    assert_eq!(items.iter().filter(|line| line["role"] == "customer").count(), 4, "{lines}");
+}
+
 #[test]
 fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
     if std::env::var_os(crate::support::DATABASES).is_some() {
@@ -502,7 +565,6 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
     let folder = prepared(8);
     let mut nodes = vec![Node::start(folder.path(), 1)];
     let receiver = Receiver::scripted(|_| Answer::Json(200, json!({"errcode": 0})));
-    let stamp = || time::OffsetDateTime::now_utc().unix_timestamp().to_string();
     let mut secrets = Vec::new();
     for kb in names(8) {
         let url = &receiver.url;
@@ -524,21 +586,6 @@ fn what_platforms_send_is_answered_once_by_who_holds_the_knowledge_base() {
     until("they know each other", || nodes.iter().all(|node| node.sees(3)));
     let [other1, other2] = others;
     let folders = [folder.path().to_path_buf(), other1, other2];
-    let wechat = |node: &Node, kb: &str, id: &str, token: &str| {
-        let stamp = stamp();
-        let signed = signature(&[token, &stamp, "n"]);
-        let body = xml(&[
-            ("ToUserName", "gh"),
-            ("FromUserName", "u1"),
-            ("CreateTime", &stamp),
-            ("MsgType", "text"),
-            ("Content", "怎么开电子发票"),
-            ("MsgId", id),
-        ]);
-        let path = format!("/channels/wechat/wechat-{kb}?signature={signed}&timestamp={stamp}&nonce=n");
-        let (status, _, reply) = exchange(&node.address, "POST", &path, &[], &body);
-        (status, reply)
-    };
     let generic = |node: &Node, kb: &str, secret: &str| {
         let id = format!("g-{kb}");
         let body = json!({"conversation": kb, "message_id": id, "text": "怎么开电子发票"}).to_string();

@@ -101,17 +101,27 @@ impl Neighbours {
 
     /// The jobs that each of them tells of, and who does not.
     pub(in crate::server) async fn jobs(&self) -> (Vec<Value>, Vec<String>) {
-        let asked = |_: &str| Working { tenant: self.tenant.clone() };
-        let asking = self
-            .each(JOBS, asked, JOBS_BYTES, LOOK, |bytes| serde_json::from_slice::<Vec<Value>>(bytes).ok());
         let (mut jobs, mut missing) = (Vec::new(), Vec::new());
-        for (node, told) in asking.told().await {
+        for (node, told) in self.asked_for_jobs(None).told().await {
             match told {
                 Some(theirs) => jobs.extend(theirs),
                 None => missing.push(node),
             }
         }
         (jobs, missing)
+    }
+
+    /// The same of a kind and a knowledge base, for a thread that may wait; who does not
+    /// tell has none.
+    pub(in crate::server) fn jobs_of(&self, kind: &str, kb: &str) -> Vec<Value> {
+        let told = self.asked_for_jobs(Some((kind, kb))).wait();
+        told.into_iter().filter_map(|(_, told)| told).flatten().collect()
+    }
+
+    fn asked_for_jobs(&self, of: Option<(&str, &str)>) -> Asking<Vec<Value>> {
+        let of = of.map(|(kind, kb)| (kind.to_owned(), kb.to_owned()));
+        let asked = |_: &str| Working { tenant: self.tenant.clone(), of: of.clone() };
+        self.each(JOBS, asked, JOBS_BYTES, LOOK, |bytes| serde_json::from_slice(bytes).ok())
     }
 
     /// Asks all for one thing; the first that has it is heard.

@@ -93,13 +93,17 @@ struct Summing {
     from: String,
 }
 
+/// By day: questions, those of them without an answer, the sums of the confidences and of
+/// their squares.
+type DaySums = BTreeMap<String, (u64, u64, f64, f64)>;
+
 /// What is told of them.
 #[derive(Debug, Serialize, Deserialize)]
 struct Summary {
     folder: Option<String>,
     watches: bool,
-    /// By knowledge base and day: questions, of which without an answer, confidences, squares.
-    kbs: BTreeMap<String, BTreeMap<String, (u64, u64, f64, f64)>>,
+    /// By knowledge base.
+    kbs: BTreeMap<String, DaySums>,
 }
 
 impl Summary {
@@ -131,6 +135,8 @@ impl Summary {
 #[derive(Debug, Serialize, Deserialize)]
 struct Working {
     tenant: String,
+    /// Only those of a kind and a knowledge base.
+    of: Option<(String, String)>,
 }
 
 /// A decision that a node asks for.
@@ -265,7 +271,8 @@ async fn sums(State(server): State<Server>, Json(asked): Json<Summing>) -> Resul
 /// Tells which jobs of a tenant run or ran here.
 async fn jobs(State(server): State<Server>, Json(asked): Json<Working>) -> Json<Vec<Value>> {
     let open = server.tenants().open_now(&asked.tenant);
-    Json(open.map(|open| open.jobs().told()).unwrap_or_default())
+    let of = asked.of.as_ref().map(|(kind, kb)| (kind.as_str(), kb.as_str()));
+    Json(open.map(|open| open.jobs().told(of)).unwrap_or_default())
 }
 
 /// Tells of the decision that a trace id names, if it was made here.
