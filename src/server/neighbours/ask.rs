@@ -77,7 +77,8 @@ impl Neighbours {
         let (out, coming) = mpsc::channel(others.len().max(1));
         let names = others.iter().chain(&silent).map(|node| node.url.clone()).collect();
         // Before the server runs nobody can be asked.
-        for (handle, (at, node)) in nodes.handle().into_iter().cycle().zip(others.into_iter().enumerate()) {
+        let Some(handle) = nodes.handle() else { return Asking { names, coming } };
+        for (at, node) in others.into_iter().enumerate() {
             let body = Bytes::from(serde_json::to_vec(&asked(&node.url)).unwrap_or_default());
             let (share, out) = (Arc::clone(&self.share), out.clone());
             handle.spawn(async move {
@@ -90,9 +91,7 @@ impl Neighbours {
                 let told = tokio::time::timeout(patience, telling).await;
                 match told.unwrap_or_else(|_| Err("it has not answered in time".to_owned())) {
                     Ok(one) => drop(out.send((at, one)).await),
-                    Err(why) => {
-                        tracing::debug!(node = node.url, path, why, "a node does not say what is asked")
-                    }
+                    Err(error) => tracing::debug!(node = node.url, path, error, "a node does not answer"),
                 }
             });
         }

@@ -2,8 +2,9 @@
 //!
 //! What lies in one node's data directory or memory and is needed on all: what happened
 //! there ([`crate::events`]) and what that adds up to by day, which decision a trace id
-//! names, the pictures that were shown there, the jobs that run there. These routes are no part of the API: only who reads the records knows the token
-//! that opens them, and to everybody else they are not there.
+//! names, the pictures that were shown there, the jobs that run there. These routes are no
+//! part of the API: only who reads the records knows the token that opens them, and to
+//! everybody else they are not there.
 
 mod ask;
 
