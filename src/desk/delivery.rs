@@ -24,6 +24,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Where it can be told that nobody has recorded anything, nobody looks for so long.
 const QUIET: Duration = Duration::from_secs(1800);
 
+/// What came in for a knowledge base that others hold is left to them for so long, in
+/// milliseconds: they look several times a second. Then they are gone, or at their limits.
+const OTHERS: i64 = 3_000;
+
 /// Receivers that are worked for at the same time.
 const RECEIVERS: usize = 32;
 
@@ -112,6 +116,21 @@ impl Desk {
             }
         }
         attempts
+    }
+
+    /// Whether something that is due is left to the processes that hold its knowledge base.
+    /// What cannot be read now is nobody's to leave.
+    fn leaves(&self, target: &str) -> bool {
+        let Some(id) = target.strip_prefix("inbox:").filter(|_| self.0.holds.get().is_some()) else {
+            return false;
+        };
+        let channel = self.talk().channel_sealed(id).ok().flatten();
+        if channel.is_none_or(|channel| self.holds(&channel.kb)) {
+            return false;
+        }
+        let now = self.now();
+        let since = self.talk().due_since(target, now).ok().flatten();
+        since.is_some_and(|since| (0..OTHERS).contains(&(now - since)))
     }
 
     /// Tries the next job of a receiver; says whether there was one.
@@ -234,7 +253,9 @@ fn look(parts: &Weak<Parts>) {
         }
         let is_read = targets.is_ok();
         for target in targets.unwrap_or_default() {
-            work_for(&desk, target);
+            if !desk.leaves(&target) {
+                work_for(&desk, target);
+            }
         }
         // What has failed is tried again soon.
         let is_kept_up = locked(&desk.0.rounds).go(&desk);

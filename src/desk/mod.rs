@@ -83,6 +83,9 @@ type Listener = dyn Fn(&Engine, &Turned, &Asked<'_>) + Send + Sync;
 /// Tells what customers of a knowledge base ask for, as far as that is known.
 type Counter = dyn Fn(&str) -> Option<Arc<Habits>> + Send + Sync;
 
+/// Tells whether a knowledge base is this process's to answer for.
+type Holder = dyn Fn(&str) -> bool + Send + Sync;
+
 /// Tells the time, in milliseconds since 1970 (UTC).
 type Clock = dyn Fn() -> i64 + Send + Sync;
 
@@ -95,6 +98,7 @@ struct Parts {
     find: Box<Finder>,
     listen: Box<Listener>,
     habits: OnceLock<Box<Counter>>,
+    holds: OnceLock<Box<Holder>>,
     settings: Settings,
     client: Client,
     clock: Box<Clock>,
@@ -154,6 +158,7 @@ impl Desk {
             find: Box::new(find),
             listen: Box::new(listen),
             habits: OnceLock::new(),
+            holds: OnceLock::new(),
             settings,
             client: Client::new(settings.calls),
             clock: Box::new(clock),
@@ -172,6 +177,19 @@ impl Desk {
     pub fn with_habits(self, habits: impl Fn(&str) -> Option<Arc<Habits>> + Send + Sync + 'static) -> Self {
         self.0.habits.get_or_init(|| Box::new(habits));
         self
+    }
+
+    /// Says which knowledge bases are this process's to answer for, where others have the
+    /// rest; the first who does counts.
+    #[must_use]
+    pub fn with_share(self, holds: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.0.holds.get_or_init(|| Box::new(holds));
+        self
+    }
+
+    /// Whether a knowledge base is this process's to answer for.
+    fn holds(&self, kb: &str) -> bool {
+        self.0.holds.get().is_none_or(|holds| holds(kb))
     }
 
     /// What customers of a knowledge base ask for, if anybody knows.

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::day::{Day, Days};
-use super::folder;
 use super::log::Log;
 use super::record::{Event, Kind};
 use super::stats::asks;
@@ -29,6 +28,9 @@ const QUESTIONS: u64 = 20;
 
 /// Fewer days than these draw no band.
 const LEAST_DAYS: usize = 3;
+
+/// What is measured of a day.
+pub(super) const MEASURES: [&str; 2] = ["unanswered", "confidence"];
 
 /// Reasons that say nothing of how well questions are understood.
 const BESIDE: [&str; 3] = ["requested", "sensitive", "angry"];
@@ -48,6 +50,9 @@ pub struct OfDay {
 
 /// By day.
 pub type ByDay = BTreeMap<Day, OfDay>;
+
+/// By knowledge base.
+pub type ByBase = BTreeMap<String, ByDay>;
 
 /// A day that left the band.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -111,6 +116,13 @@ pub fn around(days: Days) -> Days {
 
 /// Those of some days that left their bands, the last one first.
 pub fn drift(sums: &ByDay, days: Days) -> Vec<Drift> {
+    let mut found = weighed(sums, days);
+    found.retain(|day| !day.out.is_empty());
+    found
+}
+
+/// Those of some days that have a band, with what is out of it, the last one first.
+pub(super) fn weighed(sums: &ByDay, days: Days) -> Vec<Drift> {
     let enough = |(_, day): &(&Day, &OfDay)| day.questions >= QUESTIONS;
     let mut found = Vec::new();
     for (&day, of) in sums.range(days.from..=days.to).filter(enough) {
@@ -140,35 +152,12 @@ pub fn drift(sums: &ByDay, days: Days) -> Vec<Drift> {
             out: Vec::new(),
         };
         let is_out = |value: f64, band: [f64; 2]| value < band[0] || value > band[1];
-        let measures = [
-            ("unanswered", is_out(one.unanswered, one.band)),
-            ("confidence", is_out(one.confidence, one.confidence_band)),
-        ];
-        let out: Vec<&'static str> =
-            measures.into_iter().filter(|(_, out)| *out).map(|(name, _)| name).collect();
-        if !out.is_empty() {
-            found.push(Drift { out, ..one });
-        }
+        let measures = [is_out(one.unanswered, one.band), is_out(one.confidence, one.confidence_band)];
+        let out = MEASURES.into_iter().zip(measures).filter(|(_, out)| *out).map(|(name, _)| name).collect();
+        found.push(Drift { out, ..one });
     }
     found.reverse();
     found
-}
-
-/// What has left its band today or yesterday, of every knowledge base that was
-/// asked something these days.
-pub(super) fn present(events: &std::path::Path) -> Result<BTreeMap<String, Vec<Drift>>> {
-    let days = Days { from: Day::today().plus(-1), to: Day::today() };
-    let wanted =
-        Wanted { days: around(days), kb: None, kinds: &[Kind::Decision], texts: false, candidates: false };
-    let mut sums: BTreeMap<String, ByDay> = BTreeMap::new();
-    folder::read(events, &wanted, &mut |event| {
-        if let Some(days) = sums.get_mut(&event.kb) {
-            take(days, &event);
-        } else {
-            take(sums.entry(event.kb.clone()).or_default(), &event);
-        }
-    })?;
-    Ok(sums.into_iter().map(|(kb, sums)| (kb, drift(&sums, days))).collect())
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! How well are events kept?
 
-use std::collections::BTreeMap;
-
-use super::drift::Drift;
+use super::watch::Seen;
 
 /// How well events are kept.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,9 +13,9 @@ pub struct Health {
     pub since: Option<String>,
     /// Why the disk does not promise to keep what was stored.
     pub unsynced: Option<String>,
-    /// What has left its band today or yesterday, by knowledge base; looked at every
-    /// quarter of an hour, and only where closed days are looked after.
-    pub drift: BTreeMap<String, Vec<Drift>>,
+    /// What has left its band; looked at every quarter of an hour and when nodes come or
+    /// go, and only where closed days are looked after.
+    pub seen: Seen,
 }
 
 impl Health {

@@ -15,7 +15,7 @@
 
 mod tending;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::customers::Key;
 use super::day::{Day, now, rfc3339};
-use super::drift::Drift;
+use super::drift::ByBase;
 use super::folder;
 use super::forget::Requests;
 use super::health::Health;
@@ -36,6 +36,7 @@ use super::segment::{self, Writer};
 use super::settings::Settings;
 use super::tally::Tally;
 use super::wanted::{Read, Wanted};
+use super::watch::{self, Own, Seen, Watch};
 use crate::error::{Error, Result};
 
 /// A segment ends after so many bytes.
@@ -64,8 +65,13 @@ struct Parts {
     tended: AtomicBool,
     /// Whether closed days are looked after.
     maintains: AtomicBool,
-    /// What has left its band, by knowledge base, when it was looked last.
-    drift: Mutex<BTreeMap<String, Vec<Drift>>>,
+    /// What has left its band when it was looked last.
+    seen: Mutex<Seen>,
+    /// What this folder adds up to by day. No lock is held while others are asked but that
+    /// of [`Self::watch`]: they ask too.
+    own: Mutex<Own>,
+    /// What others have told of their sums.
+    watch: Mutex<Watch>,
     /// What of this folder was counted where several are.
     meter: Mutex<Meter>,
     /// When it was opened, in Unix milliseconds.
@@ -133,7 +139,9 @@ impl Log {
             lost: AtomicU64::new(0),
             tended: AtomicBool::new(false),
             maintains: AtomicBool::new(false),
-            drift: Mutex::default(),
+            seen: Mutex::default(),
+            own: Mutex::default(),
+            watch: Mutex::default(),
             meter: Mutex::default(),
             opened: now(),
             others: OnceLock::new(),
@@ -142,7 +150,7 @@ impl Log {
 
     /// The same; closed days are looked after too, whether anything is asked or not: at
     /// the start, and every night after two in China. And every quarter of an hour it is
-    /// looked whether the figures have left their bands ([`super::drift`]).
+    /// looked whether the figures of all nodes have left their bands ([`super::drift`]).
     #[must_use]
     pub fn maintained(self) -> Self {
         self.0.maintains.store(true, Ordering::Relaxed);
@@ -216,7 +224,7 @@ impl Log {
             failing: open.failing.as_ref().map(|failing| failing.error.clone()),
             since: open.failing.as_ref().map(|failing| rfc3339(failing.since)),
             unsynced: open.unsynced.clone(),
-            drift: self.0.drift.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            seen: self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -245,6 +253,19 @@ impl Log {
     /// When a file cannot be read.
     pub fn read_own(&self, wanted: &Wanted<'_>, mut each: impl FnMut(Event)) -> Result<Read> {
         folder::read(&self.0.events, wanted, &mut each)
+    }
+
+    /// What the days from one on add up to here, as of the last half minute.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn sums(&self, from: Day) -> Result<ByBase> {
+        if self.is_watched() { self.0.own_sums(from) } else { watch::sums(&self.0.events, from) }
+    }
+
+    /// Whether it is looked here whether the figures have left their bands.
+    pub fn is_watched(&self) -> bool {
+        self.0.maintains.load(Ordering::Relaxed)
     }
 
     /// The decision that a trace id names, here or on another node; `None` when there is none.
@@ -327,6 +348,10 @@ impl Log {
 impl Parts {
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own_sums(&self, from: Day) -> Result<ByBase> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).sums(&self.events, from)
     }
 
     /// What customers' names are made with; `None` where it can be neither read nor written.

@@ -4,12 +4,14 @@
 //! learning are about all of them, so whoever reads a [`Log`](super::Log) that was told of
 //! [`Others`] reads theirs beside its own, in the order in which things happened. A node
 //! that cannot be asked, or breaks off, is named in [`Read::missing`]: figures say what
-//! they lack.
+//! they lack. What is looked at again and again is asked for as sums ([`Sums`]).
 
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::vec::IntoIter;
 
+use super::day::{Day, Days};
+use super::drift::ByBase;
 use super::folder;
 use super::record::Event;
 use super::wanted::{Read, Wanted};
@@ -23,6 +25,37 @@ pub trait Others: Send + Sync {
 
     /// The decision that a trace id names, if one of them has made it.
     fn find(&self, trace_id: &str) -> Option<Event>;
+
+    /// What the days of a span add up to at each of them, from the day on that `from` says
+    /// of a node; those who cannot be asked are named too.
+    fn sums(&self, span: Days, from: &dyn Fn(&str) -> Day) -> Vec<Summed>;
+
+    /// A number that is another one when somebody has come or gone since.
+    fn turns(&self) -> u64;
+
+    /// How this one is called among them.
+    fn name(&self) -> &str;
+}
+
+/// What one of them has told of its sums.
+#[derive(Debug)]
+pub struct Summed {
+    /// How it is called.
+    pub node: String,
+    /// What it has told; `None` when it could not be asked.
+    pub told: Option<Sums>,
+}
+
+/// What questions add up to.
+#[derive(Debug)]
+pub struct Sums {
+    /// The folder that they lie in, as [`Log::name`](super::Log::name) calls it; `None`
+    /// where nothing has happened.
+    pub folder: Option<String>,
+    /// By knowledge base and day.
+    pub sums: ByBase,
+    /// Whether whoever tells them looks at them too, and tells its operator.
+    pub watches: bool,
 }
 
 /// What one of them has.
@@ -171,7 +204,7 @@ pub(super) fn read(
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Day, Days, Kind, Log};
+    use super::super::{Kind, Log};
     use super::*;
 
     fn event(at: i64) -> Event {
@@ -203,6 +236,18 @@ mod tests {
         fn find(&self, trace_id: &str) -> Option<Event> {
             let at = i64::from_str_radix(trace_id, 16).ok()?;
             (at == 7).then(|| event(at))
+        }
+
+        fn sums(&self, _: Days, _: &dyn Fn(&str) -> Day) -> Vec<Summed> {
+            Vec::new()
+        }
+
+        fn turns(&self) -> u64 {
+            0
+        }
+
+        fn name(&self) -> &str {
+            "this one"
         }
     }
 

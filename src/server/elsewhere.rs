@@ -5,6 +5,10 @@
 //! Whoever let it in here lets it in there again. When none of them can be reached it is
 //! answered here: the knowledge base is opened for it.
 //!
+//! What a platform sends goes on as it came, before anybody has looked whether the platform
+//! has signed it: that is for whoever answers. A message that comes again, at whatever node,
+//! is known by the platform's name for it in the records.
+//!
 //! Only what customers ask goes on: authors, desks and operators work on the records,
 //! which every node has. But for what lies in the memory of one: a job that runs there and
 //! a file that was put up there are looked for at all.
@@ -42,6 +46,13 @@ const CONNECT: Duration = Duration::from_millis(500);
 
 /// How long it may take to answer: it gives up by itself before.
 const ANSWER: Duration = Duration::from_secs(15);
+
+/// The same of what a platform sends: WeChat waits five seconds, and another node or this one
+/// must still be able to answer in them.
+const CALLBACK: Duration = Duration::from_secs(3);
+
+/// Where platforms send.
+const CHANNELS: &str = "/channels/{kind}/{id}";
 
 /// A connection that nobody has used for so long is closed, before the other side does.
 const REST: Duration = Duration::from_secs(30);
@@ -139,7 +150,7 @@ pub(super) async fn answer(
     if !is_settled && lies_elsewhere(server, identity, route, &mut parts).await {
         let bytes = request::body(Request::from_parts(parts.clone(), body), request::BATCH_BYTES).await?;
         for node in nodes.others() {
-            match send(nodes, &node, &parts, bytes.clone()).await {
+            match send(nodes, &node, &parts, bytes.clone(), ANSWER).await {
                 Ok(response) if response.status() == StatusCode::NOT_FOUND => {}
                 Ok(response) => return Ok(Place::There(response)),
                 Err(why) => nodes.missed(&node, &why),
@@ -161,8 +172,9 @@ pub(super) async fn answer(
         return here(parts, bytes);
     }
     name_message(&mut parts, &asked, &route.path);
+    let patience = if route.path == CHANNELS { CALLBACK } else { ANSWER };
     for node in nodes.holders(&tenant, &kb) {
-        match send(nodes, &node, &parts, bytes.clone()).await {
+        match send(nodes, &node, &parts, bytes.clone(), patience).await {
             Ok(response) => {
                 nodes.reached();
                 return Ok(Place::There(response));
@@ -210,6 +222,7 @@ fn needs_answers(method: &Method, path: &str) -> bool {
                 | "/v1/conversations/{id}/handoff"
                 | "/widget/{site}/conversations"
                 | "/widget/{site}/conversations/{id}/messages"
+                | CHANNELS
         ),
         Method::GET => path == "/v1/kbs/{kb}/greeting",
         _ => false,
@@ -228,9 +241,14 @@ async fn meant(
     let of_path =
         |wanted: &str| named.iter().find(|(name, _)| *name == wanted).map(|(_, one)| one.to_owned());
     let Some(identity) = identity else {
-        let site = of_path("site")?;
-        let server = server.clone();
-        return server.clone().desks().work(move |_| of_site(&server, &site)).await.ok()?;
+        let (site, channel) = (of_path("site"), of_path("kind").zip(of_path("id")));
+        let finding = server.clone();
+        let found = server.desks().work(move |_| match (site, channel) {
+            (Some(site), _) => of_site(&finding, &site),
+            (_, Some((kind, id))) => of_channel(&finding, &kind, &id),
+            _ => None,
+        });
+        return found.await.ok()?;
     };
     let first = asked.items.first().and_then(|item| item.kb.clone());
     if let Some(kb) = of_path("kb").or_else(|| asked.kb.clone()).or(first) {
@@ -262,11 +280,22 @@ async fn meant(
 /// The tenant and the knowledge base of a page's site.
 fn of_site(server: &Server, key: &str) -> Option<(String, String)> {
     let (tenant, site) = web::parts(key);
+    let (channel, _) = shown_on(&named(server, tenant)?.conversations(), site).ok()??;
+    Some((tenant.unwrap_or(DEFAULT_TENANT).to_owned(), channel.kb))
+}
+
+/// The tenant and the knowledge base of a channel that a platform names as pages name a site.
+fn of_channel(server: &Server, kind: &str, id: &str) -> Option<(String, String)> {
+    let (tenant, name) = web::parts(id);
+    let channel = named(server, tenant)?.conversations().channel_sealed(name).ok()??;
+    (channel.kind == kind).then(|| (tenant.unwrap_or(DEFAULT_TENANT).to_owned(), channel.kb))
+}
+
+/// The records of a tenant that somebody names who has no key: what they make up opens nothing.
+fn named(server: &Server, tenant: Option<&str>) -> Option<Store> {
     let tenant = tenant.unwrap_or(DEFAULT_TENANT);
     let is_known = tenant == DEFAULT_TENANT || server.gate().access().table().has_tenant(tenant);
-    let store = if is_known { store_of(server, tenant)? } else { return None };
-    let (channel, _) = shown_on(&store.conversations(), site).ok()??;
-    Some((tenant.to_owned(), channel.kb))
+    store_of(server, tenant).filter(|_| is_known)
 }
 
 /// A tenant's records, without opening the tenant.
@@ -289,7 +318,13 @@ fn name_message(parts: &mut Parts, asked: &Asked, path: &str) {
 }
 
 /// Sends a request to a node; why it could not be.
-async fn send(nodes: &Nodes, node: &NodeRecord, parts: &Parts, bytes: Bytes) -> Result<Response, String> {
+async fn send(
+    nodes: &Nodes,
+    node: &NodeRecord,
+    parts: &Parts,
+    bytes: Bytes,
+    patience: Duration,
+) -> Result<Response, String> {
     let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let mut request = Request::builder()
         .method(parts.method.clone())
@@ -301,7 +336,7 @@ async fn send(nodes: &Nodes, node: &NodeRecord, parts: &Parts, bytes: Bytes) -> 
             request.headers_mut().append(name, value.clone());
         }
     }
-    let mut response = nodes.sender().send(node, request, Client::of(&parts.extensions), ANSWER).await?;
+    let mut response = nodes.sender().send(node, request, Client::of(&parts.extensions), patience).await?;
     for name in &OWN {
         response.headers_mut().remove(name);
     }

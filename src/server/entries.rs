@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::jobs::last_result;
 use super::request::json;
 use super::routes::Routes;
 use crate::access::Right;
@@ -236,10 +237,10 @@ impl Valid {
     }
 }
 
-/// The entries that the last check of this server found something about.
+/// The entries that the last check found something about.
 fn of_the_check(caller: &Caller, kb: &str, findings: Found) -> Result<HashSet<String>, Problem> {
-    let Some(result) = caller.jobs().last_result("check", kb) else {
-        let detail = "this server has not checked the draft yet; check it first (`POST …/check`)";
+    let Some(result) = last_result(caller, "check", kb) else {
+        let detail = "no check of the draft is known; check it first (`POST …/check`)";
         return Err(Problem::new(Kind::NotNow, detail).of_field("findings"));
     };
     let wanted = |finding: &Value| match findings {

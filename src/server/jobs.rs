@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use super::address::Path;
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
+use super::neighbours::Neighbours;
 use super::routes::Routes;
 use crate::access::Right;
 use crate::publish;
@@ -240,17 +241,14 @@ impl Jobs {
         Ok(response)
     }
 
-    /// What the last job of a kind came to that is done.
-    pub(super) fn last_result(&self, kind: &str, kb: &str) -> Option<Value> {
-        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut of_kind = jobs.values().rev().filter(|job| job.kind == kind && job.kb == kb);
-        of_kind.find_map(|job| {
-            let state = job.state.lock().unwrap_or_else(PoisonError::into_inner);
-            match &state.outcome {
-                Some((Outcome::Done(value), _)) => Some(value.clone()),
-                _ => None,
-            }
-        })
+    /// All of them, or those of a kind and a knowledge base, in the order in which they began.
+    pub(super) fn told(&self, of: Option<(&str, &str)>) -> Vec<Value> {
+        let jobs: Vec<Arc<Work>> = {
+            let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted = |job: &&Arc<Work>| of.is_none_or(|of| of == (job.kind, job.kb.as_str()));
+            jobs.values().filter(wanted).cloned().collect()
+        };
+        jobs.iter().filter_map(|job| serde_json::to_value(job.told()).ok()).collect()
     }
 
     /// Whether one of this name is known.
@@ -266,6 +264,19 @@ impl Jobs {
     }
 }
 
+/// What the last job of a kind came to that is done, at whatever node; for threads that may
+/// wait.
+pub(super) fn last_result(caller: &Caller, kind: &str, kb: &str) -> Option<Value> {
+    let mut jobs = caller.jobs().told(Some((kind, kb)));
+    if let Some(others) = Neighbours::of(caller.server().share(), caller.tenant().name()) {
+        jobs.extend(others.jobs_of(kind, kb));
+    }
+    let done = jobs.into_iter().filter(|job| job["state"] == "done");
+    // Ids are in the order of time.
+    let last = done.max_by_key(|job| job["id"].as_str().unwrap_or_default().to_owned());
+    last.map(|mut job| job["result"].take())
+}
+
 /// The reply that leads to a job.
 fn begun(job: &Job) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(job)).into_response();
@@ -279,10 +290,13 @@ fn begun(job: &Job) -> Response {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct JobList {
     /// Newest first.
-    items: Vec<Job>,
+    #[schema(value_type = Vec<Job>)]
+    items: Vec<Value>,
+    /// Nodes whose jobs the list lacks: they could not be asked.
+    missing_nodes: Vec<String>,
 }
 
-/// List the jobs, newest first; of those that have ended, the last hundred.
+/// List the jobs of all nodes, newest first; of those that have ended, each node's last hundred.
 #[utoipa::path(
     get,
     operation_id = "list_jobs",
@@ -290,9 +304,17 @@ pub(super) struct JobList {
     responses((status = 200, description = "The jobs.", body = JobList), Problems)
 )]
 async fn list(caller: Caller) -> Json<JobList> {
-    let jobs = caller.jobs().0.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = jobs.values().rev().filter(|job| caller.knows(&job.kb));
-    Json(JobList { items: seen.map(|job| job.told()).collect() })
+    let neighbours = Neighbours::of(caller.server().share(), caller.tenant().name());
+    let (mut items, missing_nodes) = match neighbours {
+        Some(others) => others.jobs().await,
+        None => (Vec::new(), Vec::new()),
+    };
+    items.extend(caller.jobs().told(None));
+    let text = |job: &Value, field: &str| job[field].as_str().unwrap_or_default().to_owned();
+    items.retain(|job| caller.knows(&text(job, "kb")));
+    // Ids are in the order of time.
+    items.sort_by_cached_key(|job| std::cmp::Reverse(text(job, "id")));
+    Json(JobList { items, missing_nodes })
 }
 
 /// Say how far a job is, or what came of it.

@@ -169,6 +169,8 @@ pub(super) struct Nodes {
     readers: Arc<Semaphore>,
     forwarded: AtomicU64,
     failed: AtomicU64,
+    /// How often somebody has come or gone.
+    turns: AtomicU64,
     /// Held while it says that it is alive, so that nothing of that comes after its leave.
     heard: Mutex<Heard>,
 }
@@ -206,6 +208,7 @@ impl Nodes {
             readers: Arc::new(Semaphore::new(READERS)),
             forwarded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
             heard: Mutex::default(),
         })
     }
@@ -231,6 +234,8 @@ impl Nodes {
                     tracing::info!(nodes = now.join(" "), "these nodes share the knowledge bases");
                 }
                 self.members.store(Arc::new(members));
+                // Once it can be seen who.
+                self.turns.fetch_add(u64::from(before != now), Ordering::Relaxed);
             }
             Err(error) if !heard.is_failing => {
                 heard.is_failing = true;
@@ -295,6 +300,11 @@ impl Nodes {
     /// Those that are not alive and were within the last day: figures lack what they know.
     pub(super) fn silent(&self) -> Vec<NodeRecord> {
         Vec::clone(&self.silent.load())
+    }
+
+    /// A number that is another one when somebody has come or gone since.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// How many requests others have answered, and how often one of them could not be reached.

@@ -84,8 +84,10 @@ impl Tenant {
         };
         let habits = Arc::new(Counted::default());
         let (counted, counting) = (Arc::clone(&habits), log.clone());
+        let (whose, share) = (name.to_owned(), Arc::clone(registry.share()));
         let desk = Desk::new(registry.store(), registry.talk(), find, listen)
-            .with_habits(move |kb| counted.known(&counting, kb));
+            .with_habits(move |kb| counted.known(&counting, kb))
+            .with_share(move |kb| share.is_own(&whose, kb));
         Self {
             name: name.to_owned(),
             registry,
@@ -246,11 +248,15 @@ impl Tenants {
 
     /// A tenant if it is open already.
     pub(super) fn known(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.open_now(name).inspect(|tenant| tenant.call())
+    }
+
+    /// The same for whoever needs it no longer than it is open for others.
+    pub(super) fn open_now(&self, name: &str) -> Option<Arc<Tenant>> {
         if name == DEFAULT_TENANT {
             return Some(Arc::clone(&self.first));
         }
-        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        known.inspect(|tenant| tenant.call())
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Opens a tenant with all that it has published; takes its time.
@@ -276,6 +282,16 @@ impl Tenants {
     /// customers who wait, claims that may run out, mailboxes. Where it can be told that
     /// nobody has written anything of a tenant since, it is passed over.
     pub(super) fn sweep(&self, names: impl IntoIterator<Item = String>, follow: impl Fn(&Store) -> bool) {
+        self.sweep_as(names, Store::written, follow);
+    }
+
+    /// The same; `written` tells how often anybody has written a tenant's records.
+    fn sweep_as(
+        &self,
+        names: impl IntoIterator<Item = String>,
+        written: impl Fn(&Store) -> Option<(i64, i64)>,
+        follow: impl Fn(&Store) -> bool,
+    ) {
         let first = &self.first.registry;
         let lock = || self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names.into_iter().filter(|name| name != DEFAULT_TENANT) {
@@ -283,7 +299,7 @@ impl Tenants {
             let is_first = first.share().is_first(&name);
             let has_events = events_of(store.root()).is_dir();
             // Before it is looked at: who writes meanwhile is seen the next time.
-            let seen = store.written().map(|written| Swept { written, is_first, has_events });
+            let seen = written(&store).map(|written| Swept { written, is_first, has_events });
             if seen.is_some() && lock().get(&name).copied() == seen {
                 continue;
             }
@@ -399,5 +415,49 @@ mod tests {
         assert!(tenants.known("acme").is_some());
         tenants.close_idle(Duration::ZERO);
         assert!(tenants.known("acme").is_none() && tenants.open("acme").is_ok());
+    }
+    /// Tenants of a folder, and how often the records of one of them were followed when
+    /// they are swept: whether anybody has written, and whether following works.
+    fn swept(tenants: &Tenants, written: i64, works: bool) -> usize {
+        let followed = std::cell::Cell::new(0);
+        tenants.sweep_as(
+            ["acme".to_owned()],
+            |_| Some((written, 0)),
+            |_| {
+                followed.set(followed.get() + 1);
+                works
+            },
+        );
+        followed.get()
+    }
+
+    fn with_acme(folder: &Path, events: bool) -> Tenants {
+        let store = Store::at(folder);
+        store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
+        if events {
+            let root = store.tenant("acme").expect("a tenant").root().to_path_buf();
+            std::fs::create_dir_all(events_of(&root)).expect("made");
+        }
+        Tenants::new(Arc::new(Registry::new(store, Models::given(None), 0.05, "demo")))
+    }
+
+    #[test]
+    fn a_tenant_is_swept_until_following_has_worked_and_then_when_somebody_writes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tenants = with_acme(folder.path(), true);
+        assert_eq!((swept(&tenants, 1, false), swept(&tenants, 1, false)), (1, 1), "it has failed");
+        assert_eq!((swept(&tenants, 1, true), swept(&tenants, 1, true)), (1, 0), "nobody has written");
+        assert_eq!((swept(&tenants, 2, false), swept(&tenants, 2, true)), (1, 1));
+        assert_eq!(swept(&tenants, 2, true), 0);
+    }
+
+    #[test]
+    fn a_tenant_whose_first_events_are_here_is_swept_though_nobody_writes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tenants = with_acme(folder.path(), false);
+        assert_eq!((swept(&tenants, 1, true), swept(&tenants, 1, true)), (0, 0), "nothing is here");
+        let root = tenants.first.registry.store().tenant("acme").expect("a tenant").root().to_path_buf();
+        std::fs::create_dir_all(events_of(&root)).expect("made");
+        assert_eq!((swept(&tenants, 1, true), swept(&tenants, 1, true)), (1, 0));
     }
 }

@@ -53,10 +53,15 @@ impl Conversations {
     /// A channel by its name.
     pub fn channel(&self, id: &str) -> Result<Option<Channel>> {
         self.seal.sweep(&self.database)?;
+        self.channel_sealed(id)?.map(|row| self.with_secrets(row)).transpose()
+    }
+
+    /// A channel as it lies in the database, as [`Self::channels_sealed`].
+    pub fn channel_sealed(&self, id: &str) -> Result<Option<Channel>> {
         let row = self.database.read(|connection| {
             Ok(channels::table.find(id).select(Channel::as_select()).first(connection).optional()?)
         })?;
-        row.flatten().map(|row| self.with_secrets(row)).transpose()
+        Ok(row.flatten())
     }
 
     /// Adds a channel.

@@ -6,7 +6,7 @@
 //! when that time is over, and the receiver gets it with the same id. Rows of one
 //! lane go one after the other.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::{exists, min, not};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
@@ -136,6 +136,17 @@ impl Conversations {
             Ok(due.select(outbox::target).distinct().load(connection)?)
         })?;
         Ok(rows.unwrap_or_default())
+    }
+
+    /// Since when the first of a receiver's jobs that is due has been so.
+    pub fn due_since(&self, target: &str, now: i64) -> Result<Option<i64>> {
+        let found = self.database.read(|connection| {
+            let due = outbox::table
+                .filter(outbox::state.eq("due").and(outbox::target.eq(target)))
+                .filter(awake(now, now + Span::SLACK));
+            Ok(due.select(min(outbox::rests_until)).first(connection)?)
+        })?;
+        Ok(found.flatten())
     }
 
     /// Takes the next job for a receiver; nobody else gets it during `lease` milliseconds.

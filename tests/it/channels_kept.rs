@@ -5,11 +5,36 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Role};
 use zhida::server::router;
-use zhida::store::NewKey;
+use zhida::store::{Job, NewKey};
 
 use crate::http::{admission, publish, send, server_over};
 use crate::store::Desk;
 use crate::support::{SMALL_KB, stderr};
+
+#[test]
+fn what_came_in_has_been_due_since_it_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let talk = crate::support::store(folder.path()).conversations();
+    let put = |id: &str, at: i64| {
+        let job = Job {
+            id: id.to_owned(),
+            target: "inbox:shop".to_owned(),
+            lane: id.to_owned(),
+            kind: "said".to_owned(),
+            body: "{}".to_owned(),
+        };
+        talk.put_jobs(&[job], "demo", at).expect("written");
+    };
+    let due_since = |target: &str| talk.due_since(target, 9_000).expect("read");
+    assert_eq!(due_since("inbox:shop"), None);
+    put("m1", 1_000);
+    put("m2", 3_000);
+    assert_eq!((due_since("inbox:shop"), due_since("inbox:other")), (Some(1_000), None));
+    // What somebody works on is not due.
+    talk.take("inbox:shop", "somebody", 9_000, 60_000).expect("taken").expect("one");
+    assert_eq!(due_since("inbox:shop"), Some(3_000));
+    assert_eq!(talk.channel_sealed("shop").expect("read"), None);
+}
 
 #[tokio::test]
 async fn a_tenant_and_a_key_for_some_knowledge_bases_see_their_own_channels() {

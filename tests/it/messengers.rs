@@ -469,6 +469,33 @@ fn dingtalk_is_replied_to_where_it_says_and_heard_once() {
 }
 
 #[test]
+fn what_came_in_is_left_to_whoever_holds_the_knowledge_base_for_a_moment() {
+    let receiver = Receiver::scripted(|_| Answer::Json(200, json!({"errcode": 0, "errmsg": "ok"})));
+    let host = receiver.url.trim_start_matches("http://").to_owned();
+    let settings = json!({"app_id": "ding1", "app_secret": "s3cret", "private": true, "reply_hosts": [host]});
+    let house = House::new("dingtalk", &settings);
+    // It holds others.
+    let _ = house.desk.clone().with_share(|kb| kb != "demo");
+    let hook = format!("{}/robot/sendBySession?session=1", receiver.url);
+    let take = |id: &str| ding(&house, id, "支持货到付款吗", &hook, "s3cret").expect("taken");
+    take("m1");
+    // Longer than between several looks.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let due = house.desk.talk().due_jobs(None, 10).expect("read");
+    assert_eq!((due.len(), due[0].target.as_str(), due[0].attempts), (1, "inbox:shop", 0));
+    // Nobody else is there: then it does so itself.
+    house.after(3);
+    house.settled();
+    assert_eq!(receiver.calls().len(), 1);
+    // Who holds it does so at once.
+    let holder = house.another();
+    take("m2");
+    holder.wake();
+    house.settled();
+    assert_eq!(receiver.calls().len(), 2);
+}
+
+#[test]
 fn feishu_is_heard_once_and_replied_to_under_a_name() {
     let receiver = Receiver::scripted(|call| match call.path.as_str() {
         "/open-apis/auth/v3/tenant_access_token/internal" => {

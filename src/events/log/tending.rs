@@ -14,11 +14,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Parts, close};
 use crate::disk::sync_folder;
+use crate::error::Result;
 use crate::events::customers::Key;
 use crate::events::day::{Day, hour, now};
 use crate::events::drift::{self, Drift};
 use crate::events::settings::Settings;
-use crate::events::{compact, forget};
+use crate::events::watch::{Look, present, tells};
+use crate::events::{compact, forget, meter};
 
 /// How often the disk is asked to keep what was written.
 const SYNC: Duration = Duration::from_millis(200);
@@ -28,6 +30,9 @@ const LOOK: u32 = 5;
 
 /// How often it is looked whether the figures have left their bands.
 const WATCH: Duration = Duration::from_secs(900);
+
+/// And so long after the last look when nodes have come or gone since.
+const TURN: Duration = Duration::from_secs(5);
 
 /// From this hour on closed days are looked after.
 const NIGHT: u8 = 2;
@@ -142,8 +147,9 @@ struct Seen {
     requests: Option<SystemTime>,
     /// The day on which closed days were looked after last.
     maintained: Option<Day>,
-    /// When it was looked last whether the figures have left their bands.
-    drift: Option<Instant>,
+    /// When it was looked last whether the figures have left their bands, and which nodes
+    /// there were then.
+    drift: Option<(Instant, u64)>,
 }
 
 impl Parts {
@@ -189,26 +195,42 @@ impl Parts {
     /// Looks whether the figures have left their bands, beside everything else.
     fn watch(self: &Arc<Self>) {
         let parts = Arc::downgrade(self);
-        let events = self.events.clone();
-        let work = move || match drift::present(&events) {
-            Ok(found) => {
-                let Some(parts) = parts.upgrade() else { return };
-                let mut known = parts.drift.lock().unwrap_or_else(PoisonError::into_inner);
-                let told = |kb: &str, day: &Drift| {
-                    let before = known.get(kb).into_iter().flatten();
-                    before.into_iter().any(|one| one.day == day.day && one.out == day.out)
-                };
-                for (kb, day) in found.iter().flat_map(|(kb, days)| days.iter().map(move |day| (kb, day))) {
-                    if !told(kb, day) {
-                        tracing::warn!(kb, day = day.day, out = ?day.out, unanswered = day.unanswered,
-                            confidence = day.confidence, "the figures of a day have left their band");
-                    }
-                }
-                *known = found;
+        let work = move || {
+            let Some(parts) = parts.upgrade() else { return };
+            if let Err(e) = parts.look_for_drift() {
+                tracing::error!(error = %e, "events cannot be read to see whether they drift");
             }
-            Err(e) => tracing::error!(error = %e, "events cannot be read to see whether they drift"),
         };
         DRIFTS.put(work);
+    }
+
+    fn look_for_drift(&self) -> Result<()> {
+        let days = present();
+        let span = drift::around(days);
+        let own = self.own_sums(span.from)?;
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = self.others.get();
+        let told = others.map(|others| others.sums(span, &|node| watch.from(node, span)));
+        let told = told.unwrap_or_default();
+        // One of those who look at the same sums tells the operator.
+        let tells = tells(others.map_or("", |others| others.name()), &told);
+        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let folder = meter::name_of(&self.events);
+        let is_early = now() - self.opened < i64::try_from(WATCH.as_millis()).unwrap_or(i64::MAX);
+        let look = Look { days, folder: folder.as_deref(), own, before: &before, is_early };
+        let found = watch.look(look, told);
+        let known = |kb: &str, day: &Drift| {
+            let before = before.drift.get(kb).into_iter().flatten();
+            before.into_iter().any(|one| one.day == day.day && one.out == day.out)
+        };
+        let new = found.drift.iter().flat_map(|(kb, days)| days.iter().map(move |day| (kb, day)));
+        for (kb, day) in new.filter(|(kb, day)| tells && !known(kb, day)) {
+            tracing::warn!(kb, day = day.day, out = ?day.out, unanswered = day.unanswered,
+                confidence = day.confidence, missing_nodes = found.missing.join(" "),
+                "the figures of a day have left their band");
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(())
     }
 
     /// Looks at what other processes ask for, and closes what nobody writes to any more.
@@ -234,9 +256,14 @@ impl Parts {
             seen.maintained = Some(Day::today());
             self.maintain();
         }
-        if self.maintains.load(Ordering::Relaxed) && seen.drift.is_none_or(|last| last.elapsed() >= WATCH) {
-            seen.drift = Some(Instant::now());
-            self.watch();
+        if self.maintains.load(Ordering::Relaxed) {
+            let turns = self.others.get().map_or(0, |others| others.turns());
+            let is_due =
+                |(last, known): (Instant, u64)| last.elapsed() >= if known == turns { WATCH } else { TURN };
+            if seen.drift.is_none_or(is_due) {
+                seen.drift = Some((Instant::now(), turns));
+                self.watch();
+            }
         }
         let asked = changed(&forget::path(&self.events), &mut seen.requests);
         let mut open = self.open();

@@ -40,7 +40,7 @@ const SENTENCES: &[(&str, &str)] = &[
         "the draft has lost this entry, customers get it from the release: {}",
         "草稿里已经没有这个条目，顾客从发布的版本得到它：只能停用、启用或删除；要改别的，请先把版本恢复到草稿。",
     ),
-    ("this server has not checked the draft yet; check it first {}", "还没有检查过草稿，请先检查。"),
+    ("no check of the draft is known; check it first {}", "还没有检查过草稿，请先检查。"),
     (
         "this removes {} of {} entries of knowledge base {}; send {}",
         "这会删除 {} 个条目（共 {} 个，知识库 {}）；确实要删，请勾选确认。",

@@ -284,7 +284,7 @@ fn events(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
     sheet.gauge("events_backlog", "Closed days that are not compacted yet", backlog);
     let mut drift = Vec::new();
     for (whose, health) in &health {
-        for (kb, days) in &health.drift {
+        for (kb, days) in &health.seen.drift {
             for of in ["unanswered", "confidence"] {
                 let out = days.iter().any(|day| day.out.contains(&of));
                 let labels = Drifting { tenant: whose.tenant.clone(), kb: kb.clone(), of };
@@ -292,7 +292,17 @@ fn events(sheet: &mut Sheet, tenants: &[Arc<Tenant>]) {
             }
         }
     }
-    sheet.gauge("drift", "Whether a figure of today or yesterday left the band of the days before", drift);
+    sheet.gauge(
+        "drift",
+        "Whether a figure of today or yesterday left the band of the days before, by the events of all nodes",
+        drift,
+    );
+    let missing = health.iter().map(|(whose, health)| (whose.clone(), whole(health.seen.missing.len())));
+    sheet.gauge(
+        "drift_missing_nodes",
+        "Nodes whose latest events that lacks, for they do not answer",
+        missing,
+    );
 }
 
 fn usage(sheet: &mut Sheet, server: &Server, tenants: &[Arc<Tenant>]) {

@@ -11,12 +11,16 @@ use axum::http::{Method, Request, header};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{DECISION, Decision, EVENTS, End, PICTURE, Picture, Reading, WAITING, is_named};
+use super::{
+    DECISION, Decision, EVENTS, End, JOBS, PICTURE, Picture, Reading, SUMS, Summary, Summing, WAITING,
+    Working, is_named,
+};
 use crate::desk::pictures::BYTES;
-use crate::events::{Event, Others, Theirs, Told, Wanted};
+use crate::events::{Day, Days, Event, Others, Summed, Theirs, Told, Wanted};
 use crate::server::caller::Caller;
 use crate::server::nodes::{Nodes, Share};
 use crate::server::peer::Client;
@@ -27,6 +31,15 @@ const NEXT: Duration = Duration::from_secs(10);
 
 /// How long it may take to look one thing up.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long it may take to add up what happened there: the first time it reads half a month.
+const ADDING: Duration = Duration::from_secs(60);
+
+/// The most that sums may be, in bytes: a row of a day and a knowledge base has some fifty.
+const SUMS_BYTES: usize = 16 << 20;
+
+/// The most that the jobs of a tenant may be, in bytes: what came of them is with them.
+const JOBS_BYTES: usize = 32 << 20;
 
 /// The longest line, in bytes; an event has a few thousand.
 const LINE: usize = 2 << 20;
@@ -47,6 +60,67 @@ impl Neighbours {
     fn nodes(&self) -> Option<(&Nodes, &Handle)> {
         let nodes = self.share.nodes()?;
         Some((nodes, nodes.handle()?))
+    }
+
+    /// Asks each for something of its own; `asked` makes the question. Those that cannot be
+    /// asked are among them, and have nothing to say.
+    fn each<Q: Serialize, T: Send + 'static>(
+        &self,
+        path: &'static str,
+        asked: impl Fn(&str) -> Q,
+        most: usize,
+        patience: Duration,
+        read: fn(&Bytes) -> Option<T>,
+    ) -> Asking<T> {
+        let Some(nodes) = self.share.nodes() else { return Asking::nobody() };
+        let (others, silent) = (nodes.others(), nodes.silent());
+        let (out, coming) = mpsc::channel(others.len().max(1));
+        let names = others.iter().chain(&silent).map(|node| node.url.clone()).collect();
+        // Before the server runs nobody can be asked.
+        let Some(handle) = nodes.handle() else { return Asking { names, coming } };
+        for (at, node) in others.into_iter().enumerate() {
+            let body = Bytes::from(serde_json::to_vec(&asked(&node.url)).unwrap_or_default());
+            let (share, out) = (Arc::clone(&self.share), out.clone());
+            handle.spawn(async move {
+                let telling = async {
+                    let response = send_within(&share, &node, path, body, patience).await?;
+                    let bytes = axum::body::to_bytes(response.into_body(), most).await;
+                    let bytes = bytes.map_err(|e| e.to_string())?;
+                    read(&bytes).ok_or_else(|| "it says what cannot be read".to_owned())
+                };
+                let told = tokio::time::timeout(patience, telling).await;
+                match told.unwrap_or_else(|_| Err("it has not answered in time".to_owned())) {
+                    Ok(one) => drop(out.send((at, one)).await),
+                    Err(error) => tracing::debug!(node = node.url, path, error, "a node does not answer"),
+                }
+            });
+        }
+        Asking { names, coming }
+    }
+
+    /// The jobs that each of them tells of, and who does not.
+    pub(in crate::server) async fn jobs(&self) -> (Vec<Value>, Vec<String>) {
+        let (mut jobs, mut missing) = (Vec::new(), Vec::new());
+        for (node, told) in self.asked_for_jobs(None).told().await {
+            match told {
+                Some(theirs) => jobs.extend(theirs),
+                None => missing.push(node),
+            }
+        }
+        (jobs, missing)
+    }
+
+    /// The same of a kind and a knowledge base, for a thread that may wait; who does not
+    /// tell has none.
+    pub(in crate::server) fn jobs_of(&self, kind: &str, kb: &str) -> Vec<Value> {
+        let told = self.asked_for_jobs(Some((kind, kb))).wait();
+        told.into_iter().filter_map(|(_, told)| told).flatten().collect()
+    }
+
+    fn asked_for_jobs(&self, of: Option<(&str, &str)>) -> Asking<Vec<Value>> {
+        let of = of.map(|(kind, kb)| (kind.to_owned(), kb.to_owned()));
+        let asked = |_: &str| Working { tenant: self.tenant.clone(), of: of.clone() };
+        self.each(JOBS, asked, JOBS_BYTES, LOOK, |bytes| serde_json::from_slice(bytes).ok())
     }
 
     /// Asks all for one thing; the first that has it is heard.
@@ -105,6 +179,60 @@ impl Others for Neighbours {
         let asked = Decision { tenant: self.tenant.clone(), trace_id: trace_id.to_owned() };
         self.first(DECISION, &asked, LINE, |bytes| serde_json::from_slice(bytes).ok())
     }
+
+    fn sums(&self, span: Days, from: &dyn Fn(&str) -> Day) -> Vec<Summed> {
+        let first = |node: &str| from(node).max(span.from).to_string();
+        let asked = |node: &str| Summing { tenant: self.tenant.clone(), from: first(node) };
+        let read = |bytes: &Bytes| serde_json::from_slice(bytes).ok().map(Summary::read);
+        let told = self.each(SUMS, asked, SUMS_BYTES, ADDING, read).wait();
+        told.into_iter().map(|(node, told)| Summed { node, told }).collect()
+    }
+
+    fn turns(&self) -> u64 {
+        // Before the server runs nobody can be asked: then they have come.
+        self.nodes().map_or(0, |(nodes, _)| 1 + nodes.turns())
+    }
+
+    fn name(&self) -> &str {
+        self.share.nodes().map_or("", |nodes| nodes.me().url.as_str())
+    }
+}
+
+/// What each of several nodes says.
+struct Asking<T> {
+    names: Vec<String>,
+    coming: mpsc::Receiver<(usize, T)>,
+}
+
+impl<T> Asking<T> {
+    fn nobody() -> Self {
+        Self { names: Vec::new(), coming: mpsc::channel(1).1 }
+    }
+
+    /// Waits for all of them; a thread may.
+    fn wait(mut self) -> Vec<(String, Option<T>)> {
+        let coming = std::iter::from_fn(|| self.coming.blocking_recv()).collect();
+        Self::beside(self.names, coming)
+    }
+
+    /// The same without holding a thread up.
+    async fn told(mut self) -> Vec<(String, Option<T>)> {
+        let mut coming = Vec::new();
+        while let Some(one) = self.coming.recv().await {
+            coming.push(one);
+        }
+        Self::beside(self.names, coming)
+    }
+
+    fn beside(names: Vec<String>, told: Vec<(usize, T)>) -> Vec<(String, Option<T>)> {
+        let mut all: Vec<(String, Option<T>)> = names.into_iter().map(|name| (name, None)).collect();
+        for (at, one) in told {
+            if let Some((_, told)) = all.get_mut(at) {
+                *told = Some(one);
+            }
+        }
+        all
+    }
 }
 
 /// What comes, for a thread that may wait for it.
@@ -136,6 +264,16 @@ pub(in crate::server) fn picture(caller: &Caller, known: &Conversation, name: &s
 }
 
 async fn send(share: &Share, node: &NodeRecord, path: &str, body: Bytes) -> Result<Response, String> {
+    send_within(share, node, path, body, NEXT).await
+}
+
+async fn send_within(
+    share: &Share,
+    node: &NodeRecord,
+    path: &str,
+    body: Bytes,
+    patience: Duration,
+) -> Result<Response, String> {
     let nodes = share.nodes().ok_or("this node is alone")?;
     let request = Request::builder()
         .method(Method::POST)
@@ -143,7 +281,7 @@ async fn send(share: &Share, node: &NodeRecord, path: &str, body: Bytes) -> Resu
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body))
         .map_err(|e| e.to_string())?;
-    let response = nodes.sender().send(node, request, Client::nobody(), NEXT).await?;
+    let response = nodes.sender().send(node, request, Client::nobody(), patience).await?;
     match response.status() {
         status if status.is_success() => Ok(response),
         status => Err(format!("it says {status}")),

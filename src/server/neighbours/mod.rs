@@ -1,14 +1,16 @@
 //! What do nodes ask of each other?
 //!
-//! What lies in one node's data directory and is needed on all: what happened there
-//! ([`crate::events`]), which decision a trace id names, the pictures that were shown
-//! there. These routes are no part of the API: only who reads the records knows the token
-//! that opens them, and to everybody else they are not there.
+//! What lies in one node's data directory or memory and is needed on all: what happened
+//! there ([`crate::events`]) and what that adds up to by day, which decision a trace id
+//! names, the pictures that were shown there, the jobs that run there. These routes are no
+//! part of the API: only who reads the records knows the token that opens them, and to
+//! everybody else they are not there.
 
 mod ask;
 
 pub(super) use ask::{Neighbours, picture};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -19,16 +21,20 @@ use axum::routing::{MethodRouter, post};
 use axum::{Router, http::StatusCode};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::Server;
 use super::elsewhere::{SentOn, store_of};
 use super::error::{Kind, Problem};
 use crate::access::DEFAULT_TENANT;
-use crate::events::{Day, Days, Event, Kind as Happened, Log, Wanted};
+use crate::events::drift::OfDay;
+use crate::events::{Day, Days, Event, Kind as Happened, Log, Sums, Wanted};
 use crate::store::picture_name;
 
 const EVENTS: &str = "/nodes/events";
+const SUMS: &str = "/nodes/sums";
+const JOBS: &str = "/nodes/jobs";
 const DECISION: &str = "/nodes/decision";
 const PICTURE: &str = "/nodes/picture";
 
@@ -80,6 +86,60 @@ struct End {
     end: u64,
 }
 
+/// The sums by day that a node asks for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Summing {
+    tenant: String,
+    /// The first day; the last one is the present one.
+    from: String,
+}
+
+/// By day: questions, those of them without an answer, the sums of the confidences and of
+/// their squares.
+type DaySums = BTreeMap<String, (u64, u64, f64, f64)>;
+
+/// What is told of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct Summary {
+    folder: Option<String>,
+    watches: bool,
+    /// By knowledge base.
+    kbs: BTreeMap<String, DaySums>,
+}
+
+impl Summary {
+    fn of(log: &Log, from: Day, watches: bool) -> crate::error::Result<Self> {
+        let told = |of: &OfDay| (of.questions, of.unanswered, of.confidence, of.squares);
+        let sums = log.sums(from)?;
+        let kbs = sums
+            .into_iter()
+            .map(|(kb, days)| (kb, days.iter().map(|(day, of)| (day.to_string(), told(of))).collect()));
+        Ok(Self { folder: log.name(), watches, kbs: kbs.collect() })
+    }
+
+    /// As it is read; a day that is none is left out.
+    fn read(self) -> Sums {
+        let of = |(questions, unanswered, confidence, squares)| OfDay {
+            questions,
+            unanswered,
+            confidence,
+            squares,
+        };
+        let sums = self.kbs.into_iter().map(|(kb, days)| {
+            (kb, days.into_iter().filter_map(|(day, told)| Some((day.parse().ok()?, of(told)))).collect())
+        });
+        Sums { folder: self.folder, sums: sums.collect(), watches: self.watches }
+    }
+}
+
+/// The jobs that a node asks for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Working {
+    tenant: String,
+    /// Only those of a kind and a knowledge base.
+    of: Option<(String, String)>,
+}
+
 /// A decision that a node asks for.
 #[derive(Debug, Serialize, Deserialize)]
 struct Decision {
@@ -99,6 +159,8 @@ pub(super) fn routes() -> Router<Server> {
     let only = |handler: MethodRouter<Server>| handler.layer(middleware::from_fn(only_nodes));
     Router::new()
         .route(EVENTS, only(post(events)))
+        .route(SUMS, only(post(sums)))
+        .route(JOBS, only(post(jobs)))
         .route(DECISION, only(post(decision)))
         .route(PICTURE, only(post(picture_of)))
 }
@@ -118,9 +180,14 @@ fn nothing() -> Problem {
 
 /// What happened to a tenant on this node.
 fn log_of(server: &Server, tenant: &str) -> Option<Log> {
-    if let Some(open) = server.tenants().known(tenant) {
-        return Some(open.log().clone());
+    match server.tenants().known(tenant) {
+        Some(open) => Some(open.log().clone()),
+        None => closed_log_of(server, tenant),
     }
+}
+
+/// The same of a tenant that is not open.
+fn closed_log_of(server: &Server, tenant: &str) -> Option<Log> {
     // Whoever is open nowhere else is not opened for its events.
     let is_known = tenant == DEFAULT_TENANT || server.gate().access().table().has_tenant(tenant);
     Some(Log::open(store_of(server, tenant).filter(|_| is_known)?.root()))
@@ -180,6 +247,33 @@ fn line<T: Serialize>(one: &T) -> Bytes {
     let mut line = serde_json::to_vec(one).unwrap_or_default();
     line.push(b'\n');
     line.into()
+}
+
+/// Tells what the questions of some days add up to here.
+async fn sums(State(server): State<Server>, Json(asked): Json<Summing>) -> Result<Json<Summary>, Problem> {
+    let nodes = server.share().nodes().ok_or_else(nothing)?;
+    let readers = Arc::clone(nodes.readers());
+    let turn = readers.acquire_owned().await.map_err(|_| nothing())?;
+    let from = asked.from.parse::<Day>()?;
+    let summing = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        // Other nodes look again and again: that is no call that keeps a tenant open.
+        let open = server.tenants().open_now(&asked.tenant);
+        let watches = open.as_ref().is_some_and(|open| open.log().is_watched());
+        let log = open.map(|open| open.log().clone()).or_else(|| closed_log_of(&server, &asked.tenant));
+        log.map_or_else(
+            || Ok(Summary { folder: None, watches, kbs: BTreeMap::new() }),
+            |log| Summary::of(&log, from, watches),
+        )
+    });
+    Ok(Json(summing.await.map_err(|e| crate::error::Error::internal("sums", e))??))
+}
+
+/// Tells which jobs of a tenant run or ran here.
+async fn jobs(State(server): State<Server>, Json(asked): Json<Working>) -> Json<Vec<Value>> {
+    let open = server.tenants().open_now(&asked.tenant);
+    let of = asked.of.as_ref().map(|(kind, kb)| (kind.as_str(), kb.as_str()));
+    Json(open.map(|open| open.jobs().told(of)).unwrap_or_default())
 }
 
 /// Tells of the decision that a trace id names, if it was made here.

@@ -57,6 +57,7 @@ struct Waiting {
 #[derive(Deserialize)]
 struct Jobs {
     items: Vec<Job>,
+    missing_nodes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +98,7 @@ async fn shown(page: &Page) -> Outcome {
     let asked = page.query();
     let state = if asked.get("letters") == "due" { "due" } else { "dead" };
     let health: Health = page.inside.get("/v1/health").read().await?;
-    let Jobs { items: jobs } = page.inside.get("/v1/jobs").read().await?;
+    let jobs: Jobs = page.inside.get("/v1/jobs").read().await?;
     let letters =
         address("/v1/dead-letters", &[("state", state), ("before", asked.get("before")), ("limit", "20")]);
     let letters: Letters = page.inside.get(&letters).read().await?;
@@ -195,9 +196,13 @@ fn releases(page: &Page, health: &Health) -> Markup {
     }
 }
 
-fn working(page: &Page, jobs: &[Job]) -> Markup {
+fn working(page: &Page, listed: &Jobs) -> Markup {
+    let jobs = &listed.items;
     html! {
         h2 { (page.say("任务", "Jobs")) }
+        @if !listed.missing_nodes.is_empty() {
+            div.card.problem { (page.say("有节点联系不上，它们的任务没有列出：", "Some nodes cannot be asked; their jobs are missing here: ")) (listed.missing_nodes.join(" ")) }
+        }
         @if jobs.is_empty() { p.empty { (page.say("最近没有任务。", "There were no jobs.")) } }
         @else {
             div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
