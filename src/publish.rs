@@ -28,7 +28,7 @@ use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::{Diff, TextChange};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
-use crate::release::{Build, Calibrations, Labelled, Progress, Release, base_of, look_alikes};
+use crate::release::{Build, Calibrations, Labelled, Progress, Release, Teachers, base_of, look_alikes};
 use crate::store::{Approval, Decided, Models, Publication, Published, Shelf};
 use crate::text::exact_key;
 use crate::text::lexicon::LexiconChanges;
@@ -197,15 +197,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
             findings: Some(json!({"errors": report.errors, "comparison": report.comparison})),
         })
     };
-    let mut labelled: Vec<Labelled> = queries
-        .iter()
-        .map(|query| Labelled::by_hand(query.text.clone(), query.expect.ids().to_vec()))
-        .collect();
-    // What was learned from questions; a label that is attached goes before it.
-    let attached: HashSet<String> = queries.iter().map(|query| exact_key(&query.text)).collect();
-    let decided = shelf.decided_suggestions()?;
-    let decided = decided.iter().filter_map(Decided::learned);
-    labelled.extend(decided.filter(|one| !attached.contains(&exact_key(&one.text))));
+    let labelled = taught(shelf, &queries)?;
     let outcome = shelf.publish_as(Publication {
         release,
         encoder: encoder.clone(),
@@ -302,6 +294,30 @@ fn served(shelf: &Shelf, models: &Models) -> Result<Option<Release>> {
 pub fn queries(shelf: &Shelf) -> Result<Vec<LabelledQuery>> {
     let read = |line: &String| serde_json::from_str(line).map_err(|e| Error::internal("queries", e));
     shelf.queries()?.iter().map(read).collect()
+}
+
+/// The questions that teach the calibration of a publication, those that are attached given.
+fn taught(shelf: &Shelf, queries: &[LabelledQuery]) -> Result<Vec<Labelled>> {
+    let mut labelled: Vec<Labelled> = queries
+        .iter()
+        .map(|query| Labelled::by_hand(query.text.clone(), query.expect.ids().to_vec()))
+        .collect();
+    // What was learned from questions; a label that is attached goes before it.
+    let attached: HashSet<String> = queries.iter().map(|query| exact_key(&query.text)).collect();
+    let decided = shelf.decided_suggestions()?;
+    let decided = decided.iter().filter_map(Decided::learned);
+    labelled.extend(decided.filter(|one| !attached.contains(&exact_key(&one.text))));
+    Ok(labelled)
+}
+
+/// How many of some questions are attached to a knowledge base: what it publishes has learned
+/// from them, so it answers them better than new ones.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn attached(shelf: &Shelf, asked: &[LabelledQuery]) -> Result<usize> {
+    let known: HashSet<String> = queries(shelf)?.iter().map(|query| exact_key(&query.text)).collect();
+    Ok(asked.iter().filter(|query| known.contains(&exact_key(&query.text))).count())
 }
 
 /// Asks two releases the same questions, in every generation that both have.
@@ -531,7 +547,10 @@ pub fn index(
 ) -> Result<Release> {
     // Its vectors save time; that it cannot be opened is no matter here.
     let previous = shelf.open_current(encoder.clone()).ok();
-    Build { encoder, previous: previous.as_ref(), progress, ..Build::of(shelf.name(), base) }.temporary()
+    let labelled = taught(shelf, &queries(shelf)?)?;
+    let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
+    Build { encoder, previous: previous.as_ref(), calibrate_by, progress, ..Build::of(shelf.name(), base) }
+        .temporary()
 }
 
 /// The engine that publishing a draft would make, under its goal or the default one.

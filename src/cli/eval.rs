@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::audited::{Deed, Subject};
 use super::{Common, bench, detectors, eval_dialogues, lines, progress, simulate, thresholds};
 use crate::decide::Generation;
+use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
@@ -20,6 +21,7 @@ use crate::eval::measure::{self, Asked};
 use crate::eval::report::{self, Report, table};
 use crate::eval::run::Prediction;
 use crate::eval::tune;
+use crate::publish;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -60,6 +62,7 @@ pub(crate) struct Args {
     #[arg(long)]
     tune: bool,
     /// Set the proposed goal of the last generation for the knowledge base, which must be a name.
+    /// What is wished for is `--max-wrong`, 5 % unless told, and not the goal that it has.
     #[arg(long, requires = "tune")]
     write_policy: bool,
     /// Calibrate without this set of the shipped reference; may be given several times.
@@ -126,12 +129,23 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     tempfile::tempfile_in(out).map_err(|e| Error::io("write into", out, e))?;
 
     let release = Arc::new(args.common.release_without(kb, &args.leave_out)?);
-    let max_wrong = args.common.goal(kb, args.max_wrong)?;
+    // What a run before has set is no wish.
+    let wished = args.max_wrong.or(args.write_policy.then_some(DEFAULT_MAX_WRONG));
+    let max_wrong = args.common.goal(kb, wished)?;
     let queries = dataset::read(queries_file, release.entries())?;
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
         if (baseline.max_wrong - max_wrong).abs() > f64::EPSILON {
             eprintln!("zhida: the baseline's goal is {}, this run's is {}", baseline.max_wrong, max_wrong);
+        }
+    }
+    if super::file_named(kb).is_none() {
+        let attached = publish::attached(&args.common.store().shelf(kb)?, &queries)?;
+        if attached > 0 {
+            eprintln!(
+                "zhida: {attached} of these {} questions are attached to {kb} (`zhida kb queries`), and its calibration has learned from them: new questions are answered less well; for figures that are independent ask others",
+                queries.len()
+            );
         }
     }
     let generations: &[Generation] = match args.generation.as_str() {
@@ -171,6 +185,9 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     Ok(if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// With fewer answers no goal is set: three right ones of three say next to nothing.
+const LEAST_ANSWERED: usize = 20;
+
 /// Sets the goal that was proposed for the last generation that ran.
 fn write_policy(common: &Common, kb: &str, report: &Report) -> Result<()> {
     let choices = report.generations.last().map(|generation| generation.trade_off.as_slice());
@@ -180,6 +197,12 @@ fn write_policy(common: &Common, kb: &str, report: &Report) -> Result<()> {
             report.max_wrong
         )));
     };
+    if choice.answered < LEAST_ANSWERED {
+        return Err(Error::Refused(format!(
+            "--write-policy: only {} of these questions are answered at the goal of {}, and {LEAST_ANSWERED} are the least to set it by; the goal of {kb} stays as it is (label more questions, or set it with `zhida kb goal`)",
+            choice.answered, choice.max_wrong
+        )));
+    }
     common.store().shelf(kb)?.set_goal(Some(choice.max_wrong))?;
     eprintln!("{kb}: the goal is {} from now on", choice.max_wrong);
     Ok(())

@@ -196,6 +196,7 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
     for whose in all_of {
         all.join(forget(store.root(), whose)?);
     }
+    store.forget_suggestions(&all.words)?;
     let mut gone = 0;
     for name in &names {
         gone += conversations.forget(name)?;

@@ -42,6 +42,10 @@ pub struct Maintained {
     pub removed: Vec<String>,
     /// Segments that another process writes, and that were left alone.
     pub busy: usize,
+    /// What somebody who was forgotten had said in the erased events, for whoever keeps it
+    /// elsewhere.
+    #[serde(skip)]
+    pub words: BTreeSet<String>,
 }
 
 impl Maintained {
@@ -53,6 +57,7 @@ impl Maintained {
         self.changed += done.changed;
         self.removed.extend(done.removed);
         self.busy = done.busy;
+        self.words.extend(done.words);
     }
 }
 
@@ -195,7 +200,7 @@ impl Maintenance<'_> {
         requests.add(Whose::texts_before(Day::today().plus(-i64::from(settings.text_days))), now(), None);
         let busy_before = self.busy()?;
         for day in folder::days(self.events)? {
-            let changed = self.rewrite(day, &requests)?;
+            let changed = self.rewrite(day, &requests, &mut done.words)?;
             if changed > 0 {
                 done.erased.push(day.to_string());
                 done.changed += changed;
@@ -210,8 +215,9 @@ impl Maintenance<'_> {
         Ok(())
     }
 
-    /// Applies requests to the closed files of a day; gives back how many events changed.
-    fn rewrite(&self, day: Day, requests: &Requests) -> Result<u64> {
+    /// Applies requests to the closed files of a day, and notes what was said in them; gives
+    /// back how many events changed.
+    fn rewrite(&self, day: Day, requests: &Requests, words: &mut BTreeSet<String>) -> Result<u64> {
         if !requests.may_concern(day) {
             return Ok(0);
         }
@@ -220,7 +226,7 @@ impl Maintenance<'_> {
         for path in folder::segments(&folder)? {
             let Some(file) = folder::open(&path)? else { continue };
             if !is_busy(&file, &path)? {
-                changed += rewrite_segment(&path, file, requests)?;
+                changed += rewrite_segment(&path, file, requests, words)?;
             }
         }
         let path = folder.join(PARQUET);
@@ -231,7 +237,10 @@ impl Maintenance<'_> {
             return Ok(changed);
         }
         let mut meant = 0;
-        each_of(&reader, day, &mut |mut event| meant += u64::from(requests.apply(&mut event)))?;
+        each_of(&reader, day, &mut |mut event| {
+            words.extend(requests.words(&event));
+            meant += u64::from(requests.apply(&mut event));
+        })?;
         if meant > 0 {
             write_parquet(&folder, &path, &reader.segments(), reader.damaged(), |out| {
                 each_of(&reader, day, &mut |mut event| {

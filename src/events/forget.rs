@@ -125,6 +125,14 @@ impl Requests {
         self.0.retain(|request| request.at > moment);
     }
 
+    /// What a customer said in an event, if it is to be forgotten whose it is; not where
+    /// texts go by their age alone.
+    pub(super) fn words(&self, event: &Event) -> Vec<String> {
+        let is_somebodys = self.0.iter().any(|request| request.is_of_somebody(event));
+        let texts = [&event.text, &event.normalized].into_iter().flatten();
+        if is_somebodys { texts.cloned().collect() } else { Vec::new() }
+    }
+
     /// Makes an event nobody's, if it is meant; says whether anything changed.
     pub(super) fn apply(&self, event: &mut Event) -> bool {
         let mut changed = false;
@@ -136,17 +144,21 @@ impl Requests {
 }
 
 impl Request {
-    fn apply(&self, event: &mut Event) -> bool {
-        if event.at > self.at {
-            return false;
-        }
-        let whole = match &self.whose {
+    /// Whether it asks to forget whose an event is.
+    fn is_of_somebody(&self, event: &Event) -> bool {
+        let theirs = match &self.whose {
             Whose::Conversation(id) => event.conversation.as_deref() == Some(id),
             Whose::Customer(id) => event.customer.as_deref() == Some(id),
-            Whose::TextBefore(moment) => {
-                return event.at < *moment && forget_texts(event);
-            }
+            Whose::TextBefore(_) => false,
         };
+        theirs && event.at <= self.at
+    }
+
+    fn apply(&self, event: &mut Event) -> bool {
+        if let Whose::TextBefore(moment) = &self.whose {
+            return event.at <= self.at && event.at < *moment && forget_texts(event);
+        }
+        let whole = self.is_of_somebody(event);
         if whole {
             forget_texts(event);
             event.customer = None;

@@ -3,6 +3,7 @@
 //! Beside its place, and renamed when it is whole and on the disk: who reads it has
 //! the old one or the new one.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
@@ -78,7 +79,12 @@ fn persist(beside: tempfile::NamedTempFile, path: &Path) -> Result<()> {
 }
 
 /// Applies requests to a closed segment; gives back how many events changed.
-pub(super) fn rewrite_segment(path: &Path, file: File, requests: &Requests) -> Result<u64> {
+pub(super) fn rewrite_segment(
+    path: &Path,
+    file: File,
+    requests: &Requests,
+    words: &mut BTreeSet<String>,
+) -> Result<u64> {
     use std::io::Write as _;
     let failed = |e| Error::io("write", path, e);
     let mut reader = segment::Reader::new(file);
@@ -87,6 +93,7 @@ pub(super) fn rewrite_segment(path: &Path, file: File, requests: &Requests) -> R
     let mut out = std::io::BufWriter::new(beside.as_file());
     let mut changed = 0;
     while let Some(mut event) = reader.next(&[]).map_err(|e| Error::io("read", path, e))? {
+        words.extend(requests.words(&event));
         changed += u64::from(requests.apply(&mut event));
         out.write_all(&segment::line(&event)?).map_err(failed)?;
     }

@@ -135,10 +135,13 @@ impl Gathering {
         let decision = event.decision.as_deref().unwrap_or_default();
         let reason = event.reason.as_deref().unwrap_or_default();
         let before = event.conversation.as_ref().and_then(|id| self.conversations.get(id)).cloned();
-        if let (Some(entry), Some((place, _))) = (&event.chosen, &before) {
-            let asked = &mut self.found.all[*place];
-            asked.votes.entry(entry.clone()).or_default().clicked += 1;
-            asked.asked_back = asked.asked_back.saturating_sub(1);
+        if let (Some(entry), Some((place, answer))) = (&event.chosen, &before) {
+            // Whoever has an answer and reads on beside it does not say what was meant.
+            if answer.is_none() {
+                let asked = &mut self.found.all[*place];
+                asked.votes.entry(entry.clone()).or_default().clicked += 1;
+                asked.asked_back = asked.asked_back.saturating_sub(1);
+            }
             return;
         }
         let rule = event.rule.as_deref().unwrap_or_default();
@@ -191,11 +194,11 @@ impl Gathering {
         let asked = &mut self.found.all[place];
         match event.kind {
             Kind::Feedback => {
-                if let Some(entry) = &event.chosen {
+                let answered = event.decision.as_deref() == Some("answer");
+                if let Some(entry) = event.chosen.as_ref().filter(|_| !answered) {
                     asked.votes.entry(entry.clone()).or_default().clicked += 1;
                     asked.asked_back = asked.asked_back.saturating_sub(1);
                 }
-                let answered = event.decision.as_deref() == Some("answer");
                 let unhappy = event.solved == Some(false) || event.rating.is_some_and(|stars| stars <= 2);
                 if let (true, Some(entry)) = (answered, &event.entry) {
                     let votes = asked.votes.entry(entry.clone()).or_default();
@@ -306,6 +309,20 @@ mod tests {
         let (entry, votes) = found.all[0].confirmed().expect("confirmed");
         assert_eq!((entry, votes.clicked, votes.agents), ("b", 2, 1));
         assert_eq!(found.all[0].replies, ["三天到账"]);
+    }
+
+    #[test]
+    fn what_is_read_beside_an_answer_says_nothing_of_the_question() {
+        let mut gathering = Gathering::default();
+        let asked = decision("1", "c1", "怎么退货", "answer", "confident");
+        gathering.decision(&asked);
+        let chosen =
+            Event { chosen: Some("b".to_owned()), ..decision("2", "c1", "第一个", "answer", "chosen") };
+        gathering.decision(&chosen);
+        let click = Feedback { chosen: Some("b".to_owned()), ..Feedback::default() };
+        gathering.outcome(&Event::feedback(&asked, click));
+        let found = gathering.finish();
+        assert_eq!((found.all.len(), found.all[0].votes.len(), found.all[0].is_open()), (1, 0, false));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! recorded.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
@@ -104,7 +105,10 @@ fn draft(
 /// What decides about an answer of the draft.
 fn state_of(shelf: &Shelf) -> Result<String, Problem> {
     let goal = shelf.goal()?.map_or_else(String::new, |goal| goal.to_string());
-    Ok(format!("{} {goal}", shelf.head()?.map_or(0, |head| head.revision)))
+    // Labelled questions teach the calibration and are no part of the draft's revisions.
+    let mut taught = DefaultHasher::new();
+    shelf.queries()?.hash(&mut taught);
+    Ok(format!("{} {goal} {:x}", shelf.head()?.map_or(0, |head| head.revision), taught.finish()))
 }
 
 /// The engine over a draft, which is made unless it is there.

@@ -106,7 +106,9 @@ impl Store {
                 continue;
             }
             let whose: Whose = serde_json::from_str(whose).map_err(|e| Error::internal("forget", e))?;
-            all.join(forget_until(self.root(), whose, *at)?);
+            let forgotten = forget_until(self.root(), whose, *at)?;
+            self.forget_suggestions(&forgotten.words)?;
+            all.join(forgotten);
             done.insert(id.clone());
             // What takes long may be broken off.
             self.write_done(&done)?;

@@ -3,13 +3,16 @@
 //! What is open is written anew by every look at the questions. What was decided
 //! stays, with the words that it was decided on and nothing else of the customers.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 
+use super::database::Durability;
 use super::database::schema::suggestions;
 use super::database::upsert::OnConflict;
 use super::signature::now;
-use super::{Shelf, draft};
+use super::{Shelf, Store, draft};
 use crate::error::Result;
 use crate::kb::EntryId;
 use crate::release::Labelled;
@@ -95,6 +98,38 @@ macro_rules! decided {
             suggestions::revision,
         )
     };
+}
+
+impl Store {
+    /// Removes what was made of a customer's words in all knowledge bases, and not accepted:
+    /// suggestions that are open or were left. What an author has taken in is the author's.
+    /// As where conversations go, no page of the database keeps it. Says how many went.
+    ///
+    /// # Errors
+    /// When the records cannot be written.
+    pub fn forget_suggestions(&self, words: &BTreeSet<String>) -> Result<usize> {
+        if words.is_empty() || !self.database.is_there() {
+            return Ok(0);
+        }
+        // As they stand in a body, which is JSON.
+        let quoted: Vec<String> = words.iter().filter_map(|text| serde_json::to_string(text).ok()).collect();
+        let gone = self.database.write_as(Durability::Synced, |connection| {
+            connection.overwrite_what_goes()?;
+            let rows: Vec<(i32, String, String, String)> = suggestions::table
+                .filter(suggestions::verdict.is_null().or(suggestions::verdict.ne("accepted")))
+                .select((suggestions::kb, suggestions::id, suggestions::text, suggestions::body))
+                .load(connection)?;
+            let mut gone = 0;
+            for (kb, id, text, body) in rows {
+                if words.contains(&text) || quoted.iter().any(|quoted| body.contains(quoted.as_str())) {
+                    gone += diesel::delete(suggestions::table.find((kb, &id))).execute(connection)?;
+                }
+            }
+            Ok(gone)
+        })?;
+        self.database.truncate_log()?;
+        Ok(gone)
+    }
 }
 
 impl Shelf {

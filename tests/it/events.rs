@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use zhida::engine::Outcome;
 use zhida::events::{Candidate, Day, Days, Event, Kind, Log, Settings, Text, Wanted};
 use zhida::server::router;
+use zhida::store::Decided;
 
 use crate::http::{Running, admission, ask, get, post, publish, server_over};
 use crate::store::Desk;
@@ -219,6 +220,19 @@ fn a_customer_is_kept_under_a_made_name_and_forgotten_by_their_own() {
     assert_eq!(names, [Some(one), Some(one), Some(two), Some(one), None, Some(one)]);
     assert!(stored.iter().all(|event| !format!("{event:?}").contains("wx-77")));
     drop(app);
+    // What was made of a customer's words goes with them; what others said stays.
+    let shelf = crate::support::store(data.path()).shelf("demo").expect("there");
+    let body = |text: &str| json!({"texts": [text]}).to_string();
+    let open = [("s1".to_owned(), body(STRANGE)), ("s2".to_owned(), body("别人问的"))];
+    shelf.propose_suggestions(&open).expect("proposed");
+    for (id, text, verdict) in
+        [("s3", STRANGE, "never"), ("s4", "别人问的", "ignored"), ("s5", STRANGE, "accepted")]
+    {
+        let (id, text, verdict) = (id.to_owned(), text.to_owned(), verdict.to_owned());
+        let decided =
+            Decided { id, kind: "similar".to_owned(), entry: None, text, count: 1, verdict, revision: None };
+        shelf.decide_suggestion(&decided).expect("decided");
+    }
     let mut command = crate::support::zhida();
     command.args(["forget", "--customer", "wx-77", "--data", &data.path().display().to_string()]);
     let output = crate::support::run(&mut command);
@@ -229,6 +243,10 @@ fn a_customer_is_kept_under_a_made_name_and_forgotten_by_their_own() {
     assert_eq!((known.len(), known[0].conversation.as_deref()), (1, Some("c2")));
     assert_eq!(left.iter().filter(|event| event.text.is_some()).count(), 2);
     assert!(left.iter().all(|event| event.conversation.as_deref() != Some("c1")));
+    assert_eq!(shelf.open_suggestions().expect("read"), [body("别人问的")]);
+    let decided: Vec<String> =
+        shelf.decided_suggestions().expect("read").into_iter().map(|one| one.id).collect();
+    assert_eq!(decided, ["s4", "s5"]);
 }
 
 #[test]

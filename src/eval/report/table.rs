@@ -287,3 +287,16 @@ fn width(text: &str) -> usize {
         })
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_may_be_narrower_than_the_rule_below_its_name() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let table = Table { head: row(["n", "题"]), rows: vec![row(["7", "退货"])] };
+        assert_eq!(table.text(true), "| n   | 题   |\n| --- | ---- |\n| 7   | 退货 |\n");
+        assert_eq!(table.text(false), "n   题\n7   退货\n");
+    }
+}

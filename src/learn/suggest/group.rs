@@ -236,7 +236,7 @@ pub(super) fn of_group(
             for_it += votes.clicked + votes.agents;
             against += votes.unsolved;
         } else {
-            against += votes.clicked + votes.agents;
+            against += votes.clicked + votes.agents + votes.solved;
         }
     }
     let of = of.map(|(id, here)| {
