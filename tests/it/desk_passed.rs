@@ -333,6 +333,12 @@ async fn people_are_called_by_their_names() {
     desk.li.post(&format!("{at}/end"), &[("how", "close"), ("sure", "1")]).await;
     let page = desk.li.page("/console/desk/past").await;
     assert!(page.contains("<td>李娜</td>"), "{page}");
+    // Whom a page calls so is found by that.
+    for (name, is_theirs) in [("李娜", true), ("李娜（li）", true), ("li", true), ("王芳", false)] {
+        let agent: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let page = desk.li.page(&format!("/console/desk/past?agent={agent}")).await;
+        assert_eq!(page.contains("<td>李娜</td>"), is_theirs, "{name}: {page}");
+    }
     assert!(desk.wang.page("/console/admin/audit").await.contains("王芳（wang）"));
     // Two of one name are told apart.
     call("li2", "李娜").await;

@@ -59,6 +59,15 @@ impl Called {
         }
     }
 
+    /// What somebody signs in with whom a form names so, by one of the names that pages have;
+    /// what is nobody's, or may be several people's, stays as it is.
+    pub(super) fn login<'a>(&'a self, typed: &'a str) -> &'a str {
+        let is_meant =
+            |login: &str, one: &Name| (one.name == typed && !one.is_shared) || self.both(login) == typed;
+        let found = self.0.iter().find(|(login, one)| is_meant(login, one));
+        found.map_or(typed, |(login, _)| login)
+    }
+
     /// Both names, where somebody is to be chosen or looked for.
     pub(super) fn both(&self, login: &str) -> String {
         match self.0.get(login) {
@@ -89,6 +98,11 @@ mod tests {
         assert_eq!(called.name("wang"), "王芳");
         assert_eq!(called.both("wang"), "王芳（wang）");
         assert_eq!((called.name("li"), called.name("li2")), ("李娜（li）".into(), "李娜（li2）".into()));
+        for (typed, login) in
+            [("王芳", "wang"), ("wang", "wang"), ("李娜", "李娜"), ("李娜（li2）", "li2"), ("小明", "小明")]
+        {
+            assert_eq!(called.login(typed), login);
+        }
         // Who has no other name, or is nobody who signs in here.
         assert_eq!((called.name("zhao"), called.name("liu")), ("zhao".into(), "liu".into()));
         assert_eq!(

@@ -16,7 +16,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("`{}` holds nothing visible", "“{}”是空白，请填写。"),
     ("`{}` is 1 to {} visible characters", "“{}”要有 1 到 {} 个字。"),
     ("field `{}` is missing; it is {}", "没有填“{}”（{}）。"),
-    ("field `{}` must be {}, got {}", "“{}”应是 {}，收到的是 {}。"),
+    ("field `{}` must be {}, got {}", "“{}”应是{}，收到的是{}。"),
     ("unknown field `{}`; known: {}", "没有“{}”这一项；可用的：{}。"),
     ("`max_wrong` is a share between 0 and 1, such as 0.05", "请填 0 到 100 之间的百分数，如 5。"),
     ("`text_days` is 1 to {}", "原话保留的天数是 1 到 {}。"),
@@ -248,6 +248,9 @@ pub(super) fn in_chinese(sentence: &str) -> Option<String> {
             let ours = match before {
                 before if before.ends_with('`') => field(hole),
                 _ if is_kind && at == 0 => thing(hole),
+                "this " => thing(hole),
+                " " if pattern.starts_with("the tenant may have {} {}") => thing(hole),
+                "` must be " | ", got " => typed(hole),
                 " is " if pattern.starts_with("handoff {}") => state(hole),
                 _ => None,
             };
@@ -264,7 +267,7 @@ fn thing(name: &str) -> Option<&'static str> {
         "channel" => "渠道",
         "conversation" => "会话",
         "dead letter" => "没送到的消息",
-        "entry" => "条目",
+        "entry" | "entries" => "条目",
         "handoff" => "人工会话",
         "key" => "密钥",
         "knowledge base" => "知识库",
@@ -280,6 +283,22 @@ fn thing(name: &str) -> Option<&'static str> {
         "the service document" => "话术与规则",
         "ticket" => "工单",
         "webhook" => "通知",
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// What a value is in JSON.
+fn typed(name: &str) -> Option<&'static str> {
+    let text = match name {
+        "a string" => "文字",
+        "a number" => "数字",
+        "a whole number" => "整数",
+        "a whole number from 0 on" => "0 以上的整数",
+        "true or false" | "a boolean" => "是或否",
+        "a list" | "an array" => "列表",
+        "an object" => "一组内容",
+        "null" => "空",
         _ => return None,
     };
     Some(text)
@@ -361,6 +380,7 @@ mod tests {
         assert_eq!(told("no knowledge base named \"x\""), "没有这个知识库：\"x\"。");
         assert_eq!(told("there is no ticket \"7\""), "没有这个工单：\"7\"。");
         assert_eq!(told("handoff h-1 is closed already"), "会话 h-1 已经结束（已关闭）。");
+        assert_eq!(told("field `url` must be a string, got null"), "“地址”应是文字，收到的是空。");
         assert_eq!(in_chinese("nobody knows this sentence"), None);
     }
 

@@ -179,6 +179,11 @@ impl Page {
         self.called.both(login)
     }
 
+    /// Whom a form means that names somebody by any of their names.
+    pub(super) fn login<'a>(&'a self, typed: &'a str) -> &'a str {
+        self.called.login(typed)
+    }
+
     pub(super) const fn is_english(&self) -> bool {
         self.is_english
     }

@@ -35,7 +35,10 @@ async fn list(page: Page) -> Response {
 
 async fn listed(page: &Page) -> Outcome {
     let asked = page.query();
-    let filters = FILTERS.map(|name| (name, asked.get(name)));
+    let filters = FILTERS.map(|name| match name {
+        "agent" => (name, page.login(asked.get(name))),
+        _ => (name, asked.get(name)),
+    });
     let wanted = [filters.as_slice(), &[("before", asked.get("before")), ("limit", LISTED)]].concat();
     let (found, refused) = match page.inside.get(&address("/v1/handoffs/past", &wanted)).read().await {
         Ok(found) => (found, None),

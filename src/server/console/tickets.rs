@@ -91,7 +91,7 @@ async fn list(page: Page) -> Response {
 
 async fn listed(page: &Page) -> Outcome {
     let asked = page.query();
-    let (kept, assignee, kb) = (asked.get("state"), asked.get("assignee"), asked.get("kb"));
+    let (kept, assignee, kb) = (asked.get("state"), page.login(asked.get("assignee")), asked.get("kb"));
     let filters = [("state", kept), ("assignee", assignee), ("kb", kb)];
     let mut wanted = filters.to_vec();
     wanted.push(("before", asked.get("before")));
@@ -345,7 +345,7 @@ fn changes(page: &Page, ticket: &Ticket, presence: &Presence, refused: Option<(&
 }
 
 async fn change(page: Page, Path(number): Path<String>, form: Form) -> Response {
-    let assignee = if form.has("take") { page.me.name.as_str() } else { form.get("assignee") };
+    let assignee = if form.has("take") { page.me.name.as_str() } else { page.login(form.get("assignee")) };
     let mut wanted = json!({"state": form.get("state"), "assignee": assignee, "note": form.raw("note")});
     if let Ok(version) = form.get("version").parse::<i64>() {
         wanted["version"] = version.into();

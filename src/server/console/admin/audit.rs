@@ -53,10 +53,11 @@ struct Verdict {
 
 const FILTERS: [&str; 6] = ["q", "who", "action", "object", "from", "to"];
 
-fn api(asked: &Form, before: &str, limit: &str) -> String {
+fn api(page: &Page, asked: &Form, before: &str, limit: &str) -> String {
     // What is read in the table can be asked for.
     let code = |word| ACTIONS.iter().find(|(_, chinese, english)| word == *chinese || word == *english);
     let of = |name| match (name, asked.get(name)) {
+        ("who", name) => page.login(name),
         ("action", word) => code(word).map_or(word, |(code, ..)| *code),
         (_, value) => value,
     };
@@ -72,7 +73,7 @@ async fn shown(page: &Page) -> Outcome {
     let asked = page.query();
     let limit = LISTED.to_string();
     let (Records { items }, refused) =
-        match page.inside.get(&api(&asked, asked.get("before"), &limit)).read().await {
+        match page.inside.get(&api(page, &asked, asked.get("before"), &limit)).read().await {
             Ok(found) => (found, None),
             // What was filled in stands below it, to be mended.
             Err(refusal) if refusal.code == 422 => (Records { items: Vec::new() }, Some(refusal)),
@@ -274,7 +275,7 @@ async fn lines(page: &Page) -> Result<String, Refusal> {
     let asked = page.query();
     let (mut text, mut before, mut count) = (String::new(), String::new(), 0);
     loop {
-        let Raw { items } = page.inside.get(&api(&asked, &before, "1000")).read().await?;
+        let Raw { items } = page.inside.get(&api(page, &asked, &before, "1000")).read().await?;
         for item in &items {
             text.push_str(&item.to_string());
             text.push('\n');

@@ -319,11 +319,6 @@ mod tests {
         let after = after.as_object().cloned().unwrap_or_default();
         assert_eq!(Value::Object(differing(&json!({"a": 1, "b": "x", "c": 3}), &after)), json!({"b": "y"}));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::placed;
 
     #[test]
     fn a_place_is_told_in_the_words_of_the_forms() {
