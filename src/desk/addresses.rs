@@ -7,11 +7,13 @@
 //! machines about themselves stays out of reach all the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
+use ureq::{Agent, Timeout};
 
 /// Which addresses a receiver may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +116,22 @@ fn inside_v6(address: Ipv6Addr) -> bool {
     address.is_loopback() || (a & 0xfe00) == 0xfc00
 }
 
+/// How long a name is looked up when an address is set up.
+const LOOKED_UP: Duration = Duration::from_secs(2);
+
+/// Why what is at an address must not be called, as far as that shows now: what a name is
+/// the name of may change, so every call looks again. A name that nobody knows at this
+/// moment is none to refuse.
+pub fn reach_fault(url: &str, reach: Reach) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let timeout = NextTimeout { after: LOOKED_UP.into(), reason: Timeout::Resolve, ..NextTimeout::default() };
+    let config = Agent::config_builder().build();
+    match Checked::new(reach).resolve(&uri, &config, timeout) {
+        Err(ureq::Error::Other(why)) if why.is::<Forbidden>() => Some(why.to_string()),
+        _ => None,
+    }
+}
+
 /// Looks names up and refuses what must not be called.
 #[derive(Debug)]
 pub(super) struct Checked {
@@ -202,6 +220,19 @@ mod tests {
         ] {
             assert!(refused(Reach::Public, address), "{address}");
             assert!(refused(Reach::Private, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_refused_where_it_is_set_up() {
+        for url in ["http://127.0.0.1:9/in", "https://localhost/", "http://[::1]/", "http://10.1.2.3/"] {
+            assert!(reach_fault(url, Reach::Public).is_some_and(|why| why.contains("private")), "{url}");
+            assert_eq!(reach_fault(url, Reach::Private), None, "{url}");
+        }
+        assert!(reach_fault("http://169.254.169.254/", Reach::Private).is_some());
+        // What nobody knows may be known when it is called.
+        for url in ["https://nobody.invalid/", "https://1.1.1.1/", "no address"] {
+            assert_eq!(reach_fault(url, Reach::Public), None, "{url}");
         }
     }
 

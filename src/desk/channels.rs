@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::platforms::{KINDS, settings_fault};
 use super::webhooks::new_secret;
-use super::{Desk, generic, web};
+use super::{Desk, Reach, generic, reach_fault, web};
 use crate::channels::{Kind, email};
 use crate::error::{Error, Result};
 use crate::store::{Channel, SEALED, Store, is_secret};
@@ -19,6 +19,9 @@ const NAME: usize = 64;
 
 /// Settings that are made here and never changed.
 const OURS: [&str; 2] = ["site", "salt"];
+
+/// Settings that say which machines are called.
+const CALLED: [&str; 4] = ["url", "imap_host", "smtp_host", "reply_hosts"];
 
 /// What a new channel is to be.
 #[derive(Debug, Clone)]
@@ -103,6 +106,7 @@ pub fn made(wanted: Wanted, now: i64) -> std::result::Result<Made, Unfit> {
     settings.retain(|_, value| !value.is_null());
     let secret = complete(&kind, &mut settings)?;
     check(&kind, &settings)?;
+    reachable(&settings)?;
     let channel =
         Channel { id: name, kind, kb, settings: Value::Object(settings).to_string(), created_at: now };
     Ok(Made { channel, secret })
@@ -163,6 +167,28 @@ fn check(kind: &str, settings: &Map<String, Value>) -> std::result::Result<(), U
     settings_fault(kind, &Value::Object(settings.clone())).map_or(Ok(()), |why| Err(Unfit::of_settings(why)))
 }
 
+/// Whether the machines that are called may be, as far as that shows now.
+fn reachable(settings: &Map<String, Value>) -> std::result::Result<(), Unfit> {
+    let private = settings.get("private").and_then(Value::as_bool).unwrap_or(false);
+    let reach = if private { Reach::Private } else { Reach::Public };
+    for name in CALLED {
+        let value = settings.get(name);
+        let list = value.and_then(Value::as_array).cloned().unwrap_or_default();
+        for place in value.iter().copied().chain(&list).filter_map(Value::as_str) {
+            // Mail servers and hosts for replies are names without more.
+            let url = match place {
+                url if url.contains("://") => url.to_owned(),
+                six if six.parse::<std::net::Ipv6Addr>().is_ok() => format!("https://[{six}]/"),
+                host => format!("https://{host}/"),
+            };
+            if let Some(fault) = reach_fault(&url, reach) {
+                return Err(Unfit::field(name, format!("`{name}`: {fault}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The channel with other settings: those that are named change, `null` takes one away,
 /// and secrets that are not named stay.
 ///
@@ -177,6 +203,8 @@ pub fn changed(
         unchanged(&settings)?;
     }
     let mut all = of(known);
+    // What is called elsewhere is looked at when that changes, and nothing else waits for it.
+    let is_moved = settings.keys().any(|name| name == "private" || CALLED.contains(&name.as_str()));
     for (name, value) in settings {
         if value.is_null() {
             all.remove(&name);
@@ -185,6 +213,9 @@ pub fn changed(
         }
     }
     check(&known.kind, &all)?;
+    if is_moved {
+        reachable(&all)?;
+    }
     Ok(Channel {
         kb: kb.unwrap_or(&known.kb).to_owned(),
         settings: Value::Object(all).to_string(),

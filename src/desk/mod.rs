@@ -28,7 +28,7 @@ mod upkeep;
 pub mod web;
 pub mod webhooks;
 
-pub use addresses::Reach;
+pub use addresses::{Reach, reach_fault};
 pub use client::{Patience, address_fault};
 pub use email::mailbox::has_mailbox;
 

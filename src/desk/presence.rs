@@ -4,7 +4,7 @@
 //! elsewhere says nothing, and nothing is made of its silence.
 
 use super::Desk;
-use crate::dialogue::handoff::estimated_wait;
+use crate::dialogue::handoff::{Handoff, State, estimated_wait};
 use crate::error::Result;
 use crate::store::Present;
 
@@ -37,6 +37,15 @@ impl Desk {
         }
         let since = self.now() - GONE;
         Ok(Some(known.iter().filter(|one| one.seen_at >= since && one.state == ONLINE).count()))
+    }
+
+    /// The place of a handoff in the queue of its knowledge base, from 1 on; `None` when it
+    /// does not wait.
+    pub fn position(&self, handoff: &Handoff) -> Result<Option<i64>> {
+        if handoff.state != State::Waiting {
+            return Ok(None);
+        }
+        self.talk().place(&handoff.kb, Some(handoff.number), handoff.is_urgent()).map(Some)
     }
 
     /// How long somebody at a place of the queue will probably wait, in seconds.

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::{Desk, platforms};
 use crate::decide::{Decision, Reason};
 use crate::dialogue::conversation::{Line, Owner, Role, customer_id};
+use crate::dialogue::handoff::{URGENT, is_urgent};
 use crate::dialogue::rules::{Action, Fired};
 use crate::dialogue::ruling::{Ruled, under_rules};
 use crate::dialogue::voice::Related;
@@ -173,7 +174,7 @@ impl Desk {
             .and_then(|text| serde_json::from_str::<Context>(text).ok())
             .unwrap_or_default()
             .at(now, self.settings().expires);
-        let (waiting, _) = self.talk().waiting(kb, 0)?;
+        let waiting = self.talk().waiting(kb)?;
         let customer = match (incoming.customer, known.and_then(|known| known.customer.as_deref())) {
             (Some(fields), _) => Some(fields.clone()),
             (None, Some(text)) => serde_json::from_str(text).ok(),
@@ -233,9 +234,13 @@ impl Desk {
         let handoff = (course == Course::Queue)
             .then(|| self.handoff(known, &context, incoming, &ruled, customer.as_ref()))
             .transpose()?;
+        // People see it at once, wherever the customer stands in the queue.
+        let sensitive = |fired: &Fired| fired.as_reason() == URGENT;
+        let urgent = queued.is_some()
+            && (ruled.outcome.reason == URGENT || ruled.fired.as_ref().is_some_and(sensitive));
         let standing = match (&handoff, queued) {
-            (Some(new), _) => Some((new.id.clone(), waiting + 1)),
-            (None, Some(queued)) => self.standing(queued)?,
+            (Some(new), _) => Some((new.id.clone(), self.talk().place(kb, None, is_urgent(&new.reason))?)),
+            (None, Some(queued)) => self.standing(queued, urgent)?,
             (None, None) => None,
         };
         let mut reply = composed(incoming, &ruled, service, course, &standing, now);
@@ -258,10 +263,6 @@ impl Desk {
         let (via, address) = incoming
             .via
             .map_or((None, None), |(channel, address)| (Some(channel.id.as_str()), Some(address)));
-        // People see it at once, wherever the customer stands in the queue.
-        let sensitive = |fired: &Fired| fired.as_reason() == Reason::Sensitive;
-        let urgent = queued.is_some()
-            && (ruled.outcome.reason == Reason::Sensitive || ruled.fired.as_ref().is_some_and(sensitive));
         let heard = Heard {
             urgent,
             place: match known {
@@ -317,16 +318,18 @@ impl Desk {
         if known.owner != Owner::Queued {
             return Ok(None);
         }
-        let Some((_, position)) = self.standing(known)? else { return Ok(None) };
+        let Some((_, position)) = self.standing(known, false)? else { return Ok(None) };
         Ok(Some((position, self.estimated_wait(&known.kb, position)?)))
     }
 
-    /// The handoff that somebody waits in, and the place in the queue.
-    fn standing(&self, queued: &Conversation) -> Result<Option<(String, i64)>> {
+    /// The handoff that somebody waits in, and the place in the queue; who has just said
+    /// something urgent has that of the urgent ones.
+    fn standing(&self, queued: &Conversation, urgent: bool) -> Result<Option<(String, i64)>> {
         let Some(id) = &queued.handoff else { return Ok(None) };
         let Some(handoff) = self.talk().handoff(id)? else { return Ok(None) };
-        let (_, ahead) = self.talk().waiting(&queued.kb, handoff.number)?;
-        Ok(Some((id.clone(), ahead + 1)))
+        let is_urgent = urgent || handoff.is_urgent();
+        let place = self.talk().place(&queued.kb, Some(handoff.number), is_urgent)?;
+        Ok(Some((id.clone(), place)))
     }
 }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::conversation::Owner;
+use crate::decide::Reason;
 
 /// How long a claim holds without anything being done, in milliseconds.
 pub const LEASE: i64 = 10 * 60 * 1000;
@@ -234,7 +235,36 @@ pub struct Shown {
     pub question: String,
 }
 
+/// The reason of those in which somebody may be in danger: they come before all others
+/// that wait.
+pub const URGENT: Reason = Reason::Sensitive;
+
+/// Whether a handoff for a reason, once it waits, comes before the others.
+pub fn is_urgent(reason: &str) -> bool {
+    reason == URGENT.name()
+}
+
+/// So much smaller is the rank of those that come first. Every number that is made with it
+/// is one that JavaScript has.
+const FIRST: i64 = 1 << 52;
+
+/// Whether a rank is that of an urgent handoff that waits, and its number.
+pub fn ranked(rank: i64) -> (bool, i64) {
+    if rank < 0 { (true, rank.saturating_add(FIRST)) } else { (false, rank) }
+}
+
 impl Handoff {
+    /// Whether it comes before the others that wait.
+    pub fn is_urgent(&self) -> bool {
+        self.state == State::Waiting && is_urgent(&self.reason)
+    }
+
+    /// Its place in the order of the queue: smaller ones come first. Urgent ones that wait
+    /// have one below zero, all others their number.
+    pub fn rank(&self) -> i64 {
+        if self.is_urgent() { self.number - FIRST } else { self.number }
+    }
+
     /// Whether somebody has it at a moment.
     pub fn is_held(&self, now: i64) -> bool {
         self.state.owner() == Owner::Agent && self.lease.is_some_and(|lease| lease.holds(now))

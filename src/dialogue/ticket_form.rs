@@ -101,19 +101,19 @@ impl TicketForm {
             let mut fault = |key, message: &str| faults.push((at, key, message.to_owned()));
             let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if field.name.is_empty() || field.name.len() > 40 || !field.name.chars().all(sound) {
-                fault("name", "name 用 1 到 40 个小写字母、数字或下划线");
+                fault("name", "程序用的名称（name）用 1 到 40 个小写字母、数字或下划线");
             }
             if self.fields[..at].iter().any(|other| other.name == field.name) {
-                fault("name", "这个 name 已经有了，每一项的 name 要不同");
+                fault("name", "这个程序用的名称（name）前面已经有了，每一项要不同");
             }
             if field.label.trim().is_empty() {
-                fault("label", "label 是空的，顾客会看不到要填什么");
+                fault("label", "顾客看到的名称（label）是空的，顾客会看不到要填什么");
             }
             if (field.kind == FieldKind::Choice) == field.options.is_empty() {
-                fault("options", "kind = \"choice\" 时要写 options，其他类型不要写");
+                fault("options", "从选项里选（kind = \"choice\"）时要写选项（options），其他类型不要写");
             }
             if !(1..=CHARS).contains(&field.max_chars) {
-                fault("max_chars", "max_chars 要在 1 到 10000 之间");
+                fault("max_chars", "最多几个字（max_chars）要在 1 到 10000 之间");
             }
         }
         faults

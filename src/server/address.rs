@@ -65,6 +65,19 @@ pub(super) fn page_end<T>(items: &[T], size: i64, number: impl Fn(&T) -> i64) ->
     items.last().filter(|_| full).map(number)
 }
 
+/// A span of time as a query gives it, its end not included. One that ends before it
+/// begins holds nothing, which is not what anybody wants to know.
+pub(super) fn span_of(from: Option<&str>, to: Option<&str>) -> Result<(Option<i64>, Option<i64>), Problem> {
+    let span = (moment_of("from", from)?, moment_of("to", to)?);
+    if let (Some(from), Some(to)) = span
+        && from >= to
+    {
+        let detail = "`from` is not before `to`; what happens at `to` itself is not included";
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("from"));
+    }
+    Ok(span)
+}
+
 /// Refuses percent-encoded bytes that are no text: read with replacements, they
 /// would name something else.
 fn readable(part: &str, encoded: &str) -> Result<(), Problem> {
@@ -78,7 +91,7 @@ fn readable(part: &str, encoded: &str) -> Result<(), Problem> {
 }
 
 /// A moment that an address asks for, in milliseconds since 1970 (UTC).
-pub(super) fn moment_of(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+fn moment_of(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     moment::read(text).map(Some).ok_or_else(|| {
         let detail = format!("`{name}` is RFC 3339 or a day such as 2026-11-27, got {text:?}");

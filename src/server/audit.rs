@@ -4,7 +4,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use super::address::{Query, moment_of};
+use super::address::{Query, span_of};
 use super::caller::Caller;
 use super::error::{Problem, Problems};
 use super::keys::whole;
@@ -26,7 +26,7 @@ struct Asked {
     before: Option<i64>,
     /// Only from this moment on: RFC 3339, or a day (+08:00).
     from: Option<String>,
-    /// Only up to this moment.
+    /// Only before this moment, which is after `from`.
     to: Option<String>,
     /// Only this action, such as `publish_kb`.
     action: Option<String>,
@@ -58,10 +58,11 @@ struct Records {
 )]
 async fn show(caller: Caller, Query(asked): Query<Asked>) -> Result<Json<Records>, Problem> {
     let tenant = whole(&caller)?;
+    let (from, to) = span_of(asked.from.as_deref(), asked.to.as_deref())?;
     let wanted = WantedAudit {
         before: asked.before,
-        from: moment_of("from", asked.from.as_deref())?,
-        to: moment_of("to", asked.to.as_deref())?,
+        from,
+        to,
         action: asked.action,
         who: asked.who,
         object: asked.object,

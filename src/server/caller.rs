@@ -292,9 +292,10 @@ impl Caller {
         if !self.knows(kb) {
             return Err(self.unknown(kb)?.into());
         }
-        let shelf = self.store().shelf_to_create(kb).map_err(|e| {
+        let shelf = self.store().shelf_to_make(kb).map_err(|error| match error {
             // Nothing but the name can be wrong.
-            Problem::new(Kind::InvalidField, e.to_string()).of_field("kb")
+            Error::Refused(why) => Problem::new(Kind::InvalidField, why).of_field("kb"),
+            error => error.into(),
         })?;
         Ok(shelf.signed(self.signature().clone()))
     }

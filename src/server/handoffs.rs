@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query, moment_of, page_end, page_size};
+use super::address::{Path, Query, page_end, page_size, span_of};
 use super::caller::Caller;
 use super::error::{Kind, Problem, Problems};
 use super::notes::is_note;
@@ -59,18 +59,25 @@ struct Listed {
     state: Option<State>,
     /// Only those of this knowledge base.
     kb: Option<String>,
-    /// The `next` of the page before.
+    /// Only those that this person at the desk has: `claimed` and `answered` ones. With
+    /// another `state`, those that they had last.
+    agent: Option<String>,
+    /// The `next` of the page before, as it is; it may be below zero.
     after: Option<i64>,
     /// At most so many, 1 to 200; without it 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
+    /// So many of the last lines in `transcript`, 0 to 50; without it 50.
+    #[param(minimum = 0, maximum = 50)]
+    lines: Option<i64>,
 }
 
 /// Handoffs in the order of the queue.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Handoffs)]
 struct Told {
-    /// In the order of the queue.
+    /// In the order of the queue: those that wait in which somebody may be in danger
+    /// (`sensitive`), then all by age.
     items: Vec<ToldHandoff>,
     /// The `after` of the next page; `null` when this is the last.
     next: Option<i64>,
@@ -113,13 +120,17 @@ struct Transfer {
 
 /// A handoff with what belongs to it at this moment.
 pub(super) fn told(caller: &Caller, handoff: &Handoff) -> Result<ToldHandoff, Problem> {
+    told_with(caller, handoff, TRANSCRIPT)
+}
+
+/// The same with so many of the last lines.
+fn told_with(caller: &Caller, handoff: &Handoff, lines: i64) -> Result<ToldHandoff, Problem> {
     let desk = caller.desk();
-    let lines = desk.talk().last_lines(handoff.key, TRANSCRIPT)?;
+    let lines = if lines > 0 { desk.talk().last_lines(handoff.key, lines)? } else { Vec::new() };
     let mut told = ToldHandoff::of(handoff, &lines, desk.now());
-    if handoff.state == State::Waiting {
-        let (_, ahead) = desk.talk().waiting(&handoff.kb, handoff.number)?;
-        told.position = Some(ahead + 1);
-        told.estimated_wait_s = desk.estimated_wait(&handoff.kb, ahead + 1)?;
+    if let Some(position) = desk.position(handoff)? {
+        told.position = Some(position);
+        told.estimated_wait_s = desk.estimated_wait(&handoff.kb, position)?;
     }
     Ok(told)
 }
@@ -132,6 +143,9 @@ pub(super) fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
 }
 
 /// List handoffs in the order of the queue.
+///
+/// Those that wait in which somebody may be in danger (`reason` is `sensitive`) come first,
+/// then all by age; `position` counts in the same order.
 #[utoipa::path(
     get,
     operation_id = "list_handoffs",
@@ -141,16 +155,30 @@ pub(super) fn found(caller: &Caller, id: &str) -> Result<Handoff, Problem> {
 )]
 async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>, Problem> {
     let limit = page_size(wanted.limit.unwrap_or(50), PAGE)?;
+    let lines = wanted.lines.unwrap_or(TRANSCRIPT);
+    if !(0..=TRANSCRIPT).contains(&lines) {
+        let detail = format!("`lines` is {lines}; it is 0 to {TRANSCRIPT}");
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("lines"));
+    }
     caller
         .at_desk(move |caller| {
             let kbs = caller.within(wanted.kb)?;
-            let open = [State::Waiting, State::Claimed, State::Answered];
-            let states = wanted.state.map_or_else(|| open.to_vec(), |state| vec![state]);
-            let after = wanted.after.unwrap_or(0);
-            let asked = Wanted { states: &states, kbs: kbs.as_deref(), after, limit };
-            let handoffs = caller.desk().talk().handoffs(&asked)?;
-            let next = page_end(&handoffs, limit, |last| last.number);
-            let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
+            let states = match (wanted.state, &wanted.agent) {
+                (Some(state), _) => vec![state],
+                // What they gave back is nobody's.
+                (None, Some(_)) => vec![State::Claimed, State::Answered],
+                (None, None) => vec![State::Waiting, State::Claimed, State::Answered],
+            };
+            let handoffs = caller.desk().talk().handoffs(&Wanted {
+                states: &states,
+                kbs: kbs.as_deref(),
+                agent: wanted.agent.as_deref(),
+                after: wanted.after.unwrap_or(0),
+                limit,
+            })?;
+            let next = page_end(&handoffs, limit, Handoff::rank);
+            let told = |handoff| told_with(caller, handoff, lines);
+            let items = handoffs.iter().map(told).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
         })
         .await
@@ -170,7 +198,7 @@ struct Past {
     q: Option<String>,
     /// Only those that came from this moment on, RFC 3339 or a day such as 2026-11-27.
     from: Option<String>,
-    /// Only those that came before this moment.
+    /// Only those that came before this moment, which is after `from`.
     to: Option<String>,
     /// The `next` of the page before.
     before: Option<i64>,
@@ -189,7 +217,7 @@ struct Past {
 )]
 async fn past(caller: Caller, Query(wanted): Query<Past>) -> Result<Json<Told>, Problem> {
     let limit = page_size(wanted.limit.unwrap_or(50), PAGE)?;
-    let (from, to) = (moment_of("from", wanted.from.as_deref())?, moment_of("to", wanted.to.as_deref())?);
+    let (from, to) = span_of(wanted.from.as_deref(), wanted.to.as_deref())?;
     caller
         .at_desk(move |caller| {
             let kbs = caller.within(wanted.kb)?;

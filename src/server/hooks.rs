@@ -21,7 +21,7 @@ use crate::access::{Right, Scope};
 use crate::desk::messengers::Delivery;
 use crate::desk::platforms::{Received, Refused};
 use crate::desk::webhooks::{EVENTS, ROTATION, new_secret};
-use crate::desk::{address_fault, new_id};
+use crate::desk::{Reach, address_fault, new_id, reach_fault};
 use crate::dialogue::told::moment;
 use crate::error::Error;
 use crate::store::{Signature, Taken, Webhook};
@@ -63,7 +63,8 @@ struct NewWebhook {
     /// The knowledge bases whose events it wants; all without it.
     #[serde(default)]
     kbs: Vec<String>,
-    /// Whether it may be on an address inside the house; else such an address is not called.
+    /// Whether it may be on an address inside the house; else such an address is not taken
+    /// here, and not called should its name lead there later.
     #[serde(default)]
     private: bool,
 }
@@ -170,6 +171,11 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
     caller.may_reach_inside(new.private)?;
     caller
         .at_desk(move |caller| {
+            let reach = if new.private { Reach::Private } else { Reach::Public };
+            if let Some(fault) = reach_fault(&new.url, reach) {
+                let detail = format!("`url`: {fault}");
+                return Err(Problem::new(Kind::InvalidField, detail).of_field("url"));
+            }
             for kb in &new.kbs {
                 caller.shelf(kb)?;
             }

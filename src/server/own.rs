@@ -22,6 +22,7 @@ use crate::store::SessionRecord;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .may(Right::Own, routes!(me))
+        .may(Right::Own, routes!(colleagues))
         .may(Right::Own, routes!(change_password))
         .may(Right::Own, routes!(own_sessions, end_other_sessions))
         .may(Right::Own, routes!(end_own_session))
@@ -110,6 +111,43 @@ async fn me(caller: Caller, request: Request) -> Result<Json<Me>, Problem> {
             }))
         })
         .await
+}
+
+/// How somebody is called.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Colleague {
+    /// What they sign in with, which histories, handoffs and tickets have.
+    name: String,
+    /// What others call them; as `name` where nothing else was said.
+    display_name: String,
+}
+
+/// The people who work here.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Colleagues {
+    /// By name; empty for whoever only asks.
+    items: Vec<Colleague>,
+}
+
+/// Say how the people of one's tenant are called, for pages that name them.
+#[utoipa::path(
+    get,
+    operation_id = "list_colleagues",
+    path = "/v1/me/colleagues",
+    responses((status = 200, description = "Who there is.", body = Colleagues), Problems)
+)]
+async fn colleagues(caller: Caller) -> Json<Colleagues> {
+    let identity = caller.identity();
+    // Customers' pages need to know of nobody.
+    let works_here = identity.may(Right::Agent) || identity.may(Right::Author);
+    let table = caller.server().gate().access().table();
+    let mut items: Vec<Colleague> = table
+        .people_of(&identity.tenant)
+        .filter(|_| works_here)
+        .map(|person| Colleague { name: person.name.clone(), display_name: person.display_name.clone() })
+        .collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Json(Colleagues { items })
 }
 
 /// A new password in the place of the old one.

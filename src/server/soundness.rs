@@ -83,7 +83,7 @@ impl Soundness {
         }
         // A replica keeps no conversations.
         if talk && !tenant.registry().is_read_only() {
-            let fault = tenant.desk().talk().waiting("", 0).err();
+            let fault = tenant.desk().talk().waiting("").err();
             let mut found = self.found();
             let seen = found.tenants.entry(name.to_owned()).or_default();
             if let Some(fault) = &fault

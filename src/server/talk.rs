@@ -340,12 +340,11 @@ async fn ask_for_person(
             let known = found(caller, &id, whose.kb.as_deref())?;
             let (engine, service) = caller.served(Some(&known.kb))?;
             let handoff = caller.desk().ask_for_person(&known.kb, &id, &engine, &service)?;
-            let (_, ahead) = caller.desk().talk().waiting(&known.kb, handoff.number)?;
-            let waits = handoff.state.owner() == Owner::Queued;
+            let position = caller.desk().position(&handoff)?;
             Ok(Json(AskedFor {
                 owner: handoff.state.owner(),
                 handoff: handoff.id,
-                position: waits.then_some(ahead + 1),
+                position,
                 message: service.voice.handed_off.clone(),
             }))
         })

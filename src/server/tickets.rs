@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::error::{Fault, Kind, Problem, Problems};
 use super::request::{fields, format_named, json};
 use super::routes::Routes;
-use crate::access::Right;
+use crate::access::{Right, Role};
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::ticket::{NOTE_CHARS, TicketState};
 use crate::dialogue::ticket_form::TicketForm;
@@ -50,7 +50,7 @@ pub(super) fn routes() -> Routes {
 pub(super) struct Made {
     /// The knowledge base; without it the conversation's, or the default one.
     pub(super) kb: Option<String>,
-    /// The conversation that it comes from.
+    /// The conversation that it comes from; there must be one of this name.
     pub(super) session: Option<String>,
     /// Where the customer is.
     pub(super) channel: Option<String>,
@@ -149,6 +149,12 @@ pub(super) async fn left(caller: Caller, made: Made) -> Result<Response, Problem
                     .find(|one| caller.knows(&one.kb) && made.kb.as_ref().is_none_or(|kb| *kb == one.kb)),
                 None => None,
             };
+            if let (Some(id), None) = (&made.session, &known) {
+                let detail = format!(
+                    "there is no conversation {id}; leave `session` out for a ticket that comes from none"
+                );
+                return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));
+            }
             let kb = made.kb.clone().or_else(|| known.as_ref().map(|known| known.kb.clone()));
             let (engine, service) = caller.served(kb.as_deref())?;
             let filled = service.ticket.take(&made.fields).map_err(|faults| {
@@ -363,6 +369,12 @@ fn table(caller: &Caller, tickets: &[Ticket], format: Format) -> crate::error::R
             }
         }
     }
+    // Those of the form as it is shipped have a name of their own whatever became of theirs.
+    for field in TicketForm::default().fields {
+        if let Some(name) = names.iter().find(|name| **name == &field.name) {
+            labels.entry(name.as_str()).or_insert(field.label);
+        }
+    }
     let called = |name: &&String| labels.get(name.as_str()).map_or(name.as_str(), String::as_str).to_owned();
     let asked: Vec<String> = names.iter().map(called).collect();
     let headings: Vec<&str> = fixed.into_iter().chain(asked.iter().map(String::as_str)).collect();
@@ -408,12 +420,18 @@ async fn get(caller: Caller, Path(number): Path<i64>) -> Result<Json<Value>, Pro
         .at_desk(move |caller| {
             let ticket = found(caller, number)?;
             let mut told = ticket.told();
-            // A form that was changed since has other fields, which keep their names.
-            if let (Ok((_, service)), Some(told)) = (caller.served(Some(&ticket.kb)), told.as_object_mut()) {
-                let asked =
-                    service.ticket.fields.iter().filter(|field| ticket.fields.contains_key(&field.name));
-                let labels: Map<String, Value> =
-                    asked.map(|field| (field.name.clone(), field.label.clone().into())).collect();
+            // A form that was changed since has other fields, which keep their names; those of
+            // the form as it is shipped have one all the same.
+            if let Some(told) = told.as_object_mut() {
+                let mut fields = TicketForm::default().fields;
+                if let Ok((_, service)) = caller.served(Some(&ticket.kb)) {
+                    fields.extend(service.ticket.fields.iter().cloned());
+                }
+                let labels: Map<String, Value> = fields
+                    .into_iter()
+                    .filter(|field| ticket.fields.contains_key(&field.name))
+                    .map(|field| (field.name, field.label.into()))
+                    .collect();
                 told.insert("labels".to_owned(), labels.into());
             }
             Ok(Json(told))
@@ -421,20 +439,28 @@ async fn get(caller: Caller, Path(number): Path<i64>) -> Result<Json<Value>, Pro
         .await
 }
 
-/// Whether somebody can see to a ticket. A desk of a program's own names whom it likes;
-/// of those who sign in here, others would look for somebody who is not there.
-fn may_see_to_it(caller: &Caller, name: &str) -> Result<(), Problem> {
-    if name.is_empty() || !caller.identity().is_person() {
+/// Whether somebody can see to a ticket of a knowledge base: who may not see it would not
+/// find it. A desk of a program's own, where nobody signs in to work at the desk here,
+/// names whom it likes; else others would look for somebody who is not there.
+fn may_see_to_it(caller: &Caller, name: &str, kb: &str) -> Result<(), Problem> {
+    if name.is_empty() {
         return Ok(());
     }
-    let access = caller.server().gate().access();
-    let is_known =
-        access.person(&caller.identity().tenant, name).is_ok() || caller.desk().is_present(name)?;
-    if is_known {
+    let wrong = |detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field("assignee"));
+    let people = caller.server().gate().access().people(&caller.identity().tenant)?;
+    if people.iter().any(|person| person.name == name) {
+        return if caller.may_see(name, kb) {
+            Ok(())
+        } else {
+            wrong(format!("{name} may not see knowledge base {kb}"))
+        };
+    }
+    let is_own_desk =
+        !caller.identity().is_person() && people.iter().all(|person| person.role != Role::Agent);
+    if is_own_desk || caller.signature().author == name || caller.desk().is_present(name)? {
         return Ok(());
     }
-    let detail = format!("nobody is called {name}; `assignee` is the name that a colleague signs in with");
-    Err(Problem::new(Kind::InvalidField, detail).of_field("assignee"))
+    wrong(format!("nobody is called {name}; `assignee` is the name that a colleague signs in with"))
 }
 
 /// What is to change of a ticket; what is left out stays.
@@ -444,7 +470,9 @@ fn may_see_to_it(caller: &Caller, name: &str) -> Result<(), Problem> {
 struct Change {
     /// Its new state.
     state: Option<TicketState>,
-    /// Who sees to it from now on; empty for nobody.
+    /// Who sees to it from now on; empty for nobody. One of the tenant's people who may
+    /// see the knowledge base, or somebody at the desk. A program may name anybody else
+    /// where no person has the role `agent`.
     #[schema(max_length = 100)]
     assignee: Option<String>,
     /// A note to add.
@@ -482,9 +510,9 @@ async fn change(caller: Caller, Path(number): Path<i64>, request: Request) -> Re
     }
     caller
         .at_desk(move |caller| {
-            found(caller, number)?;
+            let ticket = found(caller, number)?;
             if let Some(name) = &change.assignee {
-                may_see_to_it(caller, name.trim())?;
+                may_see_to_it(caller, name.trim(), &ticket.kb)?;
             }
             let assignee =
                 change.assignee.map(|name| Some(name.trim().to_owned()).filter(|name| !name.is_empty()));

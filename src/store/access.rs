@@ -416,6 +416,11 @@ impl Table {
         self.people.get(id)
     }
 
+    /// The people of a tenant.
+    pub fn people_of<'a>(&'a self, tenant: &'a str) -> impl Iterator<Item = &'a PersonRecord> {
+        self.people.values().filter(move |person| person.tenant == tenant)
+    }
+
     /// A session by id.
     pub fn session(&self, id: &str) -> Option<&SessionRecord> {
         self.sessions.get(id).map(|session| &session.record)

@@ -4,6 +4,7 @@
 //! for the desks and what webhooks and channels are to be told change in one
 //! transaction: whatever kills the process, they agree.
 
+use diesel::dsl::not;
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,9 +16,10 @@ use super::outbox::{self, Job};
 use super::pattern::{ESCAPE, holding};
 use super::stream;
 use super::tickets::Note;
-use crate::decide::Reason;
 use crate::dialogue::conversation::{Owner, Role};
-use crate::dialogue::handoff::{Candidate, Handoff, LEASE, Shown, Span, State, Step, Waited};
+use crate::dialogue::handoff::{
+    Candidate, Handoff, LEASE, Shown, Span, State, Step, URGENT, Waited, is_urgent, ranked,
+};
 use crate::dialogue::told::{TRANSCRIPT, ToldHandoff};
 use crate::error::{Error, Result};
 
@@ -94,7 +96,9 @@ pub struct Wanted<'a> {
     pub states: &'a [State],
     /// Of these knowledge bases; all when there is no list.
     pub kbs: Option<&'a [String]>,
-    /// Behind this one in the order of the queue.
+    /// Only those that this person has, or had last.
+    pub agent: Option<&'a str>,
+    /// Behind this rank ([`Handoff::rank`]); from the first on when it is 0.
     pub after: i64,
     /// At most so many.
     pub limit: i64,
@@ -200,17 +204,29 @@ impl Conversations {
         Ok(row.flatten())
     }
 
-    /// Handoffs in the order of the queue.
+    /// Handoffs in the order of the queue: urgent ones that wait, then by age.
     pub fn handoffs(&self, wanted: &Wanted<'_>) -> Result<Vec<Handoff>> {
         let rows = self.database.read(|connection| {
-            let mut found = handoffs::table.filter(handoffs::number.gt(wanted.after)).into_boxed();
+            let urgent = || handoffs::state.eq(State::Waiting.name()).and(handoffs::reason.eq(URGENT.name()));
+            let mut found = handoffs::table.into_boxed();
+            found = match ranked(wanted.after) {
+                (true, number) => found.filter(not(urgent()).or(handoffs::number.gt(number))),
+                (false, 0) => found,
+                (false, number) => found.filter(not(urgent()).and(handoffs::number.gt(number))),
+            };
+            if let Some(agent) = wanted.agent {
+                found = found.filter(handoffs::agent.eq(agent));
+            }
             if !wanted.states.is_empty() {
                 found = found.filter(handoffs::state.eq_any(wanted.states.iter().map(|state| state.name())));
             }
             if let Some(kbs) = wanted.kbs {
                 found = found.filter(handoffs::kb.eq_any(kbs));
             }
-            let ordered = found.order(handoffs::number).limit(wanted.limit);
+            // Those that nobody waits in are many, and their order is that of an index.
+            let can_wait = wanted.states.is_empty() || wanted.states.contains(&State::Waiting);
+            let found = if can_wait { found.order(urgent().desc()) } else { found };
+            let ordered = found.then_order_by(handoffs::number).limit(wanted.limit);
             Ok(ordered.select(Row::as_select()).load(connection)?)
         })?;
         Ok(rows.unwrap_or_default().into_iter().map(Handoff::from).collect())
@@ -277,17 +293,21 @@ impl Conversations {
         Ok(counts.unwrap_or_default())
     }
 
-    /// How many handoffs of a knowledge base wait, and how many of them came
-    /// before one.
-    pub fn waiting(&self, kb: &str, before: i64) -> Result<(i64, i64)> {
-        let counts = self.database.read(|connection| {
+    /// How many handoffs of a knowledge base wait.
+    pub fn waiting(&self, kb: &str) -> Result<i64> {
+        let count = self.database.read(|connection| {
             let waiting =
                 handoffs::table.filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(kb)));
-            let all: i64 = waiting.count().get_result(connection)?;
-            let ahead: i64 = waiting.filter(handoffs::number.lt(before)).count().get_result(connection)?;
-            Ok((all, ahead))
+            Ok(waiting.count().get_result::<i64>(connection)?)
         })?;
-        Ok(counts.unwrap_or_default())
+        Ok(count.unwrap_or_default())
+    }
+
+    /// The place in the queue of its knowledge base, from 1 on, that a handoff has, or would
+    /// have with another urgency; without a number, that of a new one.
+    pub fn place(&self, kb: &str, number: Option<i64>, is_urgent: bool) -> Result<i64> {
+        let place = self.database.read(|connection| Ok(place(connection, kb, number, is_urgent)?))?;
+        Ok(place.unwrap_or(1))
     }
 
     /// How long those waited who were taken last.
@@ -389,6 +409,23 @@ impl Conversations {
 pub(super) fn waits_since() -> _ {
     diesel::dsl::case_when(handoffs::answered_at.is_not_null(), handoffs::waiting_since)
         .otherwise(handoffs::created_at)
+}
+
+/// The place in the queue: behind urgent ones that came before, and who is not urgent
+/// behind all that came before and all urgent ones.
+fn place(connection: &mut Connection, kb: &str, number: Option<i64>, is_urgent: bool) -> QueryResult<i64> {
+    let came_before = handoffs::number.lt(number.unwrap_or(i64::MAX));
+    let urgent = handoffs::reason.eq(URGENT.name());
+    let waiting = handoffs::table
+        .filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(kb)))
+        .into_boxed();
+    let ahead = if is_urgent {
+        waiting.filter(urgent.and(came_before))
+    } else {
+        // Its own row, whose urgency may be about to change, is none of the others.
+        waiting.filter(came_before.or(urgent.and(handoffs::number.ne(number.unwrap_or(i64::MAX)))))
+    };
+    Ok(ahead.count().get_result::<i64>(connection)? + 1)
 }
 
 fn find(connection: &mut Connection, id: &str) -> Outcome<Option<Handoff>> {
@@ -563,7 +600,7 @@ pub(super) fn press(connection: &mut Connection, id: &str, said: &str, at: i64) 
     diesel::update(handoffs::table.find(known.number))
         .set((
             handoffs::version.eq(known.version + 1),
-            handoffs::reason.eq(Reason::Sensitive.name()),
+            handoffs::reason.eq(URGENT.name()),
             handoffs::question.eq(said),
         ))
         .execute(connection)?;
@@ -602,9 +639,7 @@ pub(super) fn open(
     new: &NewHandoff,
     at: i64,
 ) -> Outcome<()> {
-    let waiting = handoffs::table
-        .filter(handoffs::state.eq(State::Waiting.name()).and(handoffs::kb.eq(&conversation.kb)));
-    let ahead: i64 = waiting.count().get_result(connection)?;
+    let place = place(connection, &conversation.kb, None, is_urgent(&new.reason))?;
     let list = |value: serde_json::Result<String>| value.unwrap_or_else(|_| "[]".to_owned());
     let number: i64 = diesel::insert_into(handoffs::table)
         .values((
@@ -624,7 +659,7 @@ pub(super) fn open(
             handoffs::customer.eq(&conversation.customer),
             handoffs::summary.eq(&new.summary),
             handoffs::release.eq(&new.release),
-            handoffs::place.eq(ahead + 1),
+            handoffs::place.eq(place),
             handoffs::created_at.eq(at),
             handoffs::waiting_since.eq(at),
         ))
@@ -634,7 +669,7 @@ pub(super) fn open(
     let handoff = Handoff::from(row);
     stream::tell(connection, &handoff.kb, State::Waiting.name(), &handoff.id, &handoff.summary, at)?;
     let transcript = conversations::last_lines(connection, conversation.key, TRANSCRIPT)?;
-    let told = ToldHandoff { position: Some(ahead + 1), ..ToldHandoff::of(&handoff, &transcript, at) };
+    let told = ToldHandoff { position: Some(place), ..ToldHandoff::of(&handoff, &transcript, at) };
     let body = serde_json::to_value(&told).unwrap_or_default();
     outbox::announce(connection, "handoff.created", &handoff.kb, &body, at)
 }

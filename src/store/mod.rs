@@ -336,6 +336,19 @@ impl Store {
         }
         Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default() })
     }
+
+    /// A knowledge base that is made if there is none.
+    ///
+    /// # Errors
+    /// When the name could not be a folder's, or a command would take that of a new one for
+    /// a flag; those that are there already go on.
+    pub fn shelf_to_make(&self, name: &str) -> Result<Shelf> {
+        let shelf = self.shelf_to_create(name)?;
+        if name.starts_with('-') && shelf.head()?.is_none() {
+            return Err(Error::Refused(format!("knowledge base name {name:?}: {SOUND}, nor with '-'")));
+        }
+        Ok(shelf)
+    }
 }
 
 /// The longest name in bytes: folders take 255, and models are named after it.

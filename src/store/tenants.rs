@@ -72,7 +72,7 @@ impl Access {
     /// Makes a tenant.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a name that is taken, or was; [`Error::Field`] for one that
+    /// [`Error::Conflict`] for a name that is taken, or was, in whatever capitals; [`Error::Field`] for one that
     /// could not be a folder's, or that a command would take for a flag.
     pub fn create_tenant(&self, name: &str, limits: &Limits) -> Result<TenantRecord> {
         if !is_sound(name) || name.starts_with('-') {
@@ -90,6 +90,15 @@ impl Access {
             if known.is_some() {
                 let message =
                     format!("tenant {name} was removed, and its name is not given again; choose another");
+                return Err(Error::Conflict(message).into());
+            }
+            // The folders of both would be one where a file system takes capitals for the same.
+            let names: Vec<String> = tenants::table.select(tenants::name).load(connection)?;
+            let mut names = names.iter().map(String::as_str).chain([DEFAULT_TENANT]);
+            if let Some(other) = names.find(|other| other.to_lowercase() == name.to_lowercase()) {
+                let message = format!(
+                    "there is a tenant {other} already, and names that differ in capitals only are one; choose another"
+                );
                 return Err(Error::Conflict(message).into());
             }
             diesel::insert_into(tenants::table)

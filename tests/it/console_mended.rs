@@ -297,6 +297,12 @@ async fn tables_are_in_the_words_of_the_pages() {
     let admin = Author::at(folder.path(), "liu", Role::Admin);
     let sheet = admin.get(&format!("/console/stats/export?kb={long}&format=xlsx")).await;
     assert!(sheet.status == StatusCode::OK && sheet.body.starts_with(b"PK"), "{}", sheet.text());
+    // In English all of it is English, in the words of people.
+    let export = "/console/stats/export?kb=gym&by=channel";
+    let (_, english) = admin.done("/console/language", &[("to", "en"), ("back", export)]).await;
+    let heading = english.lines().next().expect("a heading");
+    assert!(heading.contains(",answer rate %,answer rate numerator,"), "{heading}");
+    assert!(!heading.contains('_') && !heading.contains('率'), "{heading}");
     let usage = asked("/console/admin/usage/export").await.text();
     let heading = usage.lines().next().expect("a heading");
     assert_eq!(heading.trim_start_matches('\u{feff}'), "日期,知识库,渠道,密钥,密钥编号,提问,回答");
@@ -342,4 +348,41 @@ async fn the_door_opens_without_a_script() {
         assert_eq!((got.status, got.header(LOCATION)), (StatusCode::SEE_OTHER, to), "{}", got.text());
         assert!(got.header(SET_COOKIE).contains("HttpOnly"), "{}", got.header(SET_COOKIE));
     }
+}
+
+#[tokio::test]
+async fn a_form_is_refused_in_the_words_of_the_form() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "gym", SMALL_KB, None);
+    let admin = Author::at(folder.path(), "wang", Role::Admin);
+    let page = admin.page("/console/kb/gym/service?part=ticket").await;
+    let (etag, base) = (field(&page, "etag"), "{}");
+    let filled = [
+        ("part", "ticket"),
+        ("etag", etag.as_str()),
+        ("base", base),
+        ("enabled", "1"),
+        ("intro", "请留言"),
+        ("done", "已登记"),
+        ("fields", "2"),
+        ("label-0", "您的问题"),
+        ("kind-0", "long"),
+        ("max-0", "200"),
+        ("name-0", "text"),
+        ("label-1", "手机"),
+        ("kind-1", "phone"),
+        ("max-1", "200"),
+        ("name-1", "手机"),
+        ("do", "draft"),
+    ];
+    let got = admin.post("/console/kb/gym/service", &filled).await;
+    let page = got.text();
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+    assert!(page.contains("第 2 项的“程序用的名称”："), "{page}");
+    assert!(!page.contains("ticket.fields["), "{page}");
+    // What is not there is called by its name too.
+    let page = admin.get("/console/tickets/77").await.text();
+    assert!(page.contains("没有这个工单") && !page.contains("没有这个内容"), "{page}");
+    let page = admin.get("/console/desk/past?before=x").await.text();
+    assert!(!page.contains("before</code>"), "{page}");
 }

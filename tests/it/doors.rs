@@ -12,7 +12,7 @@ use zhida::store::NewKey;
 use crate::http::{Got, MAX_WRONG, admission, get, publish, send, serve};
 use crate::support::{SMALL_KB, run, stderr, zhida};
 
-fn key_of(data: &std::path::Path, tenant: &str) -> String {
+pub(crate) fn key_of(data: &std::path::Path, tenant: &str) -> String {
     let new = NewKey {
         tenant: tenant.to_owned(),
         role: Role::Admin,
@@ -57,6 +57,56 @@ async fn only_the_operator_has_addresses_inside_the_house_called() {
         "settings": {"url": "http://127.0.0.1:9", "token": "t", "secret": "s", "private": true}});
     posted(&app, &other, "/v1/channels", &channel).await.problem(403, "forbidden");
     assert_eq!(posted(&app, &own, "/v1/channels", &channel).await.status, StatusCode::CREATED);
+
+    // Without that, such an address is refused where it is given, not when it is called.
+    let refused = posted(&app, &own, "/v1/webhooks", &hook(false)).await;
+    refused.problem(422, "invalid-field");
+    assert_eq!(refused.json()["field"], "url");
+    assert!(refused.text().contains("`private`"), "{}", refused.text());
+    let cloud = json!({"url": "http://169.254.169.254/latest", "private": true});
+    assert_eq!(posted(&app, &own, "/v1/webhooks", &cloud).await.json()["field"], "url");
+    // A name that nobody knows now may be known when it is called.
+    let later = json!({"url": "https://desk.invalid/in"});
+    assert_eq!(posted(&app, &other, "/v1/webhooks", &later).await.status, StatusCode::CREATED);
+    for (kind, settings, field) in [
+        ("chatwoot", json!({"url": "http://127.0.0.1:9", "token": "t", "secret": "s"}), "url"),
+        ("generic", json!({"url": "http://[::1]:9/in"}), "url"),
+        (
+            "email",
+            json!({"address": "k@shop.invalid", "password": "p", "imap_host": "localhost", "smtp_host": "mail.invalid"}),
+            "imap_host",
+        ),
+        ("dingtalk", json!({"app_id": "a", "app_secret": "s", "reply_hosts": ["10.0.0.1:9"]}), "reply_hosts"),
+    ] {
+        let channel = json!({"name": "inside", "kind": kind, "kb": "demo", "settings": settings});
+        let refused = posted(&app, &own, "/v1/channels", &channel).await;
+        assert_eq!(refused.json()["field"], field, "{kind}: {}", refused.text());
+    }
+    let change = |settings: Value| {
+        let request = Request::patch("/v1/channels/cw")
+            .header(header::AUTHORIZATION, format!("Bearer {own}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        request.body(Body::from(json!({"settings": settings}).to_string())).expect("a request")
+    };
+    let refused = send(&app, change(json!({"private": null}))).await;
+    assert_eq!(refused.json()["field"], "url", "{}", refused.text());
+    assert_eq!(send(&app, change(json!({"token": "other"}))).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn tenants_are_told_apart_by_more_than_capitals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let key = key_of(folder.path(), "default");
+    let app = app(folder.path());
+    let make = async |name: &str| posted(&app, &key, "/v1/tenants", &json!({"name": name})).await;
+    assert_eq!(make("Acme").await.status, StatusCode::CREATED);
+    for name in ["ACME", "acme", "DEFAULT"] {
+        let refused = make(name).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{name}: {}", refused.text());
+        assert!(refused.text().contains("differ in capitals only"), "{}", refused.text());
+    }
+    assert_eq!(make("acme2").await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]

@@ -1032,3 +1032,25 @@ fn questions_that_differ_in_a_sign_are_two() {
         assert!(formats::read(&file).is_err(), "{one} and {other} are one question");
     }
 }
+
+#[test]
+fn a_new_knowledge_base_is_called_like_no_flag() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("in.jsonl");
+    std::fs::write(&file, "{\"question\":\"几点开门\",\"answer\":\"九点\"}\n").expect("written");
+    let import = |kb: &str| {
+        let mut command = zhida();
+        command.args(["kb", "import", "--data"]).arg(folder.path()).arg(format!("--kb={kb}")).arg(&file);
+        run(command.env("ZHIDA_MODEL", "none"))
+    };
+    let refused = import("-gym");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("nor with '-'"), "{}", stderr(&refused));
+    // One that is there already goes on.
+    let shelf = crate::support::store(folder.path()).shelf_to_create("-gym").expect("a name");
+    let entries = zhida::kb::formats::read_jsonl("gym", std::fs::read(&file).expect("read").as_slice());
+    shelf.save_draft(&entries.expect("entries")).expect("a draft");
+    let taken = import("-gym");
+    assert!(taken.status.success(), "{}", stderr(&taken));
+    assert!(import("gym-").status.success());
+}

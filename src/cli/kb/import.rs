@@ -106,7 +106,7 @@ struct Import<'a> {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let store = ground::store(&args.place.data.data);
-    let shelf = store.shelf_to_create(&args.place.kb)?.signed(args.signed.signature()?);
+    let shelf = store.shelf_to_make(&args.place.kb)?.signed(args.signed.signature()?);
     let format = Format::of_source(&args.file)?;
     let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
     let remembered = if args.forget_columns { Vec::new() } else { shelf.ignored_columns()? };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::Server;
 use super::form::Form;
-use super::inside::{address, part};
+use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
 use super::told::{reason, span, state, when};
 
@@ -105,8 +105,8 @@ impl Handoff {
 
 /// Those that are open.
 #[derive(Deserialize)]
-pub(super) struct Handoffs {
-    pub(super) items: Vec<Handoff>,
+struct Handoffs {
+    items: Vec<Handoff>,
     next: Option<i64>,
 }
 
@@ -131,13 +131,12 @@ async fn queue(page: Page) -> Response {
 async fn shown(page: &Page) -> Outcome {
     let asked = page.query();
     let (kb, after) = (asked.get("kb"), asked.get("after"));
-    let list = address("/v1/handoffs", &[("kb", kb), ("after", after), ("limit", "100")]);
+    let list = address("/v1/handoffs", &[("kb", kb), ("after", after), ("limit", "100"), ("lines", HEARD)]);
     let Handoffs { items, next } = page.inside.get(&list).read().await?;
     let presence: Presence = page.inside.get("/v1/presence").read().await?;
-    let (mut waiting, taken): (Vec<_>, Vec<_>) = items.iter().partition(|one| one.is_waiting());
-    // Somebody may be in danger.
-    waiting.sort_by_key(|one| one.reason != "sensitive");
-    let (mine, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|one| one.is_of(&presence.you));
+    let mine = held(page, &presence.you, kb).await?;
+    let (waiting, mut others): (Vec<_>, Vec<_>) = items.iter().partition(|one| one.is_waiting());
+    others.retain(|one| !one.is_of(&presence.you));
     let more = next.map(|next| address("/console/desk", &[("kb", kb), ("after", &next.to_string())]));
     let body = html! {
         div data-desk="queue" data-you=(presence.you) data-csrf=(page.me.csrf_token.as_deref().unwrap_or_default()) {
@@ -170,6 +169,16 @@ async fn shown(page: &Page) -> Outcome {
     Ok(page.show(Sheet::new(page.say("坐席工作台", "Desk"), body).with_script("desk.js")))
 }
 
+/// Lines from which a list tells what a conversation is about, and what was said last.
+const HEARD: &str = "10";
+
+/// The conversations that somebody has now, wherever they stand among all that are open.
+pub(super) async fn held(page: &Page, agent: &str, kb: &str) -> Result<Vec<Handoff>, Refusal> {
+    let asked = [("agent", agent), ("kb", kb), ("limit", "200"), ("lines", HEARD)];
+    let Handoffs { items, .. } = page.inside.get(&address("/v1/handoffs", &asked)).read().await?;
+    Ok(items)
+}
+
 /// Who is there, and a word for oneself.
 fn there(page: &Page, presence: &Presence) -> Markup {
     let own = presence.items.iter().find(|one| one.agent == presence.you);
@@ -195,7 +204,7 @@ fn there(page: &Page, presence: &Presence) -> Markup {
             @if !presence.items.is_empty() { "：" }
             @for (at, one) in presence.items.iter().enumerate() {
                 @if at > 0 { "、" }
-                (one.agent)
+                (page.called(&one.agent))
                 @if one.state != "online" { (page.say("（离开）", " (away)")) }
             }
         }
@@ -260,7 +269,7 @@ pub(super) fn work(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
             div.verdict-head {
                 (state(page, &one.state))
                 a href=(one.place()) { b { (one.about()) } }
-                span.soft { (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) @if let Some(agent) = &one.agent { " · " (agent) } }
+                span.soft { (one.kb) " · " (one.channel.as_deref().unwrap_or("—")) @if let Some(agent) = &one.agent { " · " (page.called(agent)) } }
             }
             @if let Some(last) = last { p.clip { (page.say("顾客：", "Customer: ")) (last.text) " " span.soft { (when(&last.at)) } } }
         }

@@ -16,7 +16,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("`{}` holds nothing visible", "“{}”是空白，请填写。"),
     ("`{}` is 1 to {} visible characters", "“{}”要有 1 到 {} 个字。"),
     ("field `{}` is missing; it is {}", "没有填“{}”（{}）。"),
-    ("field `{}` must be {}, got {}", "“{}”应是 {}，收到的是 {}。"),
+    ("field `{}` must be {}, got {}", "“{}”应是{}，收到的是{}。"),
     ("unknown field `{}`; known: {}", "没有“{}”这一项；可用的：{}。"),
     ("`max_wrong` is a share between 0 and 1, such as 0.05", "请填 0 到 100 之间的百分数，如 5。"),
     ("`text_days` is 1 to {}", "原话保留的天数是 1 到 {}。"),
@@ -92,14 +92,22 @@ const SENTENCES: &[(&str, &str)] = &[
     ("nobody called {} is at the desk now; {}", "{} 现在不在线，请选另一位同事。"),
     ("{} may not see knowledge base {}", "{} 无权查看知识库 {}，请选另一位同事。"),
     ("handoff {} is {} already", "会话 {} 已经结束（{}）。"),
+    ("handoff {} is {}", "会话 {} 现在不能这样做（{}）。"),
     ("nobody has handoff {}; claim it first", "会话 {} 还没有人接待，请先接待。"),
     ("the conversation has {} notes already", "这个会话已经有 {} 条备注，不能再加。"),
+    ("there is no conversation {}; {}", "没有会话 {}；不属于任何会话的工单，请不填会话。"),
+    ("`from` is not before `to`; {}", "“开始日期”要早于“结束日期”（结束日期当天不算在内）。"),
     ("nobody is called {}; {}", "没有人叫 {}，请填同事的登录名。"),
     (
         "not called: {} is inside this house; {}",
         "{} 是内网地址；确实如此，请删除后重新添加，并勾选“地址在内网”。",
     ),
     ("not called: {} is never called{}", "{} 不能访问：是这台服务器所在云平台的地址，或者不是一台机器。"),
+    (
+        "`{}`: {} is inside this house; {}",
+        "“{}”：{} 是内网地址；确实如此，请勾选允许访问内网地址（仅默认租户的管理员可以）。",
+    ),
+    ("`{}`: {} is never called{}", "“{}”：{} 不能访问：是这台服务器所在云平台的地址，或者不是一台机器。"),
     ("io: {}", "连不上（{}）。"),
     ("timeout: {}", "对方没有在规定时间内答复（{}）。"),
     ("connection failed", "连不上对方，请核对地址和端口。"),
@@ -147,6 +155,10 @@ const SENTENCES: &[(&str, &str)] = &[
     ("there is no tenant {}", "没有租户 {}。"),
     ("there is a tenant {} already", "已经有租户 {}。"),
     (
+        "there is a tenant {} already, and names that differ in capitals only are one; {}",
+        "已经有租户 {}；只有大小写不同的名字算同一个，请换一个。",
+    ),
+    (
         "tenant {} was removed, and its name is not given again; choose another",
         "租户 {} 已删除，它的名字不再使用，请换一个。",
     ),
@@ -157,7 +169,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("tenant name {}: {}", "租户名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”或“-”开头。"),
     (
         "knowledge base name {}: {}",
-        "知识库名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”开头。",
+        "知识库名 {} 不能用：1 到 64 个字母、数字、汉字、“-”“_”“.”，不以“.”或“-”开头。",
     ),
     (
         "the tenant may have {} {} and would have {}; {}",
@@ -220,8 +232,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "服务出错了，请把编号告诉管理员。",
     ),
     ("a reply of the API could not be read: {}", "服务的回复读不出来，请把编号告诉管理员（{}）。"),
-    ("no {} named {}", "没有 {}：{}。"),
-    ("there is no {} {}", "没有这个内容（{} {}）。"),
+    ("no {} named {}; there is none yet", "没有这个{}：{}；现在一个也没有。"),
+    ("no {} named {}; known: {}", "没有这个{}：{}；现有：{}。"),
+    ("no {} named {}", "没有这个{}：{}。"),
+    ("there is no {} {}", "没有这个{}：{}。"),
 ];
 
 /// What a sentence of the API says in Chinese; `None` for one that is not known.
@@ -229,12 +243,80 @@ pub(super) fn in_chinese(sentence: &str) -> Option<String> {
     SENTENCES.iter().find_map(|(pattern, chinese)| {
         let found = holes(pattern, sentence)?;
         // Fields are named as the forms name them.
-        let named = pattern.split("{}").zip(&found).map(|(before, hole)| match field(hole) {
-            Some(name) if before.ends_with('`') => name,
-            _ => *hole,
+        let is_kind = pattern.starts_with("no {} named") || pattern.starts_with("there is no {} {}");
+        let named = pattern.split("{}").zip(&found).enumerate().map(|(at, (before, hole))| {
+            let ours = match before {
+                before if before.ends_with('`') => field(hole),
+                _ if is_kind && at == 0 => thing(hole),
+                "this " => thing(hole),
+                " " if pattern.starts_with("the tenant may have {} {}") => thing(hole),
+                "` must be " | ", got " => typed(hole),
+                " is " if pattern.starts_with("handoff {}") => state(hole),
+                _ => None,
+            };
+            ours.unwrap_or(hole)
         });
         Some(filled(chinese, named))
     })
+}
+
+/// What is called so by the API, such as `knowledge base`.
+fn thing(name: &str) -> Option<&'static str> {
+    let text = match name {
+        "canned reply" => "常用语",
+        "channel" => "渠道",
+        "conversation" => "会话",
+        "dead letter" => "没送到的消息",
+        "entry" | "entries" => "条目",
+        "handoff" => "人工会话",
+        "key" => "密钥",
+        "knowledge base" => "知识库",
+        "link that still works" => "还能用的链接",
+        "open suggestion" => "待处理的建议",
+        "person" => "人员",
+        "picture" => "图片",
+        "query set of the reference" => "基准的标注问题",
+        "release" => "版本",
+        "session" => "登录",
+        "tenant" => "租户",
+        "the lexicon" => "词表",
+        "the service document" => "话术与规则",
+        "ticket" => "工单",
+        "webhook" => "通知",
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// What a value is in JSON.
+fn typed(name: &str) -> Option<&'static str> {
+    let text = match name {
+        "a string" => "文字",
+        "a number" => "数字",
+        "a whole number" => "整数",
+        "a whole number from 0 on" => "0 以上的整数",
+        "true or false" | "a boolean" => "是或否",
+        "a list" | "an array" => "列表",
+        "an object" => "一组内容",
+        "null" => "空",
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// How far a handoff is.
+fn state(name: &str) -> Option<&'static str> {
+    let text = match name {
+        "waiting" => "等待中",
+        "claimed" => "已接待",
+        "answered" => "已回复",
+        "closed" => "已关闭",
+        "returned" => "已交还机器人",
+        "expired" => "无人接待",
+        "withdrawn" => "顾客不等了",
+        _ => return None,
+    };
+    Some(text)
 }
 
 /// Whether a text is written in Chinese: names in it may be in any language.
@@ -295,6 +377,10 @@ mod tests {
             "“similar”：条目 \"a\" 的 \"怎么退\" 已经属于条目 \"b\"（怎么退货），请从其中一个里删除。"
         );
         assert_eq!(told("the name stands in the password"), "密码里不能有登录名。");
+        assert_eq!(told("no knowledge base named \"x\""), "没有这个知识库：\"x\"。");
+        assert_eq!(told("there is no ticket \"7\""), "没有这个工单：\"7\"。");
+        assert_eq!(told("handoff h-1 is closed already"), "会话 h-1 已经结束（已关闭）。");
+        assert_eq!(told("field `url` must be a string, got null"), "“地址”应是文字，收到的是空。");
         assert_eq!(in_chinese("nobody knows this sentence"), None);
     }
 

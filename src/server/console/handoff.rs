@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::Server;
 use super::canned::{self, Canned};
-use super::desk::{Handoff, Handoffs, Line, Named, Picture, Presence, claim, work};
+use super::desk::{Handoff, Line, Named, Picture, Presence, claim, held, work};
 use super::form::{Form, Upload};
 use super::inside::{Refusal, address, part};
 use super::page::{Outcome, Page, Sheet};
@@ -102,8 +102,8 @@ async fn shown(page: &Page, id: &str, draft: Option<Draft>, passing: Option<&Pas
         _ => Vec::new(),
     };
     proposals.retain(|one| one.confidence >= WORTH);
-    let Handoffs { items: mut open, .. } = page.inside.get("/v1/handoffs?limit=100").read().await?;
-    open.retain(|other| other.id != one.id && other.is_of(&presence.you));
+    let mut open = held(page, &presence.you, "").await?;
+    open.retain(|other| other.id != one.id);
     let at_hand = if is_mine { canned::all(page).await? } else { Vec::new() };
     let asked = page.query();
     let whole: Vec<Line> = if asked.has("all") {
@@ -177,16 +177,19 @@ fn standing(page: &Page, one: &Handoff, is_mine: bool) -> Markup {
         } @else if let Some(ended) = &one.ended_at {
             p.soft { (page.say("结束于 ", "Ended ")) (when(ended)) }
         } @else if let Some(agent) = &one.agent {
-            p { b { (agent) } (page.say(" 正在接待；您只能查看和备注。", " has it; you can read and note.")) }
+            p { b { (page.called(agent)) } (page.say(" 正在接待；您只能查看和备注。", " has it; you can read and note.")) }
         }
     }
 }
 
 fn said(page: &Page, one: &Handoff, line: &Line) -> Markup {
     let who = match line.role.as_str() {
-        "customer" => page.say("顾客", "Customer"),
-        "bot" => page.say("机器人", "Robot"),
-        "agent" => line.author.as_deref().unwrap_or(page.say("坐席", "Agent")),
+        "customer" => page.say("顾客", "Customer").into(),
+        "bot" => page.say("机器人", "Robot").into(),
+        "agent" => match &line.author {
+            Some(author) => page.called(author),
+            None => page.say("坐席", "Agent").into(),
+        },
         _ => {
             let text = match line.text.as_str() {
                 "queued" => page.say("转人工，等待接待", "A person was asked for"),
@@ -314,10 +317,10 @@ fn passed_on(
                 (page.csrf())
                 label { span.label { (page.say("交给", "To")) } select name="to" {
                     // Nobody's customer waits for somebody who is away by mistake.
-                    @for other in &online { option value=(other.agent) selected[chosen == Some(&other.agent)] { (other.agent) } }
+                    @for other in &online { option value=(other.agent) selected[chosen == Some(&other.agent)] { (page.called_both(&other.agent)) } }
                     @if is_mine { option value="" selected[chosen == Some("")] { (page.say("放回等待队列", "Back into the queue")) } }
                     @for other in &away {
-                        option value=(other.agent) selected[chosen == Some(&other.agent)] { (other.agent) (page.say("（离开）", " (away)")) }
+                        option value=(other.agent) selected[chosen == Some(&other.agent)] { (page.called_both(&other.agent)) (page.say("（离开）", " (away)")) }
                     }
                 } }
                 label { span.label { (page.say("给同事的备注（可不填，顾客看不到）", "A note for them (may be left out; no customer sees it)")) }
@@ -383,7 +386,7 @@ fn known(page: &Page, one: &Handoff) -> Markup {
 fn noted(page: &Page, one: &Handoff, notes: &[Note]) -> Markup {
     html! {
         h2 { (page.say("内部备注", "Internal notes")) }
-        ul.plain #live-notes data-live { @for note in notes { li { p.soft { b { (note.author) } " " (when(&note.at)) } p.words { (note.text) } } } }
+        ul.plain #live-notes data-live { @for note in notes { li { p.soft { b { (page.called(&note.author)) } " " (when(&note.at)) } p.words { (note.text) } } } }
         form method="post" action={ (one.place()) "/note" } {
             (page.csrf())
             label { span.label { (page.say("只有同事看得到", "Only colleagues see it")) } textarea name="text" rows="2" maxlength="4000" required {} }
@@ -404,8 +407,9 @@ async fn take(page: Page, Path(id): Path<String>, form: Form) -> Response {
             let now = page.inside.get(&api).read::<Handoff>().await;
             let text = match now.ok().and_then(|one| one.agent.filter(|_| one.ended_at.is_none())) {
                 Some(agent) => format!(
-                    "{}{agent}{}",
+                    "{}{}{}",
                     page.say("晚了一步：", "Too late: "),
+                    page.called(&agent),
                     page.say(" 已经接待了这个会话。", " has this conversation.")
                 ),
                 None => page.say("这个会话已经结束。", "This conversation is over.").to_owned(),
@@ -497,7 +501,7 @@ async fn transfer(page: Page, Path(id): Path<String>, form: Form) -> Response {
         }
         Ok(_) => page.go(
             "/console/desk",
-            &format!("{}{to}{}", page.say("已转交给 ", "Passed on to "), page.say("。", ".")),
+            &format!("{}{}{}", page.say("已转交给 ", "Passed on to "), page.called(to), page.say("。", ".")),
         ),
         Err(refusal) => {
             if let Some(ended) = page.ended(&form, &refusal) {

@@ -8,6 +8,7 @@
 
 mod admin;
 mod author;
+mod called;
 mod canned;
 mod channels;
 mod chart;

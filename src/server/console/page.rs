@@ -3,6 +3,8 @@
 //! Who looks at it, in which language, where they can go, and what came of the form
 //! that they sent. A page is made by a handler as [`Sheet`], and framed here.
 
+use std::borrow::Cow;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
@@ -11,6 +13,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::super::Server;
+use super::called::Called;
 use super::form::Form;
 use super::inside::{Inside, Refusal, address, part};
 use super::{explained, headed, language, words};
@@ -48,6 +51,7 @@ pub(super) struct Session {
 pub(super) struct Page {
     pub(super) inside: Inside,
     pub(super) me: Me,
+    called: Called,
     is_english: bool,
     /// Path and query of the request.
     pub(super) here: String,
@@ -124,16 +128,17 @@ impl FromRequestParts<Server> for Page {
         let notice = inside.cookie(NOTICE).and_then(words::unpack);
         let me = inside.get("/v1/me").read().await;
         let method = parts.method.clone();
+        let called = if me.is_ok() { Called::of(&inside).await } else { Called::default() };
         match me {
-            Ok(me) => Ok(Self { inside, me, is_english, here, notice, method }),
+            Ok(me) => Ok(Self { inside, me, called, is_english, here, notice, method }),
             // Whoever sends a form hears from the API that they are nobody any more, and
             // gets back what they have filled in ([`Self::ended`]).
             Err(refusal) if refusal.code == 401 && method != Method::GET => {
-                Ok(Self { inside, me: Me::nobody(), is_english, here, notice, method })
+                Ok(Self { inside, me: Me::nobody(), called, is_english, here, notice, method })
             }
             Err(refusal) => {
                 let me = Me::nobody();
-                let page = Self { inside, me, is_english, here, notice, method };
+                let page = Self { inside, me, called, is_english, here, notice, method };
                 Err(page.at_the_door(refusal))
             }
         }
@@ -161,6 +166,22 @@ impl Page {
     /// What a text says in the reader's language.
     pub(super) const fn say(&self, chinese: &'static str, english: &'static str) -> &'static str {
         if self.is_english { english } else { chinese }
+    }
+
+    /// What somebody is called, by what they sign in with or act under: whoever is named on
+    /// a page is named by this.
+    pub(super) fn called<'a>(&'a self, login: &'a str) -> Cow<'a, str> {
+        self.called.name(login)
+    }
+
+    /// The same with what they sign in with beside it, where somebody is to be chosen.
+    pub(super) fn called_both(&self, login: &str) -> String {
+        self.called.both(login)
+    }
+
+    /// Whom a form means that names somebody by any of their names.
+    pub(super) fn login<'a>(&'a self, typed: &'a str) -> &'a str {
+        self.called.login(typed)
     }
 
     pub(super) const fn is_english(&self) -> bool {
@@ -220,7 +241,10 @@ impl Page {
             div.card.problem role="alert" {
                 b { (title) }
                 @if let Some(field) = &refusal.field {
-                    p { (self.say("哪一项：", "Field: ")) @if let Some(name) = words::field(field).filter(|_| !self.is_english) { (name) " " } code { (field) } }
+                    p { @match words::field(field) {
+                        Some(name) if !self.is_english => { "哪一项：" (name) }
+                        _ => { (self.say("接口里的名称：", "Field: ")) code { (field) } }
+                    } }
                 }
                 @if !refusal.detail.is_empty() {
                     @match self.told(&refusal) {

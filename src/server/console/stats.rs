@@ -225,9 +225,12 @@ fn change(page: &Page, change: Option<f64>) -> Markup {
     }
 }
 
+/// What groups are called that nobody has named.
+const NAMELESS: (&str, &str) = ("（未注明）", "(not said)");
+
 /// Volume by group, as a chart and a table.
 fn apart(page: &Page, kb: &str, groups: &[Group], by: &str, entries: &Names) -> Markup {
-    let nameless = page.say("（未注明）", "(not said)");
+    let nameless = page.say(NAMELESS.0, NAMELESS.1);
     let name = |group: &Group| match group.key.as_str() {
         "" => nameless.to_owned(),
         id if by == "entry" => entries.named(id).to_owned(),
@@ -275,6 +278,14 @@ fn apart(page: &Page, kb: &str, groups: &[Group], by: &str, entries: &Names) -> 
     }
 }
 
+/// What a share is called on pages and in files, in the reader's language: a word, not the
+/// code that programs have.
+fn share_name(page: &Page, (code, _, chinese): &(&str, &str, &str)) -> String {
+    // In Chinese the name stands before its definition.
+    let name = chinese.split('：').next().unwrap_or(chinese);
+    if page.is_english() { code.replace('_', " ") } else { name.to_owned() }
+}
+
 /// Every share with its interval, as a chart and a table.
 fn all_shares(page: &Page, all: &Group) -> Markup {
     let title = page.say("各项比率（95% 区间）", "Shares (95 % intervals)");
@@ -285,12 +296,19 @@ fn all_shares(page: &Page, all: &Group) -> Markup {
             Some((*name, text, all.shares.get(*name)?))
         })
         .collect();
+    let names: Vec<String> = DEFINITIONS
+        .iter()
+        .filter(|(name, ..)| all.shares.contains_key(*name))
+        .map(|definition| share_name(page, definition))
+        .collect();
     let rows: Vec<chart::Share<'_>> = known
         .iter()
-        .map(|(name, text, share)| {
-            // In Chinese the name stands before its definition.
-            let name = if page.is_english() { name } else { text.split('：').next().unwrap_or(text) };
-            chart::Share { name, value: share.value, interval: share.interval, before: share.before }
+        .zip(&names)
+        .map(|((_, _, share), name)| chart::Share {
+            name,
+            value: share.value,
+            interval: share.interval,
+            before: share.before,
         })
         .collect();
     html! {
@@ -390,8 +408,8 @@ async fn exported(page: &Page) -> Outcome {
         page.say("报错", "reported wrong"),
     ];
     headings.extend(counts.map(str::to_owned));
-    for (name, _, chinese) in &DEFINITIONS {
-        let name = if page.is_english() { name } else { chinese.split('：').next().unwrap_or(chinese) };
+    for definition in &DEFINITIONS {
+        let name = share_name(page, definition);
         headings.extend([
             format!("{name} %"),
             format!("{name} {}", page.say("分子", "numerator")),
@@ -401,7 +419,12 @@ async fn exported(page: &Page) -> Outcome {
     headings.extend([page.say("评分", "rating").to_owned()]);
     headings.extend(["p50", "p95", "p99"].map(|name| format!("{name} {}", page.say("毫秒", "ms"))));
     let all = page.say("合计", "all");
-    let rows = stats.groups.iter().map(|group| (group, group.key.as_str())).chain([(&stats.all, all)]);
+    let nameless = page.say(NAMELESS.0, NAMELESS.1);
+    let named = stats.groups.iter().map(|group| {
+        let key = if group.key.is_empty() { nameless } else { group.key.as_str() };
+        (group, key)
+    });
+    let rows = named.chain([(&stats.all, all)]);
     let rows = rows.map(|(group, key)| {
         let mut row = vec![if is_entry { names.named(key).to_owned() } else { key.to_owned() }];
         if is_entry {

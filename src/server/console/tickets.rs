@@ -91,7 +91,7 @@ async fn list(page: Page) -> Response {
 
 async fn listed(page: &Page) -> Outcome {
     let asked = page.query();
-    let (kept, assignee, kb) = (asked.get("state"), asked.get("assignee"), asked.get("kb"));
+    let (kept, assignee, kb) = (asked.get("state"), page.login(asked.get("assignee")), asked.get("kb"));
     let filters = [("state", kept), ("assignee", assignee), ("kb", kb)];
     let mut wanted = filters.to_vec();
     wanted.push(("before", asked.get("before")));
@@ -112,7 +112,7 @@ async fn listed(page: &Page) -> Outcome {
                 @for code in STATES { option value=(code) selected[code == kept] { (word(page, code)) } }
             } }
             label { span.label { (page.say("负责人", "Assignee")) } input name="assignee" value=(assignee) list="agents"; }
-            datalist #agents { option value=(mine) {} }
+            datalist #agents { option value=(mine) { (page.called(mine)) } }
             label { span.label { (page.say("知识库", "Knowledge base")) } select name="kb" {
                 option value="" { (page.say("全部", "All")) }
                 @for name in &page.me.knowledge_bases { option value=(name) selected[name == kb] { (name) } }
@@ -137,7 +137,7 @@ async fn listed(page: &Page) -> Outcome {
                         td { a href={ "/console/tickets/" (ticket.number) } { "#" (ticket.number) } }
                         td { (ticket.about()) }
                         td { (state(page, &ticket.state)) }
-                        td { (ticket.assignee.as_deref().unwrap_or("—")) }
+                        td { (ticket.assignee.as_deref().map_or("—".into(), |name| page.called(name))) }
                         td { (ticket.kb) " · " (ticket.channel.as_deref().unwrap_or("—")) }
                         td { (when(&ticket.created_at)) }
                     } } }
@@ -308,7 +308,7 @@ async fn shown(page: &Page, number: &str, refused: Option<(&Form, String)>) -> O
                 @if let Some(conversation) = &ticket.conversation { p.soft { (page.say("会话 ", "Conversation ")) code { (conversation) } } }
                 h2 { (page.say("备注", "Notes")) }
                 @if ticket.notes.is_empty() { p.empty { (page.say("还没有备注。", "There is none yet.")) } }
-                ul.plain { @for note in &ticket.notes { li { p.soft { b { (note.author) } " " (when(&note.at)) } p.words { (note.text) } } } }
+                ul.plain { @for note in &ticket.notes { li { p.soft { b { (page.called(&note.author)) } " " (when(&note.at)) } p.words { (note.text) } } } }
             }
             (changes(page, &ticket, &presence, refused))
         }
@@ -332,7 +332,8 @@ fn changes(page: &Page, ticket: &Ticket, presence: &Presence, refused: Option<(&
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
             label { span.label { (page.say("状态", "State")) } select name="state" { @for code in STATES { option value=(code) selected[code == chosen] { (word(page, code)) } } } }
             label { span.label { (page.say("负责人", "Assignee")) } input name="assignee" value=(assignee) list="me" maxlength="100"; }
-            datalist #me { option value=(page.me.name) {} @for one in presence.items.iter().filter(|one| one.agent != page.me.name) { option value=(one.agent) {} } }
+            datalist #me { @for name in [page.me.name.as_str()].into_iter().chain(presence.items.iter().map(|one| one.agent.as_str()).filter(|name| *name != page.me.name)) { option value=(name) { (page.called(name)) } } }
+            @if page.called(assignee) != assignee { p.soft { (page.called(assignee)) } }
             label { span.label { (page.say("添加备注", "Add a note")) } textarea name="note" rows="4" maxlength="4000" { "\n" (filled.map_or("", |form| form.raw("note"))) } }
             div.toolbar {
                 button.button.primary type="submit" { (page.say("保存", "Save")) }
@@ -344,7 +345,7 @@ fn changes(page: &Page, ticket: &Ticket, presence: &Presence, refused: Option<(&
 }
 
 async fn change(page: Page, Path(number): Path<String>, form: Form) -> Response {
-    let assignee = if form.has("take") { page.me.name.as_str() } else { form.get("assignee") };
+    let assignee = if form.has("take") { page.me.name.as_str() } else { page.login(form.get("assignee")) };
     let mut wanted = json!({"state": form.get("state"), "assignee": assignee, "note": form.raw("note")});
     if let Ok(version) = form.get("version").parse::<i64>() {
         wanted["version"] = version.into();

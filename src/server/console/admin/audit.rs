@@ -53,10 +53,11 @@ struct Verdict {
 
 const FILTERS: [&str; 6] = ["q", "who", "action", "object", "from", "to"];
 
-fn api(asked: &Form, before: &str, limit: &str) -> String {
+fn api(page: &Page, asked: &Form, before: &str, limit: &str) -> String {
     // What is read in the table can be asked for.
     let code = |word| ACTIONS.iter().find(|(_, chinese, english)| word == *chinese || word == *english);
     let of = |name| match (name, asked.get(name)) {
+        ("who", name) => page.login(name),
         ("action", word) => code(word).map_or(word, |(code, ..)| *code),
         (_, value) => value,
     };
@@ -71,7 +72,13 @@ async fn show(page: Page) -> Response {
 async fn shown(page: &Page) -> Outcome {
     let asked = page.query();
     let limit = LISTED.to_string();
-    let Records { items } = page.inside.get(&api(&asked, asked.get("before"), &limit)).read().await?;
+    let (Records { items }, refused) =
+        match page.inside.get(&api(page, &asked, asked.get("before"), &limit)).read().await {
+            Ok(found) => (found, None),
+            // What was filled in stands below it, to be mended.
+            Err(refusal) if refusal.code == 422 => (Records { items: Vec::new() }, Some(refusal)),
+            Err(refusal) => return Err(refusal),
+        };
     let verdict: Option<Verdict> = match asked.has("verify") {
         true => Some(page.inside.get("/v1/audit/verify").read().await?),
         false => None,
@@ -82,6 +89,7 @@ async fn shown(page: &Page) -> Outcome {
     };
     let older = items.last().filter(|_| items.len() == LISTED).map(|last| last.seq.to_string());
     let body = html! {
+        @if let Some(refusal) = &refused { p.fault role="alert" { (page.fault(refusal)) } }
         form.row method="get" action=(PLACE) {
             label { span.label { (page.say("内容里含有", "Holds")) } input type="search" name="q" value=(asked.get("q")); }
             label { span.label { (page.say("谁", "Who")) } input name="who" value=(asked.get("who")) placeholder=(page.say("登录名或密钥编号", "name or key id")); }
@@ -97,7 +105,8 @@ async fn shown(page: &Page) -> Outcome {
             a.button.small href=(here(PLACE, &[("verify", "1")])) { (page.say("校验有没有被改动", "Verify the chain")) }
         }
         @if let Some(verdict) = &verdict { (verified(page, verdict)) }
-        @if items.is_empty() { p.empty { (page.say("没有符合的记录。", "No record is like that.")) } }
+        @if refused.is_some() {}
+        @else if items.is_empty() { p.empty { (page.say("没有符合的记录。", "No record is like that.")) } }
         @else {
             div.scroll tabindex="0" role="region" aria-label=(page.say("审计记录", "Records")) { table.list {
                 thead { tr {
@@ -112,7 +121,8 @@ async fn shown(page: &Page) -> Outcome {
             }
         }
     };
-    Ok(page.show(Sheet::new(page.say("审计", "Audit"), body).of_admin()))
+    let sheet = Sheet::new(page.say("审计", "Audit"), body).of_admin();
+    Ok(page.show(sheet.refused_if(refused.is_some())))
 }
 
 fn row(page: &Page, one: &Deed) -> Markup {
@@ -120,7 +130,7 @@ fn row(page: &Page, one: &Deed) -> Markup {
         tr {
             td.number { (one.seq) }
             td.nowrap { (when(&one.at)) }
-            td { (one.name) br; code.soft { (one.from) } }
+            td { (page.called_both(&one.name)) br; code.soft { (one.from) } }
             td { (action(page, &one.action)) @if action(page, &one.action) != one.action { br; code.soft { (one.action) } } }
             td { (one.object) }
             td {
@@ -265,7 +275,7 @@ async fn lines(page: &Page) -> Result<String, Refusal> {
     let asked = page.query();
     let (mut text, mut before, mut count) = (String::new(), String::new(), 0);
     loop {
-        let Raw { items } = page.inside.get(&api(&asked, &before, "1000")).read().await?;
+        let Raw { items } = page.inside.get(&api(page, &asked, &before, "1000")).read().await?;
         for item in &items {
             text.push_str(&item.to_string());
             text.push('\n');

@@ -86,7 +86,7 @@ async fn shown(page: &Page, kb: &str, query: &HashMap<String, String>) -> Outcom
                                 label.check { input type="radio" name="from" value=(number) checked[at == 1] aria-label={ (page.say("以前：报告 ", "from: report ")) (number) }; (page.say("前", "from")) } " "
                                 label.check { input type="radio" name="to" value=(number) checked[at == 0] aria-label={ (page.say("以后：报告 ", "to: report ")) (number) }; (page.say("后", "to")) }
                             }
-                            td { a href={ (here(kb)) "/" (number) } { "#" (number) " " (of(page, summary)) } br; time.soft datetime=(text(item, "at")) { (text(item, "at")) } " " span.soft { (text(item, "author")) } }
+                            td { a href={ (here(kb)) "/" (number) } { "#" (number) " " (of(page, summary)) } br; time.soft datetime=(text(item, "at")) { (text(item, "at")) } " " span.soft { (page.called(text(item, "author"))) } }
                             td { (summary["queries"].to_string()) }
                             td { (with_interval(&summary["answer_rate"], &summary["intervals"]["answer_rate"])) }
                             td { (with_interval(&summary["wrong_rate"], &summary["intervals"]["wrong_rate"])) }
@@ -143,7 +143,7 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
     let expected = wrong.iter().take(SHOWN).flat_map(|one| list(one, "expect")).filter_map(Value::as_str);
     let names = Names::of(page, kb, expected).await;
     let body = html! {
-        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " time datetime=(text(&found, "at")) { (text(&found, "at")) } " · " (text(&found, "author")) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
+        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " time datetime=(text(&found, "at")) { (text(&found, "at")) } " · " (page.called(text(&found, "author"))) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
         @for (name, figures) in &generations {
             section.card { h2 { (page.say("第 ", "Generation ")) (name) (page.say(" 代", "")) " " (goal(page, text(figures, "goal"), &found["report"]["max_wrong"])) } (headline(page, figures)) }
         }

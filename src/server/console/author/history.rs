@@ -33,7 +33,7 @@ async fn shown(page: &Page, kb: &str, id: &str) -> Outcome {
             section.card {
                 div.verdict-head {
                     b { (action(page, text(revision, "action"))) }
-                    span { (text(revision, "author")) }
+                    span { (page.called(text(revision, "author"))) }
                     time datetime=(text(revision, "at")) { (text(revision, "at")) }
                     @if revision["live"] == Value::Bool(true) { span.tag.good { (page.say("立即生效", "served at once")) } }
                     span.soft { "#" (revision["number"].to_string()) }

@@ -105,7 +105,7 @@ fn dismissed(page: &Page, kb: &str, left: &Value) -> Markup {
                         tr {
                             td { span.tag { (kind(page, text(one, "kind"))) } " “" (text(one, "text")) "”" @if let Some(entry) = one["entry"].as_str() { " " a.soft href=(entry_page(kb, entry)) { (page.say("看条目", "Entry")) } } }
                             td { @if text(one, "verdict") == "never" { (page.say("永不再提", "Never again")) } @else { (page.say("忽略", "Ignored")) } }
-                            td { (text(one, "author")) br; time.soft datetime=(text(one, "at")) { (text(one, "at")) } }
+                            td { (page.called(text(one, "author"))) br; time.soft datetime=(text(one, "at")) { (text(one, "at")) } }
                             td { form method="post" { (page.csrf()) input type="hidden" name="id" value=(text(one, "id")); button.button.small name="verdict" value="reopen" { (page.say("放回来", "Put back")) } } }
                         }
                     } }

@@ -130,7 +130,7 @@ fn recent(page: &Page, kb: &str, history: &Value) -> Markup {
             @let entry = if one["after"].is_null() { &one["before"] } else { &one["after"] };
             tr {
                 td.nowrap { time datetime=(text(one, "at")) { (text(one, "at")) } }
-                td { (text(one, "author")) }
+                td { (page.called(text(one, "author"))) }
                 td { (super::history::action(page, text(one, "action"))) " "
                     @match one["entry"].as_str() {
                         Some(id) => { a href=(super::parts::entry_page(kb, id)) { @if text(entry, "question").is_empty() { (id) } @else { (text(entry, "question")) } } }

@@ -225,7 +225,7 @@ fn kept(page: &Page, kb: &str, current: Option<u64>, releases: &Value) -> Markup
                 tr {
                     td { b { (number) } " " @if is_current { span.tag.good { (page.say("正在用", "served")) } } @if one["forced"] == Value::Bool(true) { " " span.tag.warn { (page.say("强制", "forced")) } } @if !text(one, "reason").is_empty() { br; span.soft { (text(one, "reason")) } } }
                     td.nowrap { time datetime=(text(one, "at")) { (text(one, "at")) } }
-                    td { (text(one, "author")) }
+                    td { (page.called(text(one, "author"))) }
                     td { a.button.small href={ (base(kb)) "/releases/" (number) } { (page.say("比较、回滚、恢复", "Compare, roll back, restore")) } }
                 }
             } }

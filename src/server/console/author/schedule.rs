@@ -64,7 +64,7 @@ pub(super) async fn told(page: &Page, kb: &str) -> Result<Markup, Refusal> {
         is_bad = !list(&releases, "items").any(|one| text(one, "at") > text(newest, "ended"));
     }
     Ok(html! {
-        @if open(newest) { div.card.undo role="status" { span { b { (page.say("已定时：", "Scheduled: ")) } (in_words(page, newest)) " " span.soft { (text(newest, "author")) } } (cancelling(page, kb, newest)) } }
+        @if open(newest) { div.card.undo role="status" { span { b { (page.say("已定时：", "Scheduled: ")) } (in_words(page, newest)) " " span.soft { (page.called(text(newest, "author"))) } } (cancelling(page, kb, newest)) } }
         @else if is_bad { div.card.problem role="alert" { b { (page.say("定时的发布没有完成", "A scheduled publication was not done")) } p { (in_words(page, newest)) "：" (text(newest, "outcome")) } p { a href={ (base(kb)) "/releases" } { (page.say("去发布", "Publish")) } } } }
     })
 }
@@ -109,7 +109,7 @@ pub(super) async fn section(
     Ok(html! {
         section.card #schedule {
             h2 { (page.say("定时", "Schedule")) }
-            @if let Some(one) = waits { div.card.undo { span { b { (in_words(page, one)) } " " span.soft { (text(one, "author")) } } (cancelling(page, kb, one)) } }
+            @if let Some(one) = waits { div.card.undo { span { b { (in_words(page, one)) } " " span.soft { (page.called(text(one, "author"))) } } (cancelling(page, kb, one)) } }
             @else {
                 p.soft { (page.say("到时候再检查一次草稿：有必须先改的问题就不发布，概览里会说明。", "The draft is checked again at that time, and not published with errors; the overview says so.")) }
                 form.row method="post" action={ (base(kb)) "/schedule" } {
@@ -129,7 +129,7 @@ pub(super) async fn section(
                 div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list {
                     thead { tr { th { (page.say("定时", "Schedule")) } th { (page.say("结果", "Outcome")) } th { (page.say("谁", "Who")) } } }
                     tbody { @for one in ended { @let (class, told) = state(page, text(one, "state"));
-                        tr { td { (in_words(page, one)) @if !text(one, "reason").is_empty() { br; span.soft { (text(one, "reason")) } } } td { span class=(class) { (told) } " " (text(one, "outcome")) } td { (text(one, "author")) } } } }
+                        tr { td { (in_words(page, one)) @if !text(one, "reason").is_empty() { br; span.soft { (text(one, "reason")) } } } td { span class=(class) { (told) } " " (text(one, "outcome")) } td { (page.called(text(one, "author"))) } } } }
                 } }
             } }
         }

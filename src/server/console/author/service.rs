@@ -175,13 +175,75 @@ async fn send(page: &Page, kb: &str, form: &Form, patch: &Value, back: &str) -> 
             Ok(Sent::Refused(vec![told.to_owned()], now.etag))
         }
         Err(refusal) if [400, 413, 422].contains(&refusal.code) => {
-            let told = faults(page, &refusal)
-                .into_iter()
-                .map(|(field, message)| if field == "*" { message } else { format!("{message}（{field}）") });
+            let told = faults(page, &refusal).into_iter().map(|(field, message)| match placed(&field) {
+                _ if field == "*" => message,
+                Some(place) if !page.is_english() => format!("{place}：{message}"),
+                _ => format!("{message}（{field}）"),
+            });
             Ok(Sent::Refused(told.collect(), form.get("etag").to_owned()))
         }
         Err(refusal) => page.ended(form, &refusal).map(Sent::Done).ok_or(refusal),
     }
+}
+
+/// What the forms call the parts of the document; of those that there are several of, `{}`
+/// is which one.
+const PARTS: [(&str, &str); 34] = [
+    ("fields", "第 {} 项"),
+    ("phrases", "自己加的第 {} 组话"),
+    ("rules", "第 {} 条规则"),
+    ("tests", "第 {} 个测试"),
+    ("says", "“顾客说”"),
+    ("entries", "第 {} 个"),
+    ("voice", ""),
+    ("hours", ""),
+    ("ticket", ""),
+    ("name", "“程序用的名称”"),
+    ("label", "“顾客看到的名称”"),
+    ("kind", "“填什么”"),
+    ("options", "“选项”"),
+    ("max_chars", "“最多几个字”"),
+    ("intro", "“表单上面的话”"),
+    ("done", "“留好以后说的话”"),
+    ("greeting", "“欢迎语”"),
+    ("clarify", "“反问”"),
+    ("choose_again", "“没听懂顾客选了哪一个”"),
+    ("none_of_these", "“顾客说都不是”"),
+    ("no_answer", "“答不上来”"),
+    ("handed_off", "“转人工时”"),
+    ("withdrawn", "“顾客不等人工了”"),
+    ("outside_hours", "“不在人工服务时间”"),
+    ("closing", "“顾客说没事了”"),
+    ("quick_questions", "“欢迎语下面的常见问题”"),
+    ("most_asked", "“不选时显示几个”"),
+    ("reply", "“回复”"),
+    ("time_zone", "“时区”"),
+    ("holidays", "“放假”"),
+    ("workdays", "“调休”"),
+    ("id", "“编号”"),
+    ("answer", "“固定的回复”"),
+    ("message", "“转接时对顾客说”"),
+];
+
+/// The place of a fault in the words of the forms, as 第 7 项的“顾客看到的名称” for
+/// `ticket.fields[7].label`; `None` for one that no form shows.
+fn placed(path: &str) -> Option<String> {
+    let mut told: Vec<String> = Vec::new();
+    for step in path.split('.') {
+        let (name, at) = match step.split_once('[') {
+            Some((name, rest)) => (name, Some(rest.strip_suffix(']')?)),
+            None => (step, None),
+        };
+        let (_, part) = PARTS.iter().find(|(known, _)| *known == name)?;
+        match at {
+            Some(at) if part.contains("{}") => told.push(part.replace("{}", at)),
+            Some(at) => told.push(format!("{part}第 {at} 句")),
+            // The list as such stands under the name of what it is in.
+            None if part.contains("{}") || part.is_empty() => {}
+            None => told.push((*part).to_owned()),
+        }
+    }
+    Some(told.join("的")).filter(|told| !told.is_empty())
 }
 
 /// Shows a form again with what is wrong.
@@ -256,5 +318,22 @@ mod tests {
         let after = json!({"a": 1, "b": "y"});
         let after = after.as_object().cloned().unwrap_or_default();
         assert_eq!(Value::Object(differing(&json!({"a": 1, "b": "x", "c": 3}), &after)), json!({"b": "y"}));
+    }
+
+    #[test]
+    fn a_place_is_told_in_the_words_of_the_forms() {
+        for (path, told) in [
+            ("ticket.fields[7].name", "第 7 项的“程序用的名称”"),
+            ("ticket.intro", "“表单上面的话”"),
+            ("voice.phrases[2].says[3]", "自己加的第 2 组话的“顾客说”第 3 句"),
+            ("voice.quick_questions.entries[4]", "“欢迎语下面的常见问题”的第 4 个"),
+            ("hours.time_zone", "“时区”"),
+            ("rules[1].id", "第 1 条规则的“编号”"),
+        ] {
+            assert_eq!(placed(path).as_deref(), Some(told), "{path}");
+        }
+        for path in ["rules[1].if.regex", "rules", "voice", "ticket.fields[1", "*"] {
+            assert_eq!(placed(path), None, "{path}");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn section(page: &Page, kb: &str, etag: &str) -> Result<Markup,
             @for (at, step) in steps.iter().take(SHOWN).enumerate() {
                 section.card {
                     div.verdict-head {
-                        span { (text(step.first, "author")) }
+                        span { (page.called(text(step.first, "author"))) }
                         time datetime=(text(step.first, "at")) { (text(step.first, "at")) }
                         span.soft { "#" (step.first["number"].to_string()) }
                     }

@@ -23,7 +23,7 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
             section.card {
                 div.verdict-head {
                     b { (action(page, said(revision, "action"))) }
-                    span { (said(revision, "author")) }
+                    span { (page.called(said(revision, "author"))) }
                     time datetime=(said(revision, "at")) { (said(revision, "at")) }
                     @if revision["live"] == json!(true) { span.tag.good { (page.say("立即生效", "served at once")) } }
                     span.soft { "#" (revision["number"].to_string()) }
