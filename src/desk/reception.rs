@@ -397,6 +397,11 @@ fn composed(
         Trace { reading, rules: serde_json::to_value(ruled.trace()).ok(), ..trace }
     });
     let mut reply = Reply::new(engine, &ruled.outcome, incoming.channel, trace);
+    if turn.is_some_and(|turn| matches!(turn.reading, Reading::InLight { .. }))
+        && ruled.outcome.reason.is_scored()
+    {
+        reply.goal = (&engine.policy(ruled.outcome.generation).in_light()).into();
+    }
     let voice = &service.voice;
     let fired = ruled.fired.as_ref();
     reply.session = Some(incoming.session.to_owned());

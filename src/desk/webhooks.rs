@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::{Taken, Webhook};
 
 /// The events that there are.
-pub const EVENTS: [&str; 13] = [
+pub const EVENTS: [&str; 14] = [
     "handoff.created",
     "handoff.claimed",
     "handoff.answered",
@@ -23,6 +23,7 @@ pub const EVENTS: [&str; 13] = [
     "handoff.expired",
     "handoff.withdrawn",
     "message.sent",
+    "message.received",
     "message.undelivered",
     "ticket.created",
     "ticket.updated",

@@ -204,6 +204,10 @@ impl Rules {
     fn run(&self, rule: &Rule, number: usize, test: &Test) -> TestOutcome {
         let entry = test.entry();
         let facts = test.facts(entry.as_ref(), self.hours());
+        if test.now.is_none() && self.hours().next_opening(facts.now).is_none() {
+            // What names no moment is of one when somebody is there, also where nobody ever is.
+            return Self::new(self.all().to_vec(), &Hours::default()).run(rule, number, test);
+        }
         let outcome = test.outcome(&facts);
         let known = (rule.when == When::After).then_some(&outcome);
         let failed = self.failed(rule, &facts, known);
@@ -226,5 +230,18 @@ impl Rules {
             failed,
             passed: fired == test.fires,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialogue::Service;
+
+    #[test]
+    fn where_nobody_is_ever_there_the_shipped_tests_hold_too() {
+        let service = Service::of("[hours]\nweekdays = []\nweekend = []\n").expect("sound");
+        let report = service.rules.report();
+        let failed: Vec<_> = report.tests.iter().filter(|test| !test.passed).collect();
+        assert!(report.passed > 20 && failed.is_empty(), "{failed:?}");
     }
 }

@@ -117,7 +117,8 @@ fn description() -> String {
 /// wish or by a rule, not by every `handoff`. `Idempotency-Key` names the message.
 /// `Zhida-Min-Release` is a release that the answer must not be older than, as replies
 /// name it (`12+3`): what was published or edited at another node is read first. 503 when
-/// this node cannot.
+/// this node cannot. What was never published, or was rolled back, is waited for by nobody: the
+/// answer is of what is served, which `release` names.
 #[utoipa::path(
     post,
     operation_id = "answer",
@@ -187,8 +188,9 @@ pub(super) struct BatchReply {
 
 /// Answer up to 64 questions.
 ///
-/// A faulty item gets a problem document in its place; the others are answered, or none
-/// of them when fewer questions are left of the month.
+/// Each stands for itself: an item with `session`, `choice` or `client_id` belongs to a
+/// conversation, whose messages come one by one. A faulty item gets a problem document in its
+/// place; the others are answered, or none of them when fewer questions are left of the month.
 #[utoipa::path(
     post,
     operation_id = "answer_batch",
@@ -208,7 +210,7 @@ async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchRepl
     let prepared: Vec<_> = items
         .into_iter()
         .map(|item: Value| {
-            let question = AnswerRequest::read(item)?;
+            let question = AnswerRequest::read(item)?.alone()?;
             let (engine, service) = caller.served(question.kb.as_deref())?;
             Ok::<_, Problem>((engine, service, question))
         })

@@ -148,6 +148,23 @@ async fn list(caller: Caller) -> Result<Json<Webhooks>, Problem> {
 }
 
 /// Add a webhook; its secret is told in the reply and never again.
+///
+/// What happens is posted as `{"type":…,"timestamp":…,"data":{…}}`, signed after Standard
+/// Webhooks: `webhook-id` (the same over all attempts), `webhook-timestamp` (Unix seconds) and
+/// `webhook-signature` (`v1,` and base64 of the HMAC-SHA256 of `id.timestamp.body`; for a day
+/// after a rotation one for each secret, with a space between them). Any 2xx within 15 seconds
+/// takes it; else it is tried again, twelve times in a bit more than a day, and lies
+/// among the dead letters then. Events come in no fixed order.
+///
+/// | `type` | when | `data` |
+/// | --- | --- | --- |
+/// | `handoff.created` | somebody wants a person | the handoff, as `GET /v1/handoffs/{id}` |
+/// | `handoff.claimed`, `.answered`, `.waiting`, `.closed`, `.returned`, `.expired`, `.withdrawn` | it goes into that state | the handoff |
+/// | `message.received` | the customer says something to whoever has the conversation, or waiting | `conversation`, `kb`, `handoff`, `channel`, `seq`, `text` |
+/// | `message.sent` | an agent replies | the same, `customer`, `author` |
+/// | `message.undelivered` | a channel has not taken a message | as `message.received`, and `why` |
+/// | `ticket.created`, `ticket.updated` | a ticket is there, or changes | the ticket, as `GET /v1/tickets/{number}` |
+/// | `webhook.test` | `POST /v1/webhooks/{id}/test` | the webhook's id |
 #[utoipa::path(
     post,
     operation_id = "create_webhook",

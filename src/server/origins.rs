@@ -88,16 +88,19 @@ pub(super) fn allowing<S: Clone + Send + Sync + 'static>(router: Router<S>, serv
             origin.to_str().is_ok_and(|origin| server.allows_origin(origin))
         })
     };
-    let own = ["zhida-author", "zhida-reason"].map(HeaderName::from_static);
+    let own = ["zhida-author", "zhida-reason", "zhida-min-release", "idempotency-key", "last-event-id"]
+        .map(HeaderName::from_static);
     let asked = [header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH];
-    let told =
-        [header::ETAG, header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("zhida-release")];
+    let told = [header::ETAG, header::LOCATION, header::RETRY_AFTER];
+    let told = told.into_iter().chain(
+        ["zhida-release", "ratelimit", "ratelimit-policy", "x-request-id"].map(HeaderName::from_static),
+    );
     router.layer(
         CorsLayer::new()
             .allow_origin(allowed)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers(asked.into_iter().chain(own).collect::<Vec<_>>())
-            .expose_headers(told)
+            .expose_headers(told.collect::<Vec<_>>())
             .max_age(REMEMBERED),
     )
 }

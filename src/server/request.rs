@@ -156,6 +156,24 @@ impl AnswerRequest {
         })
     }
 
+    /// The same of a batch, whose questions stand for themselves.
+    pub(super) fn alone(self) -> Result<Self, Problem> {
+        let given = [
+            ("session", self.session.is_some()),
+            ("choice", self.choice.is_some()),
+            ("client_id", self.client_id.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((field, _)) => {
+                let detail = format!(
+                    "`{field}` belongs to a conversation, whose messages come one by one (`POST /v1/answer`); a batch is of questions that stand for themselves"
+                );
+                Err(Problem::new(Kind::InvalidField, detail).of_field(field))
+            }
+            None => Ok(self),
+        }
+    }
+
     /// The last generation that may run.
     pub(super) fn last_generation(&self) -> Generation {
         if self.generation == Some(1) { Generation::One } else { Generation::Two }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use serde_json::json;
 
 use super::Store;
 use super::database::talk::{conversations, lines};
@@ -381,6 +382,12 @@ impl Conversations {
                     handoffs::press(connection, handoff, said, heard.at)?;
                 }
                 stream::tell(connection, &now.kb, "message", handoff, said, heard.at)?;
+                let behind = added.iter().rev().take_while(|line| line.role != Some(Role::Customer)).count();
+                let body = json!({
+                    "conversation": now.id, "kb": now.kb, "handoff": handoff, "channel": now.channel,
+                    "seq": now.last_seq - i64::try_from(behind).unwrap_or(0), "text": said,
+                });
+                outbox::announce(connection, "message.received", &now.kb, &body, heard.at)?;
             }
             outbox::put(connection, &heard.jobs, &now.kb, heard.at)?;
             Ok(Some(now))

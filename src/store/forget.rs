@@ -24,7 +24,6 @@ impl Conversations {
             return Ok(0);
         }
         let keys = self.database.write_as(Durability::Synced, |connection| {
-            connection.overwrite_what_goes()?;
             let keys: Vec<i64> = conversations::table
                 .filter(conversations::id.eq(id))
                 .select(conversations::key)

@@ -44,7 +44,6 @@ pub(super) fn leave_out(name: &str, copy: &Path) -> Result<()> {
     let failed = |e: &dyn std::fmt::Display| Error::io("prepare for the backup", copy, Disk::source(e));
     let url = copy.to_str().ok_or_else(|| failed(&"its name is not UTF-8"))?;
     let mut connection = database::connect(url).map_err(|e| failed(&e))?;
-    connection.overwrite_what_goes().map_err(|e| failed(&e))?;
     let done = connection.writing(|connection| match name {
         "access.db" => of_access(connection),
         _ => of_conversations(connection),

@@ -165,10 +165,7 @@ impl Seal {
             return Err(self.missing());
         }
         if plain {
-            let changed = database.write(|connection| {
-                connection.overwrite_what_goes()?;
-                self.sweep_rows(connection)
-            })?;
+            let changed = database.write(|connection| self.sweep_rows(connection))?;
             database.truncate_log()?;
             tracing::info!(changed, key = %self.file.display(), "secrets that lay in plain are sealed");
         }

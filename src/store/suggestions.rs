@@ -114,7 +114,6 @@ impl Store {
         // As they stand in a body, which is JSON.
         let quoted: Vec<String> = words.iter().filter_map(|text| serde_json::to_string(text).ok()).collect();
         let gone = self.database.write_as(Durability::Synced, |connection| {
-            connection.overwrite_what_goes()?;
             let rows: Vec<(i32, String, String, String)> = suggestions::table
                 .filter(suggestions::verdict.is_null().or(suggestions::verdict.ne("accepted")))
                 .select((suggestions::kb, suggestions::id, suggestions::text, suggestions::body))

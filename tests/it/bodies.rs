@@ -269,7 +269,22 @@ async fn pages_of_other_sites_may_ask_only_when_they_are_named() {
         let got = sent(app, Method::OPTIONS, "/v1/answer", &headers, Vec::new()).await;
         assert_eq!(allowed(&got), wanted);
         let may = got.header(header::ACCESS_CONTROL_ALLOW_HEADERS).to_owned();
-        assert!(may.contains("content-type"), "{may}");
+        // What the API has pages send, and lets them read.
+        for name in [
+            "content-type",
+            "authorization",
+            "if-match",
+            "idempotency-key",
+            "zhida-min-release",
+            "last-event-id",
+        ] {
+            assert!(may.contains(name), "{name}: {may}");
+        }
+        let got = asked(app, &[("origin", origin)], QUESTION.into()).await;
+        let told = got.header(header::ACCESS_CONTROL_EXPOSE_HEADERS).to_owned();
+        for name in ["etag", "location", "retry-after", "ratelimit", "x-request-id"] {
+            assert!(told.contains(name), "{name}: {told}");
+        }
     }
     let everybody = router(Server::open_to(registry(), admission(), vec!["*".parse().expect("all")]));
     let got = asked(&everybody, &[("origin", "https://any.example")], QUESTION.into()).await;

@@ -735,6 +735,38 @@ fn while_a_secret_rotates_both_sign() {
 }
 
 #[test]
+fn what_a_customer_says_to_people_is_told() {
+    let bench = Bench::new();
+    let receiver = Receiver::start();
+    bench.hook(&receiver.url, true);
+    bench.handoff("u");
+    let known = bench.desk.talk().find("demo", "u").expect("read").expect("there");
+    let heard = Heard {
+        urgent: false,
+        place: Place::Known(&known),
+        at: bench.desk.now(),
+        lines: vec![NewLine::of(Role::Customer, "还在吗"), NewLine::of(Role::Bot, "请稍候")],
+        context: None,
+        channel: Some("web"),
+        customer: None,
+        address: None,
+        owner: Owner::Queued,
+        handoff: None,
+        jobs: Vec::new(),
+    };
+    let now = bench.desk.talk().record(&heard).expect("recorded").expect("nobody was faster");
+    bench.desk.deliver_due();
+    let told: Vec<Value> =
+        receiver.calls().iter().map(|call| serde_json::from_str(&call.body).expect("JSON")).collect();
+    let said = told.iter().find(|one| one["type"] == "message.received").expect("told");
+    let wanted = json!({
+        "conversation": "u", "kb": "demo", "handoff": known.handoff, "channel": "web",
+        "seq": now.last_seq - 1, "text": "还在吗",
+    });
+    assert_eq!(said["data"], wanted);
+}
+
+#[test]
 fn several_processes_deliver_each_row_once() {
     let bench = Bench::new();
     let receiver = Receiver::start();

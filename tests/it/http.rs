@@ -376,6 +376,7 @@ async fn a_batch_answers_in_order_and_a_faulty_item_costs_only_itself() {
     let items = json!({"items": [
         {"text": "怎么修改收货地址"}, {"text": " "}, {"text": "怎么开电子发票", "kb": "second"},
         {"text": "x", "kb": "nope"}, {"txt": "x"}, 7, {"text": "转人工"},
+        {"text": "转人工", "session": "s"}, {"choice": "invoice"}, {"text": "转人工", "client_id": "m"},
     ]});
     let got = post(&app, "/v1/answer/batch", items).await;
     assert_eq!(got.status, StatusCode::OK);
@@ -393,8 +394,13 @@ async fn a_batch_answers_in_order_and_a_faulty_item_costs_only_itself() {
         "/problems/unknown-field",
         "/problems/invalid-field",
         "handoff",
+        // Nobody would be called, and nothing be remembered.
+        "/problems/invalid-field",
+        "/problems/invalid-field",
+        "/problems/invalid-field",
     ];
     assert_eq!(shown, wanted);
+    assert_eq!(items[7]["field"], "session");
     check_reply(&items[0]);
     check_reply(&items[6]);
 

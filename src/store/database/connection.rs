@@ -119,15 +119,6 @@ impl AnyConnection {
             }
         }
     }
-
-    /// What goes from now on must not be found in the free space of the file. A server
-    /// keeps its files where only its operator reads, and takes the space up again.
-    pub(in crate::store) fn overwrite_what_goes(&mut self) -> QueryResult<()> {
-        match self {
-            Self::Sqlite(file) => file.batch_execute("PRAGMA secure_delete = ON"),
-            Self::Postgres(_) => Ok(()),
-        }
-    }
 }
 
 /// Whether the other end is gone, so that the connection is of no use any more.

@@ -63,6 +63,7 @@ fn event<'a>(page: &Page, code: &'a str) -> &'a str {
         "handoff.expired" => page.say("没有人接待", "nobody came"),
         "handoff.withdrawn" => page.say("顾客不等了", "the customer waits no longer"),
         "message.sent" => page.say("坐席的消息", "a message of an agent"),
+        "message.received" => page.say("顾客对人说的话", "a message to a person"),
         "message.undelivered" => page.say("消息没送到", "a message was given up"),
         "ticket.created" => page.say("新工单", "a new ticket"),
         "ticket.updated" => page.say("工单有变化", "a ticket changed"),
