@@ -6,12 +6,17 @@ use zhida::text::Normalized;
 
 use crate::support::{labelled_corpus, repository};
 
-const SETS: [(&str, usize, usize); 5] = [
+const SETS: [(&str, usize, usize); 10] = [
     ("shop", 150, 400),
     ("bank", 120, 400),
     ("telecom", 100, 400),
     ("travel", 100, 400),
     ("hospital", 100, 400),
+    ("insurance", 100, 400),
+    ("education", 100, 400),
+    ("government", 100, 400),
+    ("utility", 100, 400),
+    ("software", 100, 400),
 ];
 
 fn background() -> Vec<String> {
