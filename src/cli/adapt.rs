@@ -9,7 +9,6 @@ use super::{Common, progress};
 use crate::encoder::hub;
 use crate::error::{Error, Result};
 use crate::eval::compare::Paired;
-use crate::eval::dataset;
 use crate::learn::adapt::{Adaptation, Report, Settings};
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let entries: Vec<_> = draft.enabled().cloned().collect();
     let mut queries = Vec::new();
     for file in &args.queries {
-        queries.extend(dataset::read(file, &entries)?);
+        queries.extend(super::labelled(file, &entries)?);
     }
     let (files, place) = args.common.files()?.ok_or_else(|| {
         Error::Refused(

@@ -16,7 +16,7 @@ use crate::disk::write_whole;
 use crate::engine::{Engine, Options};
 use crate::error::{Error, Result};
 use crate::eval::compare::{self, Baseline};
-use crate::eval::dataset::{self, LabelledQuery};
+use crate::eval::dataset::LabelledQuery;
 use crate::eval::measure::{self, Asked};
 use crate::eval::report::{self, Report, table};
 use crate::eval::run::Prediction;
@@ -38,7 +38,12 @@ pub(crate) struct Args {
     /// The knowledge base: a name in the data directory, or a file.
     #[arg(long, value_name = "NAME_OR_FILE", required = true)]
     kb: Option<String>,
-    /// The labelled questions, JSONL.
+    /// The labelled questions: .jsonl, .csv or .xlsx.
+    ///
+    /// JSONL holds one question a line: {"text":"怎么退货","expect":"return","tags":["late"]}.
+    /// `expect` is an entry's id or one of its questions, a list of them that are all
+    /// right, or null for what is outside; `tags` may be left out. Tables have the columns
+    /// 问题 (text), 期望 (expect, blank for what is outside) and 标签 (tags).
     #[arg(long, value_name = "FILE", required = true)]
     queries: Option<PathBuf>,
     /// Which generations to run: 1, 2 or both.
@@ -132,7 +137,7 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     // What a run before has set is no wish.
     let wished = args.max_wrong.or(args.write_policy.then_some(DEFAULT_MAX_WRONG));
     let max_wrong = args.common.goal(kb, wished)?;
-    let queries = dataset::read(queries_file, release.entries())?;
+    let queries = super::labelled(queries_file, release.entries())?;
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
         if (baseline.max_wrong - max_wrong).abs() > f64::EPSILON {

@@ -18,7 +18,31 @@ use crate::learn::light::{Lesson, train, written};
 #[command(after_long_help = "\
 Plays the conversations of the knowledge bases that are given, asks every message \
 once in its conversation and once alone, and prints what that is worth. With \
---out it writes dialogues.json, dialogues.md and turns.jsonl into DIR.")]
+--out it writes dialogues.json, dialogues.md and turns.jsonl into DIR.
+
+FILE holds one conversation a line, a JSON object (here in several lines):
+
+  {\"kb\":\"shop\",\"split\":\"dev\",\"turns\":[
+    {\"text\":\"怎么退货\",\"expect\":\"return-how\",\"reading\":\"as_is\"},
+    {\"text\":\"那要多久呢\",\"expect\":\"return-time\",\"reading\":\"in_light\",\"tags\":[\"ask\"]},
+    {\"text\":\"好的谢谢\",\"expect\":null,\"reading\":\"ended\"}]}
+
+  kb       the knowledge base that it is about
+  split    dev (when it is left out), test or late: the part that it is of
+  turns    what the customer says:
+    text     the words
+    reading  how they are meant: as_is (a question of its own), in_light (goes on from the
+             answer before), chosen (takes one of a list), unclear_choice (cannot be told
+             which), none_of_these, ended (thanks, a farewell) or small_talk
+    expect   what is right: an entry id, a list of ids, or null where none may be answered
+    choose   of a turn about a list: the id that is wanted
+    pick     or the places that are meant: [1], [-1] for the last
+    press    true: the id is sent as a button would send it, and no words
+    tags     groups to report on
+
+In the text of a turn about a list, {n} stands for the place as a number, {几} for it as a
+Chinese numeral, {尾} for it counted from the end, {question} for the shown question and
+{id} for its id. Such a turn is left out when no such list was shown.")]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
@@ -26,7 +50,7 @@ pub(crate) struct Args {
     /// conversation belongs to the one whose name (or file name up to the first dot) is its `kb`.
     #[arg(long, value_name = "NAME_OR_FILE", required = true, num_args = 1..)]
     kb: Vec<String>,
-    /// The labelled conversations, JSONL.
+    /// The labelled conversations, JSONL; `--help` says what a line holds.
     #[arg(long, value_name = "FILE")]
     dialogues: PathBuf,
     /// The last generation that may run.

@@ -9,7 +9,7 @@ use super::audited::{Deed, Subject};
 use crate::access::moment::now;
 use crate::error::{Error, Result};
 use crate::events::compact::{Maintained, conversations_of, forget, maintain};
-use crate::events::{Day, Text, Whose, columns};
+use crate::events::{Change, Day, Text, Whose, columns};
 use crate::store::REMEMBERED;
 
 #[derive(Debug, clap::Args)]
@@ -50,10 +50,10 @@ struct Keep {
     /// Whether numbers of orders and parcels are masked too.
     #[arg(long, value_name = "BOOL")]
     mask_orders: Option<bool>,
-    /// Erase texts after so many days; the events stay.
+    /// Erase texts after so many days, 1 to 36500; the events stay.
     #[arg(long, value_name = "N")]
     text_days: Option<u32>,
-    /// Remove whole events after so many days; 0 to keep them.
+    /// Remove whole events after so many days, up to 36500; 0 to keep them.
     #[arg(long, value_name = "N")]
     event_days: Option<u32>,
 }
@@ -69,7 +69,8 @@ pub(crate) struct Forget {
     /// Forget all conversations of a customer.
     #[arg(long, value_name = "ID", group = "whose")]
     customer: Option<String>,
-    /// Forget the texts of all events before a day (+08:00).
+    /// Forget the texts of all events before a day (+08:00), today at the latest; what was
+    /// said in conversations stays.
     #[arg(long, value_name = "DATE", group = "whose")]
     text_before: Option<Day>,
     /// Nothing is asked; taken because other commands want it.
@@ -136,7 +137,7 @@ impl Keep {
     fn wanted(&self) -> Option<String> {
         let said = [
             self.text.as_ref().map(|text| format!("text = {text}")),
-            self.mask_orders.map(|orders| format!("orders = {orders}")),
+            self.mask_orders.map(|orders| format!("mask_orders = {orders}")),
             self.text_days.map(|days| format!("text_days = {days}")),
             self.event_days.map(|days| format!("event_days = {days}")),
         ];
@@ -146,33 +147,46 @@ impl Keep {
 
     fn run(&self) -> Result<ExitCode> {
         let store = self.common.store();
+        let change = Change {
+            text: self.text.as_deref().map(|text| match text {
+                "none" => Text::None,
+                "full" => Text::Full,
+                _ => Text::Masked,
+            }),
+            orders: self.mask_orders,
+            text_days: self.text_days,
+            event_days: self.event_days,
+        };
+        if let Some((field, detail)) = change.fault() {
+            return Err(Error::Refused(format!("--{}: {detail}", field.replace('_', "-"))));
+        }
         let mut settings = store.event_settings()?;
         if self.wanted().is_some() {
             store.writable()?;
-            let text = self.text.as_deref();
-            settings.text = match text {
-                Some("none") => Text::None,
-                Some("full") => Text::Full,
-                Some(_) => Text::Masked,
-                None => settings.text,
-            };
-            settings.orders = self.mask_orders.unwrap_or(settings.orders);
-            settings.text_days = self.text_days.unwrap_or(settings.text_days);
-            if let Some(days) = self.event_days {
-                settings.event_days = (days > 0).then_some(days);
-            }
+            settings = settings.changed(change);
             store.set_event_settings(&settings)?;
         }
-        say!("text = {}", settings.text.name());
-        say!("orders = {}", settings.orders);
-        say!("text_days = {}", settings.text_days);
-        say!("event_days = {}", settings.event_days.map_or_else(|| "-".to_owned(), |days| days.to_string()));
+        for (name, value) in settings.named() {
+            let stays = if name == "event_days" && settings.event_days.is_none() {
+                either!("  # they stay", "  # 一直保留")
+            } else {
+                String::new()
+            };
+            say!("{name} = {value}{stays}");
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Forgets somebody in the events and in the conversations.
 pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
+    let today = Day::today();
+    if let Some(day) = args.text_before.filter(|day| *day > today) {
+        return Err(Error::Refused(either!(
+            "--text-before: {day} is still to come, and would erase the texts of all events; give {today} or an earlier day",
+            "--text-before：{day} 还没有到，会把所有事件的原话都抹掉；请写 {today} 或更早的日期"
+        )));
+    }
     let store = args.common.store();
     store.writable()?;
     let conversations = store.conversations();
@@ -209,6 +223,15 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
             all.changed
         )
     );
+    if args.text_before.is_some() {
+        eprintln!(
+            "{}",
+            either!(
+                "what was said in conversations stays: it goes with `zhida forget --customer` or `--conversation`, or when it is kept no longer (`zhida serve --conversation-days`)",
+                "会话里说的话还在：用 `zhida forget --customer` 或 `--conversation` 抹去，或等会话的保留期满（`zhida serve --conversation-days`）"
+            )
+        );
+    }
     if store.is_on_server() {
         eprintln!(
             "{}",

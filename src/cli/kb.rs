@@ -449,18 +449,16 @@ fn publish(
     });
     let report_changes = report.changes;
     let Outcome::Published(published, _) = outcome else {
-        let worse = if regressed {
-            either!(
-                " and answers the labelled questions worse, beyond chance",
-                "，而且标注问题答得比现在差，超出偶然"
-            )
-        } else {
-            String::new()
-        };
+        let errors = report.errors.len();
+        let wrong = (errors > 0).then(|| either!("has {errors} errors", "有 {errors} 个错误"));
+        let worse = regressed.then(|| {
+            either!("answers the labelled questions worse, beyond chance", "的标注问题答得比现在差，超出偶然")
+        });
+        let why: Vec<String> = wrong.into_iter().chain(worse).collect();
+        let why = why.join(&either!(" and ", "，而且"));
         return Err(Error::Refused(either!(
-            "{kb} has {} errors{worse}, and is not published; mend it, or publish all the same with --force --reason TEXT",
-            "{kb} 有 {} 个错误{worse}，没有发布；请先改正，或说明理由强行发布：--force --reason 理由",
-            report.errors.len()
+            "{kb} {why}, and is not published; mend it, or publish all the same with --force --reason TEXT",
+            "{kb} {why}，没有发布；请先改正，或说明理由强行发布：--force --reason 理由"
         )));
     };
     if let (None, Some(encoder)) = (&common.model, &encoder) {

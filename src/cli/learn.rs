@@ -12,7 +12,6 @@ use super::kb::Signed;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::eval::dataset;
 use crate::events::Log;
 use crate::events::habits::Habits;
 use crate::learn::groups::measure;
@@ -348,6 +347,23 @@ fn burst(args: &Look) -> Result<ExitCode> {
     if args.json {
         return print(&json!({"kb": shelf.name(), "bursts": report.bursts, "drift": report.drift}));
     }
+    if report.bursts.is_empty() {
+        // Without a week to compare with, that nothing grew says nothing.
+        eprintln!(
+            "{}",
+            match (report.questions, report.questions_before) {
+                (0, _) => either!("nothing was asked in the last 7 days", "最近 7 天没有提问"),
+                (_, 0) => either!(
+                    "nothing was asked in the 7 days before the last 7 to compare with",
+                    "再往前的 7 天没有可比较的提问"
+                ),
+                (now, then) => either!(
+                    "nothing was asked more than the week before ({now} questions in the last 7 days, {then} before)",
+                    "没有比前一周问得明显更多的问题（最近 7 天 {now} 次提问，再往前 7 天 {then} 次）"
+                ),
+            }
+        );
+    }
     for burst in &report.bursts {
         let entry = burst.entry.as_deref().unwrap_or("-");
         say!("{}\t{}\t{entry}\t{}", burst.before, burst.count, burst.examples.join(" / "));
@@ -379,7 +395,7 @@ fn bench(args: &Bench) -> Result<ExitCode> {
     let mut sets = Vec::new();
     for (kb, queries) in args.kb.iter().zip(&args.queries) {
         let base = super::read_beside(kb)?;
-        let queries = dataset::read(queries, base.entries())?;
+        let queries = super::labelled(queries, base.entries())?;
         sets.push((base, queries));
     }
     if args.texts {

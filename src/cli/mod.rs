@@ -384,6 +384,15 @@ fn read_beside(path: &Path) -> Result<KnowledgeBase> {
     Ok(base.with_service(service))
 }
 
+/// Reads labelled questions, and tells what their author should know of them.
+fn labelled(path: &Path, entries: &[crate::kb::Entry]) -> Result<Vec<crate::eval::dataset::LabelledQuery>> {
+    let set = crate::eval::dataset::read(path, entries)?;
+    for note in &set.notes {
+        eprintln!("zhida: {note}");
+    }
+    Ok(set.queries)
+}
+
 /// Parses a filter of entries.
 fn filter(text: &str) -> std::result::Result<Filter, String> {
     let value = serde_json::from_str(text)

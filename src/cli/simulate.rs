@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use super::{Common, file_named, progress};
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::eval::dataset;
 use crate::learn::simulate::{self, Labels, Row, Setup};
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +24,7 @@ pub(crate) struct Args {
     /// The knowledge base: a name in the data directory, or a file.
     #[arg(long, value_name = "NAME_OR_FILE")]
     kb: String,
-    /// The labelled questions.
+    /// The labelled questions: .jsonl, .csv or .xlsx as for `zhida eval`.
     #[arg(long, value_name = "FILE")]
     queries: PathBuf,
     /// Days to replay.
@@ -56,6 +55,48 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
+/// The columns, and what stands in each, in English and in Chinese.
+const COLUMNS: [(&str, &str, &str); 14] = [
+    (
+        "day",
+        "the day, 0 before the first; below the last one, what it gives when something else teaches the calibration (--labels)",
+        "第几天，0 是开始之前；最后一天下面是换用别的校准依据（--labels）时的结果",
+    ),
+    ("logged", "questions asked so far", "到这一天问过的问题数"),
+    ("seen", "suggestions that the author has looked at", "作者看过的建议数"),
+    ("accepted", "suggestions taken up", "采纳的建议数"),
+    ("phrasings", "phrasings that came of them", "由此增加的问法数"),
+    (
+        "coverage",
+        "held-out questions inside that are answered right",
+        "留出的、库内有答案的问题中，答对的比例",
+    ),
+    ("precision", "answers to held-out questions that are right", "对留出问题的回答中，正确的比例"),
+    ("wrong", "answers to held-out questions that are wrong", "对留出问题的回答中，错误的比例"),
+    (
+        "coverage_at_95",
+        "the coverage with the bar that keeps 95 % of these very answers right",
+        "若把门槛正好放在这些回答 95% 正确处，能答对的比例",
+    ),
+    (
+        "first",
+        "held-out questions inside whose entry comes first, sure or not",
+        "留出的库内问题中，正确条目排第一的比例（不论够不够把握）",
+    ),
+    (
+        "reached",
+        "held-out questions inside answered right or offered the right entry",
+        "留出的库内问题中，答对或反问时给出正确条目的比例",
+    ),
+    (
+        "again",
+        "coverage of the asked questions, if they came once more word for word",
+        "问过的问题原样再问一遍时，答对的比例",
+    ),
+    ("again_wrong", "answers to these that are wrong", "对它们的回答中，错误的比例"),
+    ("bar", "the confidence from which on it answers", "直接回答的置信度门槛"),
+];
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !(0.0..=1.0).contains(&args.author_error) || args.days == 0 {
         return Err(Error::Refused(
@@ -67,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         None => args.common.store().shelf(&args.kb)?.draft()?,
     };
     base.require_enabled(&args.kb, "ask")?;
-    let queries = dataset::read(&args.queries, base.entries())?;
+    let queries = super::labelled(&args.queries, base.entries())?;
     let setup = Setup {
         days: args.days,
         budget: args.budget,
@@ -89,9 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     write_whole(&args.out.join("loop.json"), &bytes)?;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    say!(
-        "day\tlogged\tseen\taccepted\tphrasings\tcoverage\tprecision\twrong\tat 95 %\tfirst\treached\tagain\twrong\tbar"
-    );
+    say!("{}", COLUMNS.map(|(name, ..)| name).join("\t"));
     let line = |name: &str, row: &Row| {
         say!(
             "{name}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.3}",
@@ -115,6 +154,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     for taught in &report.last_day {
         line(taught.labels.name(), &taught.row);
+    }
+    say!("");
+    for (name, english, chinese) in COLUMNS {
+        say!("{name:<16}{}", either!("{english}", "{chinese}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use super::Common;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
-use crate::events::stats::{Asked, By, DEFINITIONS, Format, Group, Share, Stats, stats, written};
+use crate::eval::report::table::Table;
+use crate::events::stats::{
+    Asked, By, DEFINITIONS, Format, Group, Share, Stats, Unanswered, reason_words, stats, written,
+};
 use crate::events::{Day, Days, Log};
 
 /// The days that are looked at when nobody says which.
@@ -140,35 +143,7 @@ fn tell(figures: &Stats) {
             all.counts.sessions
         )
     );
-    shares(all);
-    if let Some(times) = all.latency_us {
-        say!("{:<24}p50 {}  p95 {}  p99 {} µs", "latency", times.p50, times.p95, times.p99);
-    }
-    for drift in &figures.drift {
-        say!("{:<24}{} {}", "drift", drift.day, drift.out.join(" "));
-    }
-    for (reason, count) in &all.counts.handed_off_by_reason {
-        say!("{:<24}{count}", format!("handed off: {reason}"));
-    }
-    for group in &figures.groups {
-        let rate = |name: &str| {
-            group.share(name).and_then(|share| share.value).map_or_else(|| "-".to_owned(), percent)
-        };
-        say!(
-            "{}\t{}\t{}\t{}\t{}",
-            if group.key.is_empty() { "-" } else { &group.key },
-            group.counts.questions,
-            rate("answer_rate"),
-            rate("clarify_rate"),
-            rate("handoff_rate")
-        );
-    }
-    if !figures.unanswered.is_empty() {
-        say!("{}", either!("not answered most often:", "最常没有答上的问题："));
-        for one in figures.unanswered.iter().take(10) {
-            say!("{}\t{}\t{}", one.count, one.reason, one.text);
-        }
-    }
+    tables(figures);
     if !figures.cold.is_empty() {
         say!("{}", either!("{} entries that nobody asked for", "{} 个条目无人问津", figures.cold.len()));
     }
@@ -185,18 +160,126 @@ fn tell(figures: &Stats) {
     }
 }
 
-fn shares(group: &Group) {
+/// The figures below the first line, each kind as a table of its own.
+fn tables(figures: &Stats) {
+    let all = &figures.all;
+    print_table(
+        [
+            either!("figure", "指标"),
+            either!("value", "值"),
+            either!("95 % interval", "95% 区间"),
+            either!("change", "变化"),
+            either!("of", "分子/分母"),
+            either!("means", "含义"),
+        ],
+        shares(all),
+    );
+    if let Some(times) = all.latency_us {
+        let name = either!("latency", "耗时");
+        say!("\n{name}  p50 {}  p95 {}  p99 {} µs", times.p50, times.p95, times.p99);
+    }
+    for drift in &figures.drift {
+        let out: Vec<String> = drift.out.iter().map(|measure| measured(measure)).collect();
+        say!(
+            "{}",
+            either!(
+                "out of its band: {}  {}",
+                "越出平常范围：{}  {}",
+                drift.day,
+                out.join(&either!(", ", "、"))
+            )
+        );
+    }
+    let reasons = &all.counts.handed_off_by_reason;
+    if !reasons.is_empty() {
+        say!("");
+        let rows = reasons.iter().map(|(code, count)| [reason(code), count.to_string()]).collect();
+        print_table([either!("handed off", "没答上的原因"), either!("times", "次数")], rows);
+    }
+    if !figures.groups.is_empty() {
+        let rate = |group: &Group, name: &str| {
+            group.share(name).and_then(|share| share.value).map_or_else(|| "-".to_owned(), percent)
+        };
+        let row = |group: &Group| {
+            [
+                if group.key.is_empty() { "-" } else { &group.key }.to_owned(),
+                group.counts.questions.to_string(),
+                rate(group, "answer_rate"),
+                rate(group, "clarify_rate"),
+                rate(group, "handoff_rate"),
+            ]
+        };
+        say!("");
+        print_table(
+            [
+                by_word(figures.by.unwrap_or_default()),
+                either!("questions", "问题"),
+                either!("answered", "直接回答"),
+                either!("asked back", "反问"),
+                either!("handed off", "没答上"),
+            ],
+            figures.groups.iter().map(row).collect(),
+        );
+    }
+    if !figures.unanswered.is_empty() {
+        let row = |one: &Unanswered| [one.count.to_string(), reason(&one.reason), one.text.clone()];
+        say!("\n{}", either!("not answered most often:", "最常没有答上的问题："));
+        print_table(
+            [either!("times", "次数"), either!("because", "原因"), either!("question", "问题")],
+            figures.unanswered.iter().take(10).map(row).collect(),
+        );
+    }
+}
+
+fn print_table<const N: usize>(head: [String; N], rows: Vec<[String; N]>) {
+    let rows = rows.into_iter().map(Vec::from).collect();
+    say!("{}", Table { head: Vec::from(head), rows }.text(false).trim_end());
+}
+
+/// A share by its name; in Chinese that stands before what it means.
+fn shares(group: &Group) -> Vec<[String; 6]> {
+    let mut rows = Vec::new();
     for ((name, share), (_, english, chinese)) in group.shares.iter().zip(DEFINITIONS) {
         let Share { numerator, denominator, value, interval, change, .. } = share;
         let (Some(value), Some([low, high])) = (value, interval) else { continue };
-        let change = change.map_or_else(String::new, |change| format!(" {:+.1}", change * 100.0));
-        let means = either!("{english}", "{chinese}");
-        say!(
-            "{name:<24}{} [{}, {}]{change}  {numerator}/{denominator}  {means}",
+        let (named, means) = chinese.split_once('：').unwrap_or((name, chinese));
+        rows.push([
+            either!("{name}", "{named}"),
             percent(*value),
-            percent(*low),
-            percent(*high)
-        );
+            format!("{}–{}", percent(*low), percent(*high)),
+            change.map_or_else(String::new, |change| format!("{:+.1}", change * 100.0)),
+            format!("{numerator}/{denominator}"),
+            either!("{english}", "{means}"),
+        ]);
+    }
+    rows
+}
+
+/// Why it was not answered; in English by the word that files have.
+fn reason(code: &str) -> String {
+    let chinese = reason_words(code).map_or(code, |(chinese, _)| chinese);
+    either!("{code}", "{chinese}")
+}
+
+/// A measure that has left its band.
+fn measured(name: &str) -> String {
+    match name {
+        "unanswered" => either!("unanswered", "没有答案的比例"),
+        "confidence" => either!("confidence", "平均置信度"),
+        other => other.to_owned(),
+    }
+}
+
+/// What groups are told apart by.
+fn by_word(by: &str) -> String {
+    match by {
+        "day" => either!("day", "日期"),
+        "hour" => either!("hour", "时段"),
+        "channel" => either!("channel", "渠道"),
+        "topic" => either!("topic", "主题"),
+        "entry" => either!("entry", "条目"),
+        "release" => either!("release", "版本"),
+        other => other.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which questions are asked, and what would be right?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,12 @@ impl Expect {
         }
     }
 
+    /// Whether the same entries are right, in whatever order.
+    fn same(&self, other: &Self) -> bool {
+        let (mine, its) = (self.ids(), other.ids());
+        mine.len() == its.len() && mine.iter().all(|id| its.contains(id))
+    }
+
     /// Puts an entry in the place of another one; whether that was right.
     pub fn replace(&mut self, from: &EntryId, to: &EntryId) -> bool {
         if !self.accepts(from) {
@@ -79,13 +85,23 @@ impl Expect {
     }
 }
 
+/// A query set, and what its author should know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuerySet {
+    /// The questions, each once.
+    pub queries: Vec<LabelledQuery>,
+    /// Lines that are no fault and are hardly meant: what is said twice, and labels that
+    /// the knowledge base itself contradicts.
+    pub notes: Vec<Problem>,
+}
+
 /// Reads a query set and checks it against the entries it is asked of. A file
 /// that is no spreadsheet holds one JSON object a line.
 ///
 /// # Errors
-/// [`crate::error::Error::Corpus`] with every line that is no query or expects
-/// an entry that is not there.
-pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
+/// [`crate::error::Error::Corpus`] with every line that is no query, expects
+/// an entry that is not there, or contradicts a line before it.
+pub fn read(path: &Path, entries: &[Entry]) -> Result<QuerySet> {
     let format = Format::of(path).unwrap_or_default();
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     read_bytes(&path.display().to_string(), format, &bytes, entries)
@@ -95,35 +111,79 @@ pub fn read(path: &Path, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    match format {
-        Format::Jsonl => checked(Lines::of(name, bytes), entries),
-        table => of_table(name, table, bytes, entries),
+pub fn read_bytes(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<QuerySet> {
+    let (rows, mut problems) = match format {
+        Format::Jsonl => of_lines(Lines::of(name, bytes)),
+        table => formats::labelled(name, table, bytes),
+    };
+    let set = checked(rows, entries, &mut problems);
+    if set.queries.is_empty() && problems.is_empty() {
+        let message = "文件里没有测试问题".to_owned();
+        problems.push(Problem { file: name.to_owned(), line: 0, column: 0, field: None, message });
     }
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    if problems.is_empty() { Ok(set) } else { Err(Error::Corpus(problems)) }
 }
 
-/// The query set in a table, where an entry may be named by one of its questions.
-fn of_table(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    let (rows, mut problems) = formats::labelled(name, format, bytes);
+/// The rows of a file with one JSON object a line.
+fn of_lines(mut lines: Lines) -> (Vec<LabelledRow>, Vec<Problem>) {
+    let mut rows = Vec::new();
+    for (line, text) in std::mem::take(&mut lines.texts) {
+        match serde_json::from_str::<LabelledQuery>(&text) {
+            Err(e) => lines.problem_at(line, e.column(), None, format!("不是有效的测试问题：{e}")),
+            Ok(query) if matches!(&query.expect, Expect::AnyOf(ids) if ids.is_empty()) => {
+                let message = "是空的列表；知识库里有答案的，写上条目的编号，没有的写 null".to_owned();
+                lines.problem_at(line, 0, Some("expect"), message);
+            }
+            Ok(LabelledQuery { text, expect, tags }) => rows.push(LabelledRow {
+                file: lines.file().to_owned(),
+                line,
+                column: 0,
+                text,
+                expect: expect.ids().iter().map(|id| id.0.clone()).collect(),
+                tags,
+            }),
+        }
+    }
+    (rows, lines.into_problems())
+}
+
+/// The queries of some rows, in which an entry is named by its id or one of its questions.
+fn checked(rows: Vec<LabelledRow>, entries: &[Entry], problems: &mut Vec<Problem>) -> QuerySet {
     let ids: HashMap<&str, &EntryId> = entries.iter().map(|entry| (entry.id.0.as_str(), &entry.id)).collect();
-    let asked: HashMap<String, &EntryId> =
-        entries.iter().flat_map(|entry| entry.phrasings().map(|text| (exact_key(text), &entry.id))).collect();
-    let mut queries = Vec::with_capacity(rows.len());
+    let asked: HashMap<String, &Entry> = entries
+        .iter()
+        .flat_map(|entry| entry.phrasings().map(move |text| (exact_key(text), entry)))
+        .collect();
+    let mut set = QuerySet { queries: Vec::with_capacity(rows.len()), notes: Vec::new() };
+    // By exact key: the line and the place in the set.
+    let mut before: HashMap<String, (usize, usize)> = HashMap::with_capacity(rows.len());
     for LabelledRow { file, line, column, text, expect, tags } in rows {
+        let of = |column: usize, field: &str, message: String| Problem {
+            file: file.clone(),
+            line,
+            column,
+            field: Some(field.to_owned()),
+            message,
+        };
+        if text.trim().is_empty() {
+            let message = "是空白的，没有什么可问；请写上顾客会说的话，或者删去这一行".to_owned();
+            problems.push(of(0, "text", message));
+            continue;
+        }
         let mut right: Vec<EntryId> = Vec::new();
-        for wanted in expect {
-            match ids.get(wanted.as_str()).or_else(|| asked.get(&exact_key(&wanted))) {
-                Some(&id) if right.contains(id) => {}
-                Some(&id) => right.push(id.clone()),
-                None => problems.push(Problem {
-                    file: file.clone(),
-                    line,
-                    column,
-                    field: Some("expect".to_owned()),
-                    message: format!(
-                        "知识库里没有编号或问题是“{wanted}”的条目；不属于知识库的问题，这一格请留空"
-                    ),
-                }),
+        for wanted in &expect {
+            let named = ids.get(wanted.as_str()).copied();
+            match named.or_else(|| asked.get(&exact_key(wanted)).map(|entry| &entry.id)) {
+                Some(id) if right.contains(id) => {}
+                Some(id) => right.push(id.clone()),
+                None => {
+                    // In a table the cell of what is outside is blank.
+                    let outside = if column > 0 { "这一格请留空" } else { "请写 null" };
+                    let message =
+                        format!("知识库里没有编号或问题是“{wanted}”的条目；不属于知识库的问题，{outside}");
+                    problems.push(of(column, "expect", message));
+                }
             }
         }
         let expect = match (right.pop(), right.is_empty()) {
@@ -134,40 +194,30 @@ fn of_table(name: &str, format: Format, bytes: &[u8], entries: &[Entry]) -> Resu
                 Expect::AnyOf(right)
             }
         };
-        queries.push(LabelledQuery { text, expect, tags });
-    }
-    if queries.is_empty() && problems.is_empty() {
-        let message = "文件里没有测试问题".to_owned();
-        problems.push(Problem { file: name.to_owned(), line: 0, column: 0, field: None, message });
-    }
-    if problems.is_empty() { Ok(queries) } else { Err(Error::Corpus(problems)) }
-}
-
-fn checked(mut lines: Lines, entries: &[Entry]) -> Result<Vec<LabelledQuery>> {
-    let known: HashSet<&EntryId> = entries.iter().map(|entry| &entry.id).collect();
-    let mut queries = Vec::new();
-    for (number, text) in std::mem::take(&mut lines.texts) {
-        match serde_json::from_str::<LabelledQuery>(&text) {
-            Err(e) => lines.problem_at(number, e.column(), None, format!("不是有效的测试问题：{e}")),
-            Ok(query) => {
-                // Customers do send nothing at all, and then no entry is right.
-                if query.text.trim().is_empty() && query.expect != Expect::Outside {
-                    let message = "是空白的，没有条目能回答；请写上顾客会说的话，或者删去这一行".to_owned();
-                    lines.problem_at(number, 0, Some("text"), message);
-                }
-                if matches!(&query.expect, Expect::AnyOf(ids) if ids.is_empty()) {
-                    let message = "是空的列表；知识库里有答案的，写上条目的编号，没有的写 null".to_owned();
-                    lines.problem_at(number, 0, Some("expect"), message);
-                }
-                for id in query.expect.ids().iter().filter(|id| !known.contains(id)) {
-                    lines.problem_at(number, 0, Some("expect"), format!("知识库里没有编号为“{id}”的条目"));
-                }
-                queries.push(query);
+        let key = exact_key(&text);
+        // Of signs alone nothing is left to compare.
+        let earlier = before.get(&key).filter(|_| !key.is_empty());
+        if let Some(&(first, place)) = earlier {
+            if set.queries[place].expect.same(&expect) {
+                let message = format!("“{text}”和第 {first} 行是同一个问题，期望也一样，只算一次");
+                set.notes.push(of(0, "text", message));
+            } else {
+                let message = format!(
+                    "“{text}”和第 {first} 行是同一个问题，期望却不一样；请删去其中一行，几个条目都算对的，在一行里都写上"
+                );
+                problems.push(of(column, "expect", message));
             }
+            continue;
         }
+        if let Some(owner) = asked.get(&key).filter(|owner| owner.enabled && !expect.accepts(&owner.id)) {
+            let message = format!(
+                "“{text}”是条目“{}”里的问法，问到它就会这样回答，按这里的期望总是算错；请改期望，或从条目里删去这个问法",
+                owner.id
+            );
+            set.notes.push(of(column, "expect", message));
+        }
+        before.insert(key, (line, set.queries.len()));
+        set.queries.push(LabelledQuery { text, expect, tags });
     }
-    if queries.is_empty() && lines.are_good() {
-        lines.problem(0, "文件里没有测试问题".to_owned());
-    }
-    lines.finish(queries)
+    set
 }

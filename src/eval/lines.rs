@@ -76,6 +76,16 @@ impl Lines {
         self.problems.is_empty()
     }
 
+    /// What problems call the file.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What is wrong so far.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The value that was read.
     ///
     /// # Errors

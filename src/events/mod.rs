@@ -52,7 +52,7 @@ pub use meter::Metered;
 pub use others::{Others, Summed, Sums, Theirs, Told};
 pub use parquet::{Column, columns};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
-pub use settings::{Settings, Text};
+pub use settings::{Change, Settings, Text};
 pub use tally::{Cell, Count, Tally};
 pub use usage::{Row, Usage, usage};
 pub use wanted::{Read, Wanted};

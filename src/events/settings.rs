@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The file in the folder of the events.
 const FILE: &str = "settings.toml";
 
+/// The longest time that anything is kept, in days: a century.
+const LONGEST: u32 = 36_500;
+
 /// What is stored of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -49,7 +52,7 @@ pub struct Settings {
     pub orders: bool,
     /// After so many days texts are erased; the events stay.
     pub text_days: u32,
-    /// After so many days whole events are; without it they stay.
+    /// After so many days whole events are; without it, or with 0 in a file, they stay.
     pub event_days: Option<u32>,
 }
 
@@ -59,7 +62,54 @@ impl Default for Settings {
     }
 }
 
+/// What is to be kept from now on; what is not said stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What is stored of a text.
+    pub text: Option<Text>,
+    /// Whether order numbers are masked too.
+    pub orders: Option<bool>,
+    /// After so many days texts are erased.
+    pub text_days: Option<u32>,
+    /// After so many days whole events are; 0 to keep them.
+    pub event_days: Option<u32>,
+}
+
+impl Change {
+    /// Which field asks for what nobody can keep, and what it may ask for.
+    pub fn fault(&self) -> Option<(&'static str, String)> {
+        if self.text_days.is_some_and(|days| !(1..=LONGEST).contains(&days)) {
+            return Some(("text_days", format!("`text_days` is 1 to {LONGEST}")));
+        }
+        let too_long = self.event_days.is_some_and(|days| days > LONGEST);
+        too_long.then(|| ("event_days", format!("`event_days` is 1 to {LONGEST}, or 0 to keep events")))
+    }
+}
+
 impl Settings {
+    /// What is kept after a change that has no fault.
+    #[must_use]
+    pub fn changed(&self, change: Change) -> Self {
+        let Change { text, orders, text_days, event_days } = change;
+        Self {
+            text: text.unwrap_or(self.text),
+            orders: orders.unwrap_or(self.orders),
+            text_days: text_days.unwrap_or(self.text_days),
+            event_days: event_days.map_or(self.event_days, |days| (days > 0).then_some(days)),
+        }
+    }
+
+    /// Each by the name of its flag and field, with a value that both take: whole events
+    /// that are kept are those of 0 days.
+    pub fn named(&self) -> [(&'static str, String); 4] {
+        [
+            ("text", self.text.name().to_owned()),
+            ("mask_orders", self.orders.to_string()),
+            ("text_days", self.text_days.to_string()),
+            ("event_days", self.event_days.unwrap_or(0).to_string()),
+        ]
+    }
+
     /// Where they lie in the folder of the events.
     pub(super) fn path(events: &Path) -> PathBuf {
         events.join(FILE)
@@ -111,13 +161,21 @@ impl Settings {
     /// # Errors
     /// When it says something unknown.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::Refused(e.message().to_owned()))
+        let read: Self = toml::from_str(text).map_err(|e| Error::Refused(e.message().to_owned()))?;
+        // Older versions wrote whatever they were told, and a server that is served from
+        // such a file has to start: what is out of bounds counts as the nearest within.
+        Ok(Self {
+            text_days: read.text_days.clamp(1, LONGEST),
+            event_days: read.event_days.filter(|days| *days > 0).map(|days| days.min(LONGEST)),
+            ..read
+        })
     }
 
     /// As they stand in a file.
     pub fn text(&self) -> String {
         let mut text = format!(
             "# What is kept of customers' words: none, masked or full; written by `zhida events keep`.\n\
+             # Texts are kept for text_days (1 to {LONGEST}), whole events for event_days (0, or no line: for good).\n\
              text = \"{}\"\norders = {}\ntext_days = {}\n",
             self.text.name(),
             self.orders,
@@ -142,6 +200,15 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_says_out_of_bounds_counts_as_the_nearest_within() {
+        let read = |text: &str| Settings::parse(text).expect("read");
+        let kept = read("text_days = 0\nevent_days = 0\n");
+        assert_eq!((kept.text_days, kept.event_days), (1, None), "0 days of events are all of them");
+        let kept = read("text_days = 99999\nevent_days = 99999\n");
+        assert_eq!((kept.text_days, kept.event_days), (LONGEST, Some(LONGEST)));
+    }
 
     #[test]
     fn settings_are_read_as_they_were_written() {

@@ -20,7 +20,7 @@ mod table;
 
 pub use collect::{By, Tally};
 pub use entries::{Known, OfEntry};
-pub use report::{Counts, Figures, Group, Latency, Share, Stats, Unanswered};
+pub use report::{Comment, Counts, Figures, Group, Latency, Share, Stats, Unanswered};
 pub use table::{Format, written};
 
 use super::day::Days;
@@ -106,6 +106,27 @@ pub const DEFINITIONS: [(&str, &str, &str); 17] = [
         "满意率：评 4 或 5 星的次数 ÷ 评星次数",
     ),
 ];
+
+/// Why a question was handed off or asked back, in Chinese and in English; `None` for
+/// what is called by its code alone.
+pub fn reason_words(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "requested" => ("要求人工", "asked for a person"),
+        "no_match" => ("没有匹配", "nothing matched"),
+        "low_confidence" => ("把握不足", "not sure enough"),
+        "ambiguous" => ("有歧义", "ambiguous"),
+        "repeated_miss" => ("连续答不上", "missed several times"),
+        "repeated_question" => ("重复提问", "asked again"),
+        "sensitive" => ("敏感词", "sensitive words"),
+        "angry" => ("情绪激动", "angry"),
+        "handoff_rule" => ("转人工规则", "a rule"),
+        "several_questions" => ("多个问题", "several questions"),
+        "no_text" => ("没有文字", "no text"),
+        "none_of_these" => ("都不是", "none of these"),
+        "unclear_choice" => ("选择不明", "unclear choice"),
+        _ => return None,
+    })
+}
 
 /// Whether an event is a question of a customer.
 pub(super) fn asks(event: &Event) -> bool {

@@ -46,20 +46,38 @@ pub struct Report {
     pub bursts: Vec<Burst>,
     /// Days out of the band, the last one first.
     pub drift: Vec<Drift>,
+    /// All questions of the last seven days.
+    pub questions: u64,
+    /// All questions of the seven days before; of 0 nothing can be said to have grown.
+    pub questions_before: u64,
 }
 
 /// Looks at the questions up to a day, and at the sums of the days before it.
 pub fn report(questions: &Questions, sums: &ByDay, today: Day) -> Report {
     let week = Days { from: today.plus(-6), to: today };
-    Report { bursts: bursts(questions, today), drift: drift(sums, week) }
+    let (now, then) = weeks(today);
+    Report {
+        bursts: bursts(questions, today),
+        drift: drift(sums, week),
+        questions: total(questions, now),
+        questions_before: total(questions, then),
+    }
+}
+
+/// The last seven days, and the seven before.
+fn weeks(today: Day) -> (Days, Days) {
+    let week = |from: i64, to: i64| Days { from: today.plus(from), to: today.plus(to) };
+    (week(-6, 0), week(-13, -7))
+}
+
+fn total(questions: &Questions, days: Days) -> u64 {
+    questions.all.iter().map(|asked| asked.between(days)).sum()
 }
 
 fn bursts(questions: &Questions, today: Day) -> Vec<Burst> {
-    let week = |from: i64, to: i64| Days { from: today.plus(from), to: today.plus(to) };
-    let (now, then) = (week(-6, 0), week(-13, -7));
-    let total = |days: Days| questions.all.iter().map(|asked| asked.between(days)).sum::<u64>();
+    let (now, then) = weeks(today);
     // More customers overall make no burst of every question.
-    let (all, all_before) = (total(now).max(1) as f64, total(then) as f64);
+    let (all, all_before) = (total(questions, now).max(1) as f64, total(questions, then) as f64);
     let share = all / (all + all_before);
     type Counts<'a> = (u64, u64, Vec<&'a Asked>);
     let mut subjects: BTreeMap<(Option<&str>, &str), Counts<'_>> = BTreeMap::new();

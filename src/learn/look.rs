@@ -15,7 +15,7 @@ use crate::events::{Day, Days, Log};
 use crate::learn::asked::Questions;
 use crate::learn::bursts;
 use crate::learn::groups::Memory;
-use crate::learn::suggest::{Findings, Limits, Material, review, verdicts};
+use crate::learn::suggest::{Findings, Limits, Material, is_there, review, verdicts};
 use crate::store::Shelf;
 
 /// Days that are looked at when nobody says otherwise.
@@ -92,7 +92,15 @@ pub fn look(
     let mut memory = Memory::read(&folder);
     let material =
         Material { engine, questions: &questions.all, labelled, settled: &settled, today: Day::today() };
-    let findings = review(&material, limits, &mut memory)?;
+    let mut findings = review(&material, limits, &mut memory)?;
+    // The release does not know yet what the draft has already.
+    let mut open = Vec::with_capacity(findings.suggestions.len());
+    for one in findings.suggestions {
+        if !is_there(shelf, &one)? {
+            open.push(one);
+        }
+    }
+    findings.suggestions = open;
     match verdicts::propose(shelf, &findings.suggestions).and_then(|()| memory.write(&folder)) {
         Ok(()) | Err(Error::ReadOnly { .. }) => Ok(findings),
         Err(e) => Err(e),

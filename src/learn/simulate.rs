@@ -345,8 +345,10 @@ impl Loop<'_> {
             (true, _) => suggested,
         };
         let verdict = match &chosen {
-            // Nobody takes what is shown to do more harm than good.
-            Some(_) if suggestion.harm > suggestion.gain => Verdict::Ignored,
+            // Nobody takes what is shown to do more harm than good; and answers stay as they are.
+            Some(_) if suggestion.harm > suggestion.gain || suggestion.kind == Kind::Outdated => {
+                Verdict::Ignored
+            }
             Some(entry) => {
                 self.accepted += 1;
                 let more = self.examples(entry, suggestion);

@@ -507,7 +507,7 @@ async fn attach(
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
-            let queries = dataset::read_bytes("queries", format, &bytes, shelf.draft()?.entries())?;
+            let queries = dataset::read_bytes("queries", format, &bytes, shelf.draft()?.entries())?.queries;
             let lines: Vec<String> = queries
                 .iter()
                 .map(|query| serde_json::to_string(query).map_err(|e| Error::internal("queries", e)))

@@ -21,13 +21,10 @@ use super::routes::Routes;
 use crate::access::{Limits, Right};
 use crate::dialogue::told::moment;
 use crate::encoder;
-use crate::events::{Settings, Text, events_of};
+use crate::events::{Change, Settings, Text, events_of};
 
 /// The largest body, in bytes.
 const BYTES: usize = 4 << 10;
-
-/// The longest time that anything is kept, in days: a century.
-const LONGEST: u32 = 36_500;
 
 pub(super) fn routes() -> Routes {
     Routes::new().may(Right::Operator, routes!(show)).may(Right::Admin, routes!(kept, keep)).bodies(BYTES)
@@ -240,38 +237,22 @@ async fn keep(caller: Caller, request: Request) -> Result<Response, Problem> {
         Some("full") => Some(Text::Full),
         Some(other) => return wrong("text", format!("`text` is none, masked or full, got {other:?}")),
     };
-    if wanted.text_days.is_some_and(|days| !(1..=LONGEST).contains(&days)) {
-        return wrong("text_days", format!("`text_days` is 1 to {LONGEST}"));
-    }
-    if wanted.event_days.is_some_and(|days| days > LONGEST) {
-        return wrong("event_days", format!("`event_days` is 1 to {LONGEST}, or 0 to keep events"));
+    let Wanted { mask_orders: orders, text_days, event_days, .. } = wanted;
+    let change = Change { text, orders, text_days, event_days };
+    if let Some((field, detail)) = change.fault() {
+        return wrong(field, detail);
     }
     caller
         .author(move |caller| {
             caller.store().writable()?;
             let events = events_of(caller.store().root());
             let before = Settings::read(&events)?;
-            let after = Settings {
-                text: text.unwrap_or(before.text),
-                orders: wanted.mask_orders.unwrap_or(before.orders),
-                text_days: wanted.text_days.unwrap_or(before.text_days),
-                event_days: match wanted.event_days {
-                    None => before.event_days,
-                    Some(0) => None,
-                    days => days,
-                },
-            };
+            let after = before.changed(change);
             if after != before {
                 after.write(&events)?;
             }
             let in_words = |settings: &Settings| {
-                let days = settings.event_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
-                format!(
-                    "text = {}, orders = {}, text_days = {}, event_days = {days}",
-                    settings.text.name(),
-                    settings.orders,
-                    settings.text_days
-                )
+                settings.named().map(|(name, value)| format!("{name} = {value}")).join(", ")
             };
             let done = Done {
                 object: "what is kept".to_owned(),

@@ -35,7 +35,7 @@ const QUERIES: &str = concat!(
     "\n",
     r#"{"text":"<b>帮我|写首诗</b>","expect":null,"tags":["outside"]}"#,
     "\n",
-    r#"{"text":"   ","expect":null,"tags":["outside"]}"#,
+    r#"{"text":"？？","expect":null,"tags":["outside"]}"#,
     "\n",
 );
 
@@ -118,6 +118,8 @@ fn a_query_that_asks_nothing_or_expects_nothing_is_refused() {
         r#"{"text":"  ","expect":"cod"}"#,
         "\n",
         r#"{"text":"退款多久到账","expect":[]}"#,
+        "\n",
+        r#"{"text":" ","expect":null}"#,
         "\n"
     );
     desk.put("faulty.jsonl", queries);
@@ -126,7 +128,109 @@ fn a_query_that_asks_nothing_or_expects_nothing_is_refused() {
     let told = stderr(&output);
     assert!(told.contains("faulty.jsonl:2 [text]") && told.contains("删去这一行"), "{told}");
     assert!(told.contains("faulty.jsonl:3 [expect]") && told.contains("写 null"), "{told}");
+    assert!(told.contains("faulty.jsonl:4 [text]"), "nothing is asked, whatever is expected: {told}");
     assert!(!desk.path("out/report.json").exists());
+}
+
+#[test]
+fn a_question_is_labelled_once_and_labels_name_entries_by_id_or_question() {
+    let desk = Desk::new();
+    // The same question in other signs, and another label.
+    desk.put(
+        "torn.jsonl",
+        concat!(
+            r#"{"text":"钱几时退","expect":"refund-time"}"#,
+            "\n\n",
+            r#"{"text":"钱几时退？","expect":null}"#,
+            "\n"
+        ),
+    );
+    desk.put("torn.csv", "问题,期望\n钱几时退,refund-time\n你们招人吗,\n钱几时退！,cod\n");
+    for (file, places) in
+        [("torn.jsonl", [":3 [expect]", "第 1 行"]), ("torn.csv", [":4:2 [expect]", "第 2 行"])]
+    {
+        let output = desk.eval("small.jsonl", file, "out", &[]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(file) && places.iter().all(|place| told.contains(place)), "{told}");
+        assert!(told.contains("请删去其中一行"), "{told}");
+    }
+
+    // Once more with the same label counts once; an entry goes by its questions too; a
+    // stored question that is labelled as outside is hardly meant.
+    desk.put(
+        "odd.jsonl",
+        concat!(
+            r#"{"text":"钱几时退","expect":"钱什么时候退回来"}"#,
+            "\n",
+            r#"{"text":"钱几时退？","expect":["refund-time"]}"#,
+            "\n",
+            r#"{"text":"票和地址","expect":["怎么开电子发票","address-change"]}"#,
+            "\n",
+            r#"{"text":"想换个地方收货","expect":null}"#,
+            "\n",
+            r#"{"text":"怎么开电子发票","expect":"cod"}"#,
+            "\n",
+            r#"{"text":"支持货到付款吗","expect":["cod","invoice"]}"#,
+            "\n"
+        ),
+    );
+    let output = desk.good("small.jsonl", "odd.jsonl", "out", &["--generation", "1"]);
+    let told = stderr(&output);
+    assert_eq!(desk.json("out/report.json")["queries"]["n"], 5, "{told}");
+    assert!(told.contains("odd.jsonl:2 [text]") && told.contains("只算一次"), "{told}");
+    assert!(told.contains("odd.jsonl:4 [expect]") && told.contains("address-change"), "{told}");
+    assert!(told.contains("odd.jsonl:5 [expect]") && !told.contains("odd.jsonl:6"), "{told}");
+    let predictions = lines(&desk.text("out/predictions-gen1.jsonl"));
+    assert_eq!(predictions[0]["expect"], "refund-time");
+    assert_eq!(predictions[1]["expect"], serde_json::json!(["invoice", "address-change"]));
+    desk.put("nobody.jsonl", "{\"text\":\"钱几时退\",\"expect\":\"没有这个问题\"}\n");
+    let told = stderr(&desk.eval("small.jsonl", "nobody.jsonl", "out", &[]));
+    assert!(told.contains("nobody.jsonl:1 [expect]") && told.contains("没有这个问题"), "{told}");
+}
+
+#[test]
+fn a_conversation_that_is_none_is_told_with_what_one_holds() {
+    let desk = Desk::new();
+    for line in [
+        r#"{"kb":"small","turns":[{"text":"怎么开电子发票","expect":"invoice"}]}"#,
+        r#"{"kb":"small","turns":[],"title":"x"}"#,
+    ] {
+        desk.put("talks.jsonl", &format!("{line}\n"));
+        let mut command = zhida();
+        command.current_dir(desk.folder.path()).args(["eval", "dialogues", "--kb", "small.jsonl"]);
+        let output = run(command.args(["--dialogues", "talks.jsonl", "--model", "none"]));
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("talks.jsonl:1") && told.contains("reading") && told.contains("choose"),
+            "{told}"
+        );
+    }
+    let help = stdout(&run(zhida().args(["eval", "dialogues", "--help"])));
+    for word in ["as_is", "in_light", "unclear_choice", "none_of_these", "small_talk", "\"turns\""] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert!(stdout(&run(zhida().args(["eval", "--help"]))).contains(".xlsx"));
+}
+
+#[test]
+fn the_columns_of_a_replay_are_told_apart_and_explained() {
+    let desk = Desk::new();
+    let mut command = zhida();
+    command.current_dir(desk.folder.path()).args(["eval", "loop", "--kb", "small.jsonl", "--model", "none"]);
+    command.args(["--queries", "queries.jsonl", "--days", "1", "--out", "loop"]);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = stdout(&output);
+    let head: Vec<&str> = told.lines().next().expect("a head").split('\t').collect();
+    let mut names = head.clone();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), head.len(), "{told}");
+    for name in head {
+        assert!(told.lines().skip(1).any(|line| line.starts_with(&format!("{name:<16}"))), "{name}: {told}");
+    }
 }
 
 #[test]

@@ -195,8 +195,29 @@ fn the_commands_tell_the_same_and_forget() {
     assert_eq!(left.len(), 3, "counts stay");
     assert!(left.iter().all(|event| event.conversation.as_deref() != Some("wx-1001")));
     assert_eq!(left.iter().filter(|event| event.text.is_some()).count(), 2);
-    desk(&["forget", "--text-before", &Day::today().plus(1).to_string()]);
-    assert!(events(data.path()).iter().all(|event| event.text.is_none()));
+    // What is still to come would erase everything.
+    let mut command = crate::support::zhida();
+    command.args(["forget", "--text-before", &Day::today().plus(1).to_string(), "--data"]).arg(data.path());
+    let refused = crate::support::run(&mut command);
+    let told = crate::support::stderr(&refused);
+    assert!(!refused.status.success() && told.contains(&Day::today().to_string()), "{told}");
+    assert_eq!(events(data.path()).iter().filter(|event| event.text.is_some()).count(), 2);
+    let old = Event {
+        at: Day::today().plus(-1).start(),
+        text: Some(QUESTION.to_owned()),
+        ..Event::now(Kind::Decision, "demo")
+    };
+    Settings { text: Text::Full, ..Settings::default() }.write(&data.path().join("events")).expect("written");
+    Log::open(data.path()).append(old).expect("stored");
+    assert_eq!(events(data.path()).iter().filter(|event| event.text.is_some()).count(), 3);
+    let mut command = crate::support::zhida();
+    command.args(["forget", "--text-before", &Day::today().to_string(), "--data"]).arg(data.path());
+    let done = crate::support::run(&mut command);
+    let told = crate::support::stderr(&done);
+    assert!(done.status.success() && told.contains("conversations stays"), "{told}");
+    let left = events(data.path());
+    assert!(left.iter().filter(|event| event.text.is_some()).all(|event| event.at >= Day::today().start()));
+    assert_eq!(left.iter().filter(|event| event.text.is_some()).count(), 2);
 }
 
 #[test]
@@ -264,6 +285,56 @@ fn what_cannot_be_asked_of_the_commands_is_said() {
         let told = crate::support::stderr(&output);
         assert!(told.contains(says), "{args:?}: {told}");
     }
+}
+
+#[test]
+fn the_figures_are_tables_in_the_language_of_the_run_and_tell_what_was_written() {
+    let (data, app) = place();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        ask(&app, json!({"text": STRANGE, "session": "s1"})).await;
+        for (number, comment) in ["太笼统了，请打13812345678", "第二次好多了"].into_iter().enumerate()
+        {
+            let reply = ask(&app, json!({"text": QUESTION, "session": format!("c{number}")})).await.json();
+            let said = json!({"trace_id": reply["trace_id"], "solved": number == 1, "comment": comment});
+            post(&app, "/v1/feedback", said).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let told = runtime.block_on(get(&app, "/v1/kbs/demo/stats")).json();
+    let comments = told["comments"].as_array().expect("comments");
+    let texts: Vec<&str> = comments.iter().filter_map(|one| one["text"].as_str()).collect();
+    assert_eq!(texts, ["第二次好多了", "太笼统了，请打[电话]"], "{told}");
+    assert_eq!((&comments[1]["entry"], &comments[1]["solved"]), (&json!("hours"), &json!(false)));
+    let page = runtime.block_on(get(&app, "/console/stats?kb=demo&by=entry")).text();
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(place("第二次好多了") < place("太笼统了，请打[电话]") && page.contains("没有解决"));
+
+    let printed = |language: &str| {
+        let mut command = crate::support::zhida();
+        command.env("ZHIDA_LANG", language).args(["stats", "--kb", "demo", "--by", "day", "--data"]);
+        crate::support::stdout(&crate::support::run(command.arg(data.path())))
+    };
+    let reason = told["all"]["counts"]["handed_off_by_reason"].as_object().expect("reasons");
+    let code = reason.keys().next().expect("a reason");
+    let english = printed("en");
+    assert!(english.contains("answer_rate") && english.contains(code), "{english}");
+    let row = english.lines().find(|line| line.starts_with(code)).expect("a row");
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), [code.as_str(), "1"], "{english}");
+    let chinese = printed("zh");
+    for part in ["直接回答率", "没答上的原因", "日期", "含义"] {
+        assert!(chinese.contains(part), "{part}: {chinese}");
+    }
+    assert!(!chinese.contains("answer_rate") && !chinese.contains(code.as_str()), "{chinese}");
+    drop(app);
+    let mut command = crate::support::zhida();
+    command.args(["forget", "--conversation", "c0", "--data"]).arg(data.path());
+    assert!(crate::support::run(&mut command).status.success());
+    let mut command = crate::support::zhida();
+    command.args(["stats", "--kb", "demo", "--json", "--data"]).arg(data.path());
+    let told: Value =
+        serde_json::from_str(&crate::support::stdout(&crate::support::run(&mut command))).expect("JSON");
+    assert_eq!(told["comments"].as_array().map(Vec::len), Some(1), "{told}");
 }
 
 #[test]

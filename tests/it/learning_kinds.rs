@@ -201,6 +201,107 @@ fn what_is_no_matter_of_the_business_gets_a_reply() {
 }
 
 #[test]
+fn a_stored_question_that_is_not_helped_is_about_its_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path();
+    let card = json!({"id": "card-month", "question": "月卡多少钱", "similar": ["包月什么价"], "keywords": ["月卡"], "answer": "看门店。"});
+    publish(data, "demo", &format!("{SMALL_KB}{card}\n"), None);
+    let log = Log::open(data);
+    for (number, text) in ["月卡多少钱", "包月什么价", "月卡"].into_iter().enumerate() {
+        let asked = decided(number, text, "answer", Some("card-month"));
+        said(&log, &asked, Feedback { solved: Some(false), ..Feedback::default() });
+        let found = learn(data, &["suggestions", "--json"]);
+        let items = found["items"].as_array().expect("a list");
+        assert_eq!(items.len(), 1, "{text}: {found}");
+        assert_eq!(
+            (&items[0]["kind"], &items[0]["entry"]),
+            (&json!("outdated"), &json!("card-month")),
+            "{found}"
+        );
+        let groups = learn(data, &["groups", "--json"]);
+        let proposals = groups["items"].as_array().expect("a list").iter().map(|group| &group["proposal"]);
+        assert!(proposals.clone().count() > 0 && proposals.clone().all(|one| one == "outdated"), "{groups}");
+    }
+    let one = suggested(data, "outdated");
+    let id = one["id"].as_str().expect("an id");
+    assert!(one["why"].as_str().expect("words").contains("已有的问法"), "{one}");
+    let accept = |id: &str, words: &[&str]| {
+        let mut command = zhida();
+        command.args(["learn", "accept", "--kb", "demo", "--data"]).arg(data).arg(id).args(words);
+        run(&mut command)
+    };
+    let revision =
+        || shelf(data).entry(&EntryId("card-month".to_owned())).expect("readable").expect("there").revision;
+    let before = revision();
+    let same = accept(id, &["--answer", "看门店。"]);
+    assert!(!same.status.success() && stderr(&same).contains("不会改变什么"), "{}", stderr(&same));
+    assert_eq!(revision(), before);
+    let done = accept(id, &["--answer", "每月 199 元。"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(revision() > before);
+    // What was said of the old answer says nothing of the new one.
+    let mut command = zhida();
+    command.args(["kb", "publish", "--kb", "demo", "--data"]).arg(data);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(learn(data, &["suggestions", "--json"])["items"], json!([]));
+}
+
+#[test]
+fn what_the_draft_has_already_is_no_suggestion_and_accepting_it_no_success() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path();
+    publish(data, "demo", SMALL_KB, None);
+    let log = Log::open(data);
+    for number in 0..3 {
+        log.append(decided(number, "退款的钱几时能到卡里", "handoff", None)).expect("stored");
+        let mut sent = Event::agent("demo", &format!("c{number}"), "小王", Doing::Proposal);
+        sent.entry = Some("refund-time".to_owned());
+        log.append(sent).expect("stored");
+    }
+    let one = suggested(data, "similar");
+    let id = one["id"].as_str().expect("an id").to_owned();
+    let stored = || shelf(data).entry(&EntryId("refund-time".to_owned())).expect("readable").expect("there");
+    let mut entry = stored().entry;
+    entry.similar.push("退款的钱几时能到卡里？".to_owned());
+    shelf(data).edit(&entry.id.clone(), Edit::Put(entry), &Expected::Anything, false).expect("edited");
+    let before = stored().revision;
+    let mut command = zhida();
+    command.args(["learn", "accept", "--kb", "demo", &id, "--data"]).arg(data);
+    let refused = run(&mut command);
+    assert!(!refused.status.success() && stderr(&refused).contains("已经有这个问法"), "{}", stderr(&refused));
+    assert_eq!(stored().revision, before);
+    assert_eq!(learn(data, &["suggestions", "--json"])["items"], json!([]), "an author was faster");
+    // Those that are taken up without an author do not stumble over it.
+    learn(data, &["auto", "--least", "1", "--json"]);
+    assert_eq!(stored().revision, before);
+}
+
+#[test]
+fn that_nothing_is_asked_more_is_told_apart_from_nothing_to_compare() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path();
+    publish(data, "demo", SMALL_KB, None);
+    let log = Log::open(data);
+    let told = || {
+        let mut command = zhida();
+        command.args(["learn", "bursts", "--kb", "demo", "--data"]).arg(data);
+        let output = run(&mut command);
+        assert!(output.status.success() && stdout(&output).is_empty(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let none = told();
+    assert!(none.contains("nothing was asked in the last 7 days"), "{none}");
+    log.append(decided(1, "怎么开电子发票", "answer", Some("invoice"))).expect("stored");
+    let first = told();
+    assert!(first.contains("to compare with"), "{first}");
+    let at = Day::today().plus(-8).start();
+    log.append(Event { at, ..decided(2, "怎么开电子发票", "answer", Some("invoice")) }).expect("stored");
+    let same = told();
+    assert!(same.contains("nothing was asked more") && same.contains("1 before"), "{same}");
+}
+
+#[test]
 fn a_day_with_less_confidence_than_the_days_before_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = Log::open(folder.path());

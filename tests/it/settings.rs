@@ -36,6 +36,7 @@ async fn flags_are_told_with_their_sources_to_whoever_runs_the_server() {
     assert_eq!(told["flags"][0]["source"], "environment");
     assert!(told["processor"]["cores"].as_u64().is_some_and(|cores| cores > 0), "{told}");
     let page = get(&app, "/console/admin/settings").await.text();
+    assert!(page.contains("[姓名]") && page.contains("路名保留") && !page.contains("星号"), "{page}");
     for part in ["0.0.0.0:80", "ZHIDA_LISTEN", "监听的地址和端口", "&lt;b&gt;2000", "默认", "环境变量"]
     {
         assert!(page.contains(part), "{part}: {page}");
@@ -92,6 +93,35 @@ async fn what_is_kept_is_changed_by_admins_at_once_and_stands_in_the_audit() {
     }
     let audit = admin.send(&app, "GET", "/v1/audit?limit=2", None).await.text();
     assert!(audit.contains("what is kept") && audit.contains("text_days = 30"), "{audit}");
+}
+
+#[test]
+fn the_command_and_the_interface_refuse_the_same_days() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keep = |words: &[&str]| {
+        let mut command = crate::support::zhida();
+        command.args(["events", "keep"]).args(words).arg("--data").arg(folder.path());
+        crate::support::run(&mut command)
+    };
+    for words in [["--text-days", "0"], ["--text-days", "99999"], ["--event-days", "99999"]] {
+        let output = keep(&words);
+        let told = crate::support::stderr(&output);
+        assert!(!output.status.success() && told.contains(words[0]) && told.contains("36500"), "{told}");
+    }
+    let settings = || zhida::events::Settings::read(&folder.path().join("events")).expect("read");
+    assert_eq!(settings(), zhida::events::Settings::default(), "nothing of it is kept");
+    let done = keep(&["--mask-orders", "true", "--event-days", "30", "--text-days", "36500"]);
+    let told = crate::support::stdout(&done);
+    assert!(told.contains("mask_orders = true\n") && told.contains("event_days = 30\n"), "{told}");
+    // What is printed for events that stay is what sets it.
+    let told = crate::support::stdout(&keep(&["--event-days", "0"]));
+    assert!(told.contains("event_days = 0  #"), "{told}");
+    assert_eq!((settings().event_days, settings().orders, settings().text_days), (None, true, 36_500));
+    let file = std::fs::read_to_string(folder.path().join("events/settings.toml")).expect("a file");
+    assert!(
+        file.contains("orders = true\n") && !file.contains("mask_orders"),
+        "older versions read it: {file}"
+    );
 }
 
 #[tokio::test]

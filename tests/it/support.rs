@@ -117,7 +117,7 @@ pub const SMALL_KB: &str = concat!(
 pub fn labelled_corpus(name: &str) -> (zhida::kb::KnowledgeBase, Vec<zhida::eval::dataset::LabelledQuery>) {
     let file = |what: &str| repository(&format!("corpora/{name}.{what}.jsonl"));
     let base = zhida::kb::formats::read(&file("kb")).unwrap();
-    let queries = zhida::eval::dataset::read(&file("queries"), base.entries()).unwrap();
+    let queries = zhida::eval::dataset::read(&file("queries"), base.entries()).unwrap().queries;
     (base, queries)
 }
 

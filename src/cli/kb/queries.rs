@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use super::Place;
 use crate::error::{Error, Result};
-use crate::eval::dataset;
 use crate::publish::Comparison;
 
 #[derive(Debug, clap::Args)]
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let queries = dataset::read(file, shelf.draft()?.entries())?;
+    let queries = crate::cli::labelled(file, shelf.draft()?.entries())?;
     let lines: Vec<String> = queries
         .iter()
         .map(|query| serde_json::to_string(query).map_err(|e| Error::internal("queries", e)))

@@ -107,6 +107,9 @@ fn nothing() -> Expect {
     Expect::Outside
 }
 
+/// What a line that is none is told to be.
+const FIELDS: &str = "不是有效的对话（每行一个 JSON 对象，项有 kb、turns，可有 split；turns 里每句有 text、reading，可有 expect、choose、pick、press、tags；说明见 zhida eval dialogues --help）";
+
 /// The names of readings that a script may expect.
 const READINGS: [&str; 7] =
     ["as_is", "chosen", "unclear_choice", "none_of_these", "in_light", "ended", "small_talk"];
@@ -166,7 +169,7 @@ impl ScriptedTurn {
 /// # Errors
 /// [`crate::error::Error::Corpus`] with the first line that is none.
 pub fn read(path: &Path) -> Result<Vec<Script>> {
-    let scripts: Vec<Script> = Lines::read(path)?.json("不是有效的对话")?;
+    let scripts: Vec<Script> = Lines::read(path)?.json(FIELDS)?;
     let mut lines = Lines::of(&path.display().to_string(), &[]);
     if scripts.is_empty() {
         lines.problem(0, "文件里没有对话".to_owned());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::entries::{self, Entries, Known};
-use super::report::{Counts, Figures, Unanswered};
+use super::report::{Comment, Counts, Figures, Unanswered};
 use super::sessions::{self, Turn};
 use crate::events::day::{Day, Days, hour};
 use crate::events::record::{Event, Feedback, Kind};
@@ -155,7 +155,16 @@ pub struct Tally {
     said: Vec<Said>,
     entries: Entries,
     missed: HashMap<String, Missed>,
+    /// The last comments, by the decision that they are about.
+    comments: HashMap<u128, Written>,
     lost: u64,
+}
+
+/// A comment.
+struct Written {
+    at: i64,
+    text: String,
+    entry: Option<u32>,
 }
 
 impl Tally {
@@ -171,6 +180,7 @@ impl Tally {
             said: Vec::new(),
             entries: Entries::default(),
             missed: HashMap::new(),
+            comments: HashMap::new(),
             lost: 0,
         }
     }
@@ -272,6 +282,9 @@ impl Tally {
         }
         let group = self.group(&Event { at: decided_at, ..event.clone() });
         let entry = event.entry.as_deref().map(|entry| self.names.number(entry));
+        if self.days.hold(decided_at) {
+            self.comment(trace, event, entry);
+        }
         self.said.push(Said {
             trace,
             at: event.at,
@@ -281,6 +294,23 @@ impl Tally {
             entry,
             clarify: event.decision.as_deref() == Some("clarify"),
         });
+    }
+
+    /// Notes what was written about a decision; of all that, the last of each, and no more
+    /// than are listed.
+    fn comment(&mut self, trace: u128, event: &Event, entry: Option<u32>) {
+        let Some(text) = event.comment.as_ref().filter(|text| !text.trim().is_empty()) else { return };
+        if self.comments.get(&trace).is_some_and(|known| known.at > event.at) {
+            return;
+        }
+        self.comments.insert(trace, Written { at: event.at, text: text.clone(), entry });
+        // Now and then, so that each costs little.
+        if self.comments.len() > 4 * Figures::LISTED {
+            let mut times: Vec<i64> = self.comments.values().map(|one| one.at).collect();
+            times.sort_unstable_by(|a, b| b.cmp(a));
+            let oldest = times[Figures::LISTED - 1];
+            self.comments.retain(|_, one| one.at >= oldest);
+        }
     }
 
     /// That a person took part is how a session went on.
@@ -311,6 +341,20 @@ impl Tally {
             }
         }
         let (missed, names) = (self.missed, &self.names);
+        let mut written: Vec<(u128, Written)> = self.comments.into_iter().collect();
+        written.sort_by(|a, b| b.1.at.cmp(&a.1.at).then(a.0.cmp(&b.0)));
+        written.truncate(Figures::LISTED);
+        let comments = written.into_iter().map(|(trace, one)| {
+            let word = said.get(&trace);
+            Comment {
+                text: one.text,
+                entry: one.entry.map(|entry| names.name(entry).to_owned()),
+                solved: word.and_then(|word| word.solved),
+                rating: word.and_then(|word| word.rating),
+                at: crate::events::day::rfc3339(one.at),
+            }
+        });
+        let comments = comments.collect();
         let mut unanswered: Vec<Unanswered> = missed
             .into_values()
             .map(|missed| Unanswered {
@@ -335,6 +379,7 @@ impl Tally {
             entries,
             cold,
             unanswered,
+            comments,
             lost: self.lost,
         }
     }

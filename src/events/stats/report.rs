@@ -274,6 +274,22 @@ pub struct Unanswered {
     pub last: String,
 }
 
+/// What somebody wrote about a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedbackComment)]
+pub struct Comment {
+    /// As it was written, masked as the settings want.
+    pub text: String,
+    /// The entry that it was answered with, or that came nearest.
+    pub entry: Option<String>,
+    /// Whether the customer says that it helped.
+    pub solved: Option<bool>,
+    /// Stars, 1 to 5.
+    pub rating: Option<i64>,
+    /// When it was written, RFC 3339.
+    pub at: String,
+}
+
 /// What a [`super::Tally`] adds up to.
 pub struct Figures {
     pub(super) days: Days,
@@ -283,11 +299,12 @@ pub struct Figures {
     pub(super) entries: Vec<OfEntry>,
     pub(super) cold: Vec<String>,
     pub(super) unanswered: Vec<Unanswered>,
+    pub(super) comments: Vec<Comment>,
     pub(super) lost: u64,
 }
 
 impl Figures {
-    /// The most unanswered questions that are listed.
+    /// The most unanswered questions, and comments, that are listed.
     pub const LISTED: usize = 50;
 }
 
@@ -312,6 +329,8 @@ pub struct Stats {
     pub cold: Vec<String>,
     /// The questions that got no answer most often.
     pub unanswered: Vec<Unanswered>,
+    /// What was written about answers of these days, the last first; at most 50.
+    pub comments: Vec<Comment>,
     /// Days that left the band of the days before them, the last one first.
     pub drift: Vec<Drift>,
     /// Events that could not be stored: the figures lack them.
@@ -349,6 +368,7 @@ impl Stats {
             entries: now.entries,
             cold: now.cold,
             unanswered: now.unanswered,
+            comments: now.comments,
             drift,
             lost: now.lost,
             damaged: read.damaged,

@@ -1,12 +1,13 @@
 //! Which entries are wrong themselves, whatever words they are asked in?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::group::{SHOWN, draft};
 use super::{Halves, Kind, Near, Suggestion, Trial};
 use crate::engine::Engine;
 use crate::kb::{Entry, EntryId};
 use crate::learn::asked::{Asked, Votes};
+use crate::retrieve::exact::Match;
 use crate::text::grams;
 
 /// Answers that did not help before an entry is suspected to be outdated, and
@@ -33,27 +34,51 @@ pub(super) fn said(questions: &[Asked]) -> BTreeMap<&str, Votes> {
     said
 }
 
-/// Entries whose answers do not help, whatever words they are asked in.
-pub(super) fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> {
-    let mut said: BTreeMap<&str, (Votes, Vec<&Asked>)> = BTreeMap::new();
+/// The entry that a question is stored in, as a phrasing or a keyword: nothing is to be
+/// added for it, and no other entry can have it.
+pub(super) fn owner<'a>(engine: &'a Engine, text: &str) -> Option<&'a Entry> {
+    let release = engine.release();
+    let hit = release.exact().find(&release.analyzer().normalize(text), |_| true);
+    let hit = hit.filter(|hit| matches!(hit.how, Match::Question | Match::Keyword));
+    hit.map(|hit| &release.entries()[hit.entry])
+}
+
+/// Entries whose answers do not help, whatever words they are asked in, or do not help
+/// who asks in their own words. Those that are to be `split` are known to be two.
+pub(super) fn outdated(engine: &Engine, questions: &[Asked], split: &HashSet<&str>) -> Vec<Suggestion> {
+    let mut said: BTreeMap<&str, (Votes, Vec<&Asked>, bool)> = BTreeMap::new();
     for asked in questions {
         // A question that belongs elsewhere says nothing against the answer.
         let elsewhere = asked.confirmed().map(|(entry, _)| entry);
         for (entry, votes) in &asked.votes {
-            if elsewhere.is_none_or(|right| right == entry) && asked.answer.as_ref() == Some(entry) {
-                let (sum, own) = said.entry(entry).or_default();
+            if asked.answer.as_ref() != Some(entry) {
+                continue;
+            }
+            // Whoever asks a stored question and is not helped gets no other phrasing: it is
+            // the answer that somebody has to look at.
+            let own_words = votes.unsolved > votes.solved
+                && owner(engine, &asked.text).is_some_and(|owner| owner.id.0 == *entry);
+            if own_words || elsewhere.is_none_or(|right| right == entry) {
+                let (sum, own, stored) = said.entry(entry).or_default();
                 sum.solved += votes.solved;
                 sum.unsolved += votes.unsolved;
                 own.push(asked);
+                *stored |= own_words;
             }
         }
     }
     let mut found = Vec::new();
-    for (id, (votes, own)) in said {
+    for (id, (votes, mut own, stored)) in said {
         let share = votes.unsolved as f64 / (votes.unsolved + votes.solved).max(1) as f64;
         let Some(entry) = engine.release().entry(&EntryId(id.to_owned())) else { continue };
-        if votes.unsolved < OUTDATED.0 || share <= OUTDATED.1 {
+        let many = votes.unsolved >= OUTDATED.0 && share > OUTDATED.1;
+        if !many && (!stored || split.contains(id)) {
             continue;
+        }
+        let mut why = format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved);
+        if stored {
+            why.push_str("；问的就是条目里已有的问法，请看答案是不是还对");
+            own.sort_by_key(|asked| std::cmp::Reverse(asked.disliked));
         }
         let text = entry.question.clone();
         found.push(Suggestion {
@@ -69,7 +94,7 @@ pub(super) fn outdated(engine: &Engine, questions: &[Asked]) -> Vec<Suggestion> 
             sure: false,
             confirmed: 0,
             against: votes.unsolved,
-            why: format!("{} 次回答后客户说没有解决，{} 次说解决了", votes.unsolved, votes.solved),
+            why,
             draft: draft(own.into_iter()),
             halves: None,
             nearest: Vec::new(),

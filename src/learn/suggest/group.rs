@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::entries::owner;
 use super::{Group, Kind, Near, Suggestion, Trial};
 use crate::decide::Decision;
 use crate::engine::{Engine, Options};
@@ -130,7 +131,7 @@ impl Look {
 }
 
 /// A group for authors.
-pub(super) fn told(group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -> Group {
+pub(super) fn told(engine: &Engine, group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -> Group {
     let members = || group.members.iter().map(|&at| asked[at]);
     let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
     let between = |from: i64, to: i64| {
@@ -149,7 +150,12 @@ pub(super) fn told(group: &Grouped, look: &Look, asked: &[&Asked], today: Day) -
         last: members().map(|asked| asked.last).max().unwrap_or_default(),
         examples: members().take(SHOWN).map(|asked| asked.text.clone()).collect(),
         nearest: look.nearest.clone(),
-        proposal: look.proposal(sum(|asked| asked.asked_back) > 0),
+        proposal: match look.proposal(sum(|asked| asked.asked_back) > 0) {
+            "similar" | "ask" | "entry" if members().all(|asked| owner(engine, &asked.text).is_some()) => {
+                "outdated"
+            }
+            proposal => proposal,
+        },
     }
 }
 
@@ -179,7 +185,11 @@ pub(super) fn of_group(
         let answer = look.answers.get(*at).cloned().flatten();
         answer.is_none() || answer != target
     };
-    let place = *group.members.iter().find(missing)?;
+    // What is stored belongs to its entry, and what it lacks is a better answer.
+    let stored = |text: &str| owner(engine, text);
+    let is_new = |at: &&usize| stored(&asked[**at].text).is_none();
+    let lacking = || group.members.iter().filter(missing);
+    let place = *lacking().find(is_new).or_else(|| lacking().next())?;
     let text = asked[place].text.clone();
     let members = || group.members.iter().map(|&at| asked[at]);
     let sum = |of: fn(&Asked) -> u64| members().map(of).sum::<u64>();
@@ -227,9 +237,15 @@ pub(super) fn of_group(
         None => text,
         Some(entry) => {
             let own = exact_key(&entry.question);
-            members().find(|asked| exact_key(&asked.text) != own)?.text.clone()
+            let goes = |asked: &&Asked| {
+                exact_key(&asked.text) != own && stored(&asked.text).is_none_or(|owner| owner.id == entry.id)
+            };
+            members().find(goes)?.text.clone()
         }
     };
+    if kind != Kind::Split && stored(&text).is_some() {
+        return None;
+    }
     let (mut for_it, mut against) = (0, 0);
     for (entry, votes) in &look.votes {
         if target.as_ref() == Some(entry) {
@@ -249,13 +265,17 @@ pub(super) fn of_group(
     Some(Suggestion {
         id: Suggestion::id_of(kind, target.as_deref(), &text),
         kind,
-        entry: target,
         other: None,
         examples: members()
-            .filter(|asked| asked.text != text)
+            .filter(|asked| {
+                // A split takes what the entry has; no other one can.
+                let of = target.as_ref().filter(|_| kind == Kind::Split);
+                asked.text != text && stored(&asked.text).is_none_or(|owner| of == Some(&owner.id.0))
+            })
             .take(SHOWN)
             .map(|asked| asked.text.clone())
             .collect(),
+        entry: target,
         text,
         count,
         gain: 0,

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 pub use halves::Halves;
 pub use review::{Findings, Limits, Material, review};
+pub(crate) use taking::is_there;
 pub use trial::Trial;
 
 use crate::kb::Entry;
@@ -197,6 +198,7 @@ pub struct Group {
     /// Entries that come near.
     pub nearest: Vec<Near>,
     /// `similar`: a phrasing of the nearest entry; `ask`: perhaps one; `entry`:
-    /// nothing comes near; `answered`: the present release answers it.
+    /// nothing comes near; `answered`: the present release answers it; `outdated`: all of
+    /// it is stored, and it is the answer that does not help.
     pub proposal: &'static str,
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
-use super::entries::{merged, outdated, said};
+use super::entries::{merged, outdated, owner, said};
 use super::group::{Look, of_group, told};
 use super::halves::{Halves, add};
 use super::trial::{Bench, Probe};
@@ -22,7 +22,6 @@ use crate::events::Day;
 use crate::kb::{Entry, EntryId};
 use crate::learn::asked::Asked;
 use crate::learn::groups::{Grouped, Key, Memory, Placed, SAME, Teacher, group};
-use crate::retrieve::exact::Match;
 use crate::text::exact_key;
 use crate::text::lexicon::What;
 
@@ -106,8 +105,11 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
 
     let looks: Vec<Look> =
         grouped.par_iter().map(|group| Look::of(engine, group, &looked_at)).collect::<Result<_>>()?;
-    let groups =
-        grouped.iter().zip(&looks).map(|(group, look)| told(group, look, &looked_at, today)).collect();
+    let groups = grouped
+        .iter()
+        .zip(&looks)
+        .map(|(group, look)| told(engine, group, look, &looked_at, today))
+        .collect();
 
     // What to do about each group, and then about words and answers.
     let mut wanted: Vec<(Suggestion, Vec<usize>)> = Vec::new();
@@ -117,7 +119,9 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
             wanted.push((suggestion, group.members.clone()));
         }
     }
-    let mut others = outdated(engine, questions);
+    let split = wanted.iter().filter(|(one, _)| one.kind == Kind::Split);
+    let split: HashSet<&str> = split.filter_map(|(one, _)| one.entry.as_deref()).collect();
+    let mut others = outdated(engine, questions, &split);
     others.extend(merged(engine, questions));
     others.extend(words(engine, questions).into_iter().take(limits.words));
     let waiting = Waiting::new(engine, &teacher, memory, settled, &wanted)?;
@@ -195,13 +199,11 @@ pub fn review(material: &Material<'_>, limits: Limits, memory: &mut Memory) -> R
     Ok(Findings { groups, suggestions, open: open.len() })
 }
 
-/// Whether a question is a stored phrasing by now.
+/// Whether a question is stored by now.
 fn is_stored(engine: &Engine, asked: &Asked) -> bool {
-    let release = engine.release();
-    let hit = release.exact().find(&release.analyzer().normalize(&asked.text), |_| true);
-    let entry = hit.filter(|hit| hit.how == Match::Question).map(|hit| &release.entries()[hit.entry].id.0);
+    let votes = owner(engine, &asked.text).map(|entry| asked.votes.get(&entry.id.0));
     // A stored question whose answer does not help stays open.
-    entry.is_some_and(|id| asked.votes.get(id).is_none_or(|votes| votes.unsolved <= votes.solved))
+    votes.is_some_and(|votes| votes.is_none_or(|votes| votes.unsolved <= votes.solved))
 }
 
 /// Whether somebody asks for a person or is angry, whatever it was handed over for:
@@ -302,6 +304,7 @@ fn probes(
 
 /// What authors have decided, and which suggestions that settles.
 struct Waiting<'a> {
+    settled: &'a [Settled],
     by_id: HashMap<&'a str, &'a Settled>,
     /// By suggestion: decided ones that mean the same.
     same: Vec<Vec<&'a Settled>>,
@@ -343,11 +346,21 @@ impl<'a> Waiting<'a> {
                 }
             }
         }
-        Ok(Self { by_id, same })
+        Ok(Self { settled, by_id, same })
     }
 
     /// Whether a suggestion itself was decided.
     fn knows(&self, suggestion: &Suggestion) -> bool {
+        // What customers said of an answer that was mended since says nothing of the new one.
+        let mended = |one: &&Settled| {
+            one.kind == Kind::Outdated
+                && one.verdict == Verdict::Accepted
+                && one.entry == suggestion.entry
+                && suggestion.count < 2 * one.count.max(1)
+        };
+        if suggestion.kind == Kind::Outdated && self.settled.iter().any(|one| mended(&one)) {
+            return true;
+        }
         self.by_id.get(suggestion.id.as_str()).is_some_and(|one| match one.verdict {
             Verdict::Accepted | Verdict::Never => true,
             // Twice as many ask by now.

@@ -59,22 +59,25 @@ pub(super) fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> 
             (made, Expected::Absent)
         }
         (Kind::Outdated, Some(id)) => {
-            let mut stored = known(&id)?;
-            stored.entry.answer = answer.ok_or_else(missing)?;
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
+            let stored = known(&id)?;
+            let mut entry = stored.entry.clone();
+            entry.answer = answer.ok_or_else(missing)?;
+            changed(suggestion, stored, entry)?
         }
         (Kind::Keyword, Some(id)) => {
-            let mut stored = known(&id)?;
-            if !stored.entry.keywords.contains(&text) {
-                stored.entry.keywords.push(text);
+            let stored = known(&id)?;
+            let mut entry = stored.entry.clone();
+            if !entry.keywords.contains(&text) {
+                entry.keywords.push(text);
             }
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
+            changed(suggestion, stored, entry)?
         }
         (_, Some(id)) => {
-            let mut stored = known(&id)?;
-            add(&mut stored.entry, &[text]);
-            add(&mut stored.entry, more);
-            (stored.entry, Expected::Revisions(vec![stored.revision]))
+            let stored = known(&id)?;
+            let mut entry = stored.entry.clone();
+            add(&mut entry, &[text]);
+            add(&mut entry, more);
+            changed(suggestion, stored, entry)?
         }
         (_, None) => return Err(missing()),
     };
@@ -86,6 +89,38 @@ pub(super) fn apply(shelf: &Shelf, suggestion: &Suggestion, change: &Change) -> 
         entry: Some(id.0),
         revision: edited.revision,
         live: edited.live,
+    })
+}
+
+/// An edit of an entry.
+///
+/// # Errors
+/// When it changes nothing: then nobody is told that something was done.
+fn changed(suggestion: &Suggestion, stored: Stored, entry: Entry) -> Result<(Entry, Expected)> {
+    if stored.entry != entry {
+        return Ok((entry, Expected::Revisions(vec![stored.revision])));
+    }
+    let (field, what) = match suggestion.kind {
+        Kind::Outdated => ("answer", "的答案就是这样"),
+        Kind::Keyword => ("text", "已经有这个关键词"),
+        _ => ("text", "已经有这个问法"),
+    };
+    let message =
+        format!("条目“{}”{what}，采纳不会改变什么；答案不对，请改条目的答案，否则请忽略这条建议", entry.id);
+    Err(fault(suggestion, field, message))
+}
+
+/// Whether the draft has what a phrasing or keyword would add: an author was faster.
+///
+/// # Errors
+/// When the draft cannot be read.
+pub(crate) fn is_there(shelf: &Shelf, suggestion: &Suggestion) -> Result<bool> {
+    let Some(id) = suggestion.entry.clone().map(EntryId) else { return Ok(false) };
+    let key = exact_key(&suggestion.text);
+    Ok(match (suggestion.kind, shelf.entry(&id)?) {
+        (Kind::Similar, Some(stored)) => stored.entry.phrasings().any(|text| exact_key(text) == key),
+        (Kind::Keyword, Some(stored)) => stored.entry.keywords.contains(&suggestion.text),
+        _ => false,
     })
 }
 

@@ -76,6 +76,16 @@ struct Unanswered {
     last: String,
 }
 
+/// What a customer wrote about an answer.
+#[derive(Deserialize)]
+struct Comment {
+    text: String,
+    entry: Option<String>,
+    solved: Option<bool>,
+    rating: Option<i64>,
+    at: String,
+}
+
 /// The figures as the API tells them.
 #[derive(Deserialize)]
 pub(super) struct Stats {
@@ -85,6 +95,7 @@ pub(super) struct Stats {
     pub(super) groups: Vec<Group>,
     cold: Vec<String>,
     unanswered: Vec<Unanswered>,
+    comments: Vec<Comment>,
     lost: u64,
     damaged: u64,
     missing_nodes: Vec<String>,
@@ -118,7 +129,8 @@ async fn shown(page: &Page) -> Outcome {
     let by = APART.into_iter().find(|by| *by == asked.get("by")).unwrap_or("day");
     let stats: Stats = page.inside.get(&api(kb, &asked, by, "")).read().await?;
     let groups = stats.groups.iter().take(LISTED).map(|group| group.key.as_str()).filter(|_| by == "entry");
-    let shown = groups.chain(stats.cold.iter().take(COLD).map(String::as_str));
+    let written = stats.comments.iter().filter_map(|one| one.entry.as_deref());
+    let shown = groups.chain(written).chain(stats.cold.iter().take(COLD).map(String::as_str));
     let names = Names::of(page, kb, shown).await;
     let body = html! {
         (wanted(page, kb, &stats, by))
@@ -135,6 +147,7 @@ async fn shown(page: &Page) -> Outcome {
             (all_shares(page, &stats.all))
             (reasons(page, &stats.all.counts))
         }
+        (comments(page, kb, &stats.comments, &names))
         (open_questions(page, kb, &stats, &names))
     };
     Ok(page.show(Sheet::new(title, body)))
@@ -352,6 +365,35 @@ fn reasons(page: &Page, counts: &Counts) -> Markup {
                 table.list.numbers {
                     thead { tr { th { (page.say("原因", "Reason")) } th { (page.say("次数", "Times")) } th { (page.say("占比", "Share")) } } }
                     tbody { @for (name, count) in &known { tr { td { (name) } td { (count) } td { (percent(*count as f64 / counts.handed_off as f64)) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// What customers wrote about answers.
+fn comments(page: &Page, kb: &str, comments: &[Comment], names: &Names) -> Markup {
+    let title = page.say("顾客的评价", "What customers wrote");
+    let says = |one: &Comment| match (one.solved, one.rating) {
+        (_, Some(stars)) => format!("{stars}{}", page.say(" 星", " stars")),
+        (Some(true), None) => page.say("已解决", "solved").to_owned(),
+        (Some(false), None) => page.say("没有解决", "not solved").to_owned(),
+        (None, None) => "—".to_owned(),
+    };
+    html! {
+        @if !comments.is_empty() {
+            section.card #comments {
+                h2 { (title) }
+                p.soft { (page.say("最近的 50 条，新的在前；原话怎样保存，评价就怎样保存。", "The last 50, the newest first; kept as customers' words are.")) }
+                div.scroll tabindex="0" role="region" aria-label=(title) {
+                    table.list {
+                        thead { tr { th { (page.say("评价", "Comment")) } th { (page.say("评分", "Rating")) } th { (page.say("条目", "Entry")) } th { (page.say("时间", "When")) } } }
+                        tbody { @for one in comments { tr {
+                            td { (one.text) } td { (says(one)) }
+                            td { @if let Some(entry) = &one.entry { (names.link(kb, entry)) } @else { "—" } }
+                            td { (when(&one.at)) }
+                        } } }
+                    }
                 }
             }
         }

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::inside::{Refusal, part};
 use super::page::{Outcome, Page};
 use crate::dialogue::told::in_china;
+use crate::events::stats::reason_words;
 use crate::kb::formats::{self, Format};
 use crate::kb::shown::is_address;
 
@@ -134,22 +135,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// Why a conversation went to people.
 pub(super) fn reason<'a>(page: &Page, code: &'a str) -> &'a str {
-    match code {
-        "requested" => page.say("要求人工", "asked for a person"),
-        "no_match" => page.say("没有匹配", "nothing matched"),
-        "low_confidence" => page.say("把握不足", "not sure enough"),
-        "ambiguous" => page.say("有歧义", "ambiguous"),
-        "repeated_miss" => page.say("连续答不上", "missed several times"),
-        "repeated_question" => page.say("重复提问", "asked again"),
-        "sensitive" => page.say("敏感词", "sensitive words"),
-        "angry" => page.say("情绪激动", "angry"),
-        "handoff_rule" => page.say("转人工规则", "a rule"),
-        "several_questions" => page.say("多个问题", "several questions"),
-        "no_text" => page.say("没有文字", "no text"),
-        "none_of_these" => page.say("都不是", "none of these"),
-        "unclear_choice" => page.say("选择不明", "unclear choice"),
-        other => other,
-    }
+    reason_words(code).map_or(code, |(chinese, english)| page.say(chinese, english))
 }
 
 /// How far a handoff or ticket is, and which tag it wears.

@@ -148,8 +148,8 @@ fn retention(page: &Page, kept: &Kept) -> Markup {
         (
             "masked",
             page.say(
-                "遮盖后的原话（手机号、姓名、地址等换成星号）",
-                "masked: numbers, names and addresses of people are hidden",
+                "遮盖后的原话（手机号、姓名、门牌等换成[电话]、[姓名]、[门牌]等字样，路名保留）",
+                "masked: numbers, names and house numbers of people become [电话], [姓名], [门牌] and the like; names of streets stay",
             ),
         ),
         ("full", page.say("完整原话", "in full")),
