@@ -384,11 +384,17 @@ fn read_beside(path: &Path) -> Result<KnowledgeBase> {
     Ok(base.with_service(service))
 }
 
+/// So many remarks on labelled questions are told.
+const NOTED: usize = 20;
+
 /// Reads labelled questions, and tells what their author should know of them.
 fn labelled(path: &Path, entries: &[crate::kb::Entry]) -> Result<Vec<crate::eval::dataset::LabelledQuery>> {
     let set = crate::eval::dataset::read(path, entries)?;
-    for note in &set.notes {
+    for note in set.notes.iter().take(NOTED) {
         eprintln!("zhida: {note}");
+    }
+    if set.notes.len() > NOTED {
+        eprintln!("zhida: {}", either!("… and {} more like that", "……另有 {} 处", set.notes.len() - NOTED));
     }
     Ok(set.queries)
 }

@@ -88,10 +88,10 @@ impl Expect {
 /// A query set, and what its author should know of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuerySet {
-    /// The questions, each once.
+    /// The questions, in the order of the file.
     pub queries: Vec<LabelledQuery>,
     /// Lines that are no fault and are hardly meant: what is said twice, and labels that
-    /// the knowledge base itself contradicts.
+    /// another line or the knowledge base itself contradicts.
     pub notes: Vec<Problem>,
 }
 
@@ -99,8 +99,8 @@ pub struct QuerySet {
 /// that is no spreadsheet holds one JSON object a line.
 ///
 /// # Errors
-/// [`crate::error::Error::Corpus`] with every line that is no query, expects
-/// an entry that is not there, or contradicts a line before it.
+/// [`crate::error::Error::Corpus`] with every line that is no query or expects
+/// an entry that is not there.
 pub fn read(path: &Path, entries: &[Entry]) -> Result<QuerySet> {
     let format = Format::of(path).unwrap_or_default();
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
@@ -166,10 +166,10 @@ fn checked(rows: Vec<LabelledRow>, entries: &[Entry], problems: &mut Vec<Problem
             field: Some(field.to_owned()),
             message,
         };
-        if text.trim().is_empty() {
-            let message = "是空白的，没有什么可问；请写上顾客会说的话，或者删去这一行".to_owned();
+        // Customers do send nothing at all, and then no entry is right.
+        if text.trim().is_empty() && !expect.is_empty() {
+            let message = "是空白的，没有条目能回答；请写上顾客会说的话，或者删去这一行".to_owned();
             problems.push(of(0, "text", message));
-            continue;
         }
         let mut right: Vec<EntryId> = Vec::new();
         for wanted in &expect {
@@ -198,25 +198,25 @@ fn checked(rows: Vec<LabelledRow>, entries: &[Entry], problems: &mut Vec<Problem
         // Of signs alone nothing is left to compare.
         let earlier = before.get(&key).filter(|_| !key.is_empty());
         if let Some(&(first, place)) = earlier {
-            if set.queries[place].expect.same(&expect) {
-                let message = format!("“{text}”和第 {first} 行是同一个问题，期望也一样，只算一次");
-                set.notes.push(of(0, "text", message));
+            let (at, field, message) = if set.queries[place].expect.same(&expect) {
+                (0, "text", format!("“{text}”和第 {first} 行是同一个问题，期望也一样，算了两次"))
             } else {
                 let message = format!(
-                    "“{text}”和第 {first} 行是同一个问题，期望却不一样；请删去其中一行，几个条目都算对的，在一行里都写上"
+                    "“{text}”和第 {first} 行是同一个问题，期望却不一样，总有一行算错；请删去其中一行，几个条目都算对的，在一行里都写上"
                 );
-                problems.push(of(column, "expect", message));
-            }
-            continue;
-        }
-        if let Some(owner) = asked.get(&key).filter(|owner| owner.enabled && !expect.accepts(&owner.id)) {
+                (column, "expect", message)
+            };
+            set.notes.push(of(at, field, message));
+        } else if let Some(owner) =
+            asked.get(&key).filter(|owner| owner.enabled && !expect.accepts(&owner.id))
+        {
             let message = format!(
                 "“{text}”是条目“{}”里的问法，问到它就会这样回答，按这里的期望总是算错；请改期望，或从条目里删去这个问法",
                 owner.id
             );
             set.notes.push(of(column, "expect", message));
         }
-        before.insert(key, (line, set.queries.len()));
+        before.entry(key).or_insert((line, set.queries.len()));
         set.queries.push(LabelledQuery { text, expect, tags });
     }
     set
