@@ -6,7 +6,7 @@ use zhida::text::Normalized;
 
 use crate::support::{labelled_corpus, repository};
 
-const SETS: [(&str, usize, usize); 10] = [
+const SETS: [(&str, usize, usize); 11] = [
     ("shop", 150, 400),
     ("bank", 120, 400),
     ("telecom", 100, 400),
@@ -15,6 +15,7 @@ const SETS: [(&str, usize, usize); 10] = [
     ("insurance", 100, 400),
     ("education", 100, 400),
     ("government", 100, 400),
+    ("express", 100, 400),
     ("utility", 100, 400),
     ("software", 100, 400),
 ];
