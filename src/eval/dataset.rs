@@ -140,6 +140,7 @@ fn of_lines(mut lines: Lines) -> (Vec<LabelledRow>, Vec<Problem>) {
                 line,
                 column: 0,
                 text,
+                is_list: matches!(expect, Expect::AnyOf(_)),
                 expect: expect.ids().iter().map(|id| id.0.clone()).collect(),
                 tags,
             }),
@@ -158,7 +159,7 @@ fn checked(rows: Vec<LabelledRow>, entries: &[Entry], problems: &mut Vec<Problem
     let mut set = QuerySet { queries: Vec::with_capacity(rows.len()), notes: Vec::new() };
     // By exact key: the line and the place in the set.
     let mut before: HashMap<String, (usize, usize)> = HashMap::with_capacity(rows.len());
-    for LabelledRow { file, line, column, text, expect, tags } in rows {
+    for LabelledRow { file, line, column, text, expect, is_list, tags } in rows {
         let of = |column: usize, field: &str, message: String| Problem {
             file: file.clone(),
             line,
@@ -188,8 +189,8 @@ fn checked(rows: Vec<LabelledRow>, entries: &[Entry], problems: &mut Vec<Problem
         }
         let expect = match (right.pop(), right.is_empty()) {
             (None, _) => Expect::Outside,
-            (Some(only), true) => Expect::One(only),
-            (Some(last), false) => {
+            (Some(only), true) if !is_list => Expect::One(only),
+            (Some(last), _) => {
                 right.push(last);
                 Expect::AnyOf(right)
             }

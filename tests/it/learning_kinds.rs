@@ -254,7 +254,7 @@ fn what_the_draft_has_already_is_no_suggestion_and_accepting_it_no_success() {
     publish(data, "demo", SMALL_KB, None);
     let log = Log::open(data);
     for number in 0..3 {
-        log.append(decided(number, "退款的钱几时能到卡里", "handoff", None)).expect("stored");
+        log.append(decided(number, "货款何日重返账户", "handoff", None)).expect("stored");
         let mut sent = Event::agent("demo", &format!("c{number}"), "小王", Doing::Proposal);
         sent.entry = Some("refund-time".to_owned());
         log.append(sent).expect("stored");
@@ -263,7 +263,7 @@ fn what_the_draft_has_already_is_no_suggestion_and_accepting_it_no_success() {
     let id = one["id"].as_str().expect("an id").to_owned();
     let stored = || shelf(data).entry(&EntryId("refund-time".to_owned())).expect("readable").expect("there");
     let mut entry = stored().entry;
-    entry.similar.push("退款的钱几时能到卡里？".to_owned());
+    entry.similar.push("货款何日重返账户？".to_owned());
     shelf(data).edit(&entry.id.clone(), Edit::Put(entry), &Expected::Anything, false).expect("edited");
     let before = stored().revision;
     let mut command = zhida();

@@ -43,6 +43,8 @@ pub struct LabelledRow {
     pub text: String,
     /// Ids or questions of the entries that are right; none when it is outside.
     pub expect: Vec<String>,
+    /// Whether a list is written, though it may be of one; cells hold no lists of one.
+    pub is_list: bool,
     /// Groups to report on.
     pub tags: Vec<String>,
 }
@@ -149,6 +151,7 @@ impl Questions {
             column: place(Column::Expect),
             text: text.to_owned(),
             expect,
+            is_list: false,
             tags: list(cell(Column::Tags)),
         });
     }
