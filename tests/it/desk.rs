@@ -879,10 +879,11 @@ async fn whoever_follows_is_told_of_a_person_who_is_called_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_is_talked_to_as_one_who_waits() {
-    let (folder, app) = house();
+    let (folder, _) = house();
     let phrase = "[[voice.phrases]]\nsays = [\"吃了吗\"]\nreply = \"我不用吃饭。\"\n";
     let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
     shelf.put_service(&zhida::store::Expected::Anything, phrase, true).expect("a sound document");
+    let app = router(server_over(folder.path(), admission()));
     say(&app, "u", "怎么开电子发票").await;
     let called = say(&app, "u", "转人工").await.json();
     let words = called["message"].as_str().expect("words").to_owned();
@@ -930,10 +931,10 @@ async fn the_last_page_has_no_next_one() {
         assert_eq!(bare(&app, &format!("/v1/handoffs/{id}/close")).await.status, StatusCode::OK);
     }
     for (path, behind, count) in
-        [("/v1/handoffs", "after", 2), ("/v1/handoffs/past", "before", 2), ("/v1/tickets", "before", 4)]
+        [("/v1/handoffs", "after", 2_usize), ("/v1/handoffs/past", "before", 2), ("/v1/tickets", "before", 4)]
     {
         for limit in [1, 2, 4] {
-            let (mut seen, mut pages, mut more) = (0, 0, String::new());
+            let (mut seen, mut pages, mut more) = (0_usize, 0_usize, String::new());
             loop {
                 let page = get(&app, &format!("{path}?limit={limit}{more}")).await.json();
                 seen += page["items"].as_array().expect("items").len();
