@@ -89,7 +89,8 @@ struct Told {
 #[schema(as = DeskAction)]
 struct Action {
     /// The person at the desk, at most 100 characters; without it `Zhida-Author`,
-    /// or the name of the key.
+    /// or the name of the key: of one without a name `key` and its id, where no key is
+    /// needed `http`.
     #[schema(max_length = 100)]
     agent: Option<String>,
     /// What they say to the customer: needed to reply, a last word to close or return.

@@ -55,7 +55,8 @@ struct Wanted {
     role: Role,
     /// The knowledge bases that it is for; without it, all.
     kbs: Option<Vec<String>>,
-    /// What people call it.
+    /// What people call it, and under which name it acts where it names nobody; without one
+    /// that is `key` and its id.
     #[serde(default)]
     name: String,
     /// From when on it is refused: RFC 3339, or a day (+08:00).
