@@ -238,6 +238,9 @@ pub enum QuestionError {
         /// What was sent.
         choice: String,
     },
+    /// The robot would have to answer it, and has answered as often as it may.
+    #[error("no question is left; people can still be written to and asked for")]
+    NoneLeft,
 }
 
 /// One finding in a file that an author wrote.

@@ -40,7 +40,8 @@ pub struct Identity {
     pub tenant: String,
     /// The id of the key or person; `None` on a server without keys and people.
     pub id: Option<String>,
-    /// How they are named in histories.
+    /// How they are named in histories and at the desk, never empty: a key without a name is
+    /// called by its id.
     pub name: String,
     /// What they are for.
     pub role: Role,

@@ -18,7 +18,9 @@ pub struct Limits {
     /// Requests a second, on the average; so many may come at once.
     #[schema(value_type = Option<u32>, minimum = 1, format = "uint32")]
     pub per_second: Option<NonZeroU32>,
-    /// Questions a month (+08:00).
+    /// Questions a month (+08:00): messages that the robot answers, asks back to or gives
+    /// away. What a person who has the conversation is told, who leaves the queue, the button
+    /// for a person and tickets are none, and pass when all are used up.
     #[schema(format = "uint64")]
     pub per_month: Option<u64>,
     /// Entries in all drafts of the tenant together; for tenants only.
@@ -27,6 +29,40 @@ pub struct Limits {
     /// Bytes in the tenant's data directory; for tenants only.
     #[schema(format = "uint64")]
     pub storage: Option<u64>,
+}
+
+/// What changes of what a key may use: a limit that is left out stays, `null` removes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsChange {
+    /// Requests a second, on the average; so many may come at once.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1, format = "uint32")]
+    pub per_second: Option<Option<NonZeroU32>>,
+    /// Questions a month (+08:00).
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, format = "uint64")]
+    pub per_month: Option<Option<u64>>,
+}
+
+/// Tells `null` from what is not there.
+pub(crate) fn given<'de, D, T>(from: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(from).map(Some)
+}
+
+impl LimitsChange {
+    /// What comes of some limits.
+    pub fn of(&self, limits: &Limits) -> Limits {
+        Limits {
+            per_second: self.per_second.unwrap_or(limits.per_second),
+            per_month: self.per_month.unwrap_or(limits.per_month),
+            ..limits.clone()
+        }
+    }
 }
 
 /// How much of a limit is left.

@@ -19,7 +19,8 @@ pub mod visitor;
 
 pub use identity::{DEFAULT_TENANT, Identity, Scope};
 pub use key::{Digest, Key};
-pub use limits::{Left, Limits, Rates};
+pub(crate) use limits::given;
+pub use limits::{Left, Limits, LimitsChange, Rates};
 pub use lockout::{FORGOTTEN, Whose};
 pub use password::Password;
 pub use refusals::{Refusal, Refusals, Refused};

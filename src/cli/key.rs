@@ -8,7 +8,7 @@ use serde_json::json;
 use super::audited::{self, Deed};
 use super::kb::Signed;
 use super::place::{Place, date, role, span};
-use crate::access::{Key, Limits, Role, moment};
+use crate::access::{Key, Limits, LimitsChange, Role, moment};
 use crate::error::{Error, Result};
 use crate::server::Origin;
 use crate::store::{KeyRecord, NewKey};
@@ -160,9 +160,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         Command::Limit { place, signed, pace, id } => {
             let access = place.access();
-            let limits = pace.limits();
-            access.limit_key(&place.tenant, id, Some(&limits), None)?;
-            let after = serde_json::to_string(&limits).ok();
+            let all = LimitsChange { per_second: Some(pace.per_second), per_month: Some(pace.per_month) };
+            access.limit_key(&place.tenant, id, Some(&all), None)?;
+            let after = serde_json::to_string(&pace.limits()).ok();
             audited::record(&access, &place.tenant, signed, "change_key", format!("key {id}"), after)?;
         }
     }

@@ -258,6 +258,7 @@ pub(super) fn work(desk: &Desk, channel: &Channel, settings: &Value, taken: &Tak
         channel: Some(KIND),
         customer: Some(&message.customer),
         options: Options { generation: Generation::Two, ..Options::default() },
+        may_ask: true,
         explain: false,
         client_id: Some(&client_id),
         via: Some((channel, &address)),

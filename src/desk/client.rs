@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http::{Request, Uri};
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Timeout};
 
 use super::addresses::{Checked, Reach};
 
@@ -79,6 +79,7 @@ impl Replied {
 pub(super) struct Client {
     public: Agent,
     private: Agent,
+    patience: Patience,
 }
 
 impl Client {
@@ -97,7 +98,7 @@ impl Client {
                 .build();
             Agent::with_parts(config, DefaultConnector::default(), Checked::new(reach))
         };
-        Self { public: agent(Reach::Public), private: agent(Reach::Private) }
+        Self { public: agent(Reach::Public), private: agent(Reach::Private), patience }
     }
 
     pub(super) fn call(&self, reach: Reach, call: &Call<'_>) -> Result<Replied, Failed> {
@@ -116,11 +117,11 @@ impl Client {
             Some(body) => request
                 .body(body.clone())
                 .map_err(|e| Failed::Refused(e.to_string()))
-                .and_then(|request| agent.run(request).map_err(|e| failed(&e))),
+                .and_then(|request| agent.run(request).map_err(|e| failed(&e, self.patience))),
             None => request
                 .body(())
                 .map_err(|e| Failed::Refused(e.to_string()))
-                .and_then(|request| agent.run(request).map_err(|e| failed(&e))),
+                .and_then(|request| agent.run(request).map_err(|e| failed(&e, self.patience))),
         };
         let mut response = sent?;
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
@@ -132,12 +133,16 @@ impl Client {
     }
 }
 
-fn failed(error: &ureq::Error) -> Failed {
+fn failed(error: &ureq::Error, patience: Patience) -> Failed {
     match error {
         ureq::Error::Other(why) if why.is::<super::addresses::Forbidden>() => {
             Failed::Refused(format!("not called: {why}"))
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failed::Refused(error.to_string()),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            Failed::Unreached(format!("no connection within {:?}", patience.connect))
+        }
+        ureq::Error::Timeout(_) => Failed::Unreached(format!("no reply within {:?}", patience.whole)),
         other => Failed::Unreached(other.to_string()),
     }
 }

@@ -59,6 +59,15 @@ fn dice() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
+/// What came of sending something once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// The status that was replied with; `None` when there was no reply.
+    pub status: Option<u16>,
+    /// Why it was not taken, in words.
+    pub fault: Option<String>,
+}
+
 impl Desk {
     /// Starts the thread that looks, if it does not run yet and there may be something to
     /// look for. It ends when nobody has the desk any more, and where it can be told that
@@ -211,10 +220,7 @@ impl Desk {
     }
 
     /// Sends an event to a webhook now, and says what came of it.
-    ///
-    /// # Errors
-    /// What went wrong, in words.
-    pub fn test_webhook(&self, webhook: &crate::store::Webhook) -> std::result::Result<u16, String> {
+    pub fn test_webhook(&self, webhook: &crate::store::Webhook) -> Tried {
         let body = serde_json::json!({
             "type": "webhook.test", "timestamp": crate::dialogue::told::moment(self.now()),
             "data": {"webhook": webhook.id},
@@ -234,9 +240,10 @@ impl Desk {
             created_at: self.now(),
         };
         match webhooks::deliver(&self.0.client, webhook, &taken, self.now()) {
-            Ok(replied) if replied.is_success() => Ok(replied.status),
-            Ok(replied) => Err(replied.told()),
-            Err(Failed::Refused(why) | Failed::Unreached(why)) => Err(why),
+            Ok(replied) => {
+                Tried { status: Some(replied.status), fault: (!replied.is_success()).then(|| replied.told()) }
+            }
+            Err(Failed::Refused(why) | Failed::Unreached(why)) => Tried { status: None, fault: Some(why) },
         }
     }
 }

@@ -107,6 +107,7 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
         channel: Some(settings.channel.as_deref().unwrap_or(KIND)),
         customer: Some(&customer),
         options: Options::default(),
+        may_ask: true,
         explain: false,
         client_id: Some(&letter.id),
         via: Some((channel, &address)),
@@ -179,7 +180,7 @@ fn given(
         return acknowledge(desk, channel, settings, session, place);
     }
     let (engine, service) = desk.answering(channel)?;
-    desk.ask_for_person(&channel.kb, session, &engine, &service).map(|_| ())
+    desk.give_to_people(&channel.kb, session, &engine, &service).map(|_| ())
 }
 
 /// Sees to it that people have a conversation, and tells the customer so, once.
@@ -191,7 +192,7 @@ fn acknowledge(
     place: &Value,
 ) -> Result<()> {
     let (engine, service) = desk.answering(channel)?;
-    let handoff = desk.ask_for_person(&channel.kb, session, &engine, &service)?;
+    let handoff = desk.give_to_people(&channel.kb, session, &engine, &service)?;
     let text = settings.acknowledgement.as_deref().unwrap_or(ACKNOWLEDGED);
     let text = text.replace("{number}", &handoff.number.to_string());
     let body = json!({"conversation": session, "kb": channel.kb, "text": text, "address": place});

@@ -181,6 +181,7 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
         channel: Some(shown),
         customer: message.customer.as_ref(),
         options: Options::default(),
+        may_ask: true,
         explain: false,
         client_id: Some(&message.message_id),
         via: Some((channel, &address)),

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::reception::{Incoming, TRIES};
+use super::reception::{Incoming, TRIES, moment};
 use super::{Desk, new_id};
 use crate::decide::{Decision, Reason};
 use crate::dialogue::conversation::{Line, Owner, Role};
@@ -110,7 +110,8 @@ impl Desk {
     }
 
     /// Gives a conversation to people because the customer pressed the button for
-    /// that, whatever was said; the handoff that is open if there is one.
+    /// that, whatever was said; the handoff that is open if there is one. `None` where nobody
+    /// is there: the customer is told so, as who asks in words.
     ///
     /// # Errors
     /// [`Error::Absent`] when there is no such conversation.
@@ -120,7 +121,30 @@ impl Desk {
         session: &str,
         engine: &Engine,
         service: &Service,
+    ) -> Result<Option<Handoff>> {
+        self.called(kb, session, engine, service, false)
+    }
+
+    /// The same for whoever does not sit there and wait, or has somebody already: at any hour.
+    pub(super) fn give_to_people(
+        &self,
+        kb: &str,
+        session: &str,
+        engine: &Engine,
+        service: &Service,
     ) -> Result<Handoff> {
+        let given = self.called(kb, session, engine, service, true)?;
+        given.ok_or_else(|| Error::internal("handoff", "nobody was called"))
+    }
+
+    fn called(
+        &self,
+        kb: &str,
+        session: &str,
+        engine: &Engine,
+        service: &Service,
+        at_any_hour: bool,
+    ) -> Result<Option<Handoff>> {
         let _mine = self.place(kb, session);
         for _ in 0..TRIES {
             let known = self
@@ -131,7 +155,28 @@ impl Desk {
                 && matches!(known.owner, Owner::Queued | Owner::Agent)
                 && let Some(handoff) = self.talk().handoff(open)?
             {
-                return Ok(handoff);
+                return Ok(Some(handoff));
+            }
+            let now = self.now();
+            let silent = Heard {
+                urgent: false,
+                place: Place::Known(&known),
+                at: now,
+                lines: Vec::new(),
+                context: None,
+                channel: None,
+                customer: None,
+                address: None,
+                owner: Owner::Bot,
+                handoff: None,
+                jobs: Vec::new(),
+            };
+            if !at_any_hour && service.is_left(moment(now)) {
+                let told = vec![NewLine::of(Role::Bot, &service.voice.outside_hours)];
+                if self.talk().record(&Heard { lines: told, ..silent })?.is_some() {
+                    return Ok(None);
+                }
+                continue;
             }
             let lines = self.talk().last_lines(known.key, LOOKED_AT)?;
             let last = lines.iter().rev().find(|line| line.role == Role::Customer);
@@ -166,22 +211,16 @@ impl Desk {
             };
             let id = new.id.clone();
             let heard = Heard {
-                urgent: false,
-                place: Place::Known(&known),
-                at: self.now(),
                 lines: vec![NewLine::of(Role::Bot, &service.voice.handed_off)],
-                context: None,
-                channel: None,
-                customer: None,
-                address: None,
                 owner: Owner::Queued,
                 handoff: Some(new),
-                jobs: Vec::new(),
+                ..silent
             };
             if self.talk().record(&heard)?.is_some() {
                 self.wake();
                 let made = self.talk().handoff(&id)?;
-                return made.ok_or_else(|| Error::internal("handoff", "it is gone as soon as it was made"));
+                let gone = || Error::internal("handoff", "it is gone as soon as it was made");
+                return made.ok_or_else(gone).map(Some);
             }
         }
         Err(Error::Conflict(format!("conversation {session:?} changes all the time; try again")))

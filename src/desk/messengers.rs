@@ -244,7 +244,7 @@ fn taken(
         // They took it of their own accord.
         None => {
             let (engine, service) = desk.answering(channel)?;
-            desk.ask_for_person(&channel.kb, session, &engine, &service)?.id
+            desk.give_to_people(&channel.kb, session, &engine, &service)?.id
         }
     };
     step(desk, &open, Step::Claim, agent)
@@ -291,6 +291,7 @@ fn said(
         channel: Some(&name),
         customer: Some(&customer),
         options: Options::default(),
+        may_ask: true,
         explain: false,
         client_id: Some(&event.id),
         via: Some((channel, &address)),

@@ -39,6 +39,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use time::OffsetDateTime;
+
 use crate::dialogue::Service;
 use crate::engine::Engine;
 use crate::events::habits::Habits;
@@ -211,6 +213,11 @@ impl Desk {
     /// conversations share: what one has taken for a minute is taken for all of them.
     pub fn now(&self) -> i64 {
         (self.0.clock)() + self.0.talk.ahead()
+    }
+
+    /// The same moment as a date.
+    pub fn moment(&self) -> OffsetDateTime {
+        reception::moment(self.now())
     }
 
     /// Tells the threads that deliver that there is something to do, and starts

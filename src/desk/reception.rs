@@ -41,6 +41,9 @@ pub struct Incoming<'a> {
     pub customer: Option<&'a Map<String, Value>>,
     /// How it is to be answered.
     pub options: Options<'a>,
+    /// Whether the robot may answer it. Where it may not, people hear what is for them and
+    /// whoever waits may leave the queue.
+    pub may_ask: bool,
     /// Whether the reply tells what every stage saw.
     pub explain: bool,
     /// The client's name for the message: the same one is not heard twice.
@@ -107,7 +110,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Question`] when the text is blank or too long, or a choice was not
-    /// offered; [`Error::Conflict`] when others changed the conversation all the time.
+    /// offered, or the robot may not answer; [`Error::Conflict`] when others changed the conversation all the time.
     pub fn hear(&self, incoming: &Incoming<'_>) -> Result<Said> {
         let kb = &incoming.engine.release().manifest().kb;
         let _mine = self.place(kb, incoming.session);
@@ -205,6 +208,9 @@ impl Desk {
             && !silent
             && incoming.choice.is_none()
             && withdrawal::is_one(facts.written(), &context);
+        if !withdraws && !incoming.may_ask {
+            return Err(QuestionError::NoneLeft.into());
+        }
         let ruled = if withdraws {
             // No rule may hold somebody who wants to go.
             Ruled::unruled(withdrawal::turn(&context), |turn| turn.outcome.clone())
@@ -214,7 +220,10 @@ impl Desk {
                 service,
                 facts,
                 incoming.explain,
-                || take_turn(engine, &context, &message, incoming.explain),
+                || {
+                    let turn = take_turn(engine, &context, &message, incoming.explain)?;
+                    Ok(if queued.is_some() { turn.of_one_who_waits() } else { turn })
+                },
                 |turn: &Turn| (&turn.outcome, Some(standing(&turn.context))),
             )?
         };
@@ -239,13 +248,18 @@ impl Desk {
         let urgent = queued.is_some()
             && (ruled.outcome.reason == URGENT || ruled.fired.as_ref().is_some_and(sensitive));
         let standing = match (&handoff, queued) {
-            (Some(new), _) => Some((new.id.clone(), self.talk().place(kb, None, is_urgent(&new.reason))?)),
-            (None, Some(queued)) => self.standing(queued, urgent)?,
+            (Some(new), _) => Some(Stands {
+                id: new.id.clone(),
+                position: self.talk().place(kb, None, is_urgent(&new.reason))?,
+                reason: new.reason.clone(),
+                rule: new.rule.clone(),
+            }),
+            (None, Some(queued)) => self.stands(queued, urgent)?,
             (None, None) => None,
         };
         let mut reply = composed(incoming, &ruled, service, course, &standing, now);
-        if let (Some((_, position)), Some(handoff)) = (&standing, &mut reply.handoff) {
-            handoff.estimated_wait_s = self.estimated_wait(kb, *position)?;
+        if let (Some(stands), Some(handoff)) = (&standing, &mut reply.handoff) {
+            handoff.estimated_wait_s = self.estimated_wait(kb, stands.position)?;
         }
         let owner = if standing.is_some() { Owner::Queued } else { Owner::Bot };
         reply.owner = Some(owner.name());
@@ -318,18 +332,39 @@ impl Desk {
         if known.owner != Owner::Queued {
             return Ok(None);
         }
-        let Some((_, position)) = self.standing(known, false)? else { return Ok(None) };
+        let Some(Stands { position, .. }) = self.stands(known, false)? else { return Ok(None) };
         Ok(Some((position, self.estimated_wait(&known.kb, position)?)))
     }
 
-    /// The handoff that somebody waits in, and the place in the queue; who has just said
-    /// something urgent has that of the urgent ones.
-    fn standing(&self, queued: &Conversation, urgent: bool) -> Result<Option<(String, i64)>> {
+    /// Where somebody stands who waits; who has just said something urgent stands among the
+    /// urgent ones.
+    fn stands(&self, queued: &Conversation, urgent: bool) -> Result<Option<Stands>> {
         let Some(id) = &queued.handoff else { return Ok(None) };
         let Some(handoff) = self.talk().handoff(id)? else { return Ok(None) };
         let is_urgent = urgent || handoff.is_urgent();
-        let place = self.talk().place(&queued.kb, Some(handoff.number), is_urgent)?;
-        Ok(Some((id.clone(), place)))
+        let position = self.talk().place(&queued.kb, Some(handoff.number), is_urgent)?;
+        let reason = if urgent { URGENT.name().to_owned() } else { handoff.reason };
+        Ok(Some(Stands { id: id.clone(), position, reason, rule: handoff.rule }))
+    }
+}
+
+/// Where somebody stands in the queue, and why a person was called.
+struct Stands {
+    /// The handoff.
+    id: String,
+    /// The place, from 1 on.
+    position: i64,
+    reason: String,
+    rule: Option<String>,
+}
+
+impl Stands {
+    fn reason(&self) -> Reason {
+        match &self.rule {
+            Some(_) => Reason::of_rule(&self.reason),
+            // Whoever presses the button for a person asks for one.
+            None => Reason::named(&self.reason).unwrap_or(Reason::Requested),
+        }
     }
 }
 
@@ -370,7 +405,7 @@ fn course<T>(ruled: &Ruled<T>, service: &Service, queued: bool, now: i64) -> Cou
     if !given {
         return Course::Go;
     }
-    if service.ticket.enabled && !service.hours.is_open(moment(now)) { Course::Leave } else { Course::Queue }
+    if service.is_left(moment(now)) { Course::Leave } else { Course::Queue }
 }
 
 /// The reply of a turn in a conversation.
@@ -379,7 +414,7 @@ fn composed(
     ruled: &Ruled<Turn>,
     service: &Service,
     course: Course,
-    standing: &Option<(String, i64)>,
+    standing: &Option<Stands>,
     now: i64,
 ) -> Reply {
     let engine = incoming.engine;
@@ -415,6 +450,11 @@ fn composed(
             let urgent = fired.is_some_and(|fired| fired.as_reason() == Reason::Sensitive);
             rule_words.filter(|_| urgent).or_else(|| Some(voice.handed_off.clone()))
         }
+        // What the author says to small talk of their own is no word of the queue.
+        Course::Waits if turn.is_some_and(|turn| matches!(turn.reading, Reading::Phrase(_))) => {
+            let own = rule_words.or(words);
+            own.map(|own| format!("{own}\n{}", voice.handed_off))
+        }
         Course::Go | Course::Waits => rule_words.or(words),
     };
     if let Some(Fired { action: Action::Answer { text }, .. }) = fired {
@@ -446,17 +486,20 @@ fn composed(
             handoff.rule = Some(fired.rule.clone());
             handoff.code = Some(fired.reason.clone());
         }
-        if let Some((id, position)) = standing {
-            handoff.id = Some(id.clone());
-            handoff.position = Some(*position);
+        if let Some(stands) = standing {
+            handoff.id = Some(stands.id.clone());
+            handoff.position = Some(stands.position);
+            // Whoever waits does so for the reason that a person was called for, whatever
+            // they say meanwhile.
+            if course == Course::Waits {
+                handoff.reason = stands.reason();
+                handoff.rule.clone_from(&stands.rule);
+                handoff.code = stands.rule.is_some().then(|| stands.reason.clone());
+            }
         }
         if course == Course::Leave {
             handoff.ticket = serde_json::to_value(&service.ticket).ok();
-            let opens = service.hours.next_opening(moment(now)).filter(|at| *at > moment(now));
-            handoff.opens_at = opens.map(|at| {
-                let millis = at.unix_timestamp().saturating_mul(1000);
-                crate::dialogue::told::moment(millis)
-            });
+            handoff.opens_at = service.opens_at(moment(now));
         }
     }
     reply
@@ -528,7 +571,8 @@ fn repeated(known: &Conversation, first: &Line, lines: &[Line]) -> Said {
     }
 }
 
-fn moment(millis: i64) -> OffsetDateTime {
+/// The moment of so many milliseconds since 1970 (UTC).
+pub(super) fn moment(millis: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

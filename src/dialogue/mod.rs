@@ -49,6 +49,7 @@ pub use service::Service;
 pub use small_talk::Topic;
 pub use voice::Voice;
 
+use crate::decide::Reason;
 use crate::engine::{Engine, Options, Outcome, Trace};
 use crate::error::Result;
 use crate::events::habits::Habits;
@@ -85,6 +86,26 @@ pub struct Turn {
     pub light: Option<Light>,
     /// What the conversation knows afterwards.
     pub context: Context,
+}
+
+impl Turn {
+    /// The same turn of somebody who waits for a person: "谢谢" ends nothing, and "在吗" is
+    /// answered with the word that they are waited for.
+    #[must_use]
+    pub fn of_one_who_waits(self) -> Self {
+        if !matches!(self.reading, Reading::Ended | Reading::SmallTalk(_)) {
+            return self;
+        }
+        let reading = Reading::Waiting;
+        let trace = self.trace.map(|trace| Trace { reading: Some(reading.traced()), ..trace });
+        Self {
+            outcome: Outcome { reason: Reason::SmallTalk, ..self.outcome },
+            context: Context { ended: false, ..self.context },
+            trace,
+            reading,
+            ..self
+        }
+    }
 }
 
 /// Whether a message only points at what was shown or said before ("第一个", "都不是"): out

@@ -36,6 +36,8 @@ pub enum Reading {
     Withdrawn,
     /// As something that no entry answers and anybody would.
     SmallTalk(Topic),
+    /// As small talk, or a word that this is all, of somebody who waits for a person.
+    Waiting,
     /// As small talk of the knowledge base's own: its place in the voice's
     /// `phrases`.
     Phrase(usize),
@@ -82,7 +84,7 @@ impl Reading {
             Self::InLight { .. } => "in_light",
             Self::Ended => "ended",
             Self::Withdrawn => "withdrawn",
-            Self::SmallTalk(_) | Self::Phrase(_) => "small_talk",
+            Self::SmallTalk(_) | Self::Waiting | Self::Phrase(_) => "small_talk",
         }
     }
 
@@ -111,6 +113,7 @@ impl Reading {
             Self::Ended => "the customer says that this is all".to_owned(),
             Self::Withdrawn => "the customer waits for a person no longer".to_owned(),
             Self::SmallTalk(topic) => format!("small talk: {}", topic.name()),
+            Self::Waiting => "small talk of somebody who waits for a person".to_owned(),
             Self::Phrase(at) => format!("small talk of the knowledge base's own: phrases[{at}]"),
         }
     }

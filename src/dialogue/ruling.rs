@@ -6,7 +6,6 @@ use time::OffsetDateTime;
 use super::facts::{Facts, Standing};
 use super::rules::{Action, Fired, TriedRule, When};
 use super::service::Service;
-use super::told;
 use crate::decide::Decision;
 use crate::engine::{Answer, Engine, HandoffReply, Options, Outcome, Reply, Trace};
 use crate::error::Result;
@@ -148,8 +147,7 @@ fn heed(reply: &mut Reply, fired: &Fired, service: &Service, now: OffsetDateTime
     handoff.code = Some(fired.reason.clone());
     if fired.action == Action::Ticket && service.ticket.enabled {
         handoff.ticket = serde_json::to_value(&service.ticket).ok();
-        let opens = service.hours.next_opening(now).filter(|at| *at > now);
-        handoff.opens_at = opens.map(|at| told::moment(at.unix_timestamp().saturating_mul(1000)));
+        handoff.opens_at = service.opens_at(now);
     }
 }
 

@@ -7,10 +7,13 @@
 
 use std::sync::LazyLock;
 
+use time::OffsetDateTime;
+
 use super::document::{Document, NAME};
 use super::hours::{self, Hours};
 use super::rules::{self, Rule, Rules};
 use super::ticket_form::TicketForm;
+use super::told;
 use super::voice::Voice;
 use crate::error::{Error, Problem, Result};
 
@@ -43,6 +46,19 @@ static DEFAULT: LazyLock<Service> = LazyLock::new(|| {
         rules: Rules::default(),
     })
 });
+
+impl Service {
+    /// Whether nobody is there at a moment, and customers leave their question behind.
+    pub fn is_left(&self, at: OffsetDateTime) -> bool {
+        self.ticket.enabled && !self.hours.is_open(at)
+    }
+
+    /// When somebody is there again who is not there at a moment, RFC 3339.
+    pub fn opens_at(&self, at: OffsetDateTime) -> Option<String> {
+        let opens = self.hours.next_opening(at).filter(|opens| *opens > at)?;
+        Some(told::moment(opens.unix_timestamp().saturating_mul(1000)))
+    }
+}
 
 impl Default for Service {
     /// What the shipped document says.

@@ -175,6 +175,7 @@ impl Voice {
             (Reading::SmallTalk(topic), _) => return self.small_talk(*topic),
             (Reading::Phrase(at), _) => &self.phrases.get(*at)?.reply,
             (Reading::Ended, _) => &self.closing,
+            (Reading::Waiting, _) => &self.handed_off,
             (Reading::Withdrawn, _) => &self.withdrawn,
             (Reading::NoneOfThese, _) => &self.none_of_these,
             (Reading::Unclear(Unclear::Several), _) => &self.clarify,
@@ -296,6 +297,7 @@ mod tests {
         assert_eq!(voice.words(&Reading::AsIs, &clarify).as_ref(), Some(&voice.clarify));
         assert_eq!(voice.words(&Reading::AsIs, &answer), None, "the answer speaks for itself");
         assert_eq!(voice.words(&Reading::Ended, &answer).as_ref(), Some(&voice.closing));
+        assert_eq!(voice.words(&Reading::Waiting, &answer).as_ref(), Some(&voice.handed_off));
         assert_eq!(voice.words(&Reading::Withdrawn, &answer).as_ref(), Some(&voice.withdrawn));
         let both = |sure: &[usize]| Outcome { offered: 2, sure: sure.to_vec(), ..of(Decision::Clarify) };
         let (listed, told) = (voice.words(&Reading::AsIs, &both(&[1])), both(&[1, 2]));

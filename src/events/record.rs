@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::day::now;
+use crate::decide::Reason;
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -193,6 +194,12 @@ pub struct Event {
 impl Event {
     /// The most candidates that are stored.
     pub const CANDIDATES: usize = 5;
+
+    /// Whether it is one of a month's questions: a message that the robot decided on. Whoever
+    /// leaves the queue for a person asks it nothing.
+    pub fn is_question(&self) -> bool {
+        self.kind == Kind::Decision && self.reason.as_deref() != Some(Reason::Withdrawn.name())
+    }
 
     /// Something that happened now.
     pub fn now(kind: Kind, kb: impl Into<String>) -> Self {

@@ -21,7 +21,7 @@ pub struct Cell {
 /// How much it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Messages that were decided on.
+    /// Messages that the robot decided on ([`Event::is_question`]).
     pub questions: u64,
     /// Of them: answered.
     pub answered: u64,
@@ -40,6 +40,7 @@ impl Tally {
     /// Counts an event, if its kind does.
     pub(super) fn add(&mut self, event: &Event) {
         let count = match event.kind {
+            Kind::Decision if !event.is_question() => return,
             Kind::Decision => Count {
                 questions: 1,
                 answered: u64::from(event.decision.as_deref() == Some("answer")),

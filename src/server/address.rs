@@ -58,11 +58,14 @@ pub(super) fn page_size<N: PartialOrd + Display + From<u8>>(asked: N, most: N) -
     Err(Problem::new(Kind::InvalidField, detail).of_field("limit"))
 }
 
-/// Where the page behind this one begins: the number of its last item, or nowhere
-/// when it is not full.
-pub(super) fn page_end<T>(items: &[T], size: i64, number: impl Fn(&T) -> i64) -> Option<i64> {
-    let full = i64::try_from(items.len()).unwrap_or(i64::MAX) >= size;
-    items.last().filter(|_| full).map(number)
+/// Where the page behind this one begins: the number of its last item, or nowhere when it
+/// is the last page. Whoever calls this has asked for one item more than the page holds,
+/// which tells whether there are more and is taken off again.
+pub(super) fn page_end<T>(items: &mut Vec<T>, size: i64, number: impl Fn(&T) -> i64) -> Option<i64> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let is_last = items.len() <= size;
+    items.truncate(size);
+    items.last().filter(|_| !is_last).map(number)
 }
 
 /// A span of time as a query gives it, its end not included. One that ends before it

@@ -436,6 +436,7 @@ impl From<Error> for Problem {
             Error::Question(e @ QuestionError::Blank) => {
                 Self::new(Kind::BlankText, e.to_string()).of_field("text")
             }
+            Error::Question(e @ QuestionError::NoneLeft) => Self::new(Kind::QuotaUsedUp, e.to_string()),
             Error::Question(e @ QuestionError::TooLong { .. }) => {
                 Self::new(Kind::TextTooLong, e.to_string()).of_field("text")
             }

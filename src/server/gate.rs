@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 
 use super::error::{Kind, Problem};
@@ -197,21 +197,13 @@ impl Gate {
         }
         let of_tenant = table.limits(&identity.tenant);
         let told = self.take(&identity, &grant.limits, &of_tenant)?;
-        if right == Right::Ask && request.method == Method::POST {
-            self.counts().left(&identity, [&grant.limits, &of_tenant], 1)?;
-        }
         Ok(Entry { identity, told })
     }
 
-    /// Takes a request of the tenant's pace for somebody who comes without a key of theirs;
-    /// whoever asks is refused when nothing is left of its month.
-    pub(super) fn take_of_tenant(&self, identity: &Identity, asks: bool) -> Result<(), Problem> {
+    /// Takes a request of the tenant's pace for somebody who comes without a key of theirs.
+    pub(super) fn take_of_tenant(&self, identity: &Identity) -> Result<(), Problem> {
         let of_tenant = self.access.table().limits(&identity.tenant);
-        self.take(identity, &Limits::default(), &of_tenant)?;
-        if !asks {
-            return Ok(());
-        }
-        self.counts().left(identity, [&Limits::default(), &of_tenant], 1)
+        self.take(identity, &Limits::default(), &of_tenant).map(drop)
     }
 
     /// Makes whoever guesses wait, and nobody else.

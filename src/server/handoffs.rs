@@ -18,7 +18,7 @@ use super::error::{Kind, Problem, Problems};
 use super::notes::is_note;
 use super::request::{fields, json};
 use super::routes::Routes;
-use super::talk::{begin, stream};
+use super::talk::{begin, named, stream};
 use crate::access::Right;
 use crate::dialogue::conversation::{TEXT_CHARS, is_sound_id};
 use crate::dialogue::handoff::{Handoff, State, Step};
@@ -89,7 +89,8 @@ struct Told {
 #[schema(as = DeskAction)]
 struct Action {
     /// The person at the desk, at most 100 characters; without it `Zhida-Author`,
-    /// or the name of the key.
+    /// or the name of the key: of one without a name `key` and its id, where no key is
+    /// needed `http`.
     #[schema(max_length = 100)]
     agent: Option<String>,
     /// What they say to the customer: needed to reply, a last word to close or return.
@@ -97,7 +98,7 @@ struct Action {
     text: Option<String>,
     /// The entry whose proposed answer this is.
     entry: Option<String>,
-    /// The desk's name for the message: the same one is not sent twice.
+    /// The desk's name for the message, as `Idempotency-Key`: the same one is not sent twice.
     client_id: Option<String>,
 }
 
@@ -169,14 +170,14 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Told>
                 (None, Some(_)) => vec![State::Claimed, State::Answered],
                 (None, None) => vec![State::Waiting, State::Claimed, State::Answered],
             };
-            let handoffs = caller.desk().talk().handoffs(&Wanted {
+            let mut handoffs = caller.desk().talk().handoffs(&Wanted {
                 states: &states,
                 kbs: kbs.as_deref(),
                 agent: wanted.agent.as_deref(),
                 after: wanted.after.unwrap_or(0),
-                limit,
+                limit: limit + 1,
             })?;
-            let next = page_end(&handoffs, limit, Handoff::rank);
+            let next = page_end(&mut handoffs, limit, Handoff::rank);
             let told = |handoff| told_with(caller, handoff, lines);
             let items = handoffs.iter().map(told).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
@@ -193,8 +194,8 @@ struct Past {
     kb: Option<String>,
     /// Only those that this person had last.
     agent: Option<String>,
-    /// Only those with this in the customer's question, in what was said, in what the
-    /// client says of the customer, or as the name of the conversation.
+    /// Only those with this in the customer's question, in what was said or noted, in what
+    /// the client says of the customer, or as the name of the conversation.
     q: Option<String>,
     /// Only those that came from this moment on, RFC 3339 or a day such as 2026-11-27.
     from: Option<String>,
@@ -221,16 +222,16 @@ async fn past(caller: Caller, Query(wanted): Query<Past>) -> Result<Json<Told>, 
     caller
         .at_desk(move |caller| {
             let kbs = caller.within(wanted.kb)?;
-            let handoffs = caller.desk().talk().past_handoffs(&PastHandoffs {
+            let mut handoffs = caller.desk().talk().past_handoffs(&PastHandoffs {
                 kbs: kbs.as_deref(),
                 agent: wanted.agent.as_deref(),
                 text: wanted.q.as_deref().map(str::trim).filter(|text| !text.is_empty()),
                 from,
                 to,
                 before: wanted.before,
-                limit,
+                limit: limit + 1,
             })?;
-            let next = page_end(&handoffs, limit, |last| last.number);
+            let next = page_end(&mut handoffs, limit, |last| last.number);
             let items = handoffs.iter().map(|handoff| told(caller, handoff)).collect::<Result<_, _>>()?;
             Ok(Json(Told { items, next }))
         })
@@ -337,6 +338,10 @@ fn stepped(
         ..Act::of(step, agent, caller.desk().now())
     };
     let handoff = caller.desk().talk().act(&known.id, &act)?;
+    // What was said before was kept then.
+    if handoff.version == known.version {
+        return Ok(Json(told(caller, &handoff)?));
+    }
     let mut sent = None;
     if let (Step::Reply, Some(text)) = (step, &doing.text) {
         let verdicts = caller.desk().judge(&known.id, text, doing.entry.as_deref(), agent)?;
@@ -395,7 +400,9 @@ fn is_name(field: &str, name: &str) -> Result<(), Problem> {
 }
 
 async fn doing(request: Request) -> Result<Action, Problem> {
-    let doing: Action = read(request).await?;
+    let headers = request.headers().clone();
+    let mut doing: Action = read(request).await?;
+    doing.client_id = named(&headers, doing.client_id)?;
     let wrong = |field: &str, detail: String| Err(Problem::new(Kind::InvalidField, detail).of_field(field));
     if let Some(agent) = &doing.agent {
         is_name("agent", agent)?;
@@ -443,6 +450,9 @@ async fn claim(
 }
 
 /// Say something to the customer.
+///
+/// `Idempotency-Key` (or `client_id` in the body) names the message: the same one is said
+/// once, however often it is sent.
 #[utoipa::path(
     post,
     operation_id = "reply_handoff",

@@ -18,6 +18,7 @@ use super::request::{bytes, fields, json};
 use super::routes::Routes;
 use super::{DESKS_PATIENCE, Server};
 use crate::access::{Right, Scope};
+use crate::desk::delivery::Tried;
 use crate::desk::messengers::Delivery;
 use crate::desk::platforms::{Received, Refused};
 use crate::desk::webhooks::{EVENTS, ROTATION, new_secret};
@@ -261,7 +262,7 @@ async fn rotate(caller: Caller, Path(id): Path<String>) -> Result<Json<Told>, Pr
 struct Tested {
     /// Whether the receiver took it.
     delivered: bool,
-    /// The status that it replied with.
+    /// The status that it replied with; `null` when there was no reply.
     status: Option<u16>,
     /// Why it did not take it.
     error: Option<String>,
@@ -279,10 +280,8 @@ async fn test(caller: Caller, Path(id): Path<String>) -> Result<Json<Tested>, Pr
     caller
         .at_desk(move |caller| {
             let webhook = found(caller, &id)?;
-            Ok(Json(match caller.desk().test_webhook(&webhook) {
-                Ok(status) => Tested { delivered: true, status: Some(status), error: None },
-                Err(error) => Tested { delivered: false, status: None, error: Some(error) },
-            }))
+            let Tried { status, fault } = caller.desk().test_webhook(&webhook);
+            Ok(Json(Tested { delivered: fault.is_none(), status, error: fault }))
         })
         .await
 }
@@ -374,11 +373,11 @@ async fn dead(caller: Caller, Query(page): Query<Page>) -> Result<Json<Letters>,
     caller
         .at_desk(move |caller| {
             let talk = caller.desk().talk();
-            let letters = match page.state.unwrap_or_default() {
-                LetterState::Dead => talk.dead_jobs(page.before, limit)?,
-                LetterState::Due => talk.due_jobs(page.before, limit)?,
+            let mut letters = match page.state.unwrap_or_default() {
+                LetterState::Dead => talk.dead_jobs(page.before, limit + 1)?,
+                LetterState::Due => talk.due_jobs(page.before, limit + 1)?,
             };
-            let next = page_end(&letters, limit, |last| last.seq);
+            let next = page_end(&mut letters, limit, |last| last.seq);
             let mine = letters.into_iter().filter(|letter| caller.knows(&letter.kb));
             Ok(Json(Letters { items: mine.map(Letter::from).collect(), next }))
         })

@@ -258,8 +258,12 @@ impl Jobs {
 
     fn find(&self, id: &str, caller: &Caller) -> Result<Arc<Work>, Problem> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown =
-            || Problem::new(Kind::UnknownJob, format!("there is no job {id:?}; old ones are forgotten"));
+        let unknown = || {
+            let detail = format!(
+                "there is no job {id:?}; a server that stops forgets its jobs, and so does one that has had a hundred newer ones: what was not finished by then is to be begun again"
+            );
+            Problem::new(Kind::UnknownJob, detail)
+        };
         jobs.get(id).filter(|job| caller.knows(&job.kb)).cloned().ok_or_else(unknown)
     }
 }
@@ -318,6 +322,9 @@ async fn list(caller: Caller) -> Json<JobList> {
 }
 
 /// Say how far a job is, or what came of it.
+///
+/// Jobs are forgotten when their server stops; then this is 404 `unknown-job`, and what was
+/// not finished is to be begun again.
 #[utoipa::path(
     get,
     operation_id = "get_job",

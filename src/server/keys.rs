@@ -15,7 +15,7 @@ use super::error::{Kind, Problem, Problems};
 use super::origins::Origin;
 use super::request::{self, fields};
 use super::routes::Routes;
-use crate::access::{DEFAULT_TENANT, Key, Limits, Right, Role, Scope, moment};
+use crate::access::{DEFAULT_TENANT, Key, Limits, LimitsChange, Right, Role, Scope, moment};
 use crate::store::{KeyRecord, NewKey};
 
 pub(super) fn routes() -> Routes {
@@ -55,7 +55,8 @@ struct Wanted {
     role: Role,
     /// The knowledge bases that it is for; without it, all.
     kbs: Option<Vec<String>>,
-    /// What people call it.
+    /// What people call it, and under which name it acts where it names nobody; without one
+    /// that is `key` and its id.
     #[serde(default)]
     name: String,
     /// From when on it is refused: RFC 3339, or a day (+08:00).
@@ -128,13 +129,13 @@ async fn create(caller: Caller, request: Request) -> Result<Response, Problem> {
 #[serde(deny_unknown_fields)]
 #[schema(as = KeyChange)]
 struct Changed {
-    /// What it may use from now on.
-    limits: Option<Limits>,
+    /// What changes of what it may use; limits that are left out stay.
+    limits: Option<LimitsChange>,
     /// The origins whose pages may use it from now on.
     origins: Option<Vec<String>>,
 }
 
-/// Change what a key may use; it counts from the next request on.
+/// Change what a key may use, as far as it is named; it counts from the next request on.
 #[utoipa::path(
     patch,
     operation_id = "change_key",

@@ -5,7 +5,6 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa_axum::routes;
 
 use super::address::Path;
@@ -17,7 +16,7 @@ use super::keys::{wanted_tenant, whole};
 use super::own::{SessionList, end};
 use super::request::{self, fields};
 use super::routes::Routes;
-use crate::access::{Right, Role, Token, moment};
+use crate::access::{Right, Role, Token, given, moment};
 use crate::store::{Access, NewPerson, PersonChange, PersonRecord, SignIn};
 
 /// How long the link of somebody who was invited works, in milliseconds.
@@ -158,12 +157,6 @@ struct Changed {
     kbs: Option<Option<Vec<String>>>,
     /// Whether they may not come in; their sessions end.
     disabled: Option<bool>,
-}
-
-/// Tells `null` from what is not there.
-fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
-    let value = Value::deserialize(from)?;
-    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Change what somebody may do; it counts from their next request on.

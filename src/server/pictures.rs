@@ -129,7 +129,8 @@ struct Sent {
 
 /// Show the customer a picture, in the widget.
 ///
-/// The body is the picture: JPEG, PNG, GIF or WebP, at most 5 MiB.
+/// The body is the picture: JPEG, PNG, GIF or WebP, at most 5 MiB. `Idempotency-Key` (or
+/// `client_id`) names the message: the same one is shown once.
 #[utoipa::path(
     post,
     operation_id = "show_picture",
@@ -148,8 +149,9 @@ async fn show(
     Query(sent): Query<Sent>,
     request: Request,
 ) -> Result<Json<ToldHandoff>, Problem> {
+    let client_id = talk::named(request.headers(), sent.client_id)?;
     let body = bytes(request, BYTES).await?;
-    if sent.client_id.as_deref().is_some_and(|id| !is_sound_id(id)) {
+    if client_id.as_deref().is_some_and(|id| !is_sound_id(id)) {
         let detail = "`client_id` is 1 to 128 characters, visible at both ends";
         return Err(Problem::new(Kind::InvalidField, detail).of_field("client_id"));
     }
@@ -170,7 +172,7 @@ async fn show(
             let act = Act {
                 text: Some(WORDS),
                 data: Some(&data),
-                client_id: sent.client_id.as_deref(),
+                client_id: client_id.as_deref(),
                 named: caller.identity().is_person() || *agent != caller.identity().name,
                 ..Act::of(Step::Reply, agent, caller.desk().now())
             };

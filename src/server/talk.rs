@@ -29,9 +29,10 @@ use crate::access::Right;
 use crate::desk::reception::{Asked, Incoming, Said, WithPerson};
 use crate::dialogue::Service;
 use crate::dialogue::conversation::{Owner, is_sound_id};
+use crate::dialogue::ticket_form::TicketForm;
 use crate::dialogue::told::{ToldLine, moment};
 use crate::engine::{Engine, Options, Reply, Stages};
-use crate::error::Error;
+use crate::error::{Error, QuestionError};
 use crate::kb::EntryId;
 use crate::store::{Conversation, Conversations};
 
@@ -266,11 +267,13 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
     }
     least::reach(caller, question.kb.as_deref()).await?;
     let (engine, service) = caller.served(question.kb.as_deref())?;
-    let (asking, reserved) = (caller.clone(), caller.reserve(1)?);
+    // Whether it is a question is known when it is heard: what a person hears, and that
+    // somebody waits no longer, is none.
+    let (asking, month) = (caller.clone(), caller.reserve(1));
     let said = caller
         .server()
         .talking()
-        .work(move |_| hear(&asking, &reserved, &engine, &service, &session, &question))
+        .work(move |_| hear(&asking, month, &engine, &service, &session, &question))
         .await??;
     if let Said::Replied(turned) = &said {
         caller.record(&turned.reply, start.elapsed());
@@ -280,7 +283,7 @@ pub(super) async fn heard(caller: &Caller, question: AnswerRequest, start: Insta
 
 fn hear(
     caller: &Caller,
-    reserved: &Reserved,
+    month: Result<Reserved, Problem>,
     engine: &Arc<Engine>,
     service: &Arc<Service>,
     session: &str,
@@ -299,7 +302,7 @@ fn hear(
         entry.map_or(choice, |at| engine.release().entries()[at].question.as_str())
     });
     let text = pressed.unwrap_or(&question.text);
-    let said = caller.desk().hear(&Incoming {
+    let heard = caller.desk().hear(&Incoming {
         engine,
         service,
         session,
@@ -308,10 +311,15 @@ fn hear(
         channel: question.channel.as_deref(),
         customer: question.fields.as_ref(),
         options,
+        may_ask: month.is_ok(),
         explain: question.explain == Some(true),
         client_id: question.client_id.as_deref(),
         via: None,
-    })?;
+    });
+    let (said, reserved) = match (heard, month) {
+        (Err(Error::Question(QuestionError::NoneLeft)), Err(used_up)) => return Err(used_up),
+        (heard, month) => (heard?, month.unwrap_or_else(|_| caller.reserved_none())),
+    };
     caller.staged(began, &stages);
     if let Said::Replied(turned) = &said {
         let asked = Asked { session: Some(session), text, channel: question.channel.as_deref() };
@@ -323,12 +331,15 @@ fn hear(
 }
 
 /// Ask for a person, as with a button.
+///
+/// It does what the wish in words does: outside the service hours nobody is called,
+/// `owner` is `bot` and `ticket` is the form to leave the question with.
 #[utoipa::path(
     post,
     operation_id = "ask_for_person",
     path = "/v1/conversations/{id}/handoff",
     params(("id" = String, Path, description = "The client's name for the conversation."), Whose),
-    responses((status = 200, description = "The handoff that is open now.", body = AskedFor), Problems)
+    responses((status = 200, description = "The handoff that is open now, or that nobody is there.", body = AskedFor), Problems)
 )]
 async fn ask_for_person(
     caller: Caller,
@@ -340,12 +351,23 @@ async fn ask_for_person(
             let known = found(caller, &id, whose.kb.as_deref())?;
             let (engine, service) = caller.served(Some(&known.kb))?;
             let handoff = caller.desk().ask_for_person(&known.kb, &id, &engine, &service)?;
-            let position = caller.desk().position(&handoff)?;
+            let Some(handoff) = handoff else {
+                return Ok(Json(AskedFor {
+                    owner: Owner::Bot,
+                    handoff: None,
+                    position: None,
+                    message: service.voice.outside_hours.clone(),
+                    ticket: Some(service.ticket.clone()),
+                    opens_at: service.opens_at(caller.desk().moment()),
+                }));
+            };
             Ok(Json(AskedFor {
                 owner: handoff.state.owner(),
-                handoff: handoff.id,
-                position,
+                position: caller.desk().position(&handoff)?,
+                handoff: Some(handoff.id),
                 message: service.voice.handed_off.clone(),
+                ticket: None,
+                opens_at: None,
             }))
         })
         .await
@@ -356,12 +378,18 @@ async fn ask_for_person(
 struct AskedFor {
     /// Who has the conversation now.
     owner: Owner,
-    /// The handoff.
-    handoff: String,
+    /// The handoff; `null` when nobody is there.
+    handoff: Option<String>,
     /// The place in the queue, from 1 on.
     position: Option<i64>,
     /// What the customer is told.
     message: String,
+    /// When nobody is there: the form to leave the question with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<TicketForm>,
+    /// When nobody is there: when somebody is again, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens_at: Option<String>,
 }
 
 /// Follow a conversation as it goes on.
@@ -466,18 +494,21 @@ pub(super) fn news(
     })
 }
 
+/// The client's name for what it sends: that of the header, else that of the body.
+pub(super) fn named(headers: &HeaderMap, client_id: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY) else { return Ok(client_id) };
+    let key = value.to_str().ok().map(|text| text.trim().trim_matches('"').to_owned());
+    let wrong = || {
+        Problem::new(Kind::InvalidField, "header `Idempotency-Key` is 1 to 128 visible characters")
+            .of_field(IDEMPOTENCY)
+    };
+    key.filter(|key| is_sound_id(key)).ok_or_else(wrong).map(Some)
+}
+
 impl AnswerRequest {
     /// The same with the name that a header gives the message.
-    pub(super) fn keyed(mut self, headers: &HeaderMap) -> Result<Self, Problem> {
-        if let Some(value) = headers.get(IDEMPOTENCY) {
-            let key = value.to_str().ok().map(|text| text.trim().trim_matches('"').to_owned());
-            let wrong = || {
-                Problem::new(Kind::InvalidField, "header `Idempotency-Key` is 1 to 128 visible characters")
-                    .of_field(IDEMPOTENCY)
-            };
-            self.client_id = Some(key.filter(|key| is_sound_id(key)).ok_or_else(wrong)?);
-        }
-        Ok(self)
+    pub(super) fn keyed(self, headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self { client_id: named(headers, self.client_id)?, ..self })
     }
 }
 

@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::error::{Fault, Kind, Problem, Problems};
 use super::request::{fields, format_named, json};
 use super::routes::Routes;
+use super::talk::named;
 use crate::access::{Right, Role};
 use crate::dialogue::conversation::is_sound_id;
 use crate::dialogue::ticket::{NOTE_CHARS, TicketState};
@@ -111,6 +112,7 @@ struct Told {
 /// Leave a question behind.
 ///
 /// What the form asks for stands in `handoff.ticket` of the reply that offers it.
+/// `Idempotency-Key` (or `client_id`) names the ticket: the same one is made once.
 #[utoipa::path(
     post,
     operation_id = "make_ticket",
@@ -124,9 +126,7 @@ struct Told {
 )]
 async fn make(caller: Caller, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
     let mut made: Made = fields(json(request, BYTES).await?)?;
-    if let Some(key) = headers.get("idempotency-key").and_then(|value| value.to_str().ok()) {
-        made.client_id = Some(key.trim().trim_matches('"').to_owned());
-    }
+    made.client_id = named(&headers, made.client_id)?;
     left(caller, made).await
 }
 
@@ -292,14 +292,14 @@ async fn list(caller: Caller, Query(wanted): Query<Listed>) -> Result<Json<Ticke
     caller
         .at_desk(move |caller| {
             let kbs = kbs(caller, wanted.kb)?;
-            let tickets = caller.desk().talk().tickets(&WantedTickets {
+            let mut tickets = caller.desk().talk().tickets(&WantedTickets {
                 state: wanted.state,
                 assignee: wanted.assignee.as_deref(),
                 kbs: kbs.as_deref(),
                 before: wanted.before,
-                limit,
+                limit: limit + 1,
             })?;
-            let next = page_end(&tickets, limit, |last| last.number);
+            let next = page_end(&mut tickets, limit, |last| last.number);
             Ok(Json(Tickets { items: tickets.iter().map(Ticket::told).collect(), next }))
         })
         .await
@@ -483,6 +483,9 @@ struct Change {
 }
 
 /// Change a ticket, or add a note.
+///
+/// A closed ticket is only opened again, with `state` `open`; a note or an assignee may
+/// come along with that, and with what closes it.
 #[utoipa::path(
     patch,
     operation_id = "change_ticket",
@@ -491,7 +494,7 @@ struct Change {
     request_body = Change,
     responses(
         (status = 200, description = "The ticket as it is now.", body = Told),
-        (status = 409, description = "It is closed.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is closed, and `state` does not open it; or it has as many notes as it may.", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "Somebody else was faster.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )

@@ -34,6 +34,11 @@ impl Caller {
         self.server().gate().reserve(self.identity(), questions)?;
         Ok(Reserved { caller: self.clone(), left: AtomicU64::new(questions) })
     }
+
+    /// For whoever asks nothing.
+    pub(super) fn reserved_none(&self) -> Reserved {
+        Reserved { caller: self.clone(), left: AtomicU64::new(0) }
+    }
 }
 
 impl Reserved {
@@ -54,8 +59,13 @@ impl Reserved {
         self.asked(decision(engine, turned, asked));
     }
 
-    /// Keeps a question; from now on it counts, whatever becomes of it.
+    /// Keeps a question; from now on it counts, whatever becomes of it. What is none is kept
+    /// and does not count.
     fn asked(&self, event: Event) {
+        if !event.is_question() {
+            self.caller.keep(event);
+            return;
+        }
         let is_taken = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
         debug_assert!(is_taken, "every question is reserved before it is asked");
         if !self.caller.keep(event) {

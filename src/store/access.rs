@@ -437,7 +437,8 @@ impl Table {
         let identity = Identity {
             tenant: tenant.clone(),
             id: Some(known.record.id.clone()),
-            name: name.clone(),
+            // Whoever has a key is somebody: what they say and note is signed with something.
+            name: if name.is_empty() { format!("key {}", known.record.id) } else { name.clone() },
             role: *role,
             scope,
             session: None,

@@ -332,7 +332,8 @@ impl Conversations {
                         .values((
                             conversations::kb.eq(kb),
                             conversations::id.eq(id),
-                            conversations::owner.eq(heard.owner.name()),
+                            // Whoever has it from this message on is told as in any other.
+                            conversations::owner.eq(Owner::Bot.name()),
                             conversations::version.eq(0),
                             conversations::via.eq(via),
                             conversations::address.eq(address),

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use super::conversations::{self, Conversations, NewLine};
-use super::database::talk::{handoffs, lines};
+use super::database::talk::{handoffs, lines, notes as noted};
 use super::database::{Connection, Failure, Outcome, lower};
 use super::notes;
 use super::outbox::{self, Job};
@@ -111,8 +111,8 @@ pub struct PastHandoffs<'a> {
     pub kbs: Option<&'a [String]>,
     /// Only those that this person had last.
     pub agent: Option<&'a str>,
-    /// Only those with this in what was asked, said or told of the customer, or as the
-    /// name of the conversation.
+    /// Only those with this in what was asked, said, noted or told of the customer, or as
+    /// the name of the conversation.
     pub text: Option<&'a str>,
     /// Only those that came from this moment on, in milliseconds since 1970 (UTC).
     pub from: Option<i64>,
@@ -258,6 +258,9 @@ impl Conversations {
                     .filter(lower(lines::text).like(pattern()).escape(ESCAPE))
                     .filter(lines::at.ge(wanted.from.unwrap_or(0)))
                     .select(lines::conversation);
+                let noted = noted::table
+                    .filter(lower(noted::text).like(pattern()).escape(ESCAPE))
+                    .select(noted::conversation);
                 found = found.filter(
                     lower(handoffs::question)
                         .like(pattern())
@@ -266,7 +269,8 @@ impl Conversations {
                         .or(handoffs::customer
                             .is_not_null()
                             .and(lower(handoffs::customer.assume_not_null()).like(pattern()).escape(ESCAPE)))
-                        .or(handoffs::conversation.eq_any(said)),
+                        .or(handoffs::conversation.eq_any(said))
+                        .or(handoffs::conversation.eq_any(noted)),
                 );
             }
             let ordered = found.order(handoffs::number.desc()).limit(wanted.limit);

@@ -7,7 +7,7 @@ use super::access::{Access, sound_name};
 use super::database::door::keys;
 use super::database::{Connection, Outcome};
 use super::{is_sound, tenants};
-use crate::access::{Key, Limits, Role, moment};
+use crate::access::{Key, Limits, LimitsChange, Role, moment};
 use crate::error::{Error, Result};
 
 /// A key as it is listed: without what opens the door.
@@ -261,18 +261,14 @@ impl Access {
         &self,
         tenant: &str,
         id: &str,
-        limits: Option<&Limits>,
+        limits: Option<&LimitsChange>,
         origins: Option<&[String]>,
     ) -> Result<KeyRecord> {
         let wrong = |e| Error::internal("keys", e);
-        if limits.is_some_and(|limits| limits.entries.is_some() || limits.storage.is_some()) {
-            let message = "entries and storage are limited for a tenant, not for a key";
-            return Err(Error::Field { field: "limits", message: message.to_owned() });
-        }
         self.database.write(|connection| {
-            find(connection, tenant, id)?;
+            let known = find(connection, tenant, id)?;
             if let Some(limits) = limits {
-                let text = serde_json::to_string(limits).map_err(wrong)?;
+                let text = serde_json::to_string(&limits.of(&known.limits)).map_err(wrong)?;
                 diesel::update(keys::table.find(id)).set(keys::limits.eq(text)).execute(connection)?;
             }
             if let Some(origins) = origins {

@@ -238,7 +238,11 @@ impl Conversations {
                 return Err(Error::Stale { what, current: Some(known.version) }.into());
             }
             let state = change.state.unwrap_or(known.state);
-            if !known.state.may_become(state) {
+            // What is done with is opened again before anybody works on it.
+            let works = change.note.is_some()
+                || change.assignee.as_ref().is_some_and(|assignee| *assignee != known.assignee);
+            let stays_closed = known.state == TicketState::Closed && state == TicketState::Closed;
+            if !known.state.may_become(state) || stays_closed && works {
                 let message = format!("ticket {number} is closed; open it before anything else");
                 return Err(Error::Conflict(message).into());
             }

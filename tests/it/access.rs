@@ -788,3 +788,64 @@ async fn questions_count_though_the_process_died_before_it_counted_them() {
     assert_eq!(counted.get(&("default".to_owned(), few_id)), Some(&3));
     assert_eq!(counted.get(&("default".to_owned(), String::new())), Some(&3));
 }
+
+#[tokio::test]
+async fn a_key_without_a_name_signs_with_its_id() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    publish(root, "demo", SMALL_KB, None);
+    let bare = |new: &mut NewKey| new.name.clear();
+    let (one, one_id) = key(root, "default", Role::Agent, bare);
+    let (other, _) = key(root, "default", Role::Agent, bare);
+    let app = over(root);
+    let name = format!("key {one_id}");
+    let wanted = json!({"text": "转人工", "session": "u"});
+    let reply = with(&app, Some(&one), "post", "/v1/answer", Some(wanted)).await.json();
+    let id = reply["handoff"]["id"].as_str().expect("a handoff");
+    let path = |what: &str| format!("/v1/handoffs/{id}/{what}");
+    let act = async |key: &str, what: &str, body: Value| {
+        with(&app, Some(key), "post", &path(what), Some(body)).await
+    };
+    let claimed = act(&one, "claim", json!({})).await;
+    assert_eq!((claimed.status, &claimed.json()["agent"]), (StatusCode::OK, &json!(name)));
+    let said = act(&one, "reply", json!({"text": "您好"})).await;
+    assert_eq!(said.status, StatusCode::OK, "{}", said.text());
+    // Two that have no name are two.
+    for (what, body) in [("reply", json!({"text": "我来"})), ("close", json!({}))] {
+        act(&other, what, body).await.problem(409, "not-now");
+    }
+    let noted = act(&one, "notes", json!({"text": "老顾客"})).await;
+    assert_eq!((noted.status, &noted.json()["author"]), (StatusCode::CREATED, &json!(name)));
+    let there = with(&app, Some(&one), "put", "/v1/presence", Some(json!({"state": "online"}))).await.json();
+    assert_eq!((&there["you"], &there["items"][0]["agent"]), (&json!(name), &json!(name)));
+    // What a person says is never the robot's.
+    let told = with(&app, Some(&one), "get", "/v1/conversations/u/messages", None).await.json();
+    let line = told["items"].as_array().and_then(|lines| lines.last()).expect("a line").clone();
+    assert_eq!(
+        (&line["role"], &line["author"], &line["text"]),
+        (&json!("agent"), &json!(name), &json!("您好"))
+    );
+}
+
+#[tokio::test]
+async fn limits_that_are_left_out_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (admin, id) = key(folder.path(), "default", Role::Admin, |new| {
+        new.limits = Limits { per_month: Some(900), ..Limits::default() };
+    });
+    let app = over(folder.path());
+    let path = format!("/v1/keys/{id}");
+    let change = async |limits: Value| {
+        let got = with(&app, Some(&admin), "patch", &path, Some(json!({"limits": limits}))).await;
+        assert_eq!(got.status, StatusCode::OK, "{}", got.text());
+        let limits = got.json()["limits"].clone();
+        (limits["per_second"].clone(), limits["per_month"].clone())
+    };
+    assert_eq!(change(json!({"per_second": 50})).await, (json!(50), json!(900)));
+    assert_eq!(change(json!({})).await, (json!(50), json!(900)));
+    assert_eq!(change(json!({"per_month": null})).await, (json!(50), Value::Null));
+    assert_eq!(change(json!({"per_second": null, "per_month": 7})).await, (Value::Null, json!(7)));
+    // A key has no drafts of its own.
+    let wrong = with(&app, Some(&admin), "patch", &path, Some(json!({"limits": {"entries": 4}}))).await;
+    assert!(wrong.status.is_client_error(), "{}", wrong.text());
+}

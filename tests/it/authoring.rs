@@ -163,7 +163,8 @@ async fn what_must_not_be_published_is_not() {
     let simple = Request::post("/v1/kbs/demo/import?format=csv").header(header::CONTENT_TYPE, "text/plain");
     send(&app, simple.body(Body::from(faulty)).expect("a request")).await.problem(415, "wrong-content-type");
     get(&app, "/v1/kbs/demo/diff?from=1&to=7").await.problem(404, "unknown-release");
-    get(&app, "/v1/jobs/none").await.problem(404, "unknown-job");
+    let unknown = get(&app, "/v1/jobs/none").await.problem(404, "unknown-job");
+    assert!(unknown["detail"].as_str().is_some_and(|told| told.contains("begun again")), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

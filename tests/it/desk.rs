@@ -883,6 +883,7 @@ fn explain_says_how_a_message_was_read_and_what_became_of_the_rules() {
             channel: None,
             customer: None,
             options: zhida::engine::Options::default(),
+            may_ask: true,
             explain: true,
             client_id: None,
             via: None,
@@ -892,4 +893,166 @@ fn explain_says_how_a_message_was_read_and_what_became_of_the_rules() {
     let reply = turned.reply;
     assert_eq!(reply.answer.map(|answer| answer.entry).as_deref(), Some("invoice"));
     assert!(reply.explain.is_some_and(|trace| trace.reading.is_some() && trace.rules.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_follows_is_told_of_a_person_who_is_called_at_once() {
+    let (_folder, app) = house();
+    say(&app, "u", "转人工").await;
+    let told = events(&app, "/v1/conversations/u/events", None, 3).await;
+    let kinds: Vec<&str> = told.iter().map(|(_, kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["message", "message", "owner"]);
+    assert_eq!(told[2].2["text"], "queued");
+    // Nothing of the kind where the robot goes on.
+    say(&app, "v", "怎么开电子发票").await;
+    let told = get(&app, "/v1/conversations/v/messages").await.json();
+    assert!(told["items"].as_array().expect("lines").iter().all(|line| line["role"] != "event"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_is_talked_to_as_one_who_waits() {
+    let (folder, _) = house();
+    let phrase = "[[voice.phrases]]\nsays = [\"吃了吗\"]\nreply = \"我不用吃饭。\"\n";
+    let shelf = crate::support::store(folder.path()).shelf("demo").expect("there");
+    shelf.put_service(&zhida::store::Expected::Anything, phrase, true).expect("a sound document");
+    let app = router(server_over(folder.path(), admission()));
+    say(&app, "u", "怎么开电子发票").await;
+    let called = say(&app, "u", "转人工").await.json();
+    let words = called["message"].as_str().expect("words").to_owned();
+    for text in ["谢谢", "还在吗", "好的", "再见"] {
+        let reply = say(&app, "u", text).await.json();
+        assert_eq!(
+            (&reply["owner"], &reply["reason"], &reply["answer"]["text"]),
+            (&json!("queued"), &json!("small_talk"), &json!(words)),
+            "{text}: {reply}"
+        );
+        let handoff = &reply["handoff"];
+        assert_eq!((&handoff["reason"], &handoff["position"]), (&json!("requested"), &json!(1)), "{reply}");
+        assert_eq!(handoff["id"], called["handoff"]["id"]);
+    }
+    // What the author replies to small talk of their own stays, and the queue is named.
+    let reply = say(&app, "u", "吃了吗").await.json();
+    assert_eq!(reply["answer"]["text"], json!(format!("我不用吃饭。\n{words}")), "{reply}");
+    // Questions are answered as ever; one that is not tells why a person was called, too.
+    let reply = say(&app, "u", "支持货到付款吗").await.json();
+    assert_eq!(
+        (&reply["answer"]["entry"], &reply["handoff"]["reason"]),
+        (&json!("cod"), &json!("requested"))
+    );
+    let reply = say(&app, "u", "火星上有没有水").await.json();
+    assert_eq!((&reply["decision"], &reply["handoff"]["reason"]), (&json!("handoff"), &json!("requested")));
+    // Nothing was over, and whoever waits no longer is talked to as before.
+    assert_eq!(waiting(&app).await["id"], called["handoff"]["id"]);
+    say(&app, "u", "不用人工了").await;
+    let reply = say(&app, "u", "谢谢").await.json();
+    assert_eq!((&reply["reason"], &reply["owner"]), (&json!("closed"), &json!("bot")), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_page_has_no_next_one() {
+    let (_folder, app) = house();
+    for number in 0..4 {
+        let session = format!("u-{number}");
+        say(&app, &session, "转人工").await;
+        let left = json!({"session": session, "fields": {"contact": "13800001111", "text": "请回电"}});
+        assert_eq!(call(&app, Method::POST, "/v1/tickets", left).await.status, StatusCode::CREATED);
+    }
+    let open = get(&app, "/v1/handoffs").await.json();
+    for one in &open["items"].as_array().expect("items")[2..] {
+        let id = one["id"].as_str().expect("an id");
+        assert_eq!(bare(&app, &format!("/v1/handoffs/{id}/close")).await.status, StatusCode::OK);
+    }
+    for (path, behind, count) in
+        [("/v1/handoffs", "after", 2_usize), ("/v1/handoffs/past", "before", 2), ("/v1/tickets", "before", 4)]
+    {
+        for limit in [1, 2, 4] {
+            let (mut seen, mut pages, mut more) = (0_usize, 0_usize, String::new());
+            loop {
+                let page = get(&app, &format!("{path}?limit={limit}{more}")).await.json();
+                seen += page["items"].as_array().expect("items").len();
+                pages += 1;
+                if page["next"].is_null() {
+                    break;
+                }
+                more = format!("&{behind}={}", page["next"]);
+            }
+            assert_eq!((seen, pages), (count, count.div_ceil(limit)), "{path} by {limit}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_ticket_is_opened_before_anybody_works_on_it() {
+    let (_folder, app) = house();
+    let left = json!({"fields": {"contact": "13800001111", "text": "请回电"}});
+    call(&app, Method::POST, "/v1/tickets", left).await;
+    let change = async |body: Value| call(&app, Method::PATCH, "/v1/tickets/1", body).await;
+    let closed = change(json!({"state": "closed", "note": "已回电"})).await;
+    assert_eq!((closed.status, &closed.json()["state"]), (StatusCode::OK, &json!("closed")));
+    for body in [
+        json!({"note": "又来电"}),
+        json!({"assignee": "小王"}),
+        json!({"state": "closed", "note": "又来电"}),
+        json!({"state": "solved"}),
+    ] {
+        let refused = change(body.clone()).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{body}: {}", refused.text());
+    }
+    // Closed twice it is closed.
+    assert_eq!(change(json!({"state": "closed"})).await.status, StatusCode::OK);
+    let open = change(json!({"state": "open", "assignee": "小王", "note": "又来电"})).await.json();
+    assert_eq!((&open["state"], &open["assignee"]), (&json!("open"), &json!("小王")));
+    assert_eq!(open["notes"].as_array().map(Vec::len), Some(2), "{open}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_sent_twice_under_one_key_is_said_once() {
+    let (_folder, app) = house();
+    say(&app, "u", "转人工").await;
+    let id = waiting(&app).await["id"].as_str().expect("an id").to_owned();
+    bare(&app, &format!("/v1/handoffs/{id}/claim")).await;
+    let reply = async |key: &str, text: &str| {
+        let request = Request::post(format!("/v1/handoffs/{id}/reply"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        let body = Body::from(json!({"text": text}).to_string());
+        send(&app, request.body(body).expect("a request")).await
+    };
+    for key in ["\"k-1\"", "k-1", "k-2"] {
+        let got = reply(key, "您好").await;
+        assert_eq!(got.status, StatusCode::OK, "{}", got.text());
+    }
+    let told = get(&app, "/v1/conversations/u/messages").await.json();
+    let said = told["items"].as_array().expect("lines").iter().filter(|line| line["role"] == "agent").count();
+    assert_eq!(said, 2, "{told}");
+    let wrong = reply("", "您好").await.problem(422, "invalid-field");
+    assert_eq!(wrong["field"], "idempotency-key");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_tells_what_the_receiver_replied() {
+    let (_folder, app) = house();
+    let receiver = Receiver::start();
+    let wanted = json!({"url": receiver.url, "private": true, "events": ["webhook.test"]});
+    let made = call(&app, Method::POST, "/v1/webhooks", wanted).await.json();
+    let path = format!("/v1/webhooks/{}/test", made["id"].as_str().expect("an id"));
+    let elsewhere = format!("{}/elsewhere", receiver.url);
+    receiver.next([
+        Answer::Status(500),
+        Answer::Redirect(elsewhere),
+        Answer::Status(410),
+        Answer::Status(204),
+    ]);
+    for delivered in [false, false, false, true] {
+        let told = bare(&app, &path).await.json();
+        assert_eq!((&told["delivered"], told["error"].is_null()), (&json!(delivered), delivered), "{told}");
+        let status = told["status"].as_u64().expect("a status");
+        assert_eq!(delivered, status == 204, "{told}");
+        assert!(delivered || told["error"].as_str().is_some_and(|why| why.contains(&status.to_string())));
+    }
+    // Whoever says nothing has no status, and the time is told.
+    let bench = Bench::new();
+    let silent = Receiver::scripted(|_| Answer::Hang);
+    let tried = bench.desk.test_webhook(&bench.hook(&silent.url, true));
+    assert_eq!((tried.status, tried.fault.as_deref()), (None, Some("no reply within 300ms")));
 }

@@ -152,6 +152,9 @@ async fn who_waits_and_is_in_danger_is_seen_first() {
         let page = desk.wang.get(&format!("/v1/handoffs?limit=1{after}")).await.json();
         let Some(one) = page["items"].as_array().and_then(|items| items.first()) else { break };
         seen.push(one["conversation"].as_str().expect("a name").to_owned());
+        if page["next"].is_null() {
+            break;
+        }
         after = format!("&after={}", page["next"]);
     }
     assert_eq!(seen, ["u-2", "u-3", "u-1"]);
@@ -191,6 +194,10 @@ async fn what_is_over_is_found_again() {
         let api = |what: &str| format!("/v1/handoffs/{id}/{what}");
         desk.wang.send("POST", &api("claim"), &json!({})).await;
         desk.wang.send("POST", &api("reply"), &json!({"text": said})).await;
+        if session == "u-2" {
+            let noted = desk.wang.send("POST", &api("notes"), &json!({"text": "已打电话核对卡号"})).await;
+            assert_eq!(noted.status, StatusCode::CREATED, "{}", noted.text());
+        }
         assert_eq!(desk.wang.get("/v1/handoffs/past").await.json()["items"].as_array().map(Vec::len), {
             Some(if session == "u-1" { 0 } else { 1 })
         });
@@ -206,6 +213,8 @@ async fn what_is_over_is_found_again() {
     // What the agent said, what is told of the customer, and the name of the conversation.
     assert_eq!(found("q=%E4%B8%93%E7%A5%A8").await, ["u-1"]);
     assert_eq!(found("q=a_77%25").await, ["u-1"]);
+    // What colleagues noted (卡号).
+    assert_eq!(found("q=%E5%8D%A1%E5%8F%B7").await, ["u-2"]);
     assert_eq!(found("q=a%2577").await, NOTHING, "no sign is read as a pattern");
     assert_eq!(found("q=u-2").await, ["u-2"]);
     assert_eq!(found("agent=li").await, NOTHING);

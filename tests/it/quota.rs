@@ -139,3 +139,53 @@ fn counting_while_people_ask_gives_and_takes_no_question() {
     let (status, log) = server.stop();
     assert_eq!(status, Some(0), "{log}");
 }
+
+#[tokio::test]
+async fn whoever_is_with_people_or_leaves_them_asks_no_question() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    publish(root, "demo", SMALL_KB, None);
+    let few = key(root, Some(2));
+    let people = crate::doors::key_of(root, "default");
+    let app = over(root);
+    let say = async |session: &str, text: &str| {
+        posted(&app, &few, &format!("/v1/conversations/{session}/messages"), json!({"text": text})).await
+    };
+    let button = async |session: &str| {
+        posted(&app, &few, &format!("/v1/conversations/{session}/handoff"), json!({})).await
+    };
+    let id = say("a", "转人工").await.json()["handoff"]["id"].as_str().expect("a handoff").to_owned();
+    assert_eq!(say("b", "转人工").await.json()["owner"], "queued");
+    // Nothing is left for the robot to answer, whoever waits.
+    say("a", QUESTION).await.problem(429, "quota-used-up");
+    say("c", QUESTION).await.problem(429, "quota-used-up");
+    // The queue is left and the button pressed all the same.
+    let gone = say("b", "不用人工了").await;
+    assert_eq!(
+        (gone.status, &gone.json()["reason"]),
+        (StatusCode::OK, &json!("withdrawn")),
+        "{}",
+        gone.text()
+    );
+    let back = button("b").await;
+    assert_eq!((back.status, &back.json()["owner"]), (StatusCode::OK, &json!("queued")), "{}", back.text());
+    // A person hears what they are told.
+    let claimed = posted(&app, &people, &format!("/v1/handoffs/{id}/claim"), json!({"agent": "小王"})).await;
+    assert_eq!(claimed.status, StatusCode::OK, "{}", claimed.text());
+    let heard = say("a", QUESTION).await;
+    assert_eq!(heard.status, StatusCode::ACCEPTED, "{}", heard.text());
+    let silent = posted(&app, &few, "/v1/answer", json!({"text": "在吗", "session": "a"})).await;
+    assert_eq!((silent.status, &silent.json()["reason"]), (StatusCode::OK, &json!("with_person")));
+    let left = json!({"fields": {"contact": "13800001111", "text": "请回电"}});
+    assert_eq!(posted(&app, &few, "/v1/tickets", left).await.status, StatusCode::CREATED);
+    // None of it was counted: of three questions one is left.
+    let limits = json!({"limits": {"per_month": 3}});
+    let few_id = few.strip_prefix("zk_ask_").and_then(|rest| rest.get(..8)).expect("an id");
+    let request = Request::patch(format!("/v1/keys/{few_id}"))
+        .header(header::AUTHORIZATION, format!("Bearer {people}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    let got = send(&app, request.body(Body::from(limits.to_string())).expect("a request")).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.text());
+    assert_eq!(say("c", QUESTION).await.status, StatusCode::OK);
+    say("c", QUESTION).await.problem(429, "quota-used-up");
+}

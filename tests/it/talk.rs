@@ -150,6 +150,15 @@ async fn at_night_a_question_is_left_behind_and_somebody_gets_it() {
         .filter_map(|field| field["name"].as_str())
         .collect();
     assert_eq!(fields, ["name", "contact", "text"], "{reply}");
+    // The button does what the words do.
+    let pressed = post(&app, "/v1/conversations/night/handoff", json!({})).await.json();
+    assert_eq!((&pressed["owner"], &pressed["handoff"]), (&json!("bot"), &Value::Null), "{pressed}");
+    assert_eq!((&pressed["message"], &pressed["ticket"]), (&reply["message"], form), "{pressed}");
+    assert_eq!(pressed["opens_at"], reply["handoff"]["opens_at"]);
+    assert!(pressed["opens_at"].is_string(), "{pressed}");
+    let told = get(&app, "/v1/conversations/night").await.json();
+    let last = told["turns"].as_array().and_then(|turns| turns.last()).expect("a line").clone();
+    assert_eq!((&told["owner"], &last["text"]), (&json!("bot"), &reply["message"]), "{told}");
     assert_eq!(get(&app, "/v1/handoffs?state=waiting").await.json()["items"], json!([]), "nobody waits");
 
     let left = json!({"session": "night", "fields": {"contact": "13800001111", "text": "发票没有收到"}});

@@ -72,7 +72,10 @@ const SENTENCES: &[(&str, &str)] = &[
     ("there are no labelled questions yet; attach some first {}", "还没有标注问题，请先上传。"),
     ("there is no evaluation {}; old ones are forgotten", "没有评测 {}；太旧的评测不再保留。"),
     ("there is no evaluation {}", "没有评测 {}。"),
-    ("there is no job {}; old ones are forgotten", "没有任务 {}；太旧的任务不再保留。"),
+    (
+        "there is no job {}; {}",
+        "没有任务 {}：服务停止后它的任务不再保留，太旧的也不保留；没有做完的，请重新开始。",
+    ),
     (
         "the job ended with a defect of the server; its log says more",
         "任务因为服务自身的错误中断了，详情在服务日志里。",
@@ -110,6 +113,8 @@ const SENTENCES: &[(&str, &str)] = &[
     ("`{}`: {} is never called{}", "“{}”：{} 不能访问：是这台服务器所在云平台的地址，或者不是一台机器。"),
     ("io: {}", "连不上（{}）。"),
     ("timeout: {}", "对方没有在规定时间内答复（{}）。"),
+    ("no reply within {}", "对方在 {} 之内没有答复。"),
+    ("no connection within {}", "{} 之内没有连上对方，请核对地址和端口。"),
     ("connection failed", "连不上对方，请核对地址和端口。"),
     ("host not found", "找不到这个主机名。"),
     (

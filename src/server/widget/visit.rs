@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::{HeaderName, Method, header, request};
+use axum::http::{HeaderName, header, request};
 use serde_json::Value;
 
 use super::super::caller::{Caller, Unkeyed};
@@ -166,8 +166,7 @@ impl Visit {
         if let Some(visitor) = visit.own().first() {
             server.crowd().take_of(visitor, settings.per_visitor)?;
         }
-        let asks = parts.method == Method::POST && parts.uri.path().ends_with("/messages");
-        server.gate().take_of_tenant(visit.caller.identity(), asks)?;
+        server.gate().take_of_tenant(visit.caller.identity())?;
         Ok(visit)
     }
 

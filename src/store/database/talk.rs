@@ -229,4 +229,4 @@ diesel::table! {
         seen_at -> BigInt,
     }
 }
-diesel::allow_tables_to_appear_in_same_query!(conversations, handoffs, lines);
+diesel::allow_tables_to_appear_in_same_query!(conversations, handoffs, lines, notes);

@@ -195,8 +195,9 @@ fn limits(page: &Page, filled: &dyn Fn(&str) -> String, is_wrong: bool) -> Marku
 /// Limits of a form as the API takes them: what is empty has none.
 pub(super) fn wanted_limits(form: &Form, names: &[&str]) -> Value {
     let number = |text: &str| text.parse::<u64>().map_or_else(|_| json!(text), Value::from);
-    let given = names.iter().map(|name| (*name, form.get(name))).filter(|(_, text)| !text.is_empty());
-    Value::Object(given.map(|(name, text)| (name.to_owned(), number(text))).collect::<Map<_, _>>())
+    let limit = |text: &str| if text.is_empty() { Value::Null } else { number(text) };
+    let given = names.iter().map(|name| ((*name).to_owned(), limit(form.get(name))));
+    Value::Object(given.collect::<Map<_, _>>())
 }
 
 async fn create(page: Page, form: Form) -> Response {
