@@ -35,7 +35,7 @@ const QUERIES: &str = concat!(
     "\n",
     r#"{"text":"<b>帮我|写首诗</b>","expect":null,"tags":["outside"]}"#,
     "\n",
-    r#"{"text":"？？","expect":null,"tags":["outside"]}"#,
+    r#"{"text":"   ","expect":null,"tags":["outside"]}"#,
     "\n",
 );
 
