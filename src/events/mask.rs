@@ -225,10 +225,13 @@ mod tests {
         assert_eq!(mask(masked, false), masked);
     }
 
+    /// Whether a character is one that a rule finds nothing without.
+    type Clue = fn(char) -> bool;
+
     /// A rule that is passed over for want of a character would have found nothing.
     #[test]
     fn clues_miss_nothing() {
-        let rules: [(&Regex, fn(char) -> bool); 6] = [
+        let rules: [(&Regex, Clue); 6] = [
             (&digits::ORDER, digits::is_of_an_order),
             (&places::PLATE, places::is_of_a_plate),
             (&places::CHAIN, places::is_of_an_address),
