@@ -8,7 +8,7 @@ use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::eval::report::table::Table;
 use crate::events::stats::{
-    Asked, By, DEFINITIONS, Format, Group, Share, Stats, Unanswered, reason_words, stats, written,
+    Asked, By, DEFINITIONS, Format, Group, Share, Stats, Unanswered, by_words, reason_words, stats, written,
 };
 use crate::events::{Day, Days, Log};
 
@@ -272,15 +272,8 @@ fn measured(name: &str) -> String {
 
 /// What groups are told apart by.
 fn by_word(by: &str) -> String {
-    match by {
-        "day" => either!("day", "日期"),
-        "hour" => either!("hour", "时段"),
-        "channel" => either!("channel", "渠道"),
-        "topic" => either!("topic", "主题"),
-        "entry" => either!("entry", "条目"),
-        "release" => either!("release", "版本"),
-        other => other.to_owned(),
-    }
+    let (chinese, english) = by_words(by);
+    either!("{english}", "{chinese}")
 }
 
 fn percent(value: f64) -> String {

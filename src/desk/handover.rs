@@ -158,19 +158,7 @@ impl Desk {
                 return Ok(Some(handoff));
             }
             let now = self.now();
-            let silent = Heard {
-                urgent: false,
-                place: Place::Known(&known),
-                at: now,
-                lines: Vec::new(),
-                context: None,
-                channel: None,
-                customer: None,
-                address: None,
-                owner: Owner::Bot,
-                handoff: None,
-                jobs: Vec::new(),
-            };
+            let silent = Heard::of(Place::Known(&known), now, Owner::Bot);
             if !at_any_hour && service.is_left(moment(now)) {
                 let told = vec![NewLine::of(Role::Bot, &service.voice.outside_hours)];
                 if self.talk().record(&Heard { lines: told, ..silent })?.is_some() {

@@ -456,17 +456,12 @@ fn note_with(
             }
         };
         let heard = Heard {
-            urgent: false,
-            place,
-            at: desk.now(),
             lines: lines.clone(),
             context: context.clone(),
             channel: Some(&name),
-            customer: None,
             address: Some(&address),
-            owner,
-            handoff: None,
             jobs: jobs.clone(),
+            ..Heard::of(place, desk.now(), owner)
         };
         if desk.talk().record(&heard)?.is_some() {
             desk.wake();

@@ -112,21 +112,12 @@ impl Desk {
             }
             self.talk().keep_picture(now.key, &picture.id, bytes)?;
             let heard = Heard {
-                urgent: false,
-                place: Place::Known(&now),
-                at: self.now(),
                 lines: vec![NewLine {
                     client_id: Some(client_id.to_owned()),
                     data: Some(beside(&picture)),
                     ..NewLine::of(Role::Customer, WORDS)
                 }],
-                context: None,
-                channel: None,
-                customer: None,
-                address: None,
-                owner: now.owner,
-                handoff: None,
-                jobs: Vec::new(),
+                ..Heard::of(Place::Known(&now), self.now(), now.owner)
             };
             if self.talk().record(&heard)?.is_some() {
                 return Ok(());

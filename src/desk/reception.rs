@@ -142,17 +142,10 @@ impl Desk {
             return Err(QuestionError::Blank.into());
         }
         let heard = Heard {
-            urgent: false,
-            place: Place::Known(known),
-            at: self.now(),
             lines: vec![customer_line(incoming)],
-            context: None,
             channel: incoming.channel,
-            customer: None,
             address: incoming.via.map(|(_, address)| address),
-            owner: Owner::Agent,
-            handoff: None,
-            jobs: Vec::new(),
+            ..Heard::of(Place::Known(known), self.now(), Owner::Agent)
         };
         let recorded = self.talk().record(&heard)?;
         Ok(recorded.map(|now| {

@@ -107,6 +107,18 @@ pub const DEFINITIONS: [(&str, &str, &str); 17] = [
     ),
 ];
 
+/// What groups of figures are told apart by, in Chinese and in English.
+pub fn by_words(by: &str) -> (&'static str, &'static str) {
+    match by {
+        "hour" => ("时段", "hour"),
+        "channel" => ("渠道", "channel"),
+        "topic" => ("主题", "topic"),
+        "entry" => ("条目", "entry"),
+        "release" => ("版本", "release"),
+        _ => ("日期", "day"),
+    }
+}
+
 /// Why a question was handed off or asked back, in Chinese and in English; `None` for
 /// what is called by its code alone.
 pub fn reason_words(code: &str) -> Option<(&'static str, &'static str)> {

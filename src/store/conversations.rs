@@ -207,6 +207,25 @@ pub struct Heard<'a> {
     pub jobs: Vec<Job>,
 }
 
+impl<'a> Heard<'a> {
+    /// Nothing but who has the word: what else there is to say of it is added.
+    pub fn of(place: Place<'a>, at: i64, owner: Owner) -> Self {
+        Self {
+            place,
+            at,
+            lines: Vec::new(),
+            context: None,
+            channel: None,
+            customer: None,
+            address: None,
+            owner,
+            handoff: None,
+            urgent: false,
+            jobs: Vec::new(),
+        }
+    }
+}
+
 /// The most lines of a conversation that are kept; the oldest go.
 const LINES: i64 = 10_000;
 

@@ -160,20 +160,11 @@ mod tests {
 
     fn heard(id: &str, at: i64) -> Heard<'_> {
         Heard {
-            urgent: false,
-            place: Place::New { kb: "demo", id, via: None, address: None },
-            at,
             lines: vec![NewLine {
                 data: Some("{\"picture\":{\"id\":\"x\"}}".to_owned()),
                 ..NewLine::of(Role::Customer, "[图片]")
             }],
-            context: None,
-            channel: None,
-            customer: None,
-            address: None,
-            owner: Owner::Bot,
-            handoff: None,
-            jobs: Vec::new(),
+            ..Heard::of(Place::New { kb: "demo", id, via: None, address: None }, at, Owner::Bot)
         }
     }
 

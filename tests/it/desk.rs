@@ -590,16 +590,9 @@ impl Bench {
     /// Opens a handoff in a conversation of its own.
     fn handoff(&self, session: &str) -> String {
         let id = new_id();
+        let place = Place::New { kb: "demo", id: session, via: None, address: None };
         let heard = Heard {
-            urgent: false,
-            place: Place::New { kb: "demo", id: session, via: None, address: None },
-            at: self.desk.now(),
             lines: vec![NewLine::of(Role::Customer, "转人工")],
-            context: None,
-            channel: None,
-            customer: None,
-            address: None,
-            owner: Owner::Queued,
             handoff: Some(NewHandoff {
                 id: id.clone(),
                 reason: "requested".to_owned(),
@@ -611,7 +604,7 @@ impl Bench {
                 summary: "客户主动要求人工服务。".to_owned(),
                 release: "1".to_owned(),
             }),
-            jobs: Vec::new(),
+            ..Heard::of(place, self.desk.now(), Owner::Queued)
         };
         assert!(self.desk.talk().record(&heard).expect("recorded").is_some());
         id
@@ -742,17 +735,9 @@ fn what_a_customer_says_to_people_is_told() {
     bench.handoff("u");
     let known = bench.desk.talk().find("demo", "u").expect("read").expect("there");
     let heard = Heard {
-        urgent: false,
-        place: Place::Known(&known),
-        at: bench.desk.now(),
         lines: vec![NewLine::of(Role::Customer, "还在吗"), NewLine::of(Role::Bot, "请稍候")],
-        context: None,
         channel: Some("web"),
-        customer: None,
-        address: None,
-        owner: Owner::Queued,
-        handoff: None,
-        jobs: Vec::new(),
+        ..Heard::of(Place::Known(&known), bench.desk.now(), Owner::Queued)
     };
     let now = bench.desk.talk().record(&heard).expect("recorded").expect("nobody was faster");
     bench.desk.deliver_due();
@@ -841,19 +826,10 @@ fn room_is_made_from_the_oldest_and_nobody_who_waits_goes() {
     bench.handoff("waits");
     for number in 0..20 {
         bench.after(1);
-        let heard = Heard {
-            urgent: false,
-            place: Place::New { kb: "demo", id: &format!("u-{number}"), via: None, address: None },
-            at: bench.desk.now(),
-            lines: vec![NewLine::of(Role::Customer, "你好")],
-            context: None,
-            channel: None,
-            customer: None,
-            address: None,
-            owner: Owner::Bot,
-            handoff: None,
-            jobs: Vec::new(),
-        };
+        let id = format!("u-{number}");
+        let place = Place::New { kb: "demo", id: &id, via: None, address: None };
+        let lines = vec![NewLine::of(Role::Customer, "你好")];
+        let heard = Heard { lines, ..Heard::of(place, bench.desk.now(), Owner::Bot) };
         bench.desk.talk().record(&heard).expect("recorded");
     }
     assert_eq!(bench.desk.talk().sweep(i64::MIN, 11).expect("swept"), 10);

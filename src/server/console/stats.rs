@@ -15,7 +15,7 @@ use super::form::Form;
 use super::inside::{address, part};
 use super::page::{Outcome, Page, Sheet};
 use super::told::{percent, reason, table, when};
-use crate::events::stats::DEFINITIONS;
+use crate::events::stats::{DEFINITIONS, by_words};
 
 pub(super) fn routes() -> Router<Server> {
     Router::new().route("/console/stats", get(figures)).route("/console/stats/export", get(export))
@@ -180,14 +180,8 @@ fn wanted(page: &Page, kb: &str, stats: &Stats, by: &str) -> Markup {
 }
 
 fn by_word(page: &Page, by: &str) -> &'static str {
-    match by {
-        "hour" => page.say("时段", "hour"),
-        "channel" => page.say("渠道", "channel"),
-        "topic" => page.say("主题", "topic"),
-        "entry" => page.say("条目", "entry"),
-        "release" => page.say("版本", "release"),
-        _ => page.say("日期", "day"),
-    }
+    let (chinese, english) = by_words(by);
+    page.say(chinese, english)
 }
 
 /// The figures that are looked at first.
