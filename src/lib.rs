@@ -43,7 +43,8 @@
 //!
 //! # Where things are
 //!
-//! Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
+//! What an answer needs is the crate `zhida_core` (`src/core`), the rest of `src` the service
+//! around it. Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
 //! [`decide`]; [`release`]; [`engine`], [`candidates`], [`access`] and [`events`]; [`dialogue`] and [`depot`]; [`store`],
 //! [`eval`] and [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
@@ -52,23 +53,16 @@ pub mod access;
 pub mod candidates;
 pub mod channels;
 pub mod cli;
-pub mod decide;
 pub mod depot;
 pub mod desk;
 pub mod dialogue;
-pub mod disk;
-pub mod encoder;
-pub mod engine;
-pub mod error;
-pub mod estimate;
 pub mod eval;
 pub mod events;
-pub mod kb;
 pub mod learn;
 pub mod publish;
-pub mod release;
-pub mod retrieve;
 pub mod server;
 pub mod store;
-pub mod text;
 pub mod trust;
+
+#[doc(inline)]
+pub use zhida_core::{decide, disk, encoder, engine, error, estimate, kb, release, retrieve, text};

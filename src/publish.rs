@@ -28,7 +28,9 @@ use crate::kb::check::{Finding, Severity, check, check_ahead, sort};
 use crate::kb::diff::{Diff, TextChange};
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::release::checkup::{checkup, checkup_of};
-use crate::release::{Build, Calibrations, Labelled, Progress, Release, Teachers, base_of, look_alikes};
+use crate::release::{
+    Build, Calibrations, Labelled, Past, Progress, Release, Teachers, base_of, look_alikes,
+};
 use crate::store::{Approval, Decided, Models, Publication, Published, Shelf};
 use crate::text::exact_key;
 use crate::text::lexicon::LexiconChanges;
@@ -545,12 +547,11 @@ pub fn index(
     encoder: Option<Arc<Encoder>>,
     progress: Progress<'_>,
 ) -> Result<Release> {
-    // Its vectors save time; that it cannot be opened is no matter here.
-    let previous = shelf.open_current(encoder.clone()).ok();
+    let previous = shelf.folder_served();
     let labelled = taught(shelf, &queries(shelf)?)?;
     let calibrate_by = Teachers { labelled: &labelled, ..Teachers::default() };
-    Build { encoder, previous: previous.as_ref(), calibrate_by, progress, ..Build::of(shelf.name(), base) }
-        .temporary()
+    let previous = previous.as_deref().map(Past::In);
+    Build { encoder, previous, calibrate_by, progress, ..Build::of(shelf.name(), base) }.temporary()
 }
 
 /// The engine that publishing a draft would make, under its goal or the default one.

@@ -125,7 +125,7 @@ class Server:
 
     def __init__(self, binary, data, *options, listen="127.0.0.1:0", before=(), **environment):
         command = [*before, binary, "serve", *options, "--listen", listen, "--data", str(data)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "ZHIDA_LANG": "en", **environment})
         # What it says until it listens.
         self.lines = []
         for line in self.process.stderr:

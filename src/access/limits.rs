@@ -16,18 +16,16 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Requests a second, on the average; so many may come at once.
-    #[schema(value_type = Option<u32>, minimum = 1, format = "uint32")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub per_second: Option<NonZeroU32>,
     /// Questions a month (+08:00): messages that the robot answers, asks back to or gives
     /// away. What a person who has the conversation is told, who leaves the queue, the button
-    /// for a person and tickets are none, and pass when all are used up.
-    #[schema(format = "uint64")]
+    /// for a person and tickets are none, and pass when all are used up. Then people hear what
+    /// those who wait say, and who asks for a person in words gets one, which counts.
     pub per_month: Option<u64>,
     /// Entries in all drafts of the tenant together; for tenants only.
-    #[schema(format = "uint64")]
     pub entries: Option<u64>,
     /// Bytes in the tenant's data directory; for tenants only.
-    #[schema(format = "uint64")]
     pub storage: Option<u64>,
 }
 
@@ -37,11 +35,11 @@ pub struct Limits {
 pub struct LimitsChange {
     /// Requests a second, on the average; so many may come at once.
     #[serde(deserialize_with = "given")]
-    #[schema(value_type = Option<u32>, minimum = 1, format = "uint32")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub per_second: Option<Option<NonZeroU32>>,
     /// Questions a month (+08:00).
     #[serde(deserialize_with = "given")]
-    #[schema(value_type = Option<u64>, format = "uint64")]
+    #[schema(value_type = Option<u64>)]
     pub per_month: Option<Option<u64>>,
 }
 

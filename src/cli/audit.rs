@@ -9,6 +9,7 @@ use super::kb::Signed;
 use super::place::{Place, date};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::{Deed, Head, Link};
+use crate::access::moment::now;
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::store::{Access, WantedAudit};
@@ -127,6 +128,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             write_whole(out, &lines)?;
         }
         Command::Prune { place, signed, before } => {
+            if *before > now() {
+                return Err(Error::Refused(either!(
+                    "--before: that day is still to come, and all of the audit would go; give today or an earlier day",
+                    "--before：这一天还没有到，会删掉全部审计记录；请写今天或更早的日期"
+                )));
+            }
             let signature = signed.signature()?;
             let deed = Deed {
                 name: signature.author,
@@ -163,6 +170,7 @@ fn show(link: Link, as_json: bool) -> Result<()> {
 }
 
 fn verify(place: &Place, head: Option<Head>, as_json: bool) -> Result<ExitCode> {
+    place.must_be_there()?;
     let verdict = place.access().verify(&place.tenant, head)?;
     if as_json {
         say!("{}", serde_json::to_string_pretty(&verdict).map_err(|e| Error::internal("audit", e))?);

@@ -1,5 +1,6 @@
 //! `zhida backup` and `zhida restore`: how does everything survive the machine?
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use super::{audited, progress};
 use crate::access::DEFAULT_TENANT;
 use crate::cli::ground;
 use crate::error::{Error, Result};
-use crate::store::{self, LeftOut};
+use crate::store::{self, Access, LeftOut};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -114,6 +115,7 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
     );
     set_again(target)?;
     if let Some(kept) = kept {
+        let_in_again(&ground::store(&kept).access(), &ground::store(target).access())?;
         eprintln!(
             "{}",
             either!(
@@ -126,19 +128,67 @@ pub(crate) fn restore(args: &Restore) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whose something is, where it is not the first tenant's.
+fn of_tenant(tenant: &str) -> String {
+    if tenant == DEFAULT_TENANT {
+        String::new()
+    } else {
+        either!(" of tenant {tenant}", "（租户 {tenant}）")
+    }
+}
+
+/// Says who was shut out of what was there, and gets in again: the backup is older.
+fn let_in_again(before: &Access, now: &Access) -> Result<()> {
+    let others = now.tenants()?.into_iter().map(|tenant| tenant.name);
+    let all: BTreeSet<String> = others.chain([DEFAULT_TENANT.to_owned()]).collect();
+    for tenant in all {
+        let of = of_tenant(&tenant);
+        let revoked: BTreeSet<String> = before
+            .keys(&tenant)?
+            .into_iter()
+            .filter(|key| key.revoked_at.is_some())
+            .map(|key| key.id)
+            .collect();
+        for key in now.keys(&tenant)?.into_iter().filter(|key| key.revoked_at.is_none()) {
+            if revoked.contains(&key.id) {
+                eprintln!(
+                    "{}",
+                    either!(
+                        "key {}{of} was revoked and is valid again, as in the backup; `zhida key revoke {}` if it must not be",
+                        "密钥 {}{of} 原来已吊销，现在按备份恢复为有效；不该有效的话，请用 zhida key revoke {} 吊销",
+                        key.id,
+                        key.id
+                    )
+                );
+            }
+        }
+        let known = before.people(&tenant)?;
+        let shut_out = |name: &str| known.iter().any(|one| one.name == name && one.disabled_at.is_some());
+        for person in now.people(&tenant)?.into_iter().filter(|person| person.disabled_at.is_none()) {
+            if shut_out(&person.name) {
+                eprintln!(
+                    "{}",
+                    either!(
+                        "{}{of} could not sign in any more and can again, as in the backup; look at `zhida person list`",
+                        "{}{of} 原来已经不能登录，现在按备份恢复为可以登录；请看 zhida person list",
+                        person.name
+                    )
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Says whose secrets the backup did not hold.
 fn set_again(target: &Path) -> Result<()> {
     let root = ground::store(target);
-    let mut all = vec![(root.clone(), String::new())];
+    let mut all = vec![(root.clone(), DEFAULT_TENANT.to_owned())];
     for tenant in root.access().tenants()?.into_iter().filter(|tenant| tenant.name != DEFAULT_TENANT) {
         all.push((root.tenant(&tenant.name)?, tenant.name));
     }
     for (store, tenant) in all {
-        let of = if tenant.is_empty() {
-            String::new()
-        } else {
-            either!(" of tenant {tenant}", "（租户 {tenant}）")
-        };
+        let of = of_tenant(&tenant);
         for lacking in store.left_out()? {
             eprintln!(
                 "{}",

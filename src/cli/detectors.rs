@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     /// Train a detector on the parts `tuned`, `hard` and `varied` and write its weights
-    /// (`src/decide/data/` in the source), instead of measuring.
+    /// (`src/core/decide/data/` in the source), instead of measuring.
     #[arg(long, value_name = "FILE", requires = "detector")]
     train: Option<PathBuf>,
     /// With --train: which one, `request` or `anger`.

@@ -123,8 +123,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<ExitCode> {
     if args.write_policy && super::file_named(kb).is_some() {
-        return Err(Error::Refused(format!(
-            "--write-policy: {kb} is a file and keeps no goal; import it and name the knowledge base"
+        return Err(Error::Refused(either!(
+            "--write-policy: {kb} is a file and keeps no goal; import it and name the knowledge base",
+            "--write-policy：{kb} 是文件，不能存目标；请先导入，再写知识库的名字"
         )));
     }
     // Whatever can be wrong without the knowledge base is found before its
@@ -141,15 +142,26 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     if let Some((path, baseline)) = &baseline {
         baseline.check(path, &queries)?;
         if (baseline.max_wrong - max_wrong).abs() > f64::EPSILON {
-            eprintln!("zhida: the baseline's goal is {}, this run's is {}", baseline.max_wrong, max_wrong);
+            eprintln!(
+                "zhida: {}",
+                either!(
+                    "the baseline's goal is {}, this run's is {max_wrong}",
+                    "基线的目标是 {}，这次是 {max_wrong}",
+                    baseline.max_wrong
+                )
+            );
         }
     }
     if super::file_named(kb).is_none() {
         let attached = publish::attached(&args.common.store().shelf(kb)?, &queries)?;
         if attached > 0 {
             eprintln!(
-                "zhida: {attached} of these {} questions are attached to {kb} (`zhida kb queries`), and its calibration has learned from them: new questions are answered less well; for figures that are independent ask others",
-                queries.len()
+                "zhida: {}",
+                either!(
+                    "{attached} of these {} questions are attached to {kb} (`zhida kb queries`), and its calibration has learned from them: new questions are answered less well; for figures that are independent ask others",
+                    "这 {} 个问题里有 {attached} 个已经标注在 {kb} 里（zhida kb queries），校准学过它们：新问题的结果会差一些；要独立的数字，请换一批问题",
+                    queries.len()
+                )
             );
         }
     }
@@ -159,7 +171,13 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
         _ => &[Generation::One, Generation::Two],
     };
     if release.encoder().is_none() && generations.contains(&Generation::Two) {
-        eprintln!("zhida: no model is loaded; generation 2 does what generation 1 does");
+        eprintln!(
+            "zhida: {}",
+            either!(
+                "no model is loaded; generation 2 does what generation 1 does",
+                "没有载入模型；第 2 代与第 1 代相同"
+            )
+        );
     }
     let engine = Engine::new(Arc::clone(&release), max_wrong);
     if let Some(path) = &args.evidence {
@@ -185,7 +203,14 @@ fn measure(args: &Args, kb: &str, queries_file: &Path, out: &Path) -> Result<Exi
     }
     let regressed = report.baseline.as_ref().is_some_and(|comparison| comparison.regressed);
     if regressed {
-        eprintln!("zhida: a regression against the baseline; see {}", out.join("flips.jsonl").display());
+        eprintln!(
+            "zhida: {}",
+            either!(
+                "a regression against the baseline; see {}",
+                "比基线差；见 {}",
+                out.join("flips.jsonl").display()
+            )
+        );
     }
     Ok(if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -197,19 +222,22 @@ const LEAST_ANSWERED: usize = 20;
 fn write_policy(common: &Common, kb: &str, report: &Report) -> Result<()> {
     let choices = report.generations.last().map(|generation| generation.trade_off.as_slice());
     let Some(choice) = tune::propose(choices.unwrap_or_default(), report.max_wrong) else {
-        return Err(Error::Refused(format!(
+        return Err(Error::Refused(either!(
             "--write-policy: no goal keeps {} among these answers; the goal of {kb} stays as it is",
+            "--write-policy：这些问题上没有哪个目标能守住 {}；{kb} 的目标不变",
             report.max_wrong
         )));
     };
     if choice.answered < LEAST_ANSWERED {
-        return Err(Error::Refused(format!(
+        return Err(Error::Refused(either!(
             "--write-policy: only {} of these questions are answered at the goal of {}, and {LEAST_ANSWERED} are the least to set it by; the goal of {kb} stays as it is (label more questions, or set it with `zhida kb goal`)",
-            choice.answered, choice.max_wrong
+            "--write-policy：这些问题只回答了 {} 个（目标 {}），至少要 {LEAST_ANSWERED} 个才能据此设目标；{kb} 的目标不变（多标注一些问题，或用 zhida kb goal 直接设）",
+            choice.answered,
+            choice.max_wrong
         )));
     }
     common.store().shelf(kb)?.set_goal(Some(choice.max_wrong))?;
-    eprintln!("{kb}: the goal is {} from now on", choice.max_wrong);
+    eprintln!("{}", either!("{kb}: the goal is {} from now on", "{kb}：目标从现在起是 {}", choice.max_wrong));
     Ok(())
 }
 
@@ -220,8 +248,9 @@ fn read_baseline<'a>(path: &'a Path, out: &Path) -> Result<(&'a Path, Baseline)>
     if let (Ok(old), Ok(new)) = (path.canonicalize(), own.canonicalize())
         && old == new
     {
-        return Err(Error::Refused(format!(
+        return Err(Error::Refused(either!(
             "{}: this run would write its own report over the baseline; choose another `--out`, or copy the baseline first",
+            "{}：这次的报告会覆盖基线；请换一个 --out，或先把基线复制一份",
             path.display()
         )));
     }

@@ -66,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = ["dev", "test", "late"])]
     split: Option<String>,
     /// Train what follow-ups lean on with the part `dev` and write the weights
-    /// (`src/decide/data/light.tsv` in the source), instead of measuring.
+    /// (`src/core/decide/data/light.tsv` in the source), instead of measuring.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "json", "out"])]
     train: Option<PathBuf>,
     /// Print the figures as JSON.

@@ -6,11 +6,10 @@ use clap::Subcommand;
 
 use super::Common;
 use super::audited::{Deed, Subject};
-use crate::access::moment::now;
 use crate::error::{Error, Result};
-use crate::events::compact::{Maintained, conversations_of, forget, maintain};
+use crate::events::compact::{Maintained, maintain};
 use crate::events::{Change, Day, Text, Whose, columns};
-use crate::store::REMEMBERED;
+use crate::store::{Forgotten, REMEMBERED};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -188,39 +187,32 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
         )));
     }
     let store = args.common.store();
+    if !store.root().is_dir() {
+        return Err(Error::Refused(either!(
+            "there is no data directory {}; nothing was forgotten",
+            "没有数据目录 {}；什么也没有抹去",
+            store.root().display()
+        )));
+    }
+    if args.conversation.iter().chain(&args.customer).any(|id| id.trim().is_empty()) {
+        return Err(Error::Refused(either!(
+            "the id is blank; nothing was forgotten",
+            "编号是空的；什么也没有抹去"
+        )));
+    }
     store.writable()?;
-    let conversations = store.conversations();
-    let mut names: Vec<String> = args.conversation.iter().cloned().collect();
-    if let Some(customer) = &args.customer {
-        names.extend(conversations.of_customer(customer)?);
-        names.extend(conversations_of(store.root(), customer)?);
-        names.sort();
-        names.dedup();
-    }
-    let mut all = Maintained::default();
-    let customer = args.customer.iter().cloned().map(Whose::Customer);
-    let conversations_too = names.iter().cloned().map(Whose::Conversation);
-    let all_of: Vec<Whose> =
-        customer.chain(conversations_too).chain(args.text_before.map(Whose::texts_before)).collect();
-    // Should this one be broken off, the others know.
-    if store.is_on_server() {
-        let at = now();
-        all_of.iter().try_for_each(|whose| store.ask_to_forget(whose, at))?;
-    }
-    for whose in all_of {
-        all.join(forget(store.root(), whose)?);
-    }
-    store.forget_suggestions(&all.words)?;
-    let mut gone = 0;
-    for name in &names {
-        gone += conversations.forget(name)?;
-    }
+    let whose = match (&args.conversation, &args.customer, args.text_before) {
+        (Some(id), ..) => Whose::Conversation(id.clone()),
+        (_, Some(id), _) => Whose::Customer(id.clone()),
+        (_, _, Some(day)) => Whose::texts_before(day),
+        (None, None, None) => return Err(Error::internal("forget", "nobody is named")),
+    };
+    let Forgotten { events, conversations, busy } = store.forget(whose)?;
     eprintln!(
         "{}",
         either!(
-            "{} events were made nobody's, {gone} conversations are gone",
-            "已抹去 {} 个事件中的个人内容，删除 {gone} 个会话",
-            all.changed
+            "{events} events were made nobody's, {conversations} conversations are gone",
+            "已抹去 {events} 个事件中的个人内容，删除 {conversations} 个会话"
         )
     );
     if args.text_before.is_some() {
@@ -242,13 +234,12 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
             )
         );
     }
-    if all.busy > 0 {
+    if busy > 0 {
         eprintln!(
             "{}",
             either!(
-                "{} files are being written; nothing of it is shown any more, and it is erased from them at the next `zhida events compact` or tonight",
-                "有 {} 个文件正在写入；相关内容已不再可见，将在下次 `zhida events compact` 或今晚从文件中抹去",
-                all.busy
+                "{busy} files are being written; nothing of it is shown any more, and it is erased from them at the next `zhida events compact` or tonight",
+                "有 {busy} 个文件正在写入；相关内容已不再可见，将在下次 `zhida events compact` 或今晚从文件中抹去"
             )
         );
     }

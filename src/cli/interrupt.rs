@@ -28,7 +28,13 @@ impl Interrupt {
                     if heard.swap(true, Ordering::Relaxed) {
                         std::process::exit(i32::from(INTERRUPTED));
                     }
-                    eprintln!("zhida: stopping; press Ctrl-C again to stop at once");
+                    eprintln!(
+                        "zhida: {}",
+                        either!(
+                            "stopping; press Ctrl-C again to stop at once",
+                            "正在停止；再按一次 Ctrl-C 立即停止"
+                        )
+                    );
                 }
             });
         });

@@ -452,7 +452,15 @@ fn publish(
         let errors = report.errors.len();
         let wrong = (errors > 0).then(|| either!("has {errors} errors", "有 {errors} 个错误"));
         let worse = regressed.then(|| {
-            either!("answers the labelled questions worse, beyond chance", "的标注问题答得比现在差，超出偶然")
+            let generations = report.comparison.iter().flat_map(|comparison| comparison.generations.values());
+            if generations.into_iter().all(|change| change.wrong.after <= change.wrong.before) {
+                either!(
+                    "answers fewer of the labelled questions, beyond chance, and not more of them wrongly (labelled questions that are new have taught it to be more careful; more similar questions let it answer more)",
+                    "回答的标注问题比现在少，超出偶然，但没有答错更多（新标注的问题让它更谨慎；多写相似问可以让它多答）"
+                )
+            } else {
+                either!("answers the labelled questions worse, beyond chance", "的标注问题答得比现在差，超出偶然")
+            }
         });
         let why: Vec<String> = wrong.into_iter().chain(worse).collect();
         let why = why.join(&either!(" and ", "，而且"));

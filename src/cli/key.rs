@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::audited::{self, Deed};
 use super::kb::Signed;
-use super::place::{Place, date, role, span};
+use super::place::{Place, date, limit, role, span, wanted};
 use crate::access::{Key, Limits, LimitsChange, Role, moment};
 use crate::error::{Error, Result};
 use crate::server::Origin;
@@ -58,7 +58,8 @@ enum Command {
         /// The id of the old key.
         id: String,
     },
-    /// Set what a key may use, all of it anew; what is not given is not limited.
+    /// Set what a key may use, all of it anew: what is not given beside another limit is not
+    /// limited. Without any it shows what the key may use.
     Limit {
         #[command(flatten)]
         place: Place,
@@ -66,6 +67,9 @@ enum Command {
         signed: Signed,
         #[command(flatten)]
         pace: Pace,
+        /// Remove all limits.
+        #[arg(long, conflicts_with_all = ["per_second", "per_month"])]
+        unlimited: bool,
         /// The key's id.
         id: String,
     },
@@ -127,6 +131,9 @@ impl Args {
     pub(crate) fn deed(&self) -> Deed<'_> {
         match &self.command {
             Command::List { .. } => Deed::Looks,
+            Command::Limit { pace, unlimited, .. } if wanted(pace.limits(), *unlimited).is_none() => {
+                Deed::Looks
+            }
             Command::Create(_) | Command::Revoke { .. } | Command::Rotate { .. } | Command::Limit { .. } => {
                 Deed::Tells
             }
@@ -158,12 +165,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             audited::record(&access, &place.tenant, signed, "rotate_key", format!("key {id}"), Some(after))?;
             show(&key, &record, *json);
         }
-        Command::Limit { place, signed, pace, id } => {
+        Command::Limit { place, signed, pace, unlimited, id } => {
             let access = place.access();
-            let all = LimitsChange { per_second: Some(pace.per_second), per_month: Some(pace.per_month) };
-            access.limit_key(&place.tenant, id, Some(&all), None)?;
-            let after = serde_json::to_string(&pace.limits()).ok();
-            audited::record(&access, &place.tenant, signed, "change_key", format!("key {id}"), after)?;
+            let may = if let Some(limits) = wanted(pace.limits(), *unlimited) {
+                let all = LimitsChange { per_second: Some(pace.per_second), per_month: Some(pace.per_month) };
+                access.limit_key(&place.tenant, id, Some(&all), None)?;
+                let after = serde_json::to_string(&limits).ok();
+                audited::record(&access, &place.tenant, signed, "change_key", format!("key {id}"), after)?;
+                limits
+            } else {
+                let known = access.keys(&place.tenant)?.into_iter().find(|key| key.id == *id);
+                known.ok_or_else(|| Error::Absent { what: "key", name: id.clone() })?.limits
+            };
+            let (second, month) = (limit(may.per_second.map(|n| n.get().into())), limit(may.per_month));
+            eprintln!(
+                "{}",
+                either!(
+                    "key {id}: requests a second: {second}; questions a month: {month}",
+                    "密钥 {id}：每秒请求数 {second}；每月问题数 {month}"
+                )
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

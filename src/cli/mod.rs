@@ -50,11 +50,13 @@ mod stats;
 mod tenant;
 mod thresholds;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::audited::Deed;
 
@@ -181,12 +183,21 @@ impl Command {
     }
 }
 
+/// A variable of the environment that is set to nothing says nothing: files for Compose,
+/// systemd and Kubernetes write it so where an operator has left a line empty.
+fn without_empty_settings(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let heard = |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg };
+    command.mut_args(heard).mut_subcommands(without_empty_settings)
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let read = || -> std::result::Result<_, clap::Error> {
-        let mut matches = Cli::command().try_get_matches()?;
+        let mut command = without_empty_settings(Cli::command());
+        let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
         let flags = matches.subcommand_matches("serve").map(serve::flags).unwrap_or_default();
-        let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut Cli::command()))?;
+        let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut command))?;
         Ok((cli, flags))
     };
     let (cli, flags) = match read() {
@@ -410,7 +421,7 @@ fn filter(text: &str) -> std::result::Result<Filter, String> {
 fn share(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
-        _ => Err("a share is a number between 0 and 1, such as 0.05".to_owned()),
+        _ => Err("a share is a number between 0 and 1; 5 % is 0.05".to_owned()),
     }
 }
 

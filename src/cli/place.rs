@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::access::{DEFAULT_TENANT, Role, moment};
+use crate::access::{DEFAULT_TENANT, Limits, Role, moment};
 use crate::cli::ground;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Access, Store};
 
 /// For so long a database server is waited for.
@@ -44,11 +44,40 @@ impl Place {
         Ok(())
     }
 
+    /// Refuses a data directory in which nothing was ever recorded, and a tenant that there
+    /// is not: what is asked of them would be true of nothing.
+    pub(super) fn must_be_there(&self) -> Result<()> {
+        let access = self.access();
+        let is_known = self.tenant == DEFAULT_TENANT || access.table().has_tenant(&self.tenant);
+        if access.is_there() && is_known {
+            return Ok(());
+        }
+        Err(Error::Refused(if is_known {
+            either!(
+                "there is no installation in {}; name its data directory with --data",
+                "{} 里没有安装过智答；请用 --data 指定数据目录",
+                self.data.display()
+            )
+        } else {
+            either!("there is no tenant {}", "没有名为 {} 的租户", self.tenant)
+        }))
+    }
+
     /// The data directory of the tenant.
     pub(super) fn store(&self) -> Result<Store> {
         let store = ground::store(&self.data);
         if self.tenant == DEFAULT_TENANT { Ok(store) } else { store.tenant(&self.tenant) }
     }
+}
+
+/// The limits that somebody sets or takes away; `None` where they are only asked for.
+pub(super) fn wanted(limits: Limits, unlimited: bool) -> Option<Limits> {
+    (unlimited || limits != Limits::default()).then_some(limits)
+}
+
+/// A limit in words.
+pub(super) fn limit(number: Option<u64>) -> String {
+    number.map_or_else(|| either!("no limit", "不限"), |number| number.to_string())
 }
 
 /// Parses a role.

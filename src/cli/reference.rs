@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// the label says otherwise, one {"text":…,"entry":…} a line.
     #[arg(long, value_name = "FILE")]
     also_right: Option<PathBuf>,
-    /// Where to write the reference (`src/decide/data/reference.json` in the source).
+    /// Where to write the reference (`src/core/decide/data/reference.json` in the source).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

@@ -110,8 +110,10 @@ fn show(shelf: &Shelf) -> Result<ExitCode> {
 }
 
 fn set(shelf: &Shelf, text: &str, live: bool) -> Result<ExitCode> {
+    let before = Service::read(&shelf.service()?.text)?;
     let edit = shelf.put_service(&Expected::Anything, text, live)?;
-    let TestReport { rules, failed, .. } = Service::read(text)?.rules.report();
+    let service = Service::read(text)?;
+    let TestReport { rules, failed, .. } = service.rules.report();
     let kb = shelf.name();
     let told = match edit.action {
         None => either!("{kb}: nothing has changed", "{kb}：没有变化"),
@@ -124,6 +126,27 @@ fn set(shelf: &Shelf, text: &str, live: bool) -> Result<ExitCode> {
         ),
     };
     eprintln!("{told}");
+    // Whoever writes down rules of their own writes down all of them.
+    let shipped = Service::read("")?;
+    let counts =
+        |service: &Service, id: &str| service.rules.all().iter().any(|rule| rule.id == id && rule.enabled);
+    let lost: Vec<&str> = shipped
+        .rules
+        .all()
+        .iter()
+        .map(|rule| rule.id.as_str())
+        .filter(|id| counts(&before, id) && !counts(&service, id))
+        .collect();
+    if edit.action.is_some() && !lost.is_empty() {
+        let lost = lost.join(either!(", ", "、").as_str());
+        eprintln!(
+            "{}",
+            either!(
+                "shipped rules that no longer count: {lost}; `zhida rules default` prints them, copy into your file what is to stay (self-harm and emergency call people)",
+                "不再生效的内置规则：{lost}；要保留的，请从 zhida rules default 的输出抄进自己的文件（self-harm、emergency 会转给人工）"
+            )
+        );
+    }
     if failed > 0 {
         eprintln!(
             "{}",

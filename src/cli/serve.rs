@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, candidates, notify, progress, provider, shutdown};
+use super::{Common, candidates, language, notify, progress, provider, shutdown};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::Deed;
 use crate::cli::ground;
@@ -274,6 +274,21 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     let asked_for_link = args.setup_link;
     let prepare = move |registry: &Registry| {
         let place = store.root().display();
+        // What cannot even be listed would look as if nothing were there, keys included.
+        if let Err(e) = std::fs::read_dir(store.root())
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Error::io("read", store.root(), e));
+        }
+        if is_open_to_all(store.root()) {
+            eprintln!(
+                "zhida: {}",
+                either!(
+                    "every user of this machine may read {place}, where customers' words are kept; `chmod 700 {place}` keeps it yours",
+                    "本机所有用户都能读 {place}，里面存着顾客说的话；chmod 700 {place} 后只有您能读"
+                )
+            );
+        }
         match store.writable() {
             Ok(()) => {
                 must_exist(&store, wanted.as_deref())?;
@@ -281,7 +296,11 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
             }
             Err(Error::ReadOnly { why, .. }) => {
                 eprintln!(
-                    "zhida: {place} is read-only ({why}): questions are answered, every change is refused"
+                    "zhida: {}",
+                    either!(
+                        "{place} is read-only ({why}): questions are answered, every change is refused",
+                        "{place} 只读（{why}）：照常回答，但一切改动都会被拒绝"
+                    )
                 );
                 must_exist(&store, wanted.as_deref())?;
             }
@@ -293,21 +312,37 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         if let Err(error) = registry.open_all() {
             tracing::error!(%error, "no knowledge base answers");
             eprintln!(
-                "zhida: no knowledge base answers: {error}; the server goes on, is not ready (/readyz says why), and looks again by itself"
+                "zhida: {}",
+                either!(
+                    "no knowledge base answers: {}; the server goes on, is not ready (/readyz says why), and looks again by itself",
+                    "没有知识库能回答：{}；服务继续运行，但尚未就绪（原因见 /readyz），会自动重试",
+                    language::error(&error)
+                )
             );
         }
         for (kb, _, message) in registry.view().warnings() {
             eprintln!("zhida: {kb}: {message}");
         }
-        if !registry.is_ready() {
+        if !registry.is_ready() && registry.view().warnings().is_empty() {
             eprintln!(
-                "zhida: nothing is published in {place} yet; run `zhida kb publish`, the server picks it up"
+                "zhida: {}",
+                either!(
+                    "nothing is published in {place} yet; run `zhida kb publish`, the server picks it up",
+                    "{place} 里还没有发布过任何知识库；请运行 zhida kb publish，服务会自动用上"
+                )
             );
         }
         if let Err(error) = invite_first_admin(&store, asked_for_link, &format!("{scheme}://{address}")) {
-            eprintln!("zhida: no link for the first admin: {error}");
+            let why = language::error(&error);
+            eprintln!(
+                "zhida: {}",
+                either!("no link for the first admin: {why}", "没能生成首位管理员的链接：{why}")
+            );
         }
-        eprintln!("zhida: listening on {scheme}://{address}");
+        eprintln!(
+            "zhida: {}",
+            either!("listening on {scheme}://{address}", "服务已启动，listening on {scheme}://{address}")
+        );
         notify::ready();
         if store.depot().is_some() && store.writable().is_ok() {
             // It may be far away, and no customer waits for it.
@@ -316,6 +351,20 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         Ok(())
     };
     server::run(listener, server, prepare, stop).await
+}
+
+/// Whether a folder may be read by every user of the machine.
+fn is_open_to_all(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o005 == 0o005)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
 }
 
 /// After so many seconds a database server that could not be reached is asked again, then
@@ -407,8 +456,12 @@ fn invite_first_admin(store: &Store, is_wanted: bool, server: &str) -> Result<()
     };
     access.record(DEFAULT_TENANT, deed)?;
     eprintln!(
-        "zhida: open {server}{} to become the first admin; it works once, for a day. From then on everybody needs a key or a name",
-        server::link_behind(token.reveal())
+        "zhida: {}",
+        either!(
+            "open {server}{} to become the first admin; it works once, for a day. From then on everybody needs a key or a name",
+            "打开 {server}{} 成为首位管理员；链接一天内有效，只能用一次。此后所有人都要有密钥或账号",
+            server::link_behind(token.reveal())
+        )
     );
     Ok(())
 }
@@ -421,23 +474,33 @@ fn refuse_open_doors(args: &Args, store: &Store, address: SocketAddr) -> Result<
     }
     let data = args.common.data.display();
     if store.access().has_lost_its_records()? && !args.insecure {
-        return Err(Error::Refused(format!(
-            "{data} has no keys, no people and no record of changes, although audit.heads notes some: access.db is missing or empty. Put it back, or restore a backup; if everything is to begin anew without keys, remove audit.heads"
+        return Err(Error::Refused(either!(
+            "{data} has no keys, no people and no record of changes, although audit.heads notes some: access.db is missing or empty. Put it back, or restore a backup; if everything is to begin anew without keys, remove audit.heads",
+            "{data} 里没有密钥、人员和操作记录，而 audit.heads 说明曾经有过：access.db 丢失或为空。请放回原文件，或从备份恢复；确实要不设密钥、从头开始，请删除 audit.heads"
         )));
     }
     if args.insecure {
         eprintln!(
-            "zhida: without keys: whoever reaches {address} may ask, change and delete everything (--insecure)"
+            "zhida: {}",
+            either!(
+                "without keys: whoever reaches {address} may ask, change and delete everything (--insecure)",
+                "未设密钥：任何能连到 {address} 的人都可以提问、修改和删除全部内容（--insecure）"
+            )
         );
         return Ok(());
     }
     if !address.ip().is_loopback() {
-        return Err(Error::Refused(format!(
-            "there is no key yet, and whoever reaches {address} could change and delete everything; make one with `zhida key create --data {data} --role admin`, or a person with `zhida person create --data {data} --role admin NAME`, or listen on 127.0.0.1, or say --insecure if that is meant"
+        return Err(Error::Refused(either!(
+            "there is no key yet, and whoever reaches {address} could change and delete everything; make one with `zhida key create --data {data} --role admin`, or a person with `zhida person create --data {data} --role admin NAME`, or listen on 127.0.0.1, or say --insecure if that is meant",
+            "还没有密钥，任何能连到 {address} 的人都能修改和删除全部内容；请先生成密钥：zhida key create --data {data} --role admin，或建立账号：zhida person create --data {data} --role admin 姓名，或只监听 127.0.0.1；确实要这样，请加 --insecure"
         )));
     }
     eprintln!(
-        "zhida: without keys: only programs of this machine are answered; `zhida key create --data {data} --role admin` makes the first key, and then everybody needs one"
+        "zhida: {}",
+        either!(
+            "without keys: only programs of this machine are answered; `zhida key create --data {data} --role admin` makes the first key, and then everybody needs one",
+            "未设密钥：只有本机的程序能用；zhida key create --data {data} --role admin 生成第一个密钥，此后所有人都要有密钥"
+        )
     );
     Ok(())
 }
@@ -452,7 +515,11 @@ fn must_exist(store: &Store, wanted: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let unknown = Error::Unknown { what: "knowledge base", name: wanted.to_owned(), known: names };
-    Err(Error::Refused(format!("--default-kb: {unknown}; import it first, or name another")))
+    let unknown = language::error(&unknown);
+    Err(Error::Refused(either!(
+        "--default-kb: {unknown}; import it first, or name another",
+        "--default-kb：{unknown}；请先导入，或换一个"
+    )))
 }
 
 /// Puts what is served into the depot where it is not there yet: it was published before
@@ -488,21 +555,37 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     let draft = shelf.draft()?;
     if draft.entries().is_empty() {
         let (count, place) = (demo.entries().len(), store.root().display());
-        eprintln!("zhida: first start in {place}: importing the demo knowledge base ({count} entries)");
+        eprintln!(
+            "zhida: {}",
+            either!(
+                "first start in {place}: importing the demo knowledge base ({count} entries)",
+                "首次在 {place} 启动：导入演示知识库（{count} 个条目）"
+            )
+        );
         shelf.save_draft(&demo)?;
     } else if draft != demo {
         // Somebody imported their own under this name; publishing it is theirs to do.
         return Ok(());
     }
-    eprintln!("zhida: publishing {DEMO}; this takes some seconds, and only once");
+    eprintln!(
+        "zhida: {}",
+        either!(
+            "publishing {DEMO}; this takes some seconds, and only once",
+            "正在发布 {DEMO}，需要几秒钟，只有这一次"
+        )
+    );
     let bars = progress::Bars::or_lines();
     let published = match shelf.publish(encoder, &|stage, done, total| bars.show(stage, done, total)) {
         Ok(published) => published,
         // Several that share the records may start at the same moment, and one publishes.
-        Err(Error::Refused(why)) if store.is_on_server() => {
+        Err(Error::Refused(why)) => {
             drop(bars);
             eprintln!(
-                "zhida: this server does not publish {DEMO} ({why}); it serves it as soon as another one has"
+                "zhida: {}",
+                either!(
+                    "this server does not publish {DEMO} ({why}); it serves it as soon as another one has",
+                    "本服务不发布 {DEMO}（{why}）；另一个发布后就会用上"
+                )
             );
             return Ok(());
         }
@@ -510,7 +593,14 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
     };
     drop(bars);
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("zhida: published {DEMO} as release {} in {seconds:.1} s", published.number);
+    eprintln!(
+        "zhida: {}",
+        either!(
+            "published {DEMO} as release {} in {seconds:.1} s",
+            "{DEMO} 已发布为版本 {}，用时 {seconds:.1} 秒",
+            published.number
+        )
+    );
     tracing::info!(kb = DEMO, release = published.number, "published the demo knowledge base");
     Ok(())
 }
@@ -518,14 +608,24 @@ fn first_start(store: &Store, encoder: Option<Arc<Encoder>>) -> Result<()> {
 fn cannot_listen(address: &str, error: &std::io::Error) -> Error {
     let advice = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "another process has this port; stop it, or choose another port with `--listen 127.0.0.1:8081` (port 0 takes a free one)"
+            either!(
+                "another process has this port; stop it, or choose another port with `--listen 127.0.0.1:8081` (port 0 takes a free one)",
+                "端口被另一个程序占用；请停掉它，或换一个端口，如 --listen 127.0.0.1:8081（端口写 0 则自动挑一个空闲的）"
+            )
         }
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need rights; choose another with `--listen`"
-        }
-        _ => "`--listen` takes an address of this machine and a port, such as 127.0.0.1:8080",
+        std::io::ErrorKind::PermissionDenied => either!(
+            "ports below 1024 need rights; choose another with `--listen`",
+            "1024 以下的端口需要权限；请用 --listen 换一个"
+        ),
+        _ => either!(
+            "`--listen` takes an address of this machine and a port, such as 127.0.0.1:8080",
+            "--listen 要写本机的地址和端口，如 127.0.0.1:8080"
+        ),
     };
-    Error::Refused(format!("cannot listen on {address}: {error}; {advice}"))
+    Error::Refused(either!(
+        "cannot listen on {address}: {error}; {advice}",
+        "无法监听 {address}：{error}；{advice}"
+    ))
 }
 
 fn start_log(form: Option<&str>) {

@@ -24,7 +24,7 @@ pub(super) fn asked() -> Result<impl Future<Output = ()> + Send + 'static> {
         next().await;
         tokio::spawn(async move {
             let again = next().await;
-            eprintln!("zhida: asked to stop again; ending at once");
+            eprintln!("zhida: {}", either!("asked to stop again; ending at once", "再次要求停止，立即结束"));
             // As if nobody had taken the signal.
             std::process::exit(128 + again.as_raw_value());
         });

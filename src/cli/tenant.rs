@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use super::audited::{self, Deed};
 use super::kb::{Signed, asked};
+use super::place::{limit, wanted};
 use crate::access::{DEFAULT_TENANT, Limits};
 use crate::cli::ground;
 use crate::error::{Error, Result};
-use crate::store::Access;
+use crate::store::{Access, TenantRecord};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,7 +39,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Set what a tenant may use, all of it anew; what is not given is not limited.
+    /// Set what a tenant may use, all of it anew: what is not given beside another limit is not
+    /// limited. Without any it shows what the tenant may use.
     Limit {
         #[command(flatten)]
         data: Data,
@@ -46,6 +48,9 @@ enum Command {
         signed: Signed,
         #[command(flatten)]
         may: May,
+        /// Remove all limits.
+        #[arg(long, conflicts_with_all = ["per_second", "per_month", "entries", "storage"])]
+        unlimited: bool,
         /// Its name.
         name: String,
     },
@@ -109,9 +114,18 @@ impl Args {
     pub(crate) fn deed(&self) -> Deed<'_> {
         match &self.command {
             Command::List { .. } => Deed::Looks,
+            Command::Limit { may, unlimited, .. } if wanted(may.limits(), *unlimited).is_none() => {
+                Deed::Looks
+            }
             Command::Create { .. } | Command::Limit { .. } | Command::Delete { .. } => Deed::Tells,
         }
     }
+}
+
+/// The tenant of a name.
+fn known(access: &Access, name: &str) -> Result<TenantRecord> {
+    let found = access.tenants()?.into_iter().find(|tenant| tenant.name == name);
+    found.ok_or_else(|| Error::Absent { what: "tenant", name: name.to_owned() })
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -147,11 +161,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 }
             }
         }
-        Command::Limit { data, signed, may, name } => {
+        Command::Limit { data, signed, may, unlimited, name } => {
             let access = data.access();
-            let limits = may.limits();
-            access.limit_tenant(name, &limits)?;
-            record(&access, signed, "limit_tenant", name, serde_json::to_string(&limits).ok())?;
+            let limits = if let Some(limits) = wanted(may.limits(), *unlimited) {
+                access.limit_tenant(name, &limits)?;
+                record(&access, signed, "limit_tenant", name, serde_json::to_string(&limits).ok())?;
+                limits
+            } else {
+                known(&access, name)?.limits
+            };
+            let (second, month) = (limit(limits.per_second.map(|n| n.get().into())), limit(limits.per_month));
+            let (entries, storage) = (limit(limits.entries), limit(limits.storage));
+            eprintln!(
+                "{}",
+                either!(
+                    "tenant {name}: requests a second: {second}; questions a month: {month}; entries: {entries}; bytes: {storage}",
+                    "租户 {name}：每秒请求数 {second}；每月问题数 {month}；条目数 {entries}；存储字节数 {storage}"
+                )
+            );
         }
         Command::Delete { data, signed, yes, name } => {
             let access = data.access();
@@ -159,9 +186,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 "this removes tenant {name} for good, with its knowledge bases, conversations and keys.",
                 "这会永久删除租户 {name}，包括它的知识库、会话和密钥。"
             );
-            if access.tenants()?.iter().all(|tenant| tenant.name != *name) {
-                return Err(Error::Absent { what: "tenant", name: name.clone() });
-            }
+            known(&access, name)?;
             if !yes && !asked(&what)? {
                 return Err(Error::Refused(either!(
                     "{what} Nothing was removed; say --yes if that is meant",

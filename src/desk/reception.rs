@@ -41,8 +41,8 @@ pub struct Incoming<'a> {
     pub customer: Option<&'a Map<String, Value>>,
     /// How it is to be answered.
     pub options: Options<'a>,
-    /// Whether the robot may answer it. Where it may not, people hear what is for them and
-    /// whoever waits may leave the queue.
+    /// Whether the robot may answer it. Where it may not, people hear what is for them, also
+    /// of those who wait, whoever waits may leave the queue, and who needs a person gets one.
     pub may_ask: bool,
     /// Whether the reply tells what every stage saw.
     pub explain: bool,
@@ -59,7 +59,7 @@ pub enum Said {
     Replied(Box<Turned>),
     /// The same message was heard before; this was replied then.
     Again(Value),
-    /// A person has the conversation, and the message.
+    /// A person has the conversation, or will have it, and the message.
     WithPerson(WithPerson),
 }
 
@@ -94,6 +94,9 @@ pub struct Asked<'a> {
 /// A message that a person will read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithPerson {
+    /// Who has the conversation: [`Owner::Agent`], or [`Owner::Queued`] where people will
+    /// read what is said and the robot may not answer.
+    pub owner: Owner,
     /// The client's name for the conversation.
     pub session: String,
     /// The number of the message in it.
@@ -136,7 +139,7 @@ impl Desk {
         )))
     }
 
-    /// Records a message for the person who has the conversation.
+    /// Records a message for the person who has the conversation, or will have it.
     fn pass_on(&self, known: &Conversation, incoming: &Incoming<'_>) -> Result<Option<Said>> {
         if incoming.text.trim().is_empty() {
             return Err(QuestionError::Blank.into());
@@ -145,11 +148,12 @@ impl Desk {
             lines: vec![customer_line(incoming)],
             channel: incoming.channel,
             address: incoming.via.map(|(_, address)| address),
-            ..Heard::of(Place::Known(known), self.now(), Owner::Agent)
+            ..Heard::of(Place::Known(known), self.now(), known.owner)
         };
         let recorded = self.talk().record(&heard)?;
         Ok(recorded.map(|now| {
             Said::WithPerson(WithPerson {
+                owner: now.owner,
                 session: now.id,
                 seq: known.last_seq + 1,
                 handoff: known.handoff.clone(),
@@ -201,8 +205,11 @@ impl Desk {
             && !silent
             && incoming.choice.is_none()
             && withdrawal::is_one(facts.written(), &context);
-        if !withdraws && !incoming.may_ask {
-            return Err(QuestionError::NoneLeft.into());
+        if !incoming.may_ask
+            && !withdraws
+            && let Some(queued) = queued
+        {
+            return self.pass_on(queued, incoming);
         }
         let ruled = if withdraws {
             // No rule may hold somebody who wants to go.
@@ -233,6 +240,9 @@ impl Desk {
         };
         let next = Context { last_at: now, ..next };
         let course = course(&ruled, service, queued.is_some(), now);
+        if !withdraws && !incoming.may_ask && course == Course::Go {
+            return Err(QuestionError::NoneLeft.into());
+        }
         let handoff = (course == Course::Queue)
             .then(|| self.handoff(known, &context, incoming, &ruled, customer.as_ref()))
             .transpose()?;
@@ -557,6 +567,7 @@ fn repeated(known: &Conversation, first: &Line, lines: &[Line]) -> Said {
     match reply {
         Some(reply) => Said::Again(reply),
         None => Said::WithPerson(WithPerson {
+            owner: known.owner,
             session: known.id.clone(),
             seq: first.seq,
             handoff: known.handoff.clone(),

@@ -42,6 +42,10 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
+/// Places at which a text is no TOML that are told: what comes after so many follows from
+/// them, and every line is counted from the beginning of the text.
+const MOST_TOLD: usize = 100;
+
 /// A document that is being read.
 pub(super) struct Document<'a> {
     text: &'a str,
@@ -68,7 +72,7 @@ impl<'a> Document<'a> {
             let path = at.map(|at| key_before(text, at)).filter(|path| !path.is_empty());
             problem(text, at, path, format!("TOML 写法不对：{}", fault.message()))
         };
-        Err(faults.iter().map(problem).collect())
+        Err(faults.iter().take(MOST_TOLD).map(problem).collect())
     }
 
     /// The keys of the document.

@@ -232,6 +232,7 @@ mod tests {
                 ],
             ),
             ("voice = {\n", vec!["service.toml:1:10 [voice] TOML 写法不对"]),
+            (&format!("hours = {{ zone =n{}", " =n".repeat(20_000)), vec!["service.toml:1:"; 100]),
         ] {
             let got = told(text);
             assert_eq!(got.len(), faults.len(), "{text}: {got:?}");

@@ -54,6 +54,6 @@ pub use parquet::{Column, columns};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Change, Settings, Text};
 pub use tally::{Cell, Count, Tally};
-pub use usage::{Row, Usage, usage};
+pub use usage::{Row, Usage, tallied};
 pub use wanted::{Read, Wanted};
 pub use watch::Seen;

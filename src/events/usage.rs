@@ -49,11 +49,11 @@ pub struct Usage {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn usage(log: &Log, days: Days, kb: Option<&str>) -> Result<Usage> {
+pub fn tallied(log: &Log, days: Days, kb: Option<&str>) -> Result<Tally> {
     let mut tally = Tally::default();
     let wanted = Wanted { days, kb, kinds: &Tally::KINDS, texts: false, candidates: false };
     log.read(&wanted, |event| tally.add(&event))?;
-    Ok(Usage::of(days, &tally))
+    Ok(tally)
 }
 
 impl Usage {

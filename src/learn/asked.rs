@@ -112,6 +112,8 @@ pub struct Questions {
     pub all: Vec<Asked>,
     /// Decisions without a text: the settings keep none.
     pub wordless: u64,
+    /// Nodes whose events are not among them: they could not be asked.
+    pub missing: Vec<String>,
 }
 
 /// Puts questions together from events.
@@ -135,12 +137,20 @@ impl Gathering {
         let decision = event.decision.as_deref().unwrap_or_default();
         let reason = event.reason.as_deref().unwrap_or_default();
         let before = event.conversation.as_ref().and_then(|id| self.conversations.get(id)).cloned();
-        if let (Some(entry), Some((place, answer))) = (&event.chosen, &before) {
+        if let Some(entry) = &event.chosen {
             // Whoever has an answer and reads on beside it does not say what was meant.
-            if answer.is_none() {
-                let asked = &mut self.found.all[*place];
+            if let Some((place, None)) = before {
+                let asked = &mut self.found.all[place];
                 asked.votes.entry(entry.clone()).or_default().clicked += 1;
                 asked.asked_back = asked.asked_back.saturating_sub(1);
+            }
+            return;
+        }
+        // "那狗呢" says something behind a question and nothing without it; what is picked
+        // behind it says as little.
+        if event.reading.as_deref() == Some("in_light") {
+            if let Some(conversation) = &event.conversation {
+                self.conversations.remove(conversation);
             }
             return;
         }
@@ -249,9 +259,13 @@ impl Questions {
     pub fn read(log: &Log, kb: &str, days: Days) -> Result<Self> {
         let mut gathering = Gathering::default();
         let wanted = |kinds| Wanted { days, kb: Some(kb), kinds, texts: true, candidates: false };
-        log.read(&wanted(&[Kind::Decision]), |event| gathering.decision(&event))?;
-        log.read(&wanted(&[Kind::Feedback, Kind::Agent]), |event| gathering.outcome(&event))?;
-        Ok(gathering.finish())
+        let asked = log.read(&wanted(&[Kind::Decision]), |event| gathering.decision(&event))?;
+        let said = log.read(&wanted(&[Kind::Feedback, Kind::Agent]), |event| gathering.outcome(&event))?;
+        let mut missing = asked.missing;
+        missing.extend(said.missing);
+        missing.sort();
+        missing.dedup();
+        Ok(Self { missing, ..gathering.finish() })
     }
 
     /// How often anything was asked.
@@ -275,6 +289,25 @@ mod tests {
             entry: Some("a".to_owned()),
             ..Event::now(Kind::Decision, "shop")
         }
+    }
+
+    #[test]
+    fn what_only_goes_on_with_a_question_is_none() {
+        let mut gathering = Gathering::default();
+        gathering.decision(&decision("1", "c1", "公猫绝育多少钱", "handoff", "no_match"));
+        let goes_on = Event {
+            reading: Some("in_light".to_owned()),
+            ..decision("2", "c1", "那狗呢", "clarify", "ambiguous")
+        };
+        gathering.decision(&goes_on);
+        gathering.decision(&Event {
+            chosen: Some("b".to_owned()),
+            ..decision("3", "c1", "第一个", "answer", "chosen")
+        });
+        let found = gathering.finish();
+        assert_eq!(found.all.len(), 1);
+        assert_eq!(found.all[0].text, "公猫绝育多少钱");
+        assert!(found.all[0].votes.is_empty(), "what was picked was meant for the other message");
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Report {
     pub questions: u64,
     /// All questions of the seven days before; of 0 nothing can be said to have grown.
     pub questions_before: u64,
+    /// Nodes whose questions are not among these: they could not be asked.
+    pub missing_nodes: Vec<String>,
 }
 
 /// Looks at the questions up to a day, and at the sums of the days before it.
@@ -61,6 +63,7 @@ pub fn report(questions: &Questions, sums: &ByDay, today: Day) -> Report {
         drift: drift(sums, week),
         questions: total(questions, now),
         questions_before: total(questions, then),
+        missing_nodes: questions.missing.clone(),
     }
 }
 
@@ -153,7 +156,7 @@ mod tests {
             asked("怎么退货", &[(then, 50), (now, 100)], 0),
             asked("怎么开票", &[(then, 60), (now, 95)], 0),
         ];
-        let found = report(&Questions { all, wordless: 0 }, &ByDay::new(), today).bursts;
+        let found = report(&Questions { all, ..Questions::default() }, &ByDay::new(), today).bursts;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].examples[0].as_str(), found[0].count, found[0].before), ("快递停运了吗", 40, 2));
     }

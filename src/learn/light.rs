@@ -54,7 +54,7 @@ fn add(slope: &mut Weights, lesson: &Lesson, weights: &Weights) {
     slope.none.iter_mut().zip(lesson.field.none).for_each(|(slope, value)| *slope += pull * value);
 }
 
-/// The weights as `src/decide/data/light.tsv` has them: a name a line, then a tab
+/// The weights as `src/core/decide/data/light.tsv` has them: a name a line, then a tab
 /// and its weight.
 pub fn written(weights: &Weights) -> String {
     let names = Evidence::NAMES.into_iter().chain(NONE);

@@ -26,7 +26,7 @@ use crate::eval::metrics::{Estimate, Metrics};
 use crate::eval::run::predict;
 use crate::events::{Candidate, Day, Event, Feedback, Kind as EventKind};
 use crate::kb::{EntryId, KnowledgeBase};
-use crate::release::{Build, Labelled, Progress, Release, Teachers};
+use crate::release::{Build, Labelled, Past, Progress, Release, Teachers};
 use crate::store::Decided;
 use crate::text::exact_key;
 
@@ -417,6 +417,7 @@ impl Loop<'_> {
     fn publish(&self, previous: Option<&Release>, questions: &[Asked], labels: Labels) -> Result<Engine> {
         let labelled = self.labels(questions, labels);
         let calibrate_by = Teachers { labelled: &labelled, left_out: &self.setup.left_out };
+        let previous = previous.map(Past::Open);
         let build =
             Build { encoder: self.encoder.clone(), previous, calibrate_by, ..Build::of(self.kb, &self.base) };
         Ok(Engine::new(Arc::new(build.temporary()?), self.setup.max_wrong))

@@ -22,9 +22,9 @@ use super::routes::{Routes, ways};
 use super::told::Reserved;
 use super::{
     Server, audit, authoring, canned, channels, condition, drafting, entries, evaluations, feedback, figures,
-    files, greeting, handoffs, hooks, importing, jobs, keys, learning, least, members, notes, oidc, own,
-    people, pictures, presence, proposals, schedules, service, settings, sign_in, talk, tenancy, tickets,
-    trial, undo, widget, words,
+    files, forget, greeting, handoffs, hooks, importing, jobs, keys, learning, least, members, notes, oidc,
+    own, people, pictures, presence, proposals, schedules, service, settings, sign_in, talk, tenancy,
+    tickets, trial, undo, widget, words,
 };
 use crate::access::Right;
 use crate::decide::Generation;
@@ -62,6 +62,7 @@ pub(super) fn routes() -> (axum::Router<Server>, utoipa::openapi::OpenApi) {
         .merge(evaluations::routes())
         .merge(schedules::routes())
         .merge(feedback::routes())
+        .merge(forget::routes())
         .merge(greeting::routes())
         .merge(figures::routes())
         .merge(talk::routes())

@@ -102,29 +102,33 @@ async fn export(
         .await
 }
 
+/// What a check looks for.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CheckRequest {
+    /// Answers that expire within so many days are told; without it 30.
+    #[serde(default = "notice")]
+    expiry_days: u16,
+}
+
+fn notice() -> u16 {
+    EXPIRY_NOTICE
+}
+
 /// Check the draft (知识体检) as a job; its result holds the findings.
 #[utoipa::path(
     post,
     operation_id = "check_kb",
     path = "/v1/kbs/{kb}/check",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"expiry_days": 30})),
+    request_body(content = CheckRequest, example = json!({"expiry_days": 30})),
     responses(
         (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
         Problems,
     )
 )]
 async fn check(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        #[serde(default = "notice")]
-        expiry_days: u16,
-    }
-    fn notice() -> u16 {
-        EXPIRY_NOTICE
-    }
-    let Wanted { expiry_days } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let CheckRequest { expiry_days } = fields(request::json(request, REQUEST_BYTES).await?)?;
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
@@ -174,6 +178,17 @@ async fn releases(caller: Caller, Path(kb): Path<String>) -> Result<Json<Release
         .await
 }
 
+/// What is published, and how.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PublishRequest {
+    /// In spite of errors and regressions; then `Zhida-Reason` says why.
+    #[serde(default)]
+    force: bool,
+    /// What this release holds, once more, instead of the draft.
+    release: Option<u32>,
+}
+
 /// Publish the draft as a job; its result holds the number, or why it was refused.
 ///
 /// `{"force": true}` publishes in spite of errors and regressions, with the
@@ -184,7 +199,7 @@ async fn releases(caller: Caller, Path(kb): Path<String>) -> Result<Json<Release
     operation_id = "publish_kb",
     path = "/v1/kbs/{kb}/releases",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"force": false})),
+    request_body(content = PublishRequest, example = json!({"force": false})),
     responses(
         (status = 202, description = "`Location` is the job's address.", body = super::jobs::Job),
         (status = 409, description = "Another job works on the knowledge base.", body = Problem, content_type = "application/problem+json"),
@@ -196,14 +211,7 @@ async fn publish_draft(
     Path(kb): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        #[serde(default)]
-        force: bool,
-        release: Option<u32>,
-    }
-    let Wanted { force, release } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let PublishRequest { force, release } = fields(request::json(request, REQUEST_BYTES).await?)?;
     if force && caller.signature().reason.is_none() {
         let detail = "who forces a publication says why: send `Zhida-Reason`";
         return Err(Problem::new(Kind::MissingField, detail).of_field("zhida-reason"));
@@ -410,13 +418,28 @@ async fn set_goal(
         .await
 }
 
+/// Which releases stay.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CollectRequest {
+    /// So many of the newest.
+    #[schema(value_type = u32, minimum = 1)]
+    keep: std::num::NonZeroU32,
+    /// Only say what would go.
+    #[serde(default)]
+    dry_run: bool,
+    /// After every publication from now on, too.
+    #[serde(default)]
+    always: bool,
+}
+
 /// Remove old releases; never the one that is served, nor one in use.
 #[utoipa::path(
     post,
     operation_id = "collect_releases",
     path = "/v1/kbs/{kb}/gc",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"keep": 10, "dry_run": true, "always": false})),
+    request_body(content = CollectRequest, example = json!({"keep": 10, "dry_run": true, "always": false})),
     responses(
         (status = 200, description = "What was removed, or would be.", body = Collected),
         Problems,
@@ -427,16 +450,7 @@ async fn collect(
     Path(kb): Path<String>,
     request: Request,
 ) -> Result<Json<Collected>, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        keep: std::num::NonZeroU32,
-        #[serde(default)]
-        dry_run: bool,
-        #[serde(default)]
-        always: bool,
-    }
-    let Wanted { keep, dry_run, always } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let CollectRequest { keep, dry_run, always } = fields(request::json(request, REQUEST_BYTES).await?)?;
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;

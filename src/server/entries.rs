@@ -5,6 +5,7 @@
 //! they get 412 and nothing happens. The reply comes when the next question
 //! sees the edit.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use axum::Json;
@@ -13,6 +14,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::routes;
 
 use super::address::{Path, Query, page_size};
@@ -142,7 +145,6 @@ pub(super) struct EntryPage {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct EntryItem {
     /// The entry as in a JSONL file.
-    #[schema(value_type = Object)]
     entry: Entry,
     /// Its `ETag`.
     etag: String,
@@ -263,7 +265,7 @@ fn of_the_check(caller: &Caller, kb: &str, findings: Found) -> Result<HashSet<St
         ("id" = String, Path, description = "The entry's id."),
     ),
     responses(
-        (status = 200, description = "The entry as in a JSONL file; `ETag` is its revision.", body = Object),
+        (status = 200, description = "The entry as in a JSONL file; `ETag` is its revision.", body = Entry, headers(("ETag" = String, description = "Its revision, for `If-Match`."))),
         (status = 304, description = "It is what `If-None-Match` names."),
         Problems,
     )
@@ -302,9 +304,9 @@ async fn get(
     operation_id = "create_entry",
     path = "/v1/kbs/{kb}/entries",
     params(("kb" = String, Path, description = "The knowledge base."), EditQuery),
-    request_body(content = Object, example = json!({"question": "几点上班", "answer": "早上九点。"})),
+    request_body(content = SentEntry, example = json!({"question": "几点上班", "answer": "早上九点。"})),
     responses(
-        (status = 201, description = "The entry; `Location` and `ETag` name it.", body = Object),
+        (status = 201, description = "The entry; `Location` and `ETag` name it.", body = Entry, headers(("ETag" = String, description = "Its revision, for `If-Match`."), ("Location" = String, description = "Its address."))),
         (status = 409, description = "The id or a question belongs to another entry.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
         Problems,
@@ -351,11 +353,12 @@ async fn create(
         ("kb" = String, Path, description = "The knowledge base."),
         ("id" = String, Path, description = "The entry's id; one in the body must be the same."),
         EditQuery,
+        MayCondition,
     ),
-    request_body(content = Object),
+    request_body(content = SentEntry),
     responses(
-        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Object),
-        (status = 201, description = "It is new.", body = Object),
+        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Entry, headers(("ETag" = String, description = "Its revision now."))),
+        (status = 201, description = "It is new.", body = Entry, headers(("ETag" = String, description = "Its revision."))),
         (status = 409, description = "A question belongs to another entry.", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry has a fault; `field` and `problems` say where.", body = Problem, content_type = "application/problem+json"),
@@ -409,10 +412,11 @@ async fn put(
         ("kb" = String, Path, description = "The knowledge base."),
         ("id" = String, Path, description = "The entry's id."),
         EditQuery,
+        Condition,
     ),
     request_body(content = Object, content_type = "application/merge-patch+json", example = json!({"enabled": false})),
     responses(
-        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Object),
+        (status = 200, description = "The entry as it is now, with its new `ETag`.", body = Entry, headers(("ETag" = String, description = "Its revision now."))),
         (status = 404, description = "There is no such entry.", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The entry would have a fault.", body = Problem, content_type = "application/problem+json"),
@@ -465,6 +469,7 @@ async fn patch(
         ("kb" = String, Path, description = "The knowledge base."),
         ("id" = String, Path, description = "The entry's id."),
         EditQuery,
+        Condition,
     ),
     responses(
         (status = 204, description = "It is gone."),
@@ -537,6 +542,55 @@ fn replied(caller: &Caller, kb: &str, edited: Edited, status: StatusCode) -> Res
 pub(super) fn needs_condition(current: i64) -> Problem {
     let detail = "send `If-Match` with the ETag of what you saw, so that nobody's edit is lost";
     Problem { current: Some(etag(current)), ..Problem::new(Kind::PreconditionRequired, detail) }
+}
+
+/// The condition of a change, which must be sent.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header; none is made of it")]
+pub(super) struct Condition {
+    /// The `ETag` of what you saw: when somebody else was faster, nothing is changed; `*` for
+    /// whatever there is.
+    #[param(rename = "If-Match", example = "\"12\"")]
+    if_match: String,
+}
+
+/// The condition of a change, which may be sent.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes headers; none is made of it")]
+pub(super) struct MayCondition {
+    /// The `ETag` of what you saw: when somebody else was faster, nothing is changed; `*` for
+    /// whatever there is.
+    #[param(rename = "If-Match", example = "\"12\"")]
+    if_match: Option<String>,
+    /// `*` for something that is new.
+    #[param(rename = "If-None-Match", example = "*")]
+    if_none_match: Option<String>,
+}
+
+/// An entry as it is sent: its id may be left out, and comes from the address or from its
+/// question then.
+struct SentEntry;
+
+impl PartialSchema for SentEntry {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = Entry::schema();
+        if let RefOr::T(Schema::Object(entry)) = &mut schema {
+            entry.required.retain(|field| field != "id");
+        }
+        schema
+    }
+}
+
+impl ToSchema for SentEntry {
+    fn name() -> Cow<'static, str> {
+        "SentEntry".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Entry::schemas(schemas);
+    }
 }
 
 /// What a header with entity tags says.

@@ -24,7 +24,7 @@ use super::peer::{Client, text};
 use super::shown::{Refused, grant};
 use super::tenants::Tenant;
 use crate::access::{Identity, Left, Limits, Rates, Refusals, Right, Role, Throttle, moment};
-use crate::store::{Access, Counted};
+use crate::store::{Access, Counted, Table};
 
 /// How often what was asked is counted.
 const WRITE: Duration = Duration::from_secs(1);
@@ -108,6 +108,10 @@ impl Counts {
     }
 }
 
+/// Who may come in, as it was looked up for a request: once is enough for it.
+#[derive(Clone)]
+struct LookedAt(Arc<Table>);
+
 /// Somebody who was let in.
 pub(super) struct Entry {
     pub(super) identity: Arc<Identity>,
@@ -146,7 +150,8 @@ impl Gate {
 
     /// Lets somebody in who may use a route, or says why not.
     pub(super) async fn enter(&self, right: Right, request: &Parts) -> Result<Entry, Problem> {
-        let mut table = self.access.table();
+        let looked = request.extensions.get::<LookedAt>().map(|looked| Arc::clone(&looked.0));
+        let mut table = looked.unwrap_or_else(|| self.access.table());
         if table.is_open() {
             return Ok(Entry { identity: Arc::clone(&self.nobody), told: Vec::new() });
         }
@@ -249,12 +254,18 @@ impl Gate {
     /// # Errors
     /// When not so many are left of the month.
     pub(super) fn reserve(&self, identity: &Identity, questions: u64) -> Result<(), Problem> {
-        let table = self.access.table();
+        // Whoever has questions was let in a moment ago, by a look of its own.
+        let table = self.access.as_seen();
         let key = identity.id.as_deref().map(|id| table.limits_of_key(id)).unwrap_or_default();
         let mut counts = self.counts();
         counts.left(identity, [&key, &table.limits(&identity.tenant)], questions)?;
         count(&mut counts.fresh, identity, questions);
         Ok(())
+    }
+
+    /// Counts a question that somebody is about to ask though none is left.
+    pub(super) fn reserve_beyond(&self, identity: &Identity) {
+        count(&mut self.counts().fresh, identity, 1);
     }
 
     /// Gives back questions that were reserved and not asked.
@@ -368,10 +379,16 @@ impl Gate {
     /// asks nobody for a key: its own machine's browsers reach it too.
     pub(super) fn refuse_foreign(
         &self,
-        request: &Request,
+        request: &mut Request,
         allowed: impl Fn(&str) -> bool,
     ) -> Result<(), Problem> {
-        if self.exposure == Exposure::Anybody || !self.access.table().is_open() {
+        if self.exposure == Exposure::Anybody {
+            return Ok(());
+        }
+        let table = self.access.table();
+        let is_open = table.is_open();
+        request.extensions_mut().insert(LookedAt(table));
+        if !is_open {
             return Ok(());
         }
         let headers = request.headers();

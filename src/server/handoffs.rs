@@ -611,11 +611,11 @@ async fn follow(
         })
         .await?;
     let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
-    let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
+    let read = move |talk: &Conversations, after: i64| {
         let mut after = after;
         loop {
             let news = talk.news(after, PAGE).unwrap_or_default();
-            let Some(last) = news.last().map(|one| one.seq) else { return Vec::new() };
+            let Some(last) = news.last().map(|one| one.seq) else { return Some(Vec::new()) };
             let mine: Vec<(i64, Event)> = news
                 .into_iter()
                 .filter(|one| caller.knows(&one.kb))
@@ -628,7 +628,7 @@ async fn follow(
                 })
                 .collect();
             if !mine.is_empty() {
-                return mine;
+                return Some(mine);
             }
             // Nothing of that is for this reader; there may be more.
             after = last;

@@ -28,6 +28,7 @@ mod evaluations;
 mod feedback;
 mod figures;
 mod files;
+mod forget;
 mod gate;
 mod greeting;
 mod handoffs;

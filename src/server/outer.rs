@@ -50,7 +50,7 @@ pub(super) async fn around(State(server): State<Server>, mut request: Request, n
     let is_api = request.uri().path().starts_with("/v1/");
     let span = tracing::info_span!("request", id);
     let answered = async {
-        match refused(&server, &request) {
+        match refused(&server, &mut request) {
             Some(problem) => {
                 server.metrics().rejected(problem.kind());
                 problem.into_response()
@@ -93,7 +93,7 @@ fn told(request: &Request) -> Option<String> {
     (fits && sound && !key::is_in(id)).then(|| id.to_owned())
 }
 
-fn refused(server: &Server, request: &Request) -> Option<Problem> {
+fn refused(server: &Server, request: &mut Request) -> Option<Problem> {
     if request.uri().query().is_some_and(key::is_in) {
         let detail = "a key stands in the address, where every proxy on the way writes it down; send it as `Authorization: Bearer zk_…`, and revoke this one";
         return Some(Problem::new(Kind::KeyInAddress, detail));

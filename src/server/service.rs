@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::address::{Path, Query};
 use super::caller::Caller;
-use super::entries::{etag, expected, needs_condition};
+use super::entries::{Condition, etag, expected, needs_condition};
 use super::error::{Kind, Problem, Problems};
 use super::request;
 use super::routes::Routes;
@@ -89,7 +89,7 @@ struct ServiceChange {
     put,
     operation_id = "put_service",
     path = "/v1/kbs/{kb}/service",
-    params(("kb" = String, Path, description = "The knowledge base."), PutQuery),
+    params(("kb" = String, Path, description = "The knowledge base."), PutQuery, Condition),
     request_body(content = String, content_type = "application/toml"),
     responses(
         (status = 200, description = "It is in its place; `ETag` names it.", body = ServiceChange),
@@ -183,7 +183,7 @@ struct PatchQuery {
     patch,
     operation_id = "patch_service",
     path = "/v1/kbs/{kb}/service",
-    params(("kb" = String, Path, description = "The knowledge base."), PatchQuery),
+    params(("kb" = String, Path, description = "The knowledge base."), PatchQuery, Condition),
     request_body(content = Patch, content_type = "application/merge-patch+json", example = json!({"voice": {"greeting": "您好！"}, "rules": {"angry": {"enabled": false}}})),
     responses(
         (status = 200, description = "It is changed, or would be; `ETag` names it.", body = ServiceChange),

@@ -15,6 +15,9 @@ use crate::store::Access;
 /// How often the record of changes is verified.
 const AUDIT: Duration = Duration::from_secs(3600);
 
+/// How soon it is tried again when it could not be read.
+const UNREAD: Duration = Duration::from_secs(60);
+
 /// How often it is tried whether conversations can be read, …
 const TALK: Duration = Duration::from_secs(5);
 
@@ -41,6 +44,8 @@ struct Found {
 struct Seen {
     /// When the record of changes was verified last, and whether it was whole.
     audit: Option<(Instant, bool)>,
+    /// When it could not be read last.
+    unread: Option<Instant>,
     /// When conversations were read last, and whether they could not be.
     talk: Option<(Instant, bool)>,
 }
@@ -58,7 +63,8 @@ impl Soundness {
             let found = self.found();
             let seen = found.tenants.get(name);
             (
-                is_due(seen.and_then(|seen| seen.audit).map(|(at, _)| at), AUDIT),
+                is_due(seen.and_then(|seen| seen.audit).map(|(at, _)| at), AUDIT)
+                    && is_due(seen.and_then(|seen| seen.unread), UNREAD),
                 is_due(seen.and_then(|seen| seen.talk.as_ref()).map(|(at, _)| *at), every),
             )
         };
@@ -76,9 +82,11 @@ impl Soundness {
                 }
             };
             // What cannot be read is no proof of anything, and is tried anew.
-            if let Some(sound) = sound {
-                self.found().tenants.entry(name.to_owned()).or_default().audit =
-                    Some((Instant::now(), sound));
+            let (now, mut found) = (Instant::now(), self.found());
+            let seen = found.tenants.entry(name.to_owned()).or_default();
+            match sound {
+                Some(sound) => (seen.audit, seen.unread) = (Some((now, sound)), None),
+                None => seen.unread = Some(now),
             }
         }
         // A replica keeps no conversations.

@@ -5,7 +5,7 @@
 //! in whatever process.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
@@ -41,6 +41,9 @@ const PAGE: i64 = 500;
 
 /// How often a stream looks for news. Looking takes some ten microseconds.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How often a stream looks whether its conversation is still there.
+const THERE: Duration = Duration::from_secs(3);
 
 /// A line that says nothing keeps a stream open that long.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -122,7 +125,7 @@ struct ToldLines {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = WithPerson)]
 struct ToldWithPerson {
-    /// Who has the conversation: `agent`.
+    /// Who has the conversation: `agent`, or `queued`.
     owner: Owner,
     /// The client's name for the conversation.
     session: String,
@@ -134,7 +137,7 @@ struct ToldWithPerson {
 
 impl From<WithPerson> for ToldWithPerson {
     fn from(with: WithPerson) -> Self {
-        Self { owner: Owner::Agent, session: with.session, seq: with.seq, handoff: with.handoff }
+        Self { owner: with.owner, session: with.session, seq: with.seq, handoff: with.handoff }
     }
 }
 
@@ -228,7 +231,7 @@ async fn messages(
     request_body = AnswerRequest,
     responses(
         (status = 200, description = "The robot's reply, as that of `/v1/answer`.", body = Reply),
-        (status = 202, description = "A person has the conversation, and the message.", body = ToldWithPerson),
+        (status = 202, description = "A person has the conversation, and the message; or the customer waits for one, and no question is left of the month for the robot.", body = ToldWithPerson),
         Problems,
     )
 )]
@@ -318,7 +321,8 @@ fn hear(
     });
     let (said, reserved) = match (heard, month) {
         (Err(Error::Question(QuestionError::NoneLeft)), Err(used_up)) => return Err(used_up),
-        (heard, month) => (heard?, month.unwrap_or_else(|_| caller.reserved_none())),
+        // Who asks for a person in words gets one, and it counts.
+        (heard, month) => (heard?, month.unwrap_or_else(|_| caller.reserved_beyond())),
     };
     caller.staged(began, &stages);
     if let Said::Replied(turned) = &said {
@@ -396,7 +400,7 @@ struct AskedFor {
 ///
 /// Server-sent events: `message` with a line, `owner` when somebody else has the
 /// conversation. Each has its number as `id`; with `Last-Event-ID` (or `after`) the
-/// stream begins behind it, and loses and doubles nothing.
+/// stream begins behind it, and loses and doubles nothing. It ends when the conversation is forgotten.
 #[utoipa::path(
     get,
     operation_id = "follow_conversation",
@@ -417,9 +421,20 @@ async fn follow(
     let (known, caller) =
         caller.at_desk(move |caller| Ok((found(caller, &id, wanted.kb.as_deref())?, caller.clone()))).await?;
     let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
-    let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
+    let looked = Mutex::new(Instant::now());
+    let read = move |talk: &Conversations, after: i64| {
         let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
-        lines.iter().map(|line| (line.seq, told(line))).collect()
+        if lines.is_empty() {
+            let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.elapsed() >= THERE {
+                *looked = Instant::now();
+                // One that was forgotten says nothing any more; a new one of its name is another.
+                if matches!(talk.by_key(known.key), Ok(None)) {
+                    return None;
+                }
+            }
+        }
+        Some(lines.iter().map(|line| (line.seq, told(line))).collect())
     };
     Ok(stream(talk, server, after.unwrap_or(0), read))
 }
@@ -444,13 +459,13 @@ pub(super) fn begin(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i6
     number.map(Some).ok_or_else(wrong)
 }
 
-/// A stream of what `read` finds behind a number, until the reader goes or the
-/// server stops.
+/// A stream of what `read` finds behind a number, until the reader goes, the server
+/// stops or `read` gives nothing back.
 pub(super) fn stream(
     talk: Conversations,
     server: super::Server,
     after: i64,
-    read: impl Fn(&Conversations, i64) -> Vec<(i64, Event)> + Send + 'static,
+    read: impl Fn(&Conversations, i64) -> Option<Vec<(i64, Event)>> + Send + 'static,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     kept_open(news(talk, server, after, read))
 }
@@ -467,7 +482,7 @@ pub(super) fn news(
     talk: Conversations,
     server: super::Server,
     after: i64,
-    read: impl Fn(&Conversations, i64) -> Vec<(i64, Event)> + Send + 'static,
+    read: impl Fn(&Conversations, i64) -> Option<Vec<(i64, Event)>> + Send + 'static,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reader<F> {
         talk: Conversations,
@@ -486,7 +501,7 @@ pub(super) fn news(
             if reader.server.is_stopping() {
                 return None;
             }
-            reader.ready = (reader.read)(&reader.talk, reader.after).into_iter();
+            reader.ready = (reader.read)(&reader.talk, reader.after)?.into_iter();
             if reader.ready.len() == 0 {
                 tokio::time::sleep(LOOK).await;
             }
@@ -518,7 +533,7 @@ pub(super) fn silent(engine: &Engine, with: &WithPerson, channel: Option<&str>) 
     let outcome = crate::engine::Outcome::bare(Decision::Handoff, Reason::WithPerson);
     let mut reply = Reply::new(engine, &outcome, channel, None);
     reply.session = Some(with.session.clone());
-    reply.owner = Some(Owner::Agent.name());
+    reply.owner = Some(with.owner.name());
     if let Some(handoff) = &mut reply.handoff {
         handoff.id.clone_from(&with.handoff);
     }

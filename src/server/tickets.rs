@@ -375,6 +375,16 @@ fn table(caller: &Caller, tickets: &[Ticket], format: Format) -> crate::error::R
             labels.entry(name.as_str()).or_insert(field.label);
         }
     }
+    // People as their colleagues know them, and as they sign in: two may be called the same.
+    let people = caller.server().gate().access().people(&caller.identity().tenant)?;
+    let person = |login: &str| {
+        let known =
+            people.iter().find(|person| person.name == login).map(|person| person.display_name.trim());
+        match known.filter(|name| !name.is_empty() && *name != login) {
+            Some(name) => format!("{name}（{login}）"),
+            None => login.to_owned(),
+        }
+    };
     let called = |name: &&String| labels.get(name.as_str()).map_or(name.as_str(), String::as_str).to_owned();
     let asked: Vec<String> = names.iter().map(called).collect();
     let headings: Vec<&str> = fixed.into_iter().chain(asked.iter().map(String::as_str)).collect();
@@ -382,11 +392,12 @@ fn table(caller: &Caller, tickets: &[Ticket], format: Format) -> crate::error::R
         let told = ticket.told();
         let text = |field: &str| told.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let notes: Vec<String> =
-            ticket.notes.iter().map(|note| format!("{}：{}", note.author, note.text)).collect();
+            ticket.notes.iter().map(|note| format!("{}：{}", person(&note.author), note.text)).collect();
         let mut row = vec![ticket.number.to_string()];
         row.push(text("kb"));
         row.push(ticket.state.in_chinese().to_owned());
-        row.extend(["assignee", "channel", "conversation"].map(text));
+        row.push(person(&text("assignee")));
+        row.extend(["channel", "conversation"].map(text));
         row.extend([ticket.created_at, ticket.updated_at].map(in_china));
         row.push(text("summary"));
         row.push(notes.join("\n"));

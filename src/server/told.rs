@@ -35,9 +35,10 @@ impl Caller {
         Ok(Reserved { caller: self.clone(), left: AtomicU64::new(questions) })
     }
 
-    /// For whoever asks nothing.
-    pub(super) fn reserved_none(&self) -> Reserved {
-        Reserved { caller: self.clone(), left: AtomicU64::new(0) }
+    /// Takes one question though none is left, for what is decided all the same.
+    pub(super) fn reserved_beyond(&self) -> Reserved {
+        self.server().gate().reserve_beyond(self.identity());
+        Reserved { caller: self.clone(), left: AtomicU64::new(1) }
     }
 }
 

@@ -25,9 +25,11 @@ pub(super) fn routes() -> Routes {
 }
 
 /// A release by its number.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedRelease)]
 struct Wanted {
+    /// Its number.
     release: u32,
 }
 
@@ -80,7 +82,7 @@ impl DraftDiffers {
     operation_id = "rollback_kb",
     path = "/v1/kbs/{kb}/rollback",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"release": 3})),
+    request_body(content = Wanted, example = json!({"release": 3})),
     responses(
         (status = 200, description = "It is served now; the draft stays, and `draft` says what it still holds.", body = RolledBack),
         (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),
@@ -129,7 +131,7 @@ struct RestoredDraft {
     operation_id = "restore_kb",
     path = "/v1/kbs/{kb}/restore",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"release": 3})),
+    request_body(content = Wanted, example = json!({"release": 3})),
     responses(
         (status = 200, description = "The draft is what the release holds; the body says what that changed.", body = RestoredDraft),
         (status = 404, description = "There is no such release; `known` lists those that are.", body = Problem, content_type = "application/problem+json"),

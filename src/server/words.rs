@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::address::{Path, Query};
 use super::authoring::refusal;
 use super::caller::Caller;
-use super::entries::{etag, expected, needs_condition};
+use super::entries::{Condition, MayCondition, etag, expected, needs_condition};
 use super::error::{Kind, Problem, Problems};
 use super::request::{self, File, fields, format_named};
 use super::routes::Routes;
@@ -105,7 +105,7 @@ async fn lexicon(
     put,
     operation_id = "put_lexicon",
     path = "/v1/kbs/{kb}/lexicon",
-    params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery),
+    params(("kb" = String, Path, description = "The knowledge base."), LexiconQuery, Condition),
     request_body(content = inline(File), content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
@@ -159,7 +159,7 @@ struct LexiconEdit {
     patch,
     operation_id = "patch_lexicon",
     path = "/v1/kbs/{kb}/lexicon",
-    params(("kb" = String, Path, description = "The knowledge base.")),
+    params(("kb" = String, Path, description = "The knowledge base."), MayCondition),
     request_body(content = LexiconEdit, example = json!({"put": [{"synonyms": ["退货", "退掉"]}], "remove": [{"stop": "麻烦"}]})),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
@@ -224,7 +224,7 @@ struct WordsWanted {
     post,
     operation_id = "restore_lexicon",
     path = "/v1/kbs/{kb}/lexicon/restore",
-    params(("kb" = String, Path, description = "The knowledge base.")),
+    params(("kb" = String, Path, description = "The knowledge base."), MayCondition),
     request_body(content = WordsWanted, example = json!({"revision": 12})),
     responses(
         (status = 200, description = "What has changed; `ETag` names the lexicon now.", body = LexiconChanges),
@@ -247,25 +247,28 @@ async fn restore(
     caller.author(move |caller| Ok(changed(caller.shelf(&kb)?.restore_words(&expected, revision)?))).await
 }
 
+/// A sentence.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Sentence {
+    /// Its text.
+    text: String,
+}
+
 /// Show how a sentence is cut into words with the lexicon of the draft, and why.
 #[utoipa::path(
     post,
     operation_id = "read_tokens",
     path = "/v1/kbs/{kb}/tokens",
     params(("kb" = String, Path, description = "The knowledge base.")),
-    request_body(content = Object, example = json!({"text": "拾光卡plus怎么退"})),
+    request_body(content = Sentence, example = json!({"text": "拾光卡plus怎么退"})),
     responses(
         (status = 200, description = "The sentence, taken apart.", body = Anatomy),
         Problems,
     )
 )]
 async fn tokens(caller: Caller, Path(kb): Path<String>, request: Request) -> Result<Json<Anatomy>, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        text: String,
-    }
-    let Wanted { text } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let Sentence { text } = fields(request::json(request, REQUEST_BYTES).await?)?;
     caller
         .author(move |caller| {
             let base = caller.shelf(&kb)?.draft()?;
@@ -286,6 +289,18 @@ struct TestQuery {
     draft: bool,
 }
 
+/// The sentences of a test.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RuleTestRequest {
+    /// 1 to 64 sentences.
+    #[schema(min_items = 1, max_items = 64)]
+    texts: Vec<String>,
+    /// Which entries may be found; without it, all.
+    #[schema(value_type = Option<Filter>)]
+    filter: Option<Value>,
+}
+
 /// What rules do to some sentences.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct RuleTests {
@@ -302,7 +317,7 @@ struct RuleTests {
     operation_id = "test_rules",
     path = "/v1/kbs/{kb}/rule-test",
     params(("kb" = String, Path, description = "The knowledge base."), TestQuery),
-    request_body(content = Object, example = json!({"texts": ["多久能到账"], "filter": {"topic": ["售后"]}})),
+    request_body(content = RuleTestRequest, example = json!({"texts": ["多久能到账"], "filter": {"topic": ["售后"]}})),
     responses(
         (status = 200, description = "What the rules do.", body = RuleTests),
         (status = 202, description = "With `draft=true`: `Location` is the job's address.", body = super::jobs::Job),
@@ -315,13 +330,7 @@ async fn rule_test(
     Query(TestQuery { draft }): Query<TestQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        texts: Vec<String>,
-        filter: Option<Value>,
-    }
-    let Wanted { texts, filter } = fields(request::json(request, REQUEST_BYTES).await?)?;
+    let RuleTestRequest { texts, filter } = fields(request::json(request, REQUEST_BYTES).await?)?;
     if texts.is_empty() || texts.len() > TEXTS {
         let detail = format!("`texts` holds 1 to {TEXTS} sentences, got {}", texts.len());
         return Err(Problem::new(Kind::InvalidField, detail).of_field("texts"));

@@ -146,6 +146,11 @@ impl Access {
         self.database.file().is_none()
     }
 
+    /// Whether anything was recorded there, ever.
+    pub fn is_there(&self) -> bool {
+        self.database.is_there()
+    }
+
     /// The data directory.
     pub fn root(&self) -> &Path {
         &self.root
@@ -160,6 +165,11 @@ impl Access {
             }
             None => self.tend(),
         }
+        self.as_seen()
+    }
+
+    /// The same as of the last look.
+    pub fn as_seen(&self) -> Arc<Table> {
         Arc::clone(&self.cached.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -95,6 +95,22 @@ impl Store {
                 file.display()
             )));
         }
+        // It takes the place of an earlier one, and of nothing else.
+        match fs::symlink_metadata(file) {
+            Ok(there) if !there.is_file() => {
+                return Err(Error::Refused(format!(
+                    "{} is no regular file; name a file for the backup",
+                    file.display()
+                )));
+            }
+            Ok(there) if there.len() > 0 && !is_archive(file)? => {
+                return Err(Error::Refused(format!(
+                    "{} is there already and is no backup; name another file, or remove it first",
+                    file.display()
+                )));
+            }
+            _ => {}
+        }
         let mut attempt = 1;
         loop {
             match write(self, &root, folder, file, progress) {
@@ -107,6 +123,14 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether a file begins as an archive does.
+pub(super) fn is_archive(file: &Path) -> Result<bool> {
+    let failed = |e: std::io::Error| Error::io("read", file, e);
+    let mut begins = Vec::new();
+    File::open(file).map_err(failed)?.take(4).read_to_end(&mut begins).map_err(failed)?;
+    Ok(begins == *b"PK\x03\x04")
 }
 
 fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progress<'_>) -> Result<Backup> {

@@ -341,11 +341,11 @@ impl Database {
         }
     }
 
-    /// Whether it is there. A server that does not answer has it: the next look says
-    /// what is wrong.
+    /// Whether it is there. A server that does not answer has it, and a folder that cannot
+    /// be entered: the next look says what is wrong.
     pub(super) fn is_there(&self) -> bool {
         match &self.place {
-            Place::File(file) => file.path().exists(),
+            Place::File(file) => file.path().try_exists().unwrap_or(true),
             Place::Server(schema) => {
                 *self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
                     || schema.is_there().unwrap_or(true)
@@ -399,6 +399,13 @@ impl Database {
         })
     }
 
+    /// The server that a data directory says its records are on; `None` where these are
+    /// on a server, or in files.
+    pub(super) fn moved_to(&self) -> Option<String> {
+        let Place::File(_) = &self.place else { return None };
+        fs::read_to_string(self.root.join(MARK)).ok().map(|place| place.trim().to_owned())
+    }
+
     /// Whoever forgets the server, or forgets to copy the records there, must not go on
     /// with other ones.
     fn refuse_elsewhere(&self) -> Result<()> {
@@ -407,13 +414,12 @@ impl Database {
         }
         let mark = self.root.join(MARK);
         match &self.place {
-            Place::File(_) => match fs::read_to_string(&mark) {
-                Ok(place) => Err(Error::Refused(format!(
-                    "the records of {} are on {}; name that server with --database or ZHIDA_DATABASE (`zhida store copy --from` brings them back)",
-                    self.root.display(),
-                    place.trim()
+            Place::File(_) => match self.moved_to() {
+                Some(place) => Err(Error::Refused(format!(
+                    "the records of {} are on {place}; name that server with --database or ZHIDA_DATABASE (`zhida store copy --from` brings them back)",
+                    self.root.display()
                 ))),
-                Err(_) => Ok(()),
+                None => Ok(()),
             },
             Place::Server(_) if self.root.join(self.kind.file).exists() && !mark.exists() => {
                 Err(Error::Refused(format!(
@@ -421,7 +427,20 @@ impl Database {
                     self.root.display()
                 )))
             }
-            Place::Server(_) => Ok(()),
+            Place::Server(schema) => {
+                let here = format!("{:?}", schema.cluster());
+                match fs::read_to_string(&mark) {
+                    // Whoever asks prepares it, so it cannot be prepared yet.
+                    Ok(place) if place.trim() != here && !schema.is_there().unwrap_or(true) => {
+                        Err(Error::Refused(format!(
+                            "the records of {} are on {}, and {here} has none; name the first one",
+                            self.root.display(),
+                            place.trim()
+                        )))
+                    }
+                    _ => Ok(()),
+                }
+            }
         }
     }
 

@@ -7,11 +7,70 @@
 
 use diesel::prelude::*;
 
+use super::Store;
 use super::conversations::Conversations;
 use super::database::Durability;
 use super::database::talk::{conversations, handoffs, proposals, stream, tickets};
+use crate::access::moment::now;
 use crate::dialogue::conversation::customer_id;
 use crate::error::Result;
+use crate::events::Whose;
+use crate::events::compact::{Maintained, conversations_of, forget};
+
+/// What became of somebody's data.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgotten {
+    /// Events that were made nobody's.
+    pub events: u64,
+    /// Conversations that are gone.
+    pub conversations: usize,
+    /// Files that are being written: nothing of it is shown any more, and it is erased
+    /// from them later.
+    pub busy: usize,
+}
+
+impl Store {
+    /// Forgets somebody, or old texts, in the events, in what was learned from them and in
+    /// the conversations; of a customer, with all conversations that they had. Other nodes
+    /// follow within a minute.
+    ///
+    /// # Errors
+    /// When something of it cannot be read or written. What was done until then stays, and
+    /// to ask once more does the rest.
+    pub fn forget(&self, whose: Whose) -> Result<Forgotten> {
+        let conversations = self.conversations();
+        let mut names = Vec::new();
+        match &whose {
+            Whose::Conversation(name) => names.push(name.clone()),
+            Whose::Customer(customer) => {
+                names.extend(conversations.of_customer(customer)?);
+                names.extend(conversations_of(self.root(), customer)?);
+                names.sort();
+                names.dedup();
+            }
+            Whose::TextBefore(_) => {}
+        }
+        let mut all: Vec<Whose> = names.iter().cloned().map(Whose::Conversation).collect();
+        if !matches!(whose, Whose::Conversation(_)) {
+            all.push(whose);
+        }
+        // Should this one be broken off, the others know.
+        if self.is_on_server() {
+            let at = now();
+            all.iter().try_for_each(|whose| self.ask_to_forget(whose, at))?;
+        }
+        let mut done = Maintained::default();
+        for whose in all {
+            done.join(forget(self.root(), whose)?);
+        }
+        self.forget_suggestions(&done.words)?;
+        let mut gone = 0;
+        for name in &names {
+            gone += conversations.forget(name)?;
+        }
+        Ok(Forgotten { events: done.changed, conversations: gone, busy: done.busy })
+    }
+}
 
 impl Conversations {
     /// Removes the conversations that clients call so, in all knowledge bases;

@@ -15,7 +15,7 @@ use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
 use crate::access::moment;
 use crate::error::{Error, Result};
-use crate::events::{Cell, Count, Day, Days, Log, Metered, Tally, Usage, usage};
+use crate::events::{Cell, Count, Day, Days, Log, Metered, Tally, Usage, tallied};
 
 /// Rows that are written at a time: others write between.
 const BATCH: usize = 200;
@@ -67,14 +67,16 @@ impl Access {
 
     /// What was asked of a tenant in some days; of one knowledge base, or of all. Where
     /// several nodes share a server that is what all of them have counted, and this one's
-    /// events to the last question.
+    /// events to the last question; where they did so once, what the others had counted.
     pub fn usage(&self, tenant: &str, log: &Log, days: Days, kb: Option<&str>) -> Result<Usage> {
-        if !self.is_on_server() {
-            return usage(log, days, kb);
-        }
-        if let Some((_, error)) = self.count_events(&[(tenant, log)])?.pop() {
-            return Err(error);
-        }
+        let (mut tally, own) = if self.is_on_server() {
+            if let Some((_, error)) = self.count_events(&[(tenant, log)])?.pop() {
+                return Err(error);
+            }
+            (Tally::default(), None)
+        } else {
+            (tallied(log, days, kb)?, log.name())
+        };
         let rows: Option<Vec<Row>> = self.database.read(|connection| {
             let mut query = metered::table
                 .filter(metered::tenant.eq(tenant))
@@ -84,9 +86,11 @@ impl Access {
             if let Some(kb) = kb {
                 query = query.filter(metered::kb.eq_any([kb, ""]));
             }
+            if let Some(own) = &own {
+                query = query.filter(metered::node.ne(own));
+            }
             Ok(query.load(connection)?)
         })?;
-        let mut tally = Tally::default();
         for row in rows.unwrap_or_default() {
             let (cell, count) = read(row)?;
             tally.put(cell, count);

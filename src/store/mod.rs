@@ -100,6 +100,7 @@ pub use draft::{Action, Revision};
 pub use edit::{Edit, Edited, Expected, Filter, LiveChanges, Page, Stored};
 pub use evaluations::Evaluated;
 pub use fetched::Compared;
+pub use forget::Forgotten;
 pub use handoffs::{Act, NewHandoff, PastHandoffs, Wanted};
 pub use holders::Holder;
 pub use keeping::REMEMBERED;
@@ -553,6 +554,13 @@ impl Shelf {
     /// Opens the release that is served.
     pub fn open_current(&self, encoder: Option<Arc<Encoder>>) -> Result<Release> {
         self.open_release(self.current_number()?, encoder)
+    }
+
+    /// Where the release lies that is served; `None` when nothing was published, or it cannot
+    /// be had here. For its vectors, which only save time.
+    pub fn folder_served(&self) -> Option<PathBuf> {
+        let number = self.current().ok().flatten()?;
+        self.fetched_folder(number).ok()
     }
 
     /// The number that is served.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::database::lent::{Hold, Schema};
 use super::database::transfer::{Counted, transfer};
 use super::database::{Database, copy, note_place};
 use super::{DOOR, DRAFTS, Kind, Store, TALK};
@@ -28,11 +29,19 @@ impl Store {
     /// where they are. What is copied has been compared; from then on the records are there.
     ///
     /// # Errors
-    /// When somebody works on the records of a file, when there are records already where
+    /// When somebody works on the records of a file, or a server on those of a database, when there are records already where
     /// they go, and when what arrives is not what was sent.
     pub fn copy_records(&self, to: &Self) -> Result<Vec<Copied>> {
         let (from, to) = (self.clone().moving(), to.clone().moving());
+        if let Some(place) = from.database.moved_to() {
+            return Err(Error::Refused(format!(
+                "the records of {} are on {place} already; `zhida store copy --from` brings them back first",
+                from.root.display()
+            )));
+        }
         from.refuse_in_use()?;
+        // Held until all is there: what a server wrote meanwhile would be lost.
+        let _alone = from.database.schema().map(alone).transpose()?;
         let homes = from.homes()?;
         // The first one was looked at before we opened it ourselves.
         homes.iter().skip(1).try_for_each(Self::refuse_in_use)?;
@@ -51,6 +60,12 @@ impl Store {
         // Who may come in goes last: until then nobody takes the copy for the whole.
         let (door, other) = (from.access(), to.access());
         copy(&door.database, &other.database, DEFAULT_TENANT, DOOR)?;
+        if copied.iter().all(|one: &Copied| one.rows.values().all(|count| *count == 0)) {
+            return Err(Error::Refused(format!(
+                "{} holds no records; nothing was copied",
+                from.root.display()
+            )));
+        }
         // What the nodes have noted of the audit lies with each of them.
         if other.has_lost_its_heads() {
             homes.iter().try_for_each(|home| other.note_last(&home.tenant_name()))?;
@@ -85,6 +100,16 @@ impl Store {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses to go on while servers work on what is there.
+fn alone(schema: &Schema) -> Result<Hold> {
+    schema.alone()?.ok_or_else(|| {
+        Error::Refused(format!(
+            "servers work on the records of {}, and what they write meanwhile would be lost; stop them first",
+            schema.shown()
+        ))
+    })
 }
 
 /// Renames a file whose records are on a server now: it is kept, and in nobody's way.

@@ -25,7 +25,7 @@ use crate::disk::{remove_leftovers, sync_folder};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::kb::KnowledgeBase;
-use crate::release::{Build, Labelled, Manifest, Progress, Teachers, base_of};
+use crate::release::{Build, Labelled, Manifest, Past, Progress, Teachers, base_of};
 
 /// What is recorded of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -350,8 +350,7 @@ impl Shelf {
         remove_leftovers(&releases, UNFINISHED);
         self.sweep_forgotten()?;
         let number = self.next_number(&releases)?;
-        // Vectors of a release that no longer opens are simply made again.
-        let previous = self.open_current(encoder.clone()).ok();
+        let previous = self.folder_served();
         let beside = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempdir_in(&releases)
@@ -359,14 +358,12 @@ impl Shelf {
         let build = Build {
             number,
             encoder,
-            previous: previous.as_ref(),
+            previous: previous.as_deref().map(Past::In),
             calibrate_by: Teachers { labelled, ..Teachers::default() },
             progress,
             ..Build::of(&self.name, &base)
         };
         let built = build.write(beside.path())?;
-        // The review opens releases of its own: a large one is in memory once.
-        drop(previous);
         let Approval { forced, findings } = review(&base, beside.path())?;
         let digest = digest_of(beside.path())?;
         // Every node can fetch it before anybody is told to serve it.

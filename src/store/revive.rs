@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use zip::ZipArchive;
 
 use super::Store;
-use super::backup::{FORM, MANIFEST, Manifest, hex};
+use super::backup::{FORM, MANIFEST, Manifest, hex, is_archive};
 use super::database::copy;
 use crate::access::moment;
 use crate::disk::{private_temporary, swap_folders, sync_folder};
@@ -42,7 +42,10 @@ pub struct Checked {
 pub fn check(file: &Path, target: &Path, progress: Progress<'_>) -> Result<Checked> {
     let damaged = |why: String| Error::Refused(format!("{}: {why}; nothing was changed", file.display()));
     let opened = File::open(file).map_err(|e| Error::io("read", file, e))?;
-    let mut archive = ZipArchive::new(opened).map_err(|e| damaged(format!("is no backup: {e}")))?;
+    let mut archive = ZipArchive::new(opened).map_err(|e| match is_archive(file) {
+        Ok(true) => damaged(format!("is cut off or damaged, copy it again from where it was made: {e}")),
+        _ => damaged("is no backup of zhida".to_owned()),
+    })?;
     let manifest: Manifest = {
         let entry = archive.by_name(MANIFEST).map_err(|_| damaged("is no backup of zhida".to_owned()))?;
         let mut text = Vec::new();

@@ -114,7 +114,7 @@ def use_client(server):
     file = types.File(payload=ENTRIES.encode(), file_name="kb.jsonl")
     done = call("import_kb", "shop", client=client, body=file, format_="jsonl")
     assert done.status_code == 200 and not done.parsed.dry_run, done
-    job = call("publish_kb", "shop", client=client, body=models.PublishKbBody())
+    job = call("publish_kb", "shop", client=client, body=models.PublishRequest())
     assert job.status_code == 202, job
     until = time.monotonic() + 60
     while (now := call("get_job", job.parsed.id, client=client).parsed).state == models.JobState.RUNNING:
@@ -133,15 +133,15 @@ def use_client(server):
     assert item.answer.entry == "invoice", item
 
     page = call("list_entries", "shop", client=client, topic="退款").parsed
-    assert [one.entry["id"] for one in page.items] == ["refund"], page
+    assert [one.entry.id for one in page.items] == ["refund"], page
     entry = call("get_entry", "shop", "hours", client=client)
-    entry.parsed["answer"] = "早上八点。"
-    body = models.PutEntryBody.from_dict(entry.parsed.to_dict())
-    edited = client.with_headers({"If-Match": entry.headers["etag"]})
-    assert call("put_entry", "shop", "hours", client=edited, body=body).status_code == 200
+    entry.parsed.answer = "早上八点。"
+    body = models.SentEntry.from_dict(entry.parsed.to_dict())
+    etag = entry.headers["etag"]
+    assert call("put_entry", "shop", "hours", client=client, body=body, if_match=etag).status_code == 200
     assert ask("几点上班", kb="shop").parsed.answer.text == "早上八点。"
     assert [one.release for one in call("list_releases", "shop", client=client).parsed.items] == [1]
-    rolled = call("rollback_kb", "shop", client=client, body=models.RollbackKbBody.from_dict({"release": 1}))
+    rolled = call("rollback_kb", "shop", client=client, body=models.WantedRelease(release=1))
     assert rolled.parsed.current == 1
     exported = call("export_kb", "shop", client=client, format_="jsonl")
     assert exported.parsed.payload.read().decode().count("\n") == 3

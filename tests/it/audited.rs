@@ -45,6 +45,21 @@ fn commands_whose_change_no_state_shows_are_recorded_too() {
     desk.sound(&["events", "keep", "--text", "none"]);
     desk.sound(&["events", "keep"]);
     desk.sound(&["forget", "--customer", "openid-of-somebody"]);
+    // Of nothing, nothing is whole and nobody is forgotten.
+    let nowhere = desk.data().join("nowhere");
+    for args in [&["audit", "verify"][..], &["forget", "--customer", "x"]] {
+        let mut command = crate::support::zhida();
+        let output = crate::support::run(command.args(args).arg("--data").arg(&nowhere));
+        assert!(!output.status.success(), "{args:?}: {}", crate::support::stdout(&output));
+        assert!(!nowhere.exists());
+    }
+    for args in [
+        &["audit", "verify", "--tenant", "nobody"][..],
+        &["audit", "prune", "--before", "2099-01-01"],
+        &["forget", "--customer", " "],
+    ] {
+        assert!(!desk.run(args).status.success(), "{args:?}");
+    }
     let service = desk.file("s.toml", "[voice]\ngreeting = \"您好\"\n");
     desk.sound(&["rules", "set", "--kb", "demo", &service, "--reason", "friendlier"]);
     desk.sound(&["rules", "show", "--kb", "demo"]);

@@ -156,6 +156,23 @@ fn a_backup_opens_nothing_and_a_restore_says_what_to_set_again() {
     assert_eq!(access.people("default").expect("people").len(), 1);
     assert_eq!(access.sessions(&anna.id).expect("sessions"), []);
     assert!(access.errand(&Token::parse(Opens::Link, &link).expect("a link")).is_err());
+    // Who was shut out since is told of: the backup knows nothing of it.
+    desk.sound(&["key", "create", "--role", "ask", "--name", "bot"]);
+    let id = desk.store().access().keys("default").expect("keys")[0].id.clone();
+    let with_key = folder.path().join("key.zip");
+    assert!(backup(&desk.data(), &with_key).status.success());
+    let other = folder.path().join("other");
+    let output = restore(&with_key, &other, &[]);
+    assert!(output.status.success() && !stderr(&output).contains("valid again"), "{}", stderr(&output));
+    let mut revoke = zhida();
+    let output = run(revoke.args(["key", "revoke", &id, "--data"]).arg(&other));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = restore(&with_key, &other, &["--yes"]);
+    assert!(
+        stderr(&output).contains(&format!("key {id} was revoked and is valid again")),
+        "{}",
+        stderr(&output)
+    );
     // In the data directory itself nothing was taken away.
     let store = desk.store();
     let channel = store.conversations().channel("shop").expect("read").expect("there");
@@ -165,12 +182,40 @@ fn a_backup_opens_nothing_and_a_restore_says_what_to_set_again() {
 }
 
 #[test]
+fn what_cannot_be_entered_is_no_empty_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").expect("written");
+    for list in ["key", "person", "tenant"] {
+        let output = run(zhida().args([list, "list", "--data"]).arg(&file));
+        assert!(!output.status.success() && stderr(&output).contains("a-file"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn what_is_damaged_or_would_destroy_touches_nothing() {
     let desk = Desk::new();
     publish(&desk.data(), "demo", SMALL_KB, None);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("it.zip");
     assert!(backup(&desk.data(), &file).status.success());
+    // Its own place is taken again, somebody else's is not.
+    assert!(backup(&desk.data(), &file).status.success());
+    let letter = folder.path().join("letter.txt");
+    std::fs::write(&letter, "important").expect("written");
+    for place in [&letter, Path::new("/dev/null")] {
+        let output = backup(&desk.data(), place);
+        assert!(output.status.code() == Some(1) && stderr(&output).contains("name"), "{}", stderr(&output));
+    }
+    assert_eq!(std::fs::read_to_string(&letter).expect("read"), "important");
+    let cut = folder.path().join("cut.zip");
+    let whole = std::fs::read(&file).expect("read");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).expect("written");
+    for (place, why) in [(&cut, "cut off or damaged"), (&letter, "is no backup of zhida")] {
+        let output = restore(place, &folder.path().join("nowhere"), &[]);
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(!folder.path().join("nowhere").exists());
+    }
     let into = folder.path().join("back");
     publish(&into, "mine", SMALL_KB, None);
     let before = contents(&into);

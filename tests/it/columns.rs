@@ -209,3 +209,15 @@ fn elements_of_a_list_come_back_as_rows_and_doubled_ids_stay_apart() {
     assert_eq!(questions, ["怎么退货", "怎么换货", "怎么开票"], "nothing was replaced");
     assert_eq!(draft.entries()[2].similar, ["开发票", "要发票"]);
 }
+
+#[test]
+fn an_answer_that_stands_below_its_question_is_told_of() {
+    let desk = Desk::new();
+    let sheet = "问题,标准答复,有效期至\n补牙多少钱,,\n,春节期间不营业。,\n洗牙多少钱,680元,2099-01-01\n";
+    let file = desk.file("h.csv", sheet);
+    let done = desk.run(&["kb", "import", "--kb", "t", &file]);
+    let told = stderr(&done);
+    assert!(done.status.success() && told.contains("只有答案") && told.contains("“补牙多少钱”"), "{told}");
+    assert_eq!(told.matches("只有答案").count(), 1, "{told}");
+    assert_eq!(desk.store().shelf("t").expect("there").draft().expect("readable").entries().len(), 2);
+}

@@ -326,6 +326,14 @@ async fn a_ticket_is_given_to_somebody_who_is_there() {
     assert!(page.contains("已保存") && page.contains("value=\"li\""), "{page}");
     let table = admin.get("/console/tickets/export?format=csv").await.text();
     assert!(table.contains("等待回音,li,") && !table.contains("pending"), "{table}");
+    // As colleagues know her.
+    let people = admin.get("/v1/people").await.json();
+    let li = people["items"].as_array().expect("people").iter().find(|one| one["name"] == "li").expect("li");
+    let place = format!("/v1/people/{}", li["id"].as_str().expect("an id"));
+    let named = admin.send("PATCH", &place, &json!({"display_name": "李娜"})).await;
+    assert_eq!(named.status, StatusCode::OK, "{}", named.text());
+    let table = admin.get("/console/tickets/export?format=csv").await.text();
+    assert!(table.contains("等待回音,李娜（li）,"), "{table}");
     // A program's desk names whom it likes.
     let lines = admin.get("/v1/tickets/export?format=jsonl").await.text();
     assert!(lines.contains("\"state\":\"pending\""), "{lines}");

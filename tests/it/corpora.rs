@@ -93,6 +93,29 @@ fn no_query_stands_in_its_knowledge_base_or_in_the_background() {
 }
 
 #[test]
+fn the_set_of_frames_has_what_it_is_to_measure() {
+    let (base, set) = labelled_corpus("frames");
+    assert_eq!((base.entries().len(), set.len()), (72, 300));
+    let mut tags: HashMap<&str, usize> = HashMap::new();
+    let mut asked = HashSet::new();
+    for query in &set {
+        let [tag] = &query.tags[..] else { panic!("{}: {:?}", query.text, query.tags) };
+        *tags.entry(tag).or_default() += 1;
+        assert_eq!(query.expect.is_inside(), tag != "other-thing" && tag != "outside", "{}", query.text);
+        assert!(asked.insert(Normalized::new(&query.text).exact), "{} is asked twice", query.text);
+    }
+    let wanted = [
+        ("other-thing", 90),
+        ("other-entry", 30),
+        ("same-thing", 60),
+        ("same-frame", 40),
+        ("reworded", 50),
+        ("outside", 30),
+    ];
+    assert_eq!(tags, HashMap::from(wanted));
+}
+
+#[test]
 fn the_sets_of_details_are_of_one_shape() {
     let mut asked: HashSet<String> = HashSet::new();
     for (name, entries) in [("details", 101), ("details-unseen", 160)] {

@@ -251,7 +251,12 @@ fn a_kill_half_way_leaves_nothing_half() {
     let ask = ["ask", "--kb", KB, "--json", "怎么开电子发票"];
     let wanted = nodes.sound("b", &ask);
     let mut cut_short = 0;
-    for round in 0..12 {
+    // Twelve times, and on a busy machine, where few are met on the way, until some were.
+    for round in 0.. {
+        if round >= 12 && cut_short > 3 {
+            break;
+        }
+        assert!(round < 80, "only {cut_short} of {} were killed on the way", 2 * round);
         let before = nodes.shelf("a").current().expect("known").expect("published");
         let (blobs, names) = (nodes.count("blobs"), nodes.count("names"));
         let mut child = nodes
@@ -263,13 +268,14 @@ fn a_kill_half_way_leaves_nothing_half() {
         // Its name is there, or some of its files.
         while child.try_wait().expect("known").is_none() {
             let begun = nodes.count("names") > names;
-            if begun && nodes.count("blobs") >= blobs + round / 3 {
+            if begun && nodes.count("blobs") >= blobs + round % 12 / 3 {
                 let _ = child.kill();
             }
         }
         let killed = child.wait().expect("ended").code().is_none();
         let after = nodes.shelf("a").current().expect("known").expect("published");
-        assert!(after == before || after == before + 1, "{before}, then {after}");
+        // The number of a folder that one killed before it has left is not given again.
+        assert!(after >= before, "{before}, then {after}");
         // Whatever is served can be fetched, by a node that is killed in the middle as well.
         let place = nodes.shelf("b").release_folder(after);
         let _ = fs::remove_dir_all(&place);
@@ -296,7 +302,6 @@ fn a_kill_half_way_leaves_nothing_half() {
             .collect();
         assert!(left.is_empty(), "{left:?}");
     }
-    assert!(cut_short > 3, "only {cut_short} of 24 were killed on the way");
     // What was left in the depot goes when it is old and asked for, and what is needed stays.
     nodes.age(HOUR * 2);
     nodes.sound("a", &["depot", "gc", "--grace", "1h", "--forget-unknown"]);

@@ -212,7 +212,7 @@ async fn a_goal_set_over_http_is_kept_and_named() {
 #[test]
 fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
     // `details` was at hand when the lists of contrasts were written, `details-unseen` was not.
-    for (name, most) in [("details", 0.1), ("details-unseen", 0.35)] {
+    for (name, most) in [("details", 0.1), ("details-unseen", 0.3)] {
         let (base, queries) = labelled_corpus(name);
         let engine = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
         let changed: Vec<&str> = queries
@@ -232,17 +232,17 @@ fn another_matter_in_the_words_of_a_stored_question_is_not_answered() {
 #[test]
 fn words_that_authors_tell_apart_are_told_apart() {
     let (base, _) = labelled_corpus("details-unseen");
-    let lines = "{\"contrast\":[\"厨余垃圾\",\"装修垃圾\"]}\n{\"contrast\":[\"门禁卡\",\"停车卡\"]}\n\
-        {\"synonyms\":[\"门禁卡\",\"梯控卡\"]}";
+    let lines = "{\"contrast\":[\"白酒\",\"香水\"]}\n{\"contrast\":[\"王主任\",\"李主任\"]}\n\
+        {\"synonyms\":[\"白酒\",\"烧酒\"]}";
     let lexicon = AuthoredLexicon::read("words", lines.as_bytes()).unwrap();
     let before = Engine::new(release(&base, &[]), DEFAULT_MAX_WRONG);
     let after = Engine::new(release(&base.with_lexicon(lexicon), &[]), DEFAULT_MAX_WRONG);
     let decision = |engine: &Engine, text: &str| engine.answer(text, FIRST).unwrap().decision;
-    for text in ["装修垃圾该堆在哪儿", "门禁卡丢了补一张几块"] {
+    for text in ["两瓶白酒可以寄快递吗", "王主任每周几坐诊"] {
         assert_eq!(decision(&before, text), Decision::Answer, "{text}");
         assert_eq!(decision(&after, text), Decision::Clarify, "{text}");
     }
-    for (text, answered) in [("梯控卡丢了补一张几块", false), ("停车卡丢了补一张多少块", true)]
+    for (text, answered) in [("两瓶烧酒可以寄快递吗", false), ("两瓶香水能寄快递吗", true)]
     {
         assert_eq!(decision(&after, text) == Decision::Answer, answered, "{text}");
     }

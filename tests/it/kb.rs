@@ -114,6 +114,16 @@ fn jsonl(base: &KnowledgeBase) -> String {
     base.entries().iter().map(|entry| serde_json::to_string(entry).expect("JSON") + "\n").collect()
 }
 
+/// Every one of them would be told, and its column counted from the beginning of the line.
+#[test]
+fn a_line_that_repeats_a_field_without_end_is_one_fault() {
+    let line =
+        format!("{{\"id\":\"a\"{},\"question\":\"退吗\",\"answer\":\"能\"}}", ",\"rules\":[]".repeat(20_000));
+    let told = jsonl_problems(line);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].message.contains("超过 200 个"), "{told:?}");
+}
+
 // ---- files -----------------------------------------------------------------
 
 /// Texts that a table could get wrong.
@@ -290,7 +300,9 @@ fn faults_in_a_table_name_sheet_row_and_column() {
         .iter()
         .map(|problem| (problem.line, problem.column, problem.field.as_deref().unwrap_or("-")))
         .collect();
-    assert_eq!(places, [(2, 3, "answer"), (3, 4, "enabled"), (5, 5, "valid_from"), (7, 6, "-")]);
+    // The second a is told as well, although the first one is no entry: mended it would be one.
+    let doubled = (6, 1, "id");
+    assert_eq!(places, [(2, 3, "answer"), (3, 4, "enabled"), (5, 5, "valid_from"), doubled, (7, 6, "-")]);
     assert!(found[0].message.contains("（C 列）缺少答案"), "{}", found[0]);
 
     let found = problems(formats::read(&desk.file("unknown.csv", "question,anwser,answer\n问,答,答\n")));

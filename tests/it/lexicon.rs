@@ -10,7 +10,7 @@ use zhida::encoder::{Encoder, Matrix};
 use zhida::engine::{Engine, Options};
 use zhida::error::{Error, Problem};
 use zhida::kb::formats::{self, Format};
-use zhida::release::{Build, Release};
+use zhida::release::{Build, Past, Release};
 use zhida::retrieve::Except;
 use zhida::server::Registry;
 use zhida::text::anatomy::Anatomy;
@@ -332,6 +332,7 @@ fn a_frequency_decides_what_is_a_word() {
 
 fn release(lexicon: AuthoredLexicon, encoder: Option<Arc<Encoder>>, previous: Option<&Release>) -> Release {
     let base = formats::read_jsonl("small", SMALL_KB.as_bytes()).unwrap().with_lexicon(lexicon);
+    let previous = previous.map(Past::Open);
     let build = Build { number: 1, encoder, previous, ..Build::of("t", &base) };
     build.temporary().unwrap()
 }
@@ -401,7 +402,7 @@ fn background_strangers_are_asked_and_their_vectors_used_again() {
     let build = Build {
         number: 2,
         encoder: Some(encoder.clone()),
-        previous: Some(&far),
+        previous: Some(Past::Open(&far)),
         progress: &|stage, _, total| assert!(stage != "strangers" || total == 1, "{total} made anew"),
         ..Build::of("t", &base)
     };

@@ -172,7 +172,19 @@ fn what_the_authors_contrast_is_told_apart() {
     let plain = told(&base(&PAIRS[..1]));
     assert_eq!(plain.len(), 1, "{plain:?}");
     assert!(plain[0].fix.contains(r#"{"contrast":["静音","标准"]}"#), "{}", plain[0].fix);
-    assert_eq!(told(&base(&PAIRS[..1]).with_lexicon(words)), []);
+    let words = base(&PAIRS[..1]).with_lexicon(words);
+    assert_eq!(told(&words), []);
+    // Who names neither is asked which one is meant, and so is who names both.
+    let engine = engine(&words);
+    for text in ["空调怎么预约安装", "空调安装收不收费", "静音款和标准款空调怎么预约安装"]
+    {
+        let outcome = engine.answer(text, Options::default()).unwrap();
+        assert_eq!(outcome.decision, Decision::Clarify, "{text}");
+        let mut offered: Vec<usize> =
+            outcome.candidates[..outcome.offered].iter().map(|one| one.entry).take(2).collect();
+        offered.sort_unstable();
+        assert_eq!(offered, [SHOP.len(), SHOP.len() + 1], "{text}");
+    }
 }
 
 #[test]

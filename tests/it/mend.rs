@@ -76,6 +76,25 @@ const MESSY: &str = "编号,问题,相似问,答案,启用,备注\n\
     f,,谁付运费,另一个答案,是,\n";
 
 #[test]
+fn an_id_that_two_rows_have_is_told_whatever_else_is_wrong_with_one() {
+    let desk = Desk::new();
+    for (rows, field) in [
+        ("x1,停车多少钱,,是\nx1,洗车多少钱,30元,是\n", "[answer]"),
+        ("x1,洗车多少钱,30元,是\nx1,停车多少钱,10元,也许\n", "[enabled]"),
+    ] {
+        let path = desk.file("double.csv", &format!("编号,标准问,回复,启用\n{rows}y,几点开门,九点,是\n"));
+        let refused = desk.run(&["kb", "import", "--kb", "t", &path]);
+        let told = stderr(&refused);
+        assert!(!refused.status.success() && told.contains("编号“x1”") && told.contains(field), "{told}");
+        // Handed back alone and mended, one row would take the other's place.
+        let report = desk.run(&["kb", "import", "--kb", "t", "--good-rows", "--json", &path]);
+        let told: Value = serde_json::from_slice(&report.stdout).expect("JSON");
+        assert_eq!((&told["added"], &told["rejected"]["entries"]), (&json!(1), &json!(2)), "{told}");
+        desk.sound(&["kb", "delete", "--kb", "t", "--yes"]);
+    }
+}
+
+#[test]
 fn good_rows_come_in_and_the_others_come_back() {
     let desk = Desk::new();
     let path = desk.file("faq.csv", MESSY);

@@ -224,11 +224,11 @@ fn every_knowledge_base_is_held_by_some_and_answered_by_all() {
             replies.iter().all(|reply| reply["kb"] == *name && reply["decision"] == replies[0]["decision"])
         );
     }
-    let (_, metrics) = nodes[0].call("GET", "/metrics", &Value::Null);
-    let metrics = metrics.as_str().expect("text");
-    let sent = metrics.lines().find(|line| line.starts_with("zhida_sent_on_total{outcome=\"answered\"}"));
-    let sent: u64 = sent.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a count");
-    assert!((1..12).contains(&sent), "{sent} of 12 were sent on");
+    // Every question was asked at all three, of whom one holds its knowledge base. One of them
+    // may by chance hold none of twelve.
+    let answered = |node: &Node| node.metric("zhida_sent_on_total{outcome=\"answered\"}").expect("a count");
+    let sent: u64 = nodes.iter().map(answered).sum();
+    assert!((1..=24).contains(&sent), "{sent} of 36 were sent on");
     assert!(open(&nodes) <= before.max(12) + 12, "{} are open", open(&nodes));
     // A conversation goes on at whatever node; a message is heard once.
     let say = |node: &Node, name: &str, text: &str| {
@@ -441,6 +441,8 @@ fn what_happened_on_one_node_is_known_on_the_others() {
     assert_eq!(told["all"]["counts"]["questions"], 1);
     let listed = two.call("GET", "/v1/jobs", &Value::Null).1;
     assert_eq!(listed["missing_nodes"], told["missing_nodes"]);
+    let grown = two.call("GET", "/v1/kbs/kb0/bursts", &Value::Null).1;
+    assert_eq!(grown["missing_nodes"], told["missing_nodes"]);
     let ids = listed["items"].as_array().expect("jobs").iter().map(|job| &job["id"]);
     assert_eq!(ids.collect::<Vec<_>>(), [&later["id"]], "{listed}");
     assert_eq!(shown(&two), 200);

@@ -78,6 +78,17 @@ async fn every_response_is_described_and_every_operation_has_a_name_of_its_own()
         if reads && !responses.contains_key("4XX") {
             faults.push(format!("{place}: nothing is said of problems; add `Problems` to its responses"));
         }
+        // A client that was made of this can send what is demanded.
+        let has_header = |wanted: &str| {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.any(|one| one["in"] == "header" && one["name"] == wanted)
+        };
+        let demands = |response: &Value| {
+            response["description"].as_str().is_some_and(|text| text.contains("`If-Match`"))
+        };
+        if responses.values().any(demands) && !has_header("If-Match") {
+            faults.push(format!("{place}: `If-Match` is not among the parameters"));
+        }
         // The path's parts are the parameters.
         let parts: BTreeSet<&str> =
             path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
@@ -102,6 +113,37 @@ async fn every_reference_leads_somewhere() {
             reference.as_str().and_then(|text| text.strip_prefix('#')).expect("a place in the document");
         assert!(document.pointer(path).is_some_and(Value::is_object), "{path} is not described");
     }
+}
+
+#[tokio::test]
+async fn an_entry_is_described_as_it_is_sent_and_as_it_comes() {
+    let document = document().await;
+    let paths = &document["paths"];
+    let entry = "#/components/schemas/Entry";
+    let got = &paths["/v1/kbs/{kb}/entries/{id}"]["get"]["responses"]["200"];
+    assert_eq!(got["content"]["application/json"]["schema"]["$ref"], entry);
+    assert!(got["headers"]["ETag"].is_object());
+    let sent = &paths["/v1/kbs/{kb}/entries"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(sent["$ref"], "#/components/schemas/SentEntry");
+    let schemas = &document["components"]["schemas"];
+    // What is written by hand is what a JSONL file may hold.
+    assert_eq!(schemas["Entry"]["required"], json!(["id", "question", "answer"]));
+    assert_eq!(schemas["SentEntry"]["required"], json!(["question", "answer"]));
+    assert_eq!(schemas["Entry"]["properties"], schemas["SentEntry"]["properties"]);
+    assert_eq!(schemas["SentEntry"]["additionalProperties"], json!(false));
+    // A body without a name of its fields helps nobody who makes a client; a merge patch has none.
+    let bare = |operation: &Value| {
+        let content = operation["requestBody"]["content"].as_object().cloned().unwrap_or_default();
+        content
+            .iter()
+            .any(|(kind, body)| kind == "application/json" && body["schema"] == json!({"type": "object"}))
+    };
+    let bare: Vec<String> = operations(&document)
+        .into_iter()
+        .filter(|(.., operation)| bare(operation))
+        .map(|(path, method, _)| format!("{method} {path}"))
+        .collect();
+    assert_eq!(bare, ["post /channels/{kind}/{id}"], "what platforms send is theirs");
 }
 
 #[tokio::test]

@@ -223,7 +223,9 @@ fn what_is_stored_holds_on_a_server() {
     }
     let done = tests.output().unwrap();
     let told = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{told}\n{}", String::from_utf8_lossy(&done.stderr));
+    // What failed and why; not what passed before it.
+    let failed = told.find("\nfailures:\n").map_or(&*told, |at| &told[at..]);
+    assert!(done.status.success(), "{failed}\n{}", String::from_utf8_lossy(&done.stderr));
     let passed: usize = told
         .lines()
         .filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok())
@@ -634,13 +636,24 @@ fn servers_that_share_nothing_else_serve_what_one_has_published() {
     }
     assert!(!restored.join("releases.db").exists(), "releases are files there");
     assert_eq!(answer(&restored)["answer"]["text"], told(&one));
-    // Nor do they stay behind when the records leave, and they go along to another server.
-    one.kill();
-    two.kill();
+    // Nor do they stay behind when the records leave, which they do when no server works on
+    // them any more, and they go along to another server.
     let left = place("left");
-    let mut copy = zhida();
-    copy.args(["store", "copy", "--from", &address, "--data"]).arg(&left);
-    sound(copy);
+    let leave = || {
+        let mut copy = zhida();
+        copy.args(["store", "copy", "--from", &address, "--data"]).arg(&left);
+        copy
+    };
+    one.kill();
+    let refused = leave().output().unwrap();
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("servers work on"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(!left.join("zhida.db").exists());
+    two.kill();
+    sound(leave());
     assert!(left.join("kbs/demo/releases/1/manifest.json").is_file());
     assert!(answer(&left)["answer"]["text"].as_str().unwrap().contains("票据中心"));
     psql(&address, "CREATE DATABASE other TEMPLATE template0");
@@ -651,6 +664,22 @@ fn servers_that_share_nothing_else_serve_what_one_has_published() {
     sound(command(&other, &place("four"), &["kb", "rollback", "--kb", "demo", "1"]));
     let first = sound(command(&other, &place("five"), &["ask", "--kb", "demo", "--json", "怎么开电子发票"]));
     assert!(first.contains("我的发票"), "{first}");
+    // What has gone does not go once more, to an empty server that would be taken for the whole.
+    psql(&address, "CREATE DATABASE third TEMPLATE template0");
+    let third = server.address().replace("{}", "third");
+    let mark = std::fs::read(left.join("records.on-server")).unwrap();
+    let mut copy = zhida();
+    let refused = copy.args(["store", "copy", "--to", &third, "--data"]).arg(&left).output().unwrap();
+    assert!(!refused.status.success() && stderr(&refused).contains("already"), "{}", stderr(&refused));
+    assert_eq!(std::fs::read(left.join("records.on-server")).unwrap(), mark);
+    // Nor is another, empty server taken for the one that has the records.
+    let lost = command(&third, &left, &["ask", "--kb", "demo", "怎么开电子发票"]).output().unwrap();
+    assert!(!lost.status.success() && stderr(&lost).contains("name the first one"), "{}", stderr(&lost));
+    let mut copy = zhida();
+    copy.args(["store", "copy", "--from", &third, "--data"]).arg(&left);
+    let lost = copy.output().unwrap();
+    assert!(!lost.status.success() && stderr(&lost).contains("name the first one"), "{}", stderr(&lost));
+    assert_eq!(std::fs::read(left.join("records.on-server")).unwrap(), mark);
     // Who wants none of that says so.
     let mut none = command(&other, &place("six"), &["ask", "--kb", "demo", "怎么开电子发票"]);
     let refused = none.env("ZHIDA_RELEASES", "none").output().unwrap();

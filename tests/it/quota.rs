@@ -15,7 +15,7 @@ use zhida::server::{Registry, Server, router};
 use zhida::store::NewKey;
 
 use crate::http::{Got, MAX_WRONG, Running, admission, exchange, publish, send};
-use crate::support::{SMALL_KB, store};
+use crate::support::{SMALL_KB, run, stderr, store, zhida};
 
 const QUESTION: &str = "怎么开电子发票";
 
@@ -140,6 +140,30 @@ fn counting_while_people_ask_gives_and_takes_no_question() {
     assert_eq!(status, Some(0), "{log}");
 }
 
+#[test]
+fn limits_are_shown_by_whom_gives_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let secret = key(root, Some(5));
+    let id = secret.strip_prefix("zk_ask_").and_then(|rest| rest.get(..8)).expect("an id").to_owned();
+    store(root)
+        .access()
+        .create_tenant("acme", &Limits { entries: Some(7), ..Limits::default() })
+        .expect("made");
+    let told = |args: &[&str]| {
+        let output = run(zhida().args(args).arg("--data").arg(root));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    for _ in 0..2 {
+        assert!(told(&["key", "limit", &id]).contains("questions a month: 5"));
+        assert!(told(&["tenant", "limit", "acme"]).contains("entries: 7"));
+    }
+    assert!(told(&["key", "limit", &id, "--per-second", "2"]).contains("a month: no limit"));
+    assert!(told(&["tenant", "limit", "acme", "--unlimited"]).contains("entries: no limit"));
+    assert!(store(root).access().tenants().expect("read").iter().all(|one| one.limits == Limits::default()));
+}
+
 #[tokio::test]
 async fn whoever_is_with_people_or_leaves_them_asks_no_question() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -156,9 +180,22 @@ async fn whoever_is_with_people_or_leaves_them_asks_no_question() {
     };
     let id = say("a", "转人工").await.json()["handoff"]["id"].as_str().expect("a handoff").to_owned();
     assert_eq!(say("b", "转人工").await.json()["owner"], "queued");
-    // Nothing is left for the robot to answer, whoever waits.
-    say("a", QUESTION).await.problem(429, "quota-used-up");
+    // Nothing is left for the robot to answer; people will read what is said by who waits.
+    let waits = say("a", QUESTION).await;
+    assert_eq!(
+        (waits.status, &waits.json()["owner"]),
+        (StatusCode::ACCEPTED, &json!("queued")),
+        "{}",
+        waits.text()
+    );
     say("c", QUESTION).await.problem(429, "quota-used-up");
+    // Who asks for a person in words gets one, and who is in danger.
+    for (session, words, reason) in [("d", "我要找人工客服", "requested"), ("e", "着火了", "sensitive")]
+    {
+        let called = say(session, words).await;
+        assert_eq!(called.json()["owner"], "queued", "{}", called.text());
+        assert_eq!(called.json()["reason"], reason, "{}", called.text());
+    }
     // The queue is left and the button pressed all the same.
     let gone = say("b", "不用人工了").await;
     assert_eq!(
@@ -178,8 +215,8 @@ async fn whoever_is_with_people_or_leaves_them_asks_no_question() {
     assert_eq!((silent.status, &silent.json()["reason"]), (StatusCode::OK, &json!("with_person")));
     let left = json!({"fields": {"contact": "13800001111", "text": "请回电"}});
     assert_eq!(posted(&app, &few, "/v1/tickets", left).await.status, StatusCode::CREATED);
-    // None of it was counted: of three questions one is left.
-    let limits = json!({"limits": {"per_month": 3}});
+    // Nothing was counted but the four who asked for a person: of five questions one is left.
+    let limits = json!({"limits": {"per_month": 5}});
     let few_id = few.strip_prefix("zk_ask_").and_then(|rest| rest.get(..8)).expect("an id");
     let request = Request::patch(format!("/v1/keys/{few_id}"))
         .header(header::AUTHORIZATION, format!("Bearer {people}"))

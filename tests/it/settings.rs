@@ -146,3 +146,33 @@ async fn the_page_changes_it_without_a_script() {
     assert!(notice.iter().any(|one| one.contains("%E5%8E%9F%E8%AF%9D")), "{notice:?}");
     assert_eq!(get(&app, "/v1/retention").await.json()["text_days"], 90);
 }
+
+#[tokio::test]
+async fn a_customer_is_forgotten_on_the_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = router(crate::http::server_over(folder.path(), admission()));
+    let asked = json!({"text": "怎么退款", "session": "c1", "fields": {"id": "wx 77"}});
+    assert_eq!(crate::http::post(&app, "/v1/answer", asked).await.status, StatusCode::OK);
+    assert!(get(&app, "/console/admin/settings").await.text().contains("删除一位顾客的内容"));
+    let told = async |body: &'static str| {
+        let request = Request::post("/console/admin/settings/forget")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let done = send(&app, request.body(Body::from(body)).expect("a request")).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+        let cookies = done.headers.get_all(header::SET_COOKIE).iter();
+        let cookies: Vec<String> =
+            cookies.filter_map(|cookie| cookie.to_str().ok()).map(str::to_owned).collect();
+        percent_encoding::percent_decode_str(&cookies.join(" ")).decode_utf8_lossy().into_owned()
+    };
+    let one = told("whose=customer&id=wx+78").await;
+    assert!(one.contains("没有找到这个编号"), "{one}");
+    assert_eq!(get(&app, "/v1/conversations/c1").await.status, StatusCode::OK);
+    let one = told("whose=customer&id=+wx+77").await;
+    assert!(one.contains("1 个会话"), "{one}");
+    assert_eq!(get(&app, "/v1/conversations/c1").await.status, StatusCode::NOT_FOUND);
+    let one = told("whose=conversation&id=c1").await;
+    assert!(one.contains("没有找到这个编号"), "{one}");
+    let one = told("whose=customer&id=+").await;
+    assert!(one.contains("顾客编号"), "a blank id is refused in words: {one}");
+}

@@ -110,7 +110,8 @@ fn sources() -> Vec<(PathBuf, String)> {
                 open.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(&root).unwrap().to_path_buf(), text));
+                let path = path.strip_prefix(&root).unwrap();
+                files.push((path.strip_prefix("core").unwrap_or(path).to_path_buf(), text));
             }
         }
     }

@@ -123,6 +123,29 @@ fn an_address_of_the_server_that_is_none_is_refused() {
     assert!(told.contains("--public-url") && told.contains("https://"), "{told}");
 }
 
+#[test]
+fn a_variable_that_is_set_to_nothing_says_nothing() {
+    let desk = Desk::new();
+    publish(&desk.data(), "demo", SMALL_KB, None);
+    let ask = || {
+        let mut command = zhida();
+        command.args(["ask", "--json", "--kb", "demo", "--data"]).arg(desk.data()).arg("退款多久到账");
+        command
+    };
+    let mut empty = ask();
+    for name in ["ZHIDA_LANG", "ZHIDA_DATABASE", "ZHIDA_RELEASES", "ZHIDA_MODEL", "ZHIDA_AUTHOR"] {
+        empty.env(name, "");
+    }
+    let (said, as_usual) = (run(&mut empty), run(&mut ask()));
+    assert!(said.status.success(), "{}", stderr(&said));
+    let entry = |output: &std::process::Output| {
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["answer"]["entry"].clone()
+    };
+    assert_eq!((entry(&said), entry(&as_usual)), (json!("refund-time"), json!("refund-time")));
+    let refused = run(ask().env("ZHIDA_DATABASE", "nowhere"));
+    assert!(!refused.status.success());
+}
+
 #[tokio::test]
 async fn a_tenant_is_not_named_like_a_flag() {
     let desk = Desk::new();

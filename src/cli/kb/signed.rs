@@ -30,6 +30,7 @@ impl Signed {
             ["USER", "LOGNAME", "USERNAME"]
                 .iter()
                 .find_map(|name| std::env::var(name).ok().filter(visible))
+                .or_else(user_of_the_system)
                 .unwrap_or_else(|| "unknown".to_owned())
         });
         let fits = |flag: &str, text: &str, limit: usize| {
@@ -44,4 +45,23 @@ impl Signed {
         fits("--reason", reason.as_deref().unwrap_or_default(), Signature::REASON_CHARS)?;
         Ok(Signature { author: author.trim().to_owned(), reason })
     }
+}
+
+/// Whom the system runs this for, where the environment does not say: jobs and containers
+/// have none.
+fn user_of_the_system() -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = std::fs::metadata("/proc/self").ok()?.uid();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let named = users.lines().find_map(|line| {
+            let mut parts = line.split(':');
+            let name = parts.next()?;
+            (parts.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+        });
+        Some(named.unwrap_or_else(|| format!("uid {id}")))
+    }
+    #[cfg(not(unix))]
+    None
 }

@@ -89,10 +89,8 @@ pub struct Talk {
 /// When the engine fails on a message.
 pub fn play(engine: &Engine, kb: &str, scripts: &[Script], options: Options<'_>) -> Result<Vec<Talk>> {
     let voice = Voice::default();
-    let own: Vec<(usize, &Script)> = (1..).zip(scripts).filter(|(_, script)| script.kb == kb).collect();
-    own.par_iter()
-        .map(|(line, script)| Customer { engine, options, voice: &voice }.talk(*line, script))
-        .collect()
+    let own: Vec<&Script> = scripts.iter().filter(|script| script.kb == kb).collect();
+    own.par_iter().map(|script| Customer { engine, options, voice: &voice }.talk(script)).collect()
 }
 
 struct Customer<'a> {
@@ -102,7 +100,7 @@ struct Customer<'a> {
 }
 
 impl Customer<'_> {
-    fn talk(&self, line: usize, script: &Script) -> Result<Talk> {
+    fn talk(&self, script: &Script) -> Result<Talk> {
         let mut talk = Talk::default();
         let mut context = Context::default();
         for (at, said) in script.turns.iter().enumerate() {
@@ -147,7 +145,7 @@ impl Customer<'_> {
             }
             talk.turns.push(Played {
                 kb: script.kb.clone(),
-                dialogue: line,
+                dialogue: script.line,
                 turn: at + 1,
                 split: script.split,
                 text,

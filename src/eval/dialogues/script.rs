@@ -52,6 +52,9 @@ pub struct Script {
     pub split: Split,
     /// What the customer says.
     pub turns: Vec<ScriptedTurn>,
+    /// Its line in the file.
+    #[serde(skip)]
+    pub line: usize,
 }
 
 /// Whether a conversation was at hand when the readings were made.
@@ -169,21 +172,24 @@ impl ScriptedTurn {
 /// # Errors
 /// [`crate::error::Error::Corpus`] with the first line that is none.
 pub fn read(path: &Path) -> Result<Vec<Script>> {
-    let scripts: Vec<Script> = Lines::read(path)?.json(FIELDS)?;
+    let lines = Lines::read(path)?;
+    let numbers: Vec<usize> = lines.texts.iter().map(|(number, _)| *number).collect();
+    let mut scripts: Vec<Script> = lines.json(FIELDS)?;
+    scripts.iter_mut().zip(numbers).for_each(|(script, number)| script.line = number);
     let mut lines = Lines::of(&path.display().to_string(), &[]);
     if scripts.is_empty() {
         lines.problem(0, "文件里没有对话".to_owned());
     }
-    for (number, script) in (1..).zip(&scripts) {
+    for script in &scripts {
         for (turn, said) in (1..).zip(&script.turns) {
             if !READINGS.contains(&said.reading.as_str()) {
                 let message =
                     format!("第 {turn} 句：没有“{}”这种读法；可以写 {}", said.reading, READINGS.join("、"));
-                lines.problem_at(number, 0, Some("reading"), message);
+                lines.problem_at(script.line, 0, Some("reading"), message);
             }
         }
         if script.turns.is_empty() {
-            lines.problem(number, "对话里一句话也没有".to_owned());
+            lines.problem(script.line, "对话里一句话也没有".to_owned());
         }
     }
     lines.finish(scripts)
@@ -197,11 +203,11 @@ pub fn read(path: &Path) -> Result<Vec<Script>> {
 pub fn check(name: &str, scripts: &[Script], kb: &str, entries: &[Entry]) -> Result<()> {
     let known: HashSet<&EntryId> = entries.iter().map(|entry| &entry.id).collect();
     let mut lines = Lines::of(name, &[]);
-    for (number, script) in (1..).zip(scripts).filter(|(_, script)| script.kb == kb) {
+    for script in scripts.iter().filter(|script| script.kb == kb) {
         for turn in &script.turns {
             for id in turn.expect.ids().iter().chain(&turn.choose).filter(|id| !known.contains(id)) {
                 let message = format!("知识库 {kb} 里没有编号为“{id}”的条目（“{}”）", turn.text);
-                lines.problem_at(number, 0, Some("expect"), message);
+                lines.problem_at(script.line, 0, Some("expect"), message);
             }
         }
     }
@@ -228,5 +234,18 @@ mod tests {
         let none = turn(r#"{"text":"都不是","reading":"none_of_these"}"#);
         assert_eq!(none.about(&list, |_| String::new()), Some(("都不是".to_owned(), Expect::Outside)));
         assert_eq!(none.about(&[], |_| String::new()), None, "nothing was shown");
+    }
+
+    #[test]
+    fn lines_are_counted_as_an_editor_counts_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talks.jsonl");
+        let talk = |reading: &str| format!(r#"{{"kb":"a","turns":[{{"text":"x","reading":"{reading}"}}]}}"#);
+        std::fs::write(&path, format!("{}\n\n\n{}\n", talk("as_is"), talk("as_is"))).unwrap();
+        let lines: Vec<usize> = read(&path).unwrap().iter().map(|script| script.line).collect();
+        assert_eq!(lines, [1, 4]);
+        std::fs::write(&path, format!("\n{}\n\n{}\n", talk("as_is"), talk("nonsense"))).unwrap();
+        let told = read(&path).unwrap_err().to_string();
+        assert!(told.contains("talks.jsonl:4"), "{told}");
     }
 }

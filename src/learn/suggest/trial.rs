@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::eval::dataset::Expect;
 use crate::kb::{Entry, EntryId, KnowledgeBase};
 use crate::learn::groups::{Placed, Space, Teacher};
-use crate::release::Build;
+use crate::release::{Build, Past};
 use crate::text::lexicon::{Item, What};
 use crate::text::{AuthoredLexicon, exact_key};
 
@@ -259,7 +259,7 @@ impl<'a> Bench<'a> {
         let base = KnowledgeBase::of_validated(entries).with_lexicon(lexicon);
         let build = Build {
             encoder: release.encoder().cloned(),
-            previous: Some(release),
+            previous: Some(Past::Open(release)),
             ..Build::of(&release.manifest().kb, &base)
         };
         let max_wrong = self.engine.policy(Generation::One).max_wrong;

@@ -12,6 +12,7 @@ use super::super::Server;
 use super::form::Form;
 use super::inside::part;
 use super::page::{Outcome, Page, Sheet};
+use super::told::when;
 use super::{language, words};
 
 /// A year, in seconds: how long the language is kept that somebody has switched to.
@@ -99,7 +100,7 @@ async fn shown(page: &Page) -> Outcome {
                     @match known {
                         Some(base) => {
                             p { (page.say("版本 ", "Release ")) b { (base.release) } " · " (base.entries) (page.say(" 个条目 · ", " entries · ")) (base.phrasings) (page.say(" 个问法", " phrasings")) }
-                            p.soft { (page.say("发布于 ", "Published ")) time datetime=(base.created) { (base.created) } }
+                            p.soft { (page.say("发布于 ", "Published ")) (when(&base.created)) }
                         }
                         None => { p.soft { (page.say("还没有发布。", "Not published yet.")) } }
                     }

@@ -105,6 +105,7 @@ pub(super) fn field(name: &str) -> Option<&'static str> {
         "days" => "天数",
         "fields" => "填写的内容",
         "reason" => "原因",
+        "customer" => "顾客编号",
         "revision" => "第几次修改",
         "time_zone" => "时区",
         "sign_in" => "登录方式",

@@ -271,14 +271,19 @@ async fn follow(
     let (desk, server, talk) = (caller.desk().clone(), caller.server().clone(), caller.desk().talk().clone());
     // What was told of the place, and when it was looked at.
     let place = Mutex::new((None, None::<Instant>));
-    let read = move |talk: &Conversations, after: i64| -> Vec<(i64, Event)> {
+    let read = move |talk: &Conversations, after: i64| {
         let _open = &following;
         let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
         let mut events: Vec<(i64, Event)> =
             lines.iter().map(|line| (line.seq, Seen::from(line).event())).collect();
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         if !events.is_empty() || place.1.is_none_or(|looked| looked.elapsed() >= PLACE) {
-            let now = talk.by_key(known.key).ok().flatten().and_then(|now| desk.waits(&now).ok().flatten());
+            let known = talk.by_key(known.key);
+            if matches!(known, Ok(None)) {
+                // It was forgotten; a new one of its name is another.
+                return None;
+            }
+            let now = known.ok().flatten().and_then(|now| desk.waits(&now).ok().flatten());
             let now = now.map(Waits::of);
             if now != place.0 {
                 let at = events.last().map_or(after, |(seq, _)| *seq);
@@ -286,7 +291,7 @@ async fn follow(
             }
             *place = (now, Some(Instant::now()));
         }
-        events
+        Some(events)
     };
     let expired = async move {
         match lasts {

@@ -16,6 +16,7 @@ use diesel::connection::{Connection as _, SimpleConnection};
 
 use super::Connection;
 use super::encrypted::Way;
+use super::lent::serves;
 use super::news::{Hear, News};
 use super::sheet::Sheet;
 use crate::access::moment;
@@ -256,10 +257,13 @@ impl Cluster {
                     let here = asked + (moment::now() - asked) / 2;
                     cluster.ahead.store(told - here, Ordering::Relaxed);
                     cluster.sheet.read(&mut connection).ok()?;
-                    if std::mem::take(&mut is_deaf)
-                        && let Err(error) = cluster.news.listen(&mut connection)
-                    {
-                        tracing::warn!(%error, "changes of other nodes are seen at the next look only");
+                    if std::mem::take(&mut is_deaf) {
+                        if let Err(error) = serves(&mut connection) {
+                            tracing::warn!(%error, "who takes the records away does not see this server");
+                        }
+                        if let Err(error) = cluster.news.listen(&mut connection) {
+                            tracing::warn!(%error, "changes of other nodes are seen at the next look only");
+                        }
                     }
                     Some(connection)
                 });

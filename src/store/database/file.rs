@@ -102,7 +102,7 @@ impl DatabaseFile {
                 "{what} is of an older zhida and must be brought up to date, but the data directory is read-only ({why}); open it once where it can be written"
             ))
         };
-        if !self.path.exists() {
+        if !self.path.try_exists().map_err(|e| Error::io("open", &self.path, e))? {
             return Err(older(format!("the data directory {}", database.root.display())));
         }
         let view = snapshot::View::of(&self.path)?;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -57,7 +58,7 @@ impl Schema {
     }
 
     /// Where it is, in words.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::store) fn shown(&self) -> String {
         format!("{} (schema {})", self.cluster.shown(), self.name)
     }
 
@@ -200,12 +201,48 @@ impl Schema {
     /// When the server cannot be reached.
     pub(in crate::store) fn hold(&self, what: &str) -> Result<Option<Hold>> {
         let mut connection = self.cluster.open()?;
-        let answer: Answer = diesel::sql_query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS yes")
-            .bind::<Text, _>(format!("{}: {what}", self.name))
-            .get_result(&mut connection)
+        let yes = try_lock(&mut connection, "pg_try_advisory_lock", &format!("{}: {what}", self.name))
             .map_err(|e| self.cluster.unreachable(e))?;
-        Ok(answer.yes.then_some(Hold { _connection: Mutex::new(connection) }))
+        Ok(yes.then_some(Hold { _connection: Mutex::new(connection) }))
     }
+
+    /// That no server works on any of the records there; `None` while one does.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(in crate::store) fn alone(&self) -> Result<Option<Hold>> {
+        let mut connection = self.cluster.open()?;
+        let since = Instant::now();
+        // One that was just killed is let go by its database server in its own time.
+        while !try_lock(&mut connection, "pg_try_advisory_lock", SERVED)
+            .map_err(|e| self.cluster.unreachable(e))?
+        {
+            if since.elapsed() > LETTING_GO {
+                return Ok(None);
+            }
+            std::thread::sleep(LETTING_GO / 20);
+        }
+        Ok(Some(Hold { _connection: Mutex::new(connection) }))
+    }
+}
+
+/// What every server has together with the others, as long as it works on records.
+const SERVED: &str = "zhida: served";
+
+/// How long what a process had may outlive it.
+const LETTING_GO: Duration = Duration::from_secs(2);
+
+/// Says over a connection that a server works on the records, until it is closed.
+pub(super) fn serves(connection: &mut Connection) -> QueryResult<()> {
+    // Where somebody has them alone, that one was there first and is told nothing.
+    try_lock(connection, "pg_try_advisory_lock_shared", SERVED).map(drop)
+}
+
+fn try_lock(connection: &mut Connection, how: &str, name: &str) -> QueryResult<bool> {
+    let answer: Answer = diesel::sql_query(format!("SELECT {how}(hashtextextended($1, 0)) AS yes"))
+        .bind::<Text, _>(name)
+        .get_result(connection)?;
+    Ok(answer.yes)
 }
 
 /// Something that nobody else has meanwhile. It goes with its connection, which nobody

@@ -6,19 +6,19 @@
 #![allow(dead_code, reason = "only the products are looked at")]
 
 #[cfg(target_arch = "x86_64")]
-#[path = "../../../src/encoder/avx2.rs"]
+#[path = "../../../src/core/encoder/avx2.rs"]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
-#[path = "../../../src/encoder/avx512.rs"]
+#[path = "../../../src/core/encoder/avx512.rs"]
 mod avx512;
-#[path = "../../../src/encoder/bytes.rs"]
+#[path = "../../../src/core/encoder/bytes.rs"]
 mod bytes;
-#[path = "../../../src/encoder/kernels.rs"]
+#[path = "../../../src/core/encoder/kernels.rs"]
 mod kernels;
 #[cfg(target_arch = "aarch64")]
-#[path = "../../../src/encoder/neon.rs"]
+#[path = "../../../src/core/encoder/neon.rs"]
 mod neon;
-#[path = "../../../src/encoder/product.rs"]
+#[path = "../../../src/core/encoder/product.rs"]
 mod product;
 
 /// Whole numbers from -127 to 127 in no order.

@@ -6,7 +6,7 @@
 use axum::Router;
 use axum::http::Method;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,12 +19,13 @@ use super::super::told::when;
 use super::{bytes, roles};
 
 const PLACE: &str = "/console/admin/settings";
+const FORGET: &str = "/console/admin/settings/forget";
 
 /// A certificate that is valid no longer than so many days is told of.
 const SOON: i64 = 30;
 
 pub(super) fn routes() -> Router<Server> {
-    Router::new().route(PLACE, get(show).post(keep))
+    Router::new().route(PLACE, get(show).post(keep)).route(FORGET, post(forget))
 }
 
 #[derive(Deserialize)]
@@ -97,6 +98,7 @@ async fn shown(page: &Page) -> Outcome {
     let body = html! {
         @if let Some(settings) = &settings { (facts(page, settings)) }
         (retention(page, &kept))
+        (forgetting(page))
         @if let Some(settings) = &settings { (limited(page, &settings.limits)) (flags(page, &settings.flags)) }
     };
     Ok(page.show(Sheet::new(page.say("设置", "Settings"), body).of_admin()))
@@ -172,6 +174,27 @@ fn retention(page: &Page, kept: &Kept) -> Markup {
             ul.soft {
                 li { (page.say("会话内容：", "Conversations: ")) @match kept.conversation_days { Some(days) => { (days) (page.say(" 天", " days")) } None => { (page.say("有空间就一直保留", "as long as there is room")) } } (page.say("，用 --conversation-days 改", "; changed with --conversation-days")) }
                 li { (page.say("审计记录：一直保留，", "The audit: always; ")) a href="/console/admin/audit" { (page.say("查看", "look")) } }
+            }
+        }
+    }
+}
+
+/// Where a customer who asks for it is forgotten.
+fn forgetting(page: &Page) -> Markup {
+    html! {
+        section.card #forget {
+            h2 { (page.say("删除一位顾客的内容", "Forget a customer")) }
+            p.soft { (page.say("顾客要求删除个人信息时用：他说过的话、会话、转人工记录、工单、图片和由此产生的建议都会删除，不能恢复；次数照旧计入统计。以前做的备份里还有，备份到期删除才没有。", "For customers who ask for it: what they said, their conversations, handoffs, tickets, pictures and the suggestions made of it go for good; counts stay. Backups keep what they hold.")) }
+            form method="post" action=(FORGET) {
+                (page.csrf())
+                div.row {
+                    label { span.label { (page.say("按什么找", "By")) } select name="whose" {
+                        option value="customer" { (page.say("顾客编号（调用方在 fields 里传的 id，或渠道里的用户编号）", "the customer's id: that in `fields`, or the channel's own")) }
+                        option value="conversation" { (page.say("会话编号（session）", "the conversation's name (`session`)")) }
+                    } }
+                    label { span.label { (page.say("编号", "The id")) } input type="text" name="id" required maxlength="500" autocomplete="off"; }
+                }
+                p { button.button.danger type="submit" data-confirm=(page.say("确定要永久删除吗？不能恢复。", "Forget it for good? Nothing brings it back.")) { (page.say("永久删除", "Forget for good")) } }
             }
         }
     }
@@ -291,6 +314,34 @@ fn about(page: &Page, name: &str) -> &'static str {
         "--log" => page.say("日志的格式", "the form of the log"),
         "--lang" => page.say("命令行提示的语言", "the language of messages"),
         _ => page.say("见 zhida serve --help", "see zhida serve --help"),
+    }
+}
+
+async fn forget(page: Page, form: Form) -> Response {
+    #[derive(Deserialize)]
+    struct Forgotten {
+        events: u64,
+        conversations: usize,
+    }
+    let whose = if form.get("whose") == "conversation" { "conversation" } else { "customer" };
+    let done = form.ask(&page, Method::POST, "/v1/forget").json(&json!({ whose: form.get("id").trim() }));
+    match done.read::<Forgotten>().await {
+        Ok(Forgotten { events: 0, conversations: 0 }) => page.go_with_fault(
+            PLACE,
+            page.say(
+                "没有找到这个编号的内容，请核对编号。",
+                "Nothing is known by that id; look at it again.",
+            ),
+        ),
+        Ok(Forgotten { events, conversations }) => {
+            let told = if page.is_english() {
+                format!("Forgotten: {conversations} conversations, {events} events.")
+            } else {
+                format!("已删除：{conversations} 个会话，{events} 条事件中的个人内容。")
+            };
+            page.go(PLACE, &told)
+        }
+        Err(refusal) => page.denied(&form, &refusal, PLACE),
     }
 }
 

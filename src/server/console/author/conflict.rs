@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::editor::{carried, filled, local};
 use super::entry::put;
 use super::parts::{api, entry_page, field_name, list, shown as value_shown, text};
@@ -75,7 +76,7 @@ pub(super) async fn shown(page: &Page, kb: &str, id: &str, form: &Form, mine: &V
     let title = page.say("别人也改了这个条目", "Somebody else has changed this entry too");
     let body = html! {
         div.card.problem role="alert" {
-            b { (page.called(text(&last, "author"))) (page.say(" 在您编辑的时候也改了它", " has changed it while you were editing")) " (" time datetime=(text(&last, "at")) { (text(&last, "at")) } ")" }
+            b { (page.called(text(&last, "author"))) (page.say(" 在您编辑的时候也改了它", " has changed it while you were editing")) " (" (when(text(&last, "at"))) ")" }
             p { (page.say("您填写的内容都在下面，没有丢。请逐项选择，再保存。", "All that you filled in is below; nothing is lost. Choose what counts, and save.")) }
         }
         @if got.is_none() {

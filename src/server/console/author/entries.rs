@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::inside::{Got, Refusal, address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::parts::{Asked, api, asked, base, count, entry_page, list, looked, percent, text, undo};
 
 /// Entries on a page.
@@ -275,7 +276,7 @@ fn row(page: &Page, kb: &str, item: &Value) -> Markup {
                 @if entry["enabled"] == Value::Bool(false) { span.tag { (page.say("停用", "Off")) } } @else { span.tag.good { (page.say("启用", "On")) } }
                 @if entry["valid_until"].is_string() || entry["valid_from"].is_string() { " " span.tag.warn { (page.say("限时", "Timed")) } }
             }
-            td.nowrap { time datetime=(text(item, "at")) { (text(item, "at")) } br; span.soft { (page.called(text(item, "author"))) } }
+            td.nowrap { (when(text(item, "at"))) br; span.soft { (page.called(text(item, "author"))) } }
         }
     }
 }

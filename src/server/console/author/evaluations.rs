@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{Refusal, address};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::check::begun;
 use super::names::Names;
 use super::parts::{Asked, api, asked, base, decision, entry_page, list, percent, text};
@@ -143,7 +144,7 @@ async fn opened(page: &Page, kb: &str, number: &str) -> Outcome {
     let expected = wrong.iter().take(SHOWN).flat_map(|one| list(one, "expect")).filter_map(Value::as_str);
     let names = Names::of(page, kb, expected).await;
     let body = html! {
-        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " time datetime=(text(&found, "at")) { (text(&found, "at")) } " · " (page.called(text(&found, "author"))) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
+        p { a.button.small href=(here(kb)) { (page.say("返回报告", "Back to the reports")) } " " span.soft { (of(page, &found["summary"])) " · " (when(text(&found, "at"))) " · " (page.called(text(&found, "author"))) " · " (found["report"]["model"].as_str().unwrap_or_default()) } }
         @for (name, figures) in &generations {
             section.card { h2 { (page.say("第 ", "Generation ")) (name) (page.say(" 代", "")) " " (goal(page, text(figures, "goal"), &found["report"]["max_wrong"])) } (headline(page, figures)) }
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::form::Form;
 use super::super::inside::{Refusal, address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::parts::{api, base, entry_page, faults, field_name, list, shown as value_shown, text};
 
 /// Revisions that are shown.
@@ -34,7 +35,7 @@ async fn shown(page: &Page, kb: &str, id: &str) -> Outcome {
                 div.verdict-head {
                     b { (action(page, text(revision, "action"))) }
                     span { (page.called(text(revision, "author"))) }
-                    time datetime=(text(revision, "at")) { (text(revision, "at")) }
+                    (when(text(revision, "at")))
                     @if revision["live"] == Value::Bool(true) { span.tag.good { (page.say("立即生效", "served at once")) } }
                     span.soft { "#" (revision["number"].to_string()) }
                 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::check::last_job;
 use super::parts::{api, base, list, text};
 
@@ -129,7 +130,7 @@ fn recent(page: &Page, kb: &str, history: &Value) -> Markup {
         div.scroll tabindex="0" role="region" aria-label=(page.say("表格", "Table")) { table.list { tbody { @for one in list(history, "revisions") {
             @let entry = if one["after"].is_null() { &one["before"] } else { &one["after"] };
             tr {
-                td.nowrap { time datetime=(text(one, "at")) { (text(one, "at")) } }
+                td.nowrap { (when(text(one, "at"))) }
                 td { (page.called(text(one, "author"))) }
                 td { (super::history::action(page, text(one, "action"))) " "
                     @match one["entry"].as_str() {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{address, part};
 use super::super::page::{Outcome, Page, Sheet};
+use super::super::told::when;
 use super::check::{begun, finding, last_job};
 use super::names::Names;
 use super::parts::{
@@ -224,7 +225,7 @@ fn kept(page: &Page, kb: &str, current: Option<u64>, releases: &Value) -> Markup
                 @let is_current = one["release"].as_u64() == current;
                 tr {
                     td { b { (number) } " " @if is_current { span.tag.good { (page.say("正在用", "served")) } } @if one["forced"] == Value::Bool(true) { " " span.tag.warn { (page.say("强制", "forced")) } } @if !text(one, "reason").is_empty() { br; span.soft { (text(one, "reason")) } } }
-                    td.nowrap { time datetime=(text(one, "at")) { (text(one, "at")) } }
+                    td.nowrap { (when(text(one, "at"))) }
                     td { (page.called(text(one, "author"))) }
                     td { a.button.small href={ (base(kb)) "/releases/" (number) } { (page.say("比较、回滚、恢复", "Compare, roll back, restore")) } }
                 }

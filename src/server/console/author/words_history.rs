@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::form::Form;
 use super::super::inside::{Refusal, address};
 use super::super::page::{Outcome, Page};
+use super::super::told::when;
 use super::parts::{api, base, faults, list, text};
 use super::words::of_line;
 
@@ -44,7 +45,7 @@ pub(super) async fn section(page: &Page, kb: &str, etag: &str) -> Result<Markup,
                 section.card {
                     div.verdict-head {
                         span { (page.called(text(step.first, "author"))) }
-                        time datetime=(text(step.first, "at")) { (text(step.first, "at")) }
+                        (when(text(step.first, "at")))
                         span.soft { "#" (step.first["number"].to_string()) }
                     }
                     @if !text(step.first, "reason").is_empty() { p.soft { (text(step.first, "reason")) } }

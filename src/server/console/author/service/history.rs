@@ -1,5 +1,6 @@
 //! What has the service document been?
 
+use super::super::super::told::when;
 use super::super::history::action;
 use super::*;
 
@@ -24,7 +25,7 @@ pub(super) async fn page(page: &Page, kb: &str) -> Outcome {
                 div.verdict-head {
                     b { (action(page, said(revision, "action"))) }
                     span { (page.called(said(revision, "author"))) }
-                    time datetime=(said(revision, "at")) { (said(revision, "at")) }
+                    (when(said(revision, "at")))
                     @if revision["live"] == json!(true) { span.tag.good { (page.say("立即生效", "served at once")) } }
                     span.soft { "#" (revision["number"].to_string()) }
                 }
