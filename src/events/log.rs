@@ -18,6 +18,7 @@ mod tending;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -50,7 +51,25 @@ const RECENT: usize = 200_000;
 
 /// The events of a data directory; cheap to clone.
 #[derive(Clone)]
-pub struct Log(Arc<Parts>);
+pub struct Log(Arc<Held>);
+
+/// What the handles of a log have in common; the last of them closes its segment, though
+/// whoever has the disk keep it may not have done yet.
+struct Held(Arc<Parts>);
+
+impl Deref for Held {
+    type Target = Arc<Parts>;
+
+    fn deref(&self) -> &Arc<Parts> {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        close(&mut self.open());
+    }
+}
 
 struct Parts {
     /// The folder of the events.
@@ -130,7 +149,7 @@ impl Log {
             tracing::error!(error = %e, "the settings of the events cannot be read; texts are masked");
             Settings::default()
         });
-        Self(Arc::new(Parts {
+        Self(Arc::new(Held(Arc::new(Parts {
             events,
             open: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
@@ -145,7 +164,7 @@ impl Log {
             meter: Mutex::default(),
             opened: now(),
             others: OnceLock::new(),
-        }))
+        }))))
     }
 
     /// The same; closed days are looked after too, whether anything is asked or not: at
@@ -444,12 +463,6 @@ fn close(open: &mut Open) {
     }
 }
 
-impl Drop for Parts {
-    fn drop(&mut self) {
-        close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
 /// The number of a trace id: 32 hex digits.
 fn number_of(trace_id: &str) -> Option<u128> {
     let hex = trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -476,6 +489,7 @@ fn event_at(path: &Path, offset: u64) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::super::day::Days;
+    use super::super::rewrite::is_busy;
     use super::*;
 
     fn decision(number: i64) -> Event {
@@ -491,6 +505,27 @@ mod tests {
         let mut events = Vec::new();
         log.read(&Wanted::all(days), |event| events.push(event)).expect("readable");
         events
+    }
+
+    #[test]
+    fn a_segment_is_free_with_its_last_log_though_the_disk_is_still_asked_to_keep_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let log = Log::open(data.path());
+        log.append(decision(1)).expect("stored");
+        // As whoever has the disk keep it holds them while the disk works.
+        let parts = Arc::clone(&log.0.0);
+        let (path, file) = {
+            let open = parts.open();
+            let (_, writer) = open.writer.as_ref().expect("a segment");
+            (Arc::clone(&writer.path), Arc::clone(&writer.file))
+        };
+        let busy = || is_busy(&File::open(&path).expect("there"), &path).expect("looked");
+        let second = log.clone();
+        drop(log);
+        assert!(busy());
+        drop(second);
+        assert!(!busy());
+        drop((parts, file));
     }
 
     #[test]

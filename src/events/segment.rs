@@ -87,6 +87,13 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// The lock goes at once, though a sync on its way may hold the file a little longer.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// A segment to read.
 pub(super) struct Reader {
     lines: BufReader<File>,
