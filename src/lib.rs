@@ -47,7 +47,8 @@
 //! around it. Modules stand in levels and use only lower ones (`tests/it/tidy.rs` checks
 //! it): [`error`], [`disk`], [`estimate`] and [`text`]; [`kb`] and [`encoder`]; [`retrieve`];
 //! [`decide`]; [`release`]; [`engine`], [`candidates`], [`access`] and [`events`]; [`dialogue`] and [`depot`]; [`store`],
-//! [`eval`] and [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`].
+//! [`eval`] and [`channels`]; [`learn`], [`publish`] and [`desk`]; [`server`]; [`cli`]. What is
+//! refused is written in English and said in Chinese by `explained`.
 
 pub mod access;
 pub mod candidates;
@@ -58,6 +59,7 @@ pub mod desk;
 pub mod dialogue;
 pub mod eval;
 pub mod events;
+mod explained;
 pub mod learn;
 pub mod publish;
 pub mod server;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::audited::Deed as Audited;
 use super::kb::Signed;
+use super::listing::in_china;
 use super::place::{Place, date};
 use crate::access::DEFAULT_TENANT;
 use crate::access::chain::{Deed, Head, Link};
@@ -114,14 +115,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 text: holding.clone(),
                 limit: i64::from(*limit),
             };
-            for link in place.access().audit(&place.tenant, &wanted)? {
+            for link in place.audited()?.audit(&place.tenant, &wanted)? {
                 show(link, *json)?;
             }
         }
         Command::Verify { place, head, json } => return verify(place, head.clone(), *json),
         Command::Export { place, out } => {
             let mut lines = Vec::new();
-            place.access().every_link(&place.tenant, |link| {
+            place.audited()?.every_link(&place.tenant, |link| {
                 serde_json::to_writer(&mut lines, &link.told()).map_err(|e| Error::internal("audit", e))?;
                 lines.write_all(b"\n").map_err(|e| Error::internal("audit", e))
             })?;
@@ -141,7 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 reason: signature.reason,
                 ..Deed::default()
             };
-            let removed = place.access().prune_audit(&place.tenant, *before, deed)?;
+            let removed = place.audited()?.prune_audit(&place.tenant, *before, deed)?;
             eprintln!("{}", either!("{removed} records removed", "已删除 {removed} 条记录"));
         }
     }
@@ -163,15 +164,15 @@ fn show(link: Link, as_json: bool) -> Result<()> {
     };
     let who = told.who.map_or_else(String::new, |id| format!(" ({id})"));
     let reason = told.reason.map_or_else(String::new, |reason| format!("\t# {reason}"));
-    let (seq, at, name, from) = (told.seq, told.at, told.name, told.from);
+    let (seq, at, name, from) = (told.seq, in_china(&told.at), told.name, told.from);
     let (action, object) = (told.action, told.object);
     say!("{seq}\t{at}\t{name}{who}\t{from}\t{action}\t{object}{change}{reason}");
     Ok(())
 }
 
 fn verify(place: &Place, head: Option<Head>, as_json: bool) -> Result<ExitCode> {
-    place.must_be_there()?;
-    let verdict = place.access().verify(&place.tenant, head)?;
+    let access = place.audited()?;
+    let verdict = access.verify(&place.tenant, head)?;
     if as_json {
         say!("{}", serde_json::to_string_pretty(&verdict).map_err(|e| Error::internal("audit", e))?);
     } else {
@@ -190,7 +191,7 @@ fn verify(place: &Place, head: Option<Head>, as_json: bool) -> Result<ExitCode> 
             );
         }
     }
-    let others = if place.tenant == DEFAULT_TENANT { others_are_sound(&place.access())? } else { true };
+    let others = if place.tenant == DEFAULT_TENANT { others_are_sound(&access)? } else { true };
     Ok(if verdict.sound && others { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

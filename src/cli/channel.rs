@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::Common;
 use super::audited::{Deed, Subject, tenant_of};
+use super::listing::list;
+use super::{Common, ground};
 use crate::access::DEFAULT_TENANT;
 use crate::desk::channels::{Made, Wanted, add as keep, made, path, shown, site, tested};
 use crate::desk::platforms::KINDS;
@@ -38,9 +39,10 @@ struct Place {
 
 impl Place {
     /// # Errors
-    /// When there is no such tenant.
+    /// When there is no such tenant, or nothing at all.
     fn store(&self) -> Result<Store> {
         let store = self.common.store();
+        ground::must_be_there(&store)?;
         if self.tenant == DEFAULT_TENANT {
             return Ok(store);
         }
@@ -67,6 +69,7 @@ enum Action {
     /// Ask the platform whether it hears us.
     Test(Named),
     /// Remove a channel with what was not said yet.
+    #[command(alias = "delete")]
     Remove(Named),
 }
 
@@ -135,7 +138,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.action {
         Action::Add(args) => add(args),
-        Action::List(args) => list(args),
+        Action::List(args) => channels(args),
         Action::Test(args) => test(args),
         Action::Remove(args) => {
             args.place.store()?.conversations().remove_channel(&args.name)?;
@@ -232,9 +235,10 @@ fn told_site(args: &Add, store: &Store, made: &Made) {
     );
 }
 
-fn list(args: &List) -> Result<ExitCode> {
+fn channels(args: &List) -> Result<ExitCode> {
     let store = args.place.store()?;
     let tenant = tenant_of(&store);
+    let mut rows = Vec::new();
     for channel in store.conversations().channels()? {
         // Neither token nor secret.
         let (settings, _) = shown(&channel);
@@ -256,11 +260,24 @@ fn list(args: &List) -> Result<ExitCode> {
         } else if let Some(key) = key {
             let origins: Vec<&str> =
                 origins.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            say!("{}\t{}\t{}\t{key}\t{}", channel.id, channel.kind, channel.kb, origins.join(" "));
+            rows.push(format!(
+                "{}\t{}\t{}\t{key}\t{}",
+                channel.id,
+                channel.kind,
+                channel.kb,
+                origins.join(" ")
+            ));
         } else {
             let url = text("url").or(text("app_id")).unwrap_or_default();
-            say!("{}\t{}\t{}\t{url}", channel.id, channel.kind, channel.kb);
+            rows.push(format!("{}\t{}\t{}\t{url}", channel.id, channel.kind, channel.kb));
         }
+    }
+    if !args.json {
+        let columns = either!(
+            "name\tkind\tknowledge base\taddress, or key of the site\torigins",
+            "名称\t类型\t知识库\t地址或站点密钥\t网页来源"
+        );
+        list(&columns, rows);
     }
     Ok(ExitCode::SUCCESS)
 }

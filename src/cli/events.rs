@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::Common;
 use super::audited::{Deed, Subject};
+use super::ground;
 use crate::error::{Error, Result};
 use crate::events::compact::{Maintained, maintain};
 use crate::events::{Change, Day, Text, Whose, columns};
@@ -111,6 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Compact(place) => {
             let store = place.common.store();
+            ground::must_be_there(&store)?;
             store.writable()?;
             let done = maintain(store.root(), place.today)?;
             if place.json {
@@ -146,6 +148,7 @@ impl Keep {
 
     fn run(&self) -> Result<ExitCode> {
         let store = self.common.store();
+        ground::must_be_there(&store)?;
         let change = Change {
             text: self.text.as_deref().map(|text| match text {
                 "none" => Text::None,
@@ -187,13 +190,7 @@ pub(crate) fn run_forget(args: &Forget) -> Result<ExitCode> {
         )));
     }
     let store = args.common.store();
-    if !store.root().is_dir() {
-        return Err(Error::Refused(either!(
-            "there is no data directory {}; nothing was forgotten",
-            "没有数据目录 {}；什么也没有抹去",
-            store.root().display()
-        )));
-    }
+    ground::must_be_there(&store)?;
     if args.conversation.iter().chain(&args.customer).any(|id| id.trim().is_empty()) {
         return Err(Error::Refused(either!(
             "the id is blank; nothing was forgotten",

@@ -58,6 +58,25 @@ pub(super) fn choose_releases(place: Option<&str>, brings: bool) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a data directory where nothing was ever recorded: its name may be mistyped, and
+/// what is told of it would be true of nothing.
+///
+/// # Errors
+/// When that is so.
+pub(super) fn must_be_there(store: &Store) -> Result<()> {
+    let is_there = store.is_there() || store.access().is_there() || store.root().join("kbs").is_dir();
+    if is_there { Ok(()) } else { Err(nothing_in(store.root())) }
+}
+
+/// Says that nothing was ever recorded in a data directory.
+pub(super) fn nothing_in(root: &Path) -> Error {
+    Error::Refused(either!(
+        "there is no installation in {}; name its data directory with --data",
+        "{} 里没有安装过智答；请用 --data 指定数据目录",
+        root.display()
+    ))
+}
+
 /// A data directory.
 pub(super) fn store(root: impl AsRef<Path>) -> Store {
     let store = Store::at(root.as_ref());

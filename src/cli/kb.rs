@@ -26,7 +26,7 @@ use serde_json::json;
 
 use super::audited::{Deed, Subject};
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::{Common, file_named, progress, read_beside};
+use super::{Common, file_named, listing, progress, read_beside};
 use crate::cli::ground;
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
@@ -174,6 +174,7 @@ enum Command {
     /// Make the draft what a release holds, lexicon included; what is served stays.
     Restore(restore::Args),
     /// Remove a knowledge base: draft, history and releases.
+    #[command(alias = "remove")]
     Delete(delete::Args),
 }
 
@@ -267,7 +268,7 @@ impl Source {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
-        Command::List(data) => list(&ground::store(&data.data)),
+        Command::List(data) => bases(&ground::store(&data.data)),
         Command::Import(args) => import::run(args),
         Command::Check { common, kb, expiry_days, strict, json } => {
             examine(common, kb, *expiry_days, *strict, *json)
@@ -304,15 +305,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn list(store: &Store) -> Result<ExitCode> {
+fn bases(store: &Store) -> Result<ExitCode> {
+    if let Err(nothing) = ground::must_be_there(store) {
+        // That there is none yet is how it begins.
+        eprintln!("zhida: {nothing}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = Vec::new();
     for name in store.names()? {
         let shelf = store.shelf(&name)?;
         let current = shelf.current()?.map_or_else(
             || either!("not published", "未发布"),
             |number| either!("release {number}", "版本 {number}"),
         );
-        say!("{name}\t{current}");
+        rows.push(format!("{name}\t{current}"));
     }
+    listing::list(&either!("knowledge base\trelease", "知识库\t版本"), rows);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -555,7 +563,7 @@ fn versions(shelf: &Shelf, as_json: bool) -> Result<ExitCode> {
                     either!(
                         "{mark} {number}\t{}\t{} entries\t{} phrasings\t{}\tby {}{forced}{reason}",
                         "{mark} {number}\t{}\t{} 个条目\t{} 个问法\t{}\t{}{forced}{reason}",
-                        moment(manifest.created)?,
+                        listing::in_china(&moment(manifest.created)?),
                         manifest.entries,
                         manifest.phrasings,
                         manifest.model.as_ref().map_or("-", |model| model.id.as_str()),

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::audited::{self, Deed};
 use super::kb::Signed;
-use super::place::{Place, date, limit, role, span, wanted};
+use super::listing::{in_china, list};
+use super::place::{Place, date, limit, limited, role, span, wanted};
 use crate::access::{Key, Limits, LimitsChange, Role, moment};
 use crate::error::{Error, Result};
 use crate::server::Origin;
@@ -144,9 +145,9 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Create(args) => create(args)?,
-        Command::List { place, json } => list(place, *json)?,
+        Command::List { place, json } => keys(place, *json)?,
         Command::Revoke { place, signed, id, .. } => {
-            let access = place.access();
+            let access = place.known()?;
             access.revoke_key(&place.tenant, id)?;
             let object = format!("key {id}");
             audited::record(&access, &place.tenant, signed, "revoke_key", object, Some("revoked".into()))?;
@@ -159,14 +160,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             );
         }
         Command::Rotate { place, signed, overlap, json, id } => {
-            let access = place.access();
+            let access = place.known()?;
             let (key, record) = access.rotate_key(&place.tenant, id, *overlap)?;
             let after = format!("key {} in the place of key {id}", record.id);
             audited::record(&access, &place.tenant, signed, "rotate_key", format!("key {id}"), Some(after))?;
             show(&key, &record, *json);
         }
         Command::Limit { place, signed, pace, unlimited, id } => {
-            let access = place.access();
+            let access = place.known()?;
             let may = if let Some(limits) = wanted(pace.limits(), *unlimited) {
                 let all = LimitsChange { per_second: Some(pace.per_second), per_month: Some(pace.per_month) };
                 access.limit_key(&place.tenant, id, Some(&all), None)?;
@@ -272,15 +273,16 @@ fn show(key: &Key, record: &KeyRecord, as_json: bool) {
     );
 }
 
-fn list(place: &Place, as_json: bool) -> Result<()> {
-    let keys = place.access().keys(&place.tenant)?;
+fn keys(place: &Place, as_json: bool) -> Result<()> {
+    let keys = place.known()?.keys(&place.tenant)?;
     if as_json {
         let text = serde_json::to_string_pretty(&keys).map_err(|e| Error::internal("keys", e))?;
         say!("{text}");
         return Ok(());
     }
     let now = moment::now();
-    for key in keys {
+    let at = |moment: Option<i64>| moment.map_or_else(|| "-".to_owned(), |at| in_china(&moment::told(at)));
+    let rows = keys.iter().map(|key| {
         let state = match (&key.replaced_by, key.revoked_at, key.is_valid(now)) {
             (_, Some(_), _) => either!("revoked", "已吊销"),
             (_, None, false) => either!("expired", "已过期"),
@@ -288,10 +290,15 @@ fn list(place: &Place, as_json: bool) -> Result<()> {
             (None, None, true) => either!("valid", "有效"),
         };
         let kbs = key.kbs.as_ref().map_or_else(|| "*".to_owned(), |kbs| kbs.join(","));
-        let used = key.used_at.map_or_else(|| "-".to_owned(), moment::told);
-        let end = key.expires_at.map_or_else(|| "-".to_owned(), moment::told);
+        let (end, used) = (at(key.expires_at), at(key.used_at));
         let (id, role, name) = (&key.id, key.role.name(), &key.name);
-        say!("{id}\t{role}\t{kbs}\t{state}\t{end}\t{used}\t{name}");
-    }
+        let may = limited(&key.limits);
+        format!("{id}\t{role}\t{kbs}\t{state}\t{end}\t{used}\t{name}\t{may}")
+    });
+    let columns = either!(
+        "id\trole\tknowledge bases\tstate\texpires\tlast used\tname\tlimits",
+        "编号\t角色\t知识库\t状态\t到期\t最近使用\t名称\t限制"
+    );
+    list(&columns, rows);
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
+use crate::explained;
 
 /// A language that messages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,7 +83,11 @@ pub(crate) fn error(error: &Error) -> String {
             format!("这会从知识库 {kb} 的 {entries} 个条目里删除 {removed} 个；确实要这样，请加 --yes")
         }
         Error::Io { path, source, .. } => format!("{}：{source}", path.display()),
-        other => other.to_string(),
+        other => {
+            let told = other.to_string();
+            if explained::is_chinese(&told) { None } else { explained::in_chinese(&told, |_| None) }
+                .unwrap_or(told)
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod key;
 #[cfg(test)]
 mod known;
 mod learn;
+mod listing;
 mod model;
 mod notify;
 mod person;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::audited::{self, Deed};
 use super::kb::{Signed, asked};
+use super::listing::{in_china, list};
 use super::place::{Place, role, span};
 use crate::access::password::Weak;
 use crate::access::{Password, Role, moment};
@@ -52,6 +53,7 @@ enum Command {
     /// Let somebody in again.
     Enable(Named),
     /// Remove somebody; what they did stays in the histories.
+    #[command(alias = "delete")]
     Remove {
         #[command(flatten)]
         named: Named,
@@ -119,8 +121,8 @@ struct Create {
 }
 
 impl Named {
-    fn access(&self) -> Access {
-        self.place.access()
+    fn access(&self) -> Result<Access> {
+        self.place.known()
     }
 
     fn record(&self, access: &Access, action: &str, name: &str, after: Option<String>) -> Result<()> {
@@ -148,9 +150,9 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Create(args) => create(args)?,
-        Command::List { place, json } => list(place, *json)?,
+        Command::List { place, json } => people(place, *json)?,
         Command::Passwd(named) => {
-            let access = named.access();
+            let access = named.access()?;
             let person = access.person(&named.place.tenant, &named.name)?;
             let hash = read_password(&person.name)?.hash()?;
             access.set_password(&named.place.tenant, &person.id, &hash)?;
@@ -169,7 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Remove { named, yes } => remove(named, *yes)?,
         Command::Sessions { named, end, end_all, json } => sessions(named, end.as_deref(), *end_all, *json)?,
         Command::Link { named, valid } => {
-            let access = named.access();
+            let access = named.access()?;
             let person = access.person(&named.place.tenant, &named.name)?;
             let (token, expires) = access.create_link(Some(&person), *valid)?;
             let after = format!("link {} until {}", token.id(), moment::told(expires));
@@ -182,7 +184,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn create(args: &Create) -> Result<()> {
-    let (named, access) = (&args.named, args.named.access());
+    let (named, access) = (&args.named, args.named.place.access());
     let is_first = access.table().is_open();
     let password = if args.password { Some(read_password(&named.name)?.hash()?) } else { None };
     let has_password = password.is_some();
@@ -263,7 +265,7 @@ fn read_password(name: &str) -> Result<Password> {
 }
 
 fn change(named: &Named, change: &PersonChange) -> Result<()> {
-    let access = named.access();
+    let access = named.access()?;
     let (_, after) = access.change_person(&named.place.tenant, &named.name, change)?;
     named.record(&access, "change_person", &after.name, Some(state_of(&after)))?;
     say!("{}", line(&after));
@@ -271,7 +273,7 @@ fn change(named: &Named, change: &PersonChange) -> Result<()> {
 }
 
 fn remove(named: &Named, yes: bool) -> Result<()> {
-    let access = named.access();
+    let access = named.access()?;
     let person = access.person(&named.place.tenant, &named.name)?;
     let what = either!("this removes {} for good.", "这会永久删除人员 {}。", person.name);
     if !yes && !asked(&what)? {
@@ -285,7 +287,7 @@ fn remove(named: &Named, yes: bool) -> Result<()> {
 }
 
 fn sessions(named: &Named, only: Option<&str>, all: bool, as_json: bool) -> Result<()> {
-    let access = named.access();
+    let access = named.access()?;
     let person = access.person(&named.place.tenant, &named.name)?;
     if all || only.is_some() {
         let ended = access.end_sessions(&person.id, only, None)?;
@@ -301,23 +303,28 @@ fn sessions(named: &Named, only: Option<&str>, all: bool, as_json: bool) -> Resu
         say!("{}", serde_json::to_string_pretty(&sessions).map_err(|e| Error::internal("sessions", e))?);
         return Ok(());
     }
-    for one in sessions {
-        let (since, seen, end) =
-            (moment::told(one.created_at), moment::told(one.seen_at), moment::told(one.expires_at));
-        say!("{}\t{since}\t{seen}\t{end}\t{}\t{}", one.id, one.source, one.agent);
-    }
+    let columns =
+        either!("id\tsince\tlast seen\tends\tfrom\tprogram", "编号\t登录时间\t最近活动\t到期\t来自\t程序");
+    let at = |moment: i64| in_china(&moment::told(moment));
+    let rows = sessions.iter().map(|one| {
+        let (since, seen, end) = (at(one.created_at), at(one.seen_at), at(one.expires_at));
+        format!("{}\t{since}\t{seen}\t{end}\t{}\t{}", one.id, one.source, one.agent)
+    });
+    list(&columns, rows);
     Ok(())
 }
 
-fn list(place: &Place, as_json: bool) -> Result<()> {
-    let people = place.access().people(&place.tenant)?;
+fn people(place: &Place, as_json: bool) -> Result<()> {
+    let people = place.known()?.people(&place.tenant)?;
     if as_json {
         say!("{}", serde_json::to_string_pretty(&people).map_err(|e| Error::internal("people", e))?);
         return Ok(());
     }
-    for person in &people {
-        say!("{}", line(person));
-    }
+    let columns = either!(
+        "name\trole\tknowledge bases\tsigns in\tlast signed in\tdisplay name",
+        "登录名\t角色\t知识库\t登录方式\t最近登录\t显示名"
+    );
+    list(&columns, people.iter().map(line));
     Ok(())
 }
 
@@ -329,6 +336,6 @@ fn line(person: &PersonRecord) -> String {
         (None, SignIn::Provider | SignIn::Mapped, _) => either!("by provider", "统一登录"),
     };
     let kbs = person.kbs.as_ref().map_or_else(|| "*".to_owned(), |kbs| kbs.join(","));
-    let seen = person.signed_in_at.map_or_else(|| "-".to_owned(), moment::told);
+    let seen = person.signed_in_at.map_or_else(|| "-".to_owned(), |at| in_china(&moment::told(at)));
     format!("{}\t{}\t{kbs}\t{state}\t{seen}\t{}", person.name, person.role.name(), person.display_name)
 }

@@ -28,6 +28,22 @@ impl Place {
         ground::store(&self.data).access()
     }
 
+    /// The same, of a tenant that there is where anything was ever recorded: what is told
+    /// of another one would be true of nothing.
+    pub(super) fn known(&self) -> Result<Access> {
+        ground::must_be_there(&ground::store(&self.data))?;
+        let access = self.access();
+        self.must_have_tenant(&access)?;
+        Ok(access)
+    }
+
+    fn must_have_tenant(&self, access: &Access) -> Result<()> {
+        if self.tenant == DEFAULT_TENANT || access.table().has_tenant(&self.tenant) {
+            return Ok(());
+        }
+        Err(Error::Absent { what: "tenant", name: self.tenant.clone() })
+    }
+
     /// Waits until the server of the records is there: the first key is made where everything
     /// starts at once, in any order.
     ///
@@ -44,23 +60,14 @@ impl Place {
         Ok(())
     }
 
-    /// Refuses a data directory in which nothing was ever recorded, and a tenant that there
-    /// is not: what is asked of them would be true of nothing.
-    pub(super) fn must_be_there(&self) -> Result<()> {
+    /// The same, where anything was ever recorded of who comes in and what was changed.
+    pub(super) fn audited(&self) -> Result<Access> {
         let access = self.access();
-        let is_known = self.tenant == DEFAULT_TENANT || access.table().has_tenant(&self.tenant);
-        if access.is_there() && is_known {
-            return Ok(());
+        if !access.is_there() {
+            return Err(ground::nothing_in(&self.data));
         }
-        Err(Error::Refused(if is_known {
-            either!(
-                "there is no installation in {}; name its data directory with --data",
-                "{} 里没有安装过智答；请用 --data 指定数据目录",
-                self.data.display()
-            )
-        } else {
-            either!("there is no tenant {}", "没有名为 {} 的租户", self.tenant)
-        }))
+        self.must_have_tenant(&access)?;
+        Ok(access)
     }
 
     /// The data directory of the tenant.
@@ -78,6 +85,19 @@ pub(super) fn wanted(limits: Limits, unlimited: bool) -> Option<Limits> {
 /// A limit in words.
 pub(super) fn limit(number: Option<u64>) -> String {
     number.map_or_else(|| either!("no limit", "不限"), |number| number.to_string())
+}
+
+/// What is limited, in words.
+pub(super) fn limited(limits: &Limits) -> String {
+    let all = [
+        (limits.per_second.map(|n| n.get().into()), either!("requests a second", "每秒请求数")),
+        (limits.per_month, either!("questions a month", "每月问题数")),
+        (limits.entries, either!("entries", "条目数")),
+        (limits.storage, either!("bytes", "存储字节数")),
+    ];
+    let set = all.into_iter().filter(|(number, _): &(Option<u64>, String)| number.is_some());
+    let told: Vec<String> = set.map(|(number, what)| format!("{what} {}", limit(number))).collect();
+    if told.is_empty() { limit(None) } else { told.join(&either!("; ", "；")) }
 }
 
 /// Parses a role.

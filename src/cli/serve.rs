@@ -204,26 +204,30 @@ pub(crate) fn run(args: &Args, flags: Vec<Flag>) -> Result<ExitCode> {
 async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
     // Before all else: a port that is taken should not cost the time that
     // publishing takes.
-    let listener = TcpListener::bind(&args.listen).await.map_err(|e| cannot_listen(&args.listen, &e))?;
+    let unusable = |e: std::io::Error| cannot_listen(&args.listen, &e);
+    let listener = TcpListener::bind(&args.listen).await.and_then(TcpListener::into_std).map_err(unusable)?;
     let address = listener.local_addr().map_err(|e| cannot_listen(&args.listen, &e))?;
     let store = if args.read_only {
         args.common.sealing(ground::store(&args.common.data).read_only())
     } else {
         args.common.store()
     };
+    let certificate = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
+        _ => None,
+    };
     let mut stop = Box::pin(shutdown::asked()?);
-    if !is_database_there(&store, &mut stop).await? {
-        return Ok(());
+    if store.is_on_server() {
+        let waiting = is_database_there(&store, &mut stop);
+        if !server::meanwhile(&listener, certificate.as_ref(), waiting).await?? {
+            return Ok(());
+        }
     }
     // A key that is missing is told now, and not when the first customer waits.
     store.seal_secrets()?;
     // So is who may come in: a table that cannot be read would look like an open door.
     store.access().tenants()?;
     refuse_open_doors(args, &store, address)?;
-    let certificate = match (&args.tls_cert, &args.tls_key) {
-        (Some(chain), Some(key)) => Some(Certificate::read(chain, key)?),
-        _ => None,
-    };
     let scheme = if certificate.is_some() { "https" } else { "http" };
     let candidates = args.candidates.engine()?;
     let models = args.common.releases()?;
@@ -350,7 +354,7 @@ async fn serve(args: &Args, flags: Vec<Flag>, in_flight: usize) -> Result<()> {
         }
         Ok(())
     };
-    server::run(listener, server, prepare, stop).await
+    server::run(TcpListener::from_std(listener).map_err(unusable)?, server, prepare, stop).await
 }
 
 /// Whether a folder may be read by every user of the machine.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Common;
+use super::{Common, ground};
 use crate::disk::write_whole;
 use crate::error::{Error, Result};
 use crate::eval::report::table::Table;
@@ -95,11 +95,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Prints how much was asked.
 pub(crate) fn run_usage(args: &UsageArgs) -> Result<ExitCode> {
     let store = args.common.store();
+    ground::must_be_there(&store)?;
     if let Some(kb) = &args.kb {
         store.shelf(kb)?;
     }
     let (access, log) = (store.access(), Log::open(store.root()));
-    let told = access.usage(&store.tenant_name(), &log, args.span.days()?, args.kb.as_deref())?;
+    let (nodes, days) = (store.nodes(), args.span.days()?);
+    let told = access.usage(&nodes, &store.tenant_name(), &log, days, args.kb.as_deref())?;
     if args.json {
         print(&serde_json::to_vec_pretty(&told).map_err(|e| Error::internal("usage", e))?);
     } else if args.csv {
@@ -119,6 +121,16 @@ pub(crate) fn run_usage(args: &UsageArgs) -> Result<ExitCode> {
                 "{} questions could not be stored and are not counted",
                 "有 {} 次提问没能记录，未计入",
                 told.lost
+            )
+        );
+    }
+    if !told.missing_nodes.is_empty() {
+        eprintln!(
+            "{}",
+            either!(
+                "these nodes have vanished, and what they were asked in their last second may not be counted until they are back: {}",
+                "这些节点失去了联系，它们最后一秒的提问要等恢复后才能计入：{}",
+                told.missing_nodes.join(" ")
             )
         );
     }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use super::audited::{self, Deed};
 use super::kb::{Signed, asked};
-use super::place::{limit, wanted};
+use super::listing::list;
+use super::place::{limit, limited, wanted};
 use crate::access::{DEFAULT_TENANT, Limits};
 use crate::cli::ground;
 use crate::error::{Error, Result};
@@ -55,6 +56,7 @@ enum Command {
         name: String,
     },
     /// Remove a tenant with its keys and everything that it owns.
+    #[command(alias = "remove")]
     Delete {
         #[command(flatten)]
         data: Data,
@@ -78,6 +80,12 @@ struct Data {
 impl Data {
     fn access(&self) -> Access {
         ground::store(&self.data).access()
+    }
+
+    /// The same, where anything was ever recorded.
+    fn known(&self) -> Result<Access> {
+        ground::must_be_there(&ground::store(&self.data))?;
+        Ok(self.access())
     }
 }
 
@@ -149,20 +157,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             );
         }
         Command::List { data, json } => {
-            let tenants = data.access().tenants()?;
+            let tenants = data.known()?.tenants()?;
             if *json {
                 let text =
                     serde_json::to_string_pretty(&tenants).map_err(|e| Error::internal("tenants", e))?;
                 say!("{text}");
             } else {
-                for tenant in tenants {
-                    let limits = serde_json::to_string(&tenant.limits).unwrap_or_default();
-                    say!("{}\t{limits}", tenant.name);
-                }
+                let columns = either!("tenant\tlimits", "租户\t限制");
+                list(&columns, tenants.iter().map(|one| format!("{}\t{}", one.name, limited(&one.limits))));
             }
         }
         Command::Limit { data, signed, may, unlimited, name } => {
-            let access = data.access();
+            let access = data.known()?;
             let limits = if let Some(limits) = wanted(may.limits(), *unlimited) {
                 access.limit_tenant(name, &limits)?;
                 record(&access, signed, "limit_tenant", name, serde_json::to_string(&limits).ok())?;
@@ -181,7 +187,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             );
         }
         Command::Delete { data, signed, yes, name } => {
-            let access = data.access();
+            let access = data.known()?;
             let what = either!(
                 "this removes tenant {name} for good, with its knowledge bases, conversations and keys.",
                 "这会永久删除租户 {name}，包括它的知识库、会话和密钥。"

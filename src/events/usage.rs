@@ -43,6 +43,9 @@ pub struct Usage {
     pub items: Vec<Row>,
     /// Decisions that could not be stored, and are in no row.
     pub lost: u64,
+    /// Nodes that vanished within the last day and are not back: what they were asked in
+    /// their last second may be in no row until they are.
+    pub missing_nodes: Vec<String>,
 }
 
 /// Counts what was asked in some days in one folder; of one knowledge base, or of all.
@@ -58,7 +61,7 @@ pub fn tallied(log: &Log, days: Days, kb: Option<&str>) -> Result<Tally> {
 
 impl Usage {
     /// What was counted in some days, as rows.
-    pub fn of(days: Days, tally: &Tally) -> Self {
+    pub fn of(days: Days, tally: &Tally, missing_nodes: Vec<String>) -> Self {
         let lost = tally.rows().map(|(_, count)| count.lost).sum();
         let items: Vec<Row> = tally
             .rows()
@@ -73,7 +76,7 @@ impl Usage {
             })
             .collect();
         let questions = items.iter().map(|row| row.questions).sum();
-        Self { from: days.from.to_string(), to: days.to.to_string(), questions, items, lost }
+        Self { from: days.from.to_string(), to: days.to.to_string(), questions, items, lost, missing_nodes }
     }
 }
 

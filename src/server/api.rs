@@ -387,7 +387,7 @@ pub(super) struct Health {
     path = "/healthz",
     responses((status = 200, description = "The process lives.", body = Health))
 )]
-async fn healthz() -> Json<Health> {
+pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 

@@ -409,6 +409,11 @@ impl Problem {
         }
     }
 
+    /// The server of the records does not answer.
+    pub(super) fn database_away() -> Self {
+        Self::new(Kind::DatabaseAway, "the database cannot be reached at the moment; try again soon")
+    }
+
     /// The same problem, blaming a field.
     #[must_use]
     pub fn of_field(mut self, field: impl Into<String>) -> Self {
@@ -455,7 +460,7 @@ impl From<Error> for Problem {
             }
             error @ Error::Unreachable { .. } => {
                 failed!(error, "a request failed");
-                Self::new(Kind::DatabaseAway, "the database cannot be reached at the moment; try again soon")
+                Self::database_away()
             }
             Error::NoEntry { .. } => Self::new(Kind::UnknownEntry, error.to_string()),
             Error::Stale { current, .. } => {

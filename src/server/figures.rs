@@ -185,7 +185,8 @@ async fn metering(caller: Caller, Query(asked): Query<UsageQuery>) -> Result<Res
                 caller.shelf(kb)?;
             }
             let (access, tenant) = (caller.server().gate().access(), caller.tenant());
-            let mut told = access.usage(tenant.name(), caller.log(), days, asked.kb.as_deref())?;
+            let nodes = caller.store().nodes();
+            let mut told = access.usage(&nodes, tenant.name(), caller.log(), days, asked.kb.as_deref())?;
             told.items.retain(|row| caller.knows(&row.kb));
             told.questions = told.items.iter().map(|row| row.questions).sum();
             Ok(told)

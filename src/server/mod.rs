@@ -79,6 +79,7 @@ mod traces;
 mod trial;
 mod undo;
 mod view;
+mod waiting;
 mod widget;
 mod words;
 
@@ -97,6 +98,7 @@ pub use settings::{Flag, FlagSource};
 pub use tls::Certificate;
 pub use traces::Traces;
 pub use view::View;
+pub use waiting::meanwhile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -31,9 +31,6 @@ use crate::trust::Authorities;
 /// How often a node says that it is alive.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// One that has not said so for this many milliseconds is taken for gone.
-const SILENT: i64 = 4_000;
-
 /// One that did not take a request is sent none for so long.
 const SUSPECT: Duration = Duration::from_secs(3);
 
@@ -226,7 +223,7 @@ impl Nodes {
                 heard.is_failing = false;
                 let now = self.records.now();
                 let (members, silent): (Vec<_>, Vec<_>) =
-                    known.into_iter().partition(|node| node.seen_at >= now - SILENT);
+                    known.into_iter().partition(|node| node.seen_at >= now - store::SILENT);
                 self.silent.store(Arc::new(silent));
                 let urls = |all: &[NodeRecord]| all.iter().map(|one| one.url.clone()).collect::<Vec<_>>();
                 let (before, now) = (urls(&self.members.load()), urls(&members));

@@ -167,6 +167,19 @@ async fn readyz(State(server): State<Server>) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// The same before the server of the records is there.
+pub(super) async fn waiting() -> Response {
+    let message = "the database server does not answer; it is asked again and again".to_owned();
+    let body = Readiness {
+        ready: false,
+        status: Status::Starting,
+        read_only: false,
+        kbs: BTreeMap::new(),
+        warnings: vec![whole(Trouble::DatabaseUnreachable, message)],
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+}
+
 /// What whoever is responsible for a tenant should look at, in full: of the tenant
 /// that owns the data directory also what belongs to no single one.
 pub(super) fn warnings(server: &Server, tenant: &Tenant) -> Vec<Warning> {

@@ -13,6 +13,7 @@ use super::access::{Access, Counted, add};
 use super::database::door::metered;
 use super::database::upsert::OnConflict;
 use super::database::{Connection, Outcome};
+use super::nodes::Nodes;
 use crate::access::moment;
 use crate::error::{Error, Result};
 use crate::events::{Cell, Count, Day, Days, Log, Metered, Tally, Usage, tallied};
@@ -68,7 +69,14 @@ impl Access {
     /// What was asked of a tenant in some days; of one knowledge base, or of all. Where
     /// several nodes share a server that is what all of them have counted, and this one's
     /// events to the last question; where they did so once, what the others had counted.
-    pub fn usage(&self, tenant: &str, log: &Log, days: Days, kb: Option<&str>) -> Result<Usage> {
+    pub fn usage(
+        &self,
+        nodes: &Nodes,
+        tenant: &str,
+        log: &Log,
+        days: Days,
+        kb: Option<&str>,
+    ) -> Result<Usage> {
         let (mut tally, own) = if self.is_on_server() {
             if let Some((_, error)) = self.count_events(&[(tenant, log)])?.pop() {
                 return Err(error);
@@ -95,7 +103,7 @@ impl Access {
             let (cell, count) = read(row)?;
             tally.put(cell, count);
         }
-        Ok(Usage::of(days, &tally))
+        Ok(Usage::of(days, &tally, nodes.vanished()?))
     }
 }
 

@@ -108,7 +108,7 @@ pub use keys::{KeyRecord, NewKey};
 pub use left_out::LeftOut;
 pub use models::Models;
 pub use moving::Copied;
-pub use nodes::{NodeRecord, Nodes};
+pub use nodes::{NodeRecord, Nodes, SILENT};
 pub use outbox::{Fetched, Job, Settled, Taken};
 pub use outline::Outline;
 pub use overview::{Overview, Pending};

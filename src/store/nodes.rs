@@ -20,6 +20,9 @@ use crate::error::Result;
 /// then figures say that they lack what it knows.
 const FORGOTTEN: i64 = 24 * 3_600_000;
 
+/// One that has said nothing for so many milliseconds is taken for gone.
+pub const SILENT: i64 = 4_000;
+
 /// One that leaves was heard of last so long ago, for all others: it is asked nothing.
 const LEFT: i64 = 60_000;
 
@@ -36,7 +39,8 @@ pub struct NodeRecord {
     pub url: String,
     /// The version of zhida.
     pub version: String,
-    /// What another node shows it, so that it believes for whom that one asks.
+    /// What another node shows it, so that it believes for whom that one asks; nothing when
+    /// it has left.
     #[serde(skip)]
     pub token: String,
     /// When it was started, in milliseconds since 1970 (UTC), by the clock of the records.
@@ -93,6 +97,18 @@ impl Nodes {
         Ok(known.unwrap_or_default())
     }
 
+    /// Tells which nodes vanished within the last day and are not back: they have left
+    /// nothing behind but what they had kept here.
+    ///
+    /// # Errors
+    /// When the records cannot be reached.
+    pub fn vanished(&self) -> Result<Vec<String>> {
+        let since = self.now() - SILENT;
+        let vanished =
+            self.known()?.into_iter().filter(|node| node.seen_at < since && !node.token.is_empty());
+        Ok(vanished.map(|node| node.url).collect())
+    }
+
     /// Notes that a node leaves: it is not alive from now on. One that was started anew
     /// under the same address stays.
     ///
@@ -101,7 +117,8 @@ impl Nodes {
     pub fn leave(&self, node: &NodeRecord) -> Result<()> {
         self.database.write(|connection| {
             let own = nodes::table.find(&node.url).filter(nodes::token.eq(&node.token));
-            diesel::update(own).set(nodes::seen_at.eq(self.now() - LEFT)).execute(connection)?;
+            let gone = (nodes::seen_at.eq(self.now() - LEFT), nodes::token.eq(""));
+            diesel::update(own).set(gone).execute(connection)?;
             Ok(())
         })
     }
@@ -109,6 +126,7 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::database::Connection;
     use super::*;
 
     #[test]
@@ -133,5 +151,15 @@ mod tests {
         let known = nodes.beat(&node("http://a", "2")).expect("a beat");
         let heard = |one: &NodeRecord| nodes.now() - one.seen_at;
         assert!(heard(&known[0]) < 30_000 && heard(&known[1]) >= LEFT, "{known:?}");
+        assert_eq!(nodes.vanished().expect("none"), [""; 0], "who leaves has not vanished");
+        let died = |connection: &mut Connection| {
+            let own = nodes::table.find("http://a");
+            Ok(diesel::update(own).set(nodes::seen_at.eq(7)).execute(connection)?)
+        };
+        nodes.database.write(died).expect("as if it had died");
+        assert_eq!(nodes.vanished().expect("one"), ["http://a"]);
+        // Heard of again, but for what is older than a day.
+        nodes.beat(&node("http://a", "3")).expect("a beat");
+        assert_eq!(nodes.vanished().expect("none"), [""; 0]);
     }
 }

@@ -582,6 +582,44 @@ fn from_a_file_to_a_release_and_back() {
 }
 
 #[test]
+fn what_is_no_entry_is_told_in_one_sentence() {
+    let desk = Desk::published(SMALL_KB);
+    let put = |name: &str, content: &[u8]| {
+        let path = desk.file(name, content);
+        let mut command = zhida();
+        command.args(["kb", "entry", "put", "--kb", "t", "--draft", "--data"]).arg(desk.data()).arg(path);
+        run(command.env("ZHIDA_MODEL", "none"))
+    };
+    let entry = r#"{"id":"x","question":"几点上班","answer":"九点。"}"#;
+    for (name, content, told) in [
+        ("a.csv", "id,question,answer\nx,几点上班,九点。\n".as_bytes(), "takes one entry as JSON"),
+        ("a.xlsx", b"PK\x03\x04\xff\xfe", "takes one entry as JSON"),
+        ("broken.json", b"{\n \"id\": \"x\",\n \"question\" 1\n}", "expected `:` at line 3 column 13"),
+        (
+            "two.jsonl",
+            format!("{entry}\n{}\n", entry.replace("\"x\"", "\"y\"")).as_bytes(),
+            "holds 2 entries",
+        ),
+    ] {
+        let output = put(name, content);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains(name) && said.contains(told) && said.lines().count() == 1, "{name}: {said}");
+    }
+    // A mark before it is what editors on Windows write.
+    let marked = put("marked.json", format!("\u{feff}{entry}\n").as_bytes());
+    assert!(marked.status.success(), "{}", stderr(&marked));
+}
+
+#[test]
+fn what_is_refused_is_said_in_the_language_of_the_run() {
+    let desk = Desk::published(SMALL_KB);
+    let mut command = zhida();
+    command.args(["--lang", "zh", "key", "list", "--tenant", "acme", "--data"]).arg(desk.data());
+    assert_eq!(stderr(&run(&mut command)), "zhida: 没有租户 \"acme\"。\n");
+}
+
+#[test]
 fn a_faulty_file_leaves_the_draft_alone() {
     let desk = Desk::published(SMALL_KB);
     let before = desk.folder.path().join("before.jsonl");

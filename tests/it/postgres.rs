@@ -821,17 +821,18 @@ fn a_database_that_goes_is_told_as_what_it_is_and_once() {
 fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
     let Some(mut server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let start = |database: &str, name: &str| {
-        let mut command = serve(&folder.path().join(name), "127.0.0.1:0");
+    let start = |database: &str, name: &str, listen: &str| {
+        let mut command = serve(&folder.path().join(name), listen);
         command.env("ZHIDA_DATABASE", server.address().replace("{}", database)).env("ZHIDA_MODEL", "none");
         command.env("ZHIDA_SHUTDOWN_DELAY", "0");
         command
     };
     // Nobody waits for a database that nobody makes.
-    let refused = start("nope", "none").output().unwrap();
+    let refused = start("nope", "none", "127.0.0.1:0").output().unwrap();
     assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("database \"nope\" does not exist"), "{}", stderr(&refused));
-    let (waiting, leaving) = (start("postgres", "one"), start("postgres", "two"));
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (waiting, leaving) = (start("postgres", "one", "127.0.0.1:0"), start("postgres", "two", &free));
     server.go();
     let node = std::thread::spawn(move || Running::of(waiting));
     // So does whoever makes the first key: all of it starts at once.
@@ -845,6 +846,18 @@ fn a_node_waits_for_its_database_and_for_nothing_that_stays_wrong() {
     let seconds: Vec<Value> =
         tries.map(|line| serde_json::from_str::<Value>(&line).unwrap()["seconds"].clone()).collect();
     assert_eq!(seconds, [json!(1), json!(2)], "it is asked less and less often");
+    // Whoever watches over it hears that it lives, and why it answers nothing yet.
+    let told = |method: &str, path: &str, body: &str| {
+        let (status, _, body) = exchange(&free, method, path, &[], body);
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    assert_eq!(told("GET", "/healthz", "").0, 200);
+    let (status, readiness) = told("GET", "/readyz", "");
+    assert_eq!((status, &readiness["status"]), (503, &json!("starting")), "{readiness}");
+    assert_eq!(readiness["warnings"][0]["reason"], "database_unreachable");
+    let (status, problem) = told("POST", "/v1/answer", r#"{"text":"怎么退货"}"#);
+    assert_eq!(status, 503);
+    assert!(problem["detail"].as_str().unwrap().contains("database cannot be reached"), "{problem}");
     // Who stops it does not wait until the next try.
     let began = Instant::now();
     let pid = leaving.id().to_string();

@@ -98,6 +98,7 @@ async fn what_is_kept_is_changed_by_admins_at_once_and_stands_in_the_audit() {
 #[test]
 fn the_command_and_the_interface_refuse_the_same_days() {
     let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
     let keep = |words: &[&str]| {
         let mut command = crate::support::zhida();
         command.args(["events", "keep"]).args(words).arg("--data").arg(folder.path());

@@ -311,5 +311,22 @@ fn looking_creates_nothing() {
     let desk = Desk::new();
     assert_eq!(desk.sound(&["kb", "list"]), "");
     assert_eq!(desk.run(&["kb", "versions", "--kb", "t"]).status.code(), Some(1));
+    // A name that is mistyped is no installation without keys, channels and questions.
+    for words in [
+        &["key", "list"] as &[&str],
+        &["person", "list"],
+        &["tenant", "list"],
+        &["channel", "list"],
+        &["usage"],
+        &["events", "keep", "--text", "none"],
+        &["events", "compact"],
+        &["forget", "--customer", "x"],
+        &["key", "revoke", "k_1"],
+        &["audit", "show"],
+    ] {
+        let output = desk.run(words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(stderr(&output).contains("there is no installation in"), "{words:?}: {}", stderr(&output));
+    }
     assert!(!desk.data().exists());
 }

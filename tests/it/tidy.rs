@@ -10,6 +10,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("estimate", 0),
     ("disk", 0),
     ("trust", 0),
+    ("explained", 0),
     ("text", 0),
     ("kb", 1),
     ("encoder", 1),

@@ -4,8 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::Place;
 use super::signed::Signed;
+use crate::cli::listing::in_china;
 use crate::error::{Error, Result};
 use crate::kb::{Entry, EntryId, formats};
 use crate::store::{Action, Edit, Edited, Expected, Shelf};
@@ -51,6 +54,7 @@ enum Command {
         id: String,
     },
     /// Remove an entry; its history stays.
+    #[command(alias = "remove")]
     Delete {
         #[command(flatten)]
         how: How,
@@ -122,7 +126,7 @@ fn get(shelf: &Shelf, id: &str) -> Result<ExitCode> {
             "{}：第 {} 次修改，{}，{}",
             shelf.name(),
             stored.revision,
-            stored.at,
+            in_china(&stored.at),
             stored.author
         )
     );
@@ -177,20 +181,34 @@ fn edit(how: &How, id: &EntryId, edit: Edit, expected: Option<Expected>) -> Resu
 
 /// Reads one entry; it may be spread over several lines.
 fn read(file: &Path) -> Result<Entry> {
-    let (name, text) = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|e| Error::io("read", "standard input", e))?;
-        ("standard input".to_owned(), text)
+    let (name, bytes) = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(|e| Error::io("read", "standard input", e))?;
+        ("standard input".to_owned(), bytes)
     } else {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::io("read", file, e))?;
-        (file.display().to_string(), text)
+        (file.display().to_string(), std::fs::read(file).map_err(|e| Error::io("read", file, e))?)
     };
-    // A value that is no JSON is read as it is, for the message with its line.
-    let line = match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(value) => value.to_string(),
-        Err(_) => text,
+    // Editors on Windows put a mark before it.
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes).trim_ascii_start();
+    let value = serde_json::from_slice::<Value>(text);
+    let is_object = text.starts_with(b"{");
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let base = match value {
+        Ok(value) => formats::read_jsonl(&name, value.to_string().as_bytes())?,
+        // Several of them, one a line.
+        Err(_) if is_object && serde_json::from_slice::<Value>(first).is_ok() => {
+            formats::read_jsonl(&name, text)?
+        }
+        Err(e) if is_object => {
+            return Err(Error::Refused(either!("{name}: {e}", "{name}：不是完整的 JSON：{e}")));
+        }
+        Err(_) => {
+            return Err(Error::Refused(either!(
+                "{name}: is no JSON; `kb entry put` takes one entry as JSON, `kb import --mode update` takes CSV, XLSX and JSONL",
+                "{name}：不是 JSON；kb entry put 收一个 JSON 条目，CSV、XLSX、JSONL 文件请用 kb import --mode update"
+            )));
+        }
     };
-    let base = formats::read_jsonl(&name, line.as_bytes())?;
     match base.entries() {
         [entry] => Ok(entry.clone()),
         entries => Err(Error::Refused(either!(

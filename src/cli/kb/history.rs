@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::super::language;
+use super::super::listing::in_china;
 use super::{changes, lexicon};
 use crate::error::{Error, Result};
 use crate::kb::EntryId;
@@ -59,7 +60,7 @@ fn revision(one: &Revision) -> String {
     let mut line = format!(
         "#{}\t{}\t{}\t{}{}\t{subject}{}",
         one.number,
-        one.at,
+        in_china(&one.at),
         one.author,
         action(one.action),
         if one.live { either!(" (live)", "（即时生效）") } else { String::new() },
@@ -106,7 +107,7 @@ fn serving(one: &Served) -> String {
     either!(
         "*\t{}\t{}\t{}\trelease {}{}",
         "*\t{}\t{}\t{}\t版本 {}{}",
-        one.at,
+        in_china(&one.at),
         one.author,
         what,
         one.release,

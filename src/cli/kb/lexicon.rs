@@ -25,6 +25,7 @@ pub(super) enum Action {
         lines: Vec<String>,
     },
     /// Take lines out, named by their kind and first word: {"stop":"麻烦"}.
+    #[command(alias = "delete")]
     Remove {
         #[command(flatten)]
         signed: Signed,

@@ -13,7 +13,6 @@ mod canned;
 mod channels;
 mod chart;
 mod desk;
-mod explained;
 mod form;
 mod handoff;
 mod home;

@@ -16,7 +16,8 @@ use super::super::Server;
 use super::called::Called;
 use super::form::Form;
 use super::inside::{Inside, Refusal, address, part};
-use super::{explained, headed, language, words};
+use super::{headed, language, words};
+use crate::explained;
 
 /// Keeps what a page says after a form was sent, until it was shown.
 const NOTICE: &str = "zhida_notice";
@@ -329,12 +330,12 @@ impl Page {
         if self.is_english || explained::is_chinese(&refusal.detail) {
             return Some(refusal.detail.clone());
         }
-        explained::in_chinese(&refusal.detail)
+        explained::in_chinese(&refusal.detail, words::field)
     }
 
     /// A sentence of the API in the reader's language, or else as it is.
     pub(super) fn sentence(&self, detail: &str) -> String {
-        if self.is_english { None } else { explained::in_chinese(detail) }
+        if self.is_english { None } else { explained::in_chinese(detail, words::field) }
             .unwrap_or_else(|| detail.to_owned())
     }
 

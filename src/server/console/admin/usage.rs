@@ -41,6 +41,7 @@ struct Usage {
     questions: u64,
     items: Vec<Row>,
     lost: u64,
+    missing_nodes: Vec<String>,
 }
 
 fn api(asked: &Form) -> String {
@@ -94,6 +95,7 @@ async fn shown(page: &Page) -> Outcome {
             span.soft { (page.say("每个已答复的提问计一次，寒暄和点选也算，所以比统计里的问题数多；日期按北京时间。", "Every message that was replied to counts once, small talk and choices too, so that it is more than the questions of the statistics; days are those of China.")) }
         }
         @if usage.lost > 0 { div.card.problem { (page.say("没有存下的提问（没有计入）：", "Questions that could not be stored, and are not counted: ")) (usage.lost) } }
+        @if !usage.missing_nodes.is_empty() { div.card.problem { (page.say("有节点失去了联系，它们最后一秒的提问要等恢复后才能计入：", "Some nodes have vanished; what they were asked in their last second may be missing until they are back: ")) (usage.missing_nodes.join(" ")) } }
         dl.tiles { div.card { dt { (page.say("提问", "Questions")) } dd { b { (usage.questions) } } } }
         @if usage.items.is_empty() { p.empty { (page.say("这段时间没有人提问。", "Nobody asked in these days.")) } }
         @else {

@@ -1,10 +1,8 @@
 //! What does a refusal of the API say in Chinese?
 //!
-//! Programs and operators read its sentences in English; whoever reads these pages does
-//! not have to. A sentence that is not here is shown as it is, below what its kind says in
-//! Chinese.
-
-use super::words::field;
+//! Programs read its sentences in English; whoever reads the console or the command line
+//! in Chinese does not have to. A sentence that is not here is shown as it is; the console
+//! says above it in Chinese what kind it is of.
 
 /// Sentences of the API and what they say in Chinese; `{}` is what stands in them, in the
 /// same order. Of several that fit, the first counts.
@@ -243,11 +241,11 @@ const SENTENCES: &[(&str, &str)] = &[
     ("there is no {} {}", "没有这个{}：{}。"),
 ];
 
-/// What a sentence of the API says in Chinese; `None` for one that is not known.
-pub(super) fn in_chinese(sentence: &str) -> Option<String> {
+/// What a sentence of the API says in Chinese; `None` for one that is not known. Fields are
+/// named as whoever shows it names them.
+pub(crate) fn in_chinese(sentence: &str, field: impl Fn(&str) -> Option<&'static str>) -> Option<String> {
     SENTENCES.iter().find_map(|(pattern, chinese)| {
         let found = holes(pattern, sentence)?;
-        // Fields are named as the forms name them.
         let is_kind = pattern.starts_with("no {} named") || pattern.starts_with("there is no {} {}");
         let named = pattern.split("{}").zip(&found).enumerate().map(|(at, (before, hole))| {
             let ours = match before {
@@ -325,7 +323,7 @@ fn state(name: &str) -> Option<&'static str> {
 }
 
 /// Whether a text is written in Chinese: names in it may be in any language.
-pub(super) fn is_chinese(text: &str) -> bool {
+pub(crate) fn is_chinese(text: &str) -> bool {
     let han = text.chars().filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c)).count();
     let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1).count();
     han > words
@@ -364,9 +362,15 @@ fn filled<'a>(template: &str, mut holes: impl Iterator<Item = &'a str>) -> Strin
 mod tests {
     use super::*;
 
+    fn field(name: &str) -> Option<&'static str> {
+        [("topic", "主题"), ("url", "地址")]
+            .into_iter()
+            .find_map(|(known, told)| (known == name).then_some(told))
+    }
+
     #[test]
     fn what_stands_in_a_sentence_stays_in_it() {
-        let told = |sentence: &str| in_chinese(sentence).unwrap_or_default();
+        let told = |sentence: &str| in_chinese(sentence, field).unwrap_or_default();
         assert_eq!(
             told("`topic` has 1200 characters; the limit is 1000"),
             "“主题”有 1200 个字，最多 1000 个。"
@@ -386,7 +390,7 @@ mod tests {
         assert_eq!(told("there is no ticket \"7\""), "没有这个工单：\"7\"。");
         assert_eq!(told("handoff h-1 is closed already"), "会话 h-1 已经结束（已关闭）。");
         assert_eq!(told("field `url` must be a string, got null"), "“地址”应是文字，收到的是空。");
-        assert_eq!(in_chinese("nobody knows this sentence"), None);
+        assert_eq!(in_chinese("nobody knows this sentence", field), None);
     }
 
     #[test]
@@ -395,7 +399,7 @@ mod tests {
             assert!(chinese.matches("{}").count() <= pattern.matches("{}").count(), "{pattern}");
             // Filled with something, each is found again.
             let sentence = pattern.replace("{}", "某");
-            assert!(in_chinese(&sentence).is_some(), "{pattern}");
+            assert!(in_chinese(&sentence, field).is_some(), "{pattern}");
             assert!(is_chinese(chinese), "{chinese}");
         }
     }
