@@ -10,6 +10,7 @@
 //! It is a reading of single words, so it is worth something only for texts
 //! that are alike; how much alike is for `decide` to say.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -202,13 +203,14 @@ impl Details {
     /// Whether a question asks for another matter than an entry: it has a
     /// detail that no phrasing of the entry (`all`) has, and the phrasing that
     /// it is most like (`best`) has another one of the same kind in its place.
-    fn differ(&self, best: &Self, all: &[Self]) -> bool {
+    /// That is rare, and all phrasings are many: they are read for it only.
+    fn differ<'a>(&self, best: &Self, all: impl Fn() -> &'a [Self]) -> bool {
         self.found.iter().any(|&(kind, value)| {
-            !all.iter().any(|phrasing| phrasing.has(kind, value))
-                && best.found.iter().any(|&(of, other)| of == kind && !self.has(of, other))
+            best.found.iter().any(|&(of, other)| of == kind && !self.has(of, other))
+                && !all().iter().any(|phrasing| phrasing.has(kind, value))
         }) || self.amounts.iter().any(|amount| {
-            !all.iter().any(|phrasing| phrasing.says(amount))
-                && best.amounts.iter().any(|other| amount.excludes(other) && !self.says(other))
+            best.amounts.iter().any(|other| amount.excludes(other) && !self.says(other))
+                && !all().iter().any(|phrasing| phrasing.says(amount))
         })
     }
 
@@ -263,8 +265,8 @@ pub fn differ<'a>(
     if asked.is_empty() {
         return false;
     }
-    let all: Vec<Details> = all.into_iter().map(details).collect();
-    best.iter().any(|best| asked.differ(&details(best), &all))
+    let all = LazyCell::new(|| all.into_iter().map(details).collect::<Vec<_>>());
+    best.iter().any(|best| asked.differ(&details(best), || all.as_slice()))
 }
 
 /// Whether a question leaves open what a contrast of the knowledge base keeps apart: it
