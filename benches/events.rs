@@ -117,6 +117,6 @@ fn main() {
     assert_eq!(segments, files, "the same figures from both");
     let week = Days::new(days.to.plus(-6), days.to).expect("in order");
     told("figures of a week", || stats(&log, Asked { days: week, ..asked }).expect("figures"));
-    let usage = told("usage", || Usage::of(days, &tallied(&log, days, None).expect("usage")));
+    let usage = told("usage", || Usage::of(days, &tallied(&log, days, None).expect("usage"), Vec::new()));
     assert_eq!(usage.questions, count);
 }

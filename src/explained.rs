@@ -201,6 +201,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "there is a channel {} already; remove it first, or take another name",
         "已经有名为 {} 的渠道，请换一个名称。",
     ),
+    (
+        "`{}` is sent to where `{}` leads: give it again with that",
+        "“{}”会发送到“{}”所指的地方，改地址时请重新填写它。",
+    ),
     ("the address has {} bytes; the limit is {}", "地址有 {} 字节，最多 {}。"),
     ("the address begins with https:// or http://", "地址应以 https:// 或 http:// 开头。"),
     ("the address holds a name or password; put them elsewhere", "地址里不能写用户名和密码。"),

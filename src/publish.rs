@@ -148,20 +148,28 @@ impl Report {
 pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
     let Request { release, models, encoder, default_goal, forced, progress } = request;
     let mut report = Report::default();
-    let content = shelf.content(release)?.0;
-    report.take(check(&content, time::OffsetDateTime::now_utc()));
-    let (faults, hints) =
-        served_faultily(&content).into_iter().partition(|found| found.severity == Severity::Error);
-    report.take(faults);
-    let hints: Vec<Finding> = hints;
+    let look = |report: &mut Report, content: &KnowledgeBase| -> Vec<Finding> {
+        report.take(check(content, time::OffsetDateTime::now_utc()));
+        let (faults, hints) =
+            served_faultily(content).into_iter().partition(|found| found.severity == Severity::Error);
+        report.take(faults);
+        hints
+    };
+    let (content, looked_at) = shelf.content(release)?;
+    let hints = RefCell::new(look(&mut report, &content));
     if !report.errors.is_empty() && !forced {
         return Ok(Outcome::Refused(report));
     }
     drop(content);
     let (queries, max_wrong) = (queries(shelf)?, shelf.goal_or(default_goal)?);
     let report = RefCell::new(&mut report);
-    let review = |base: &KnowledgeBase, folder: &Path| {
+    let review = |base: &KnowledgeBase, revision: i64, folder: &Path| {
         let mut report = report.borrow_mut();
+        // Somebody has changed it since it was looked at.
+        if revision != looked_at {
+            **report = Report::default();
+            hints.replace(look(&mut report, base));
+        }
         // What can no longer be read cannot be compared with.
         report.changes = shelf.served().ok().flatten().map(|served| {
             let enabled: Vec<Entry> = base.enabled().cloned().collect();
@@ -187,7 +195,7 @@ pub fn publish(shelf: &Shelf, request: Request<'_>) -> Result<Outcome> {
         report.warnings.retain(|finding| finding.entries.iter().any(|id| ids.contains(id)));
         // These cost answers for as long as they are there.
         report.warnings.extend(look_alikes(base.enabled(), &Calibrations::read(folder)?, max_wrong));
-        report.warnings.extend(hints.iter().cloned());
+        report.warnings.extend(hints.borrow().iter().cloned());
         if report.is_clean() {
             return Ok(Approval::default());
         }
@@ -370,11 +378,13 @@ pub enum Side {
 }
 
 impl Side {
-    /// What it holds.
-    fn content(self, shelf: &Shelf) -> Result<KnowledgeBase> {
+    /// What it holds. A draft, and what is served, know what is switched off: so does a
+    /// release that is compared with one of them.
+    fn content(self, shelf: &Shelf, other: Self) -> Result<KnowledgeBase> {
         match self {
             Self::Draft => Ok(shelf.content(None)?.0),
-            Self::Release(number) => Ok(shelf.content(Some(number))?.0),
+            Self::Release(number) if matches!(other, Self::Release(_)) => Ok(shelf.content(Some(number))?.0),
+            Self::Release(number) => shelf.authored(number),
             Self::Served => shelf.live(),
         }
     }
@@ -385,6 +395,15 @@ impl Side {
             Self::Draft => Ok(None),
             Self::Served => shelf.current(),
             Self::Release(number) => Ok(Some(number)),
+        }
+    }
+
+    /// What answers questions there.
+    fn open(self, shelf: &Shelf, models: &Models) -> Result<Option<Release>> {
+        match self {
+            Self::Draft => Ok(None),
+            Self::Served => models.open_served(shelf).map(Some),
+            Self::Release(number) => models.open(shelf, number).map(Some),
         }
     }
 }
@@ -489,16 +508,20 @@ pub fn difference(
     (before, after): (Side, Side),
     default_goal: f64,
 ) -> Result<Difference> {
-    let (old, new) = (before.content(shelf)?, after.content(shelf)?);
+    let (old, new) = (before.content(shelf, after)?, after.content(shelf, before)?);
     let asked = queries(shelf)?;
     let releases = (before.release(shelf)?, after.release(shelf)?);
     let compared = match releases {
-        (Some(before), Some(after)) if !asked.is_empty() => {
-            let (before, after) = (models.open(shelf, before)?, models.open(shelf, after)?);
-            Some(compare(before, after, &asked, shelf.goal_or(default_goal)?, &|_, _, _| ())?)
+        (Some(_), Some(_)) if !asked.is_empty() => {
+            let opened = before.open(shelf, models)?.zip(after.open(shelf, models)?);
+            let goal = shelf.goal_or(default_goal)?;
+            opened.map(|(before, after)| compare(before, after, &asked, goal, &|_, _, _| ())).transpose()?
         }
         _ => None,
     };
+    // Live edits are later than the release that they are made on.
+    let until = |side: Side, release: Option<u32>| if side == Side::Served { None } else { release };
+    let releases = (until(before, releases.0), until(after, releases.1));
     let entries = Diff::between(old.entries(), new.entries());
     Ok(Difference {
         from: before.to_string(),

@@ -49,6 +49,8 @@ pub struct Identity {
     pub scope: Scope,
     /// The id of the session that a person came with; `None` for keys.
     pub session: Option<String>,
+    /// Whether what they show stands in pages, where anybody may read it.
+    pub is_public: bool,
 }
 
 impl Identity {
@@ -62,6 +64,7 @@ impl Identity {
             role: Role::Admin,
             scope: Scope::All,
             session: None,
+            is_public: false,
         }
     }
 

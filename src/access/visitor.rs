@@ -22,6 +22,9 @@ use sha2::Sha256;
 
 use super::Token;
 
+/// The field of a customer whom nobody in a browser has made up.
+pub const VERIFIED: &str = "verified";
+
 /// How far ahead a token may expire, in seconds.
 pub const LONGEST: i64 = 3_600;
 /// Clocks of two machines may differ by so many seconds.
@@ -148,7 +151,7 @@ impl Claims {
         fields.extend(self.name.map(|name| ("name".to_owned(), name.into())));
         fields.insert("id".to_owned(), subject.clone().into());
         // So that people see that nobody made this up in a browser.
-        fields.insert("verified".to_owned(), true.into());
+        fields.insert(VERIFIED.to_owned(), true.into());
         let lasts = ((expires - now) * 1_000.0) as u64;
         Ok(Vouched { subject, fields, lasts })
     }

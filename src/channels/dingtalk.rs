@@ -292,8 +292,16 @@ mod tests {
         ));
 
         let part = Part { text: "好".to_owned(), ..Part::default() };
-        let say =
-            |now| platform.say(&Saying { address: &event.address, part: &part, id: "x", token: "", now });
+        let say = |now| {
+            platform.say(&Saying {
+                address: &event.address,
+                part: &part,
+                id: "x",
+                token: "",
+                now,
+                is_again: false,
+            })
+        };
         let call = say(NOW).expect("said");
         assert_eq!(
             (call.url.as_str(), &call.body.expect("a body")["at"]),

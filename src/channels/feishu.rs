@@ -117,22 +117,26 @@ fn event(value: &Value) -> Result<Option<Event>, String> {
             .filter(|text| (1..=200).contains(&text.len()))
             .ok_or_else(|| format!("field `{}` is missing or too long", path.trim_start_matches('/')))
     };
-    let (id, chat) = (need("/header/event_id")?, need("/event/message/chat_id")?);
+    let chat = need("/event/message/chat_id")?;
     let (message, sender) = (need("/event/message/message_id")?, need("/event/sender/sender_id/open_id")?);
     let content: Value =
         text("/event/message/content").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let what = match text("/event/message/message_type").unwrap_or_default() {
         "text" => {
             let mut said = content.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
-            // Who is spoken to in a group stands in the text under a key.
+            // Who is spoken to in a group stands in the text under a key; @_user_1 begins
+            // @_user_10 too.
             let mentions = value.pointer("/event/message/mentions").and_then(Value::as_array);
-            for key in mentions.into_iter().flatten().filter_map(|mention| mention.get("key")?.as_str()) {
-                if !key.is_empty() {
-                    said = said.replace(key, "");
-                }
+            let mut keys: Vec<&str> =
+                mentions.into_iter().flatten().filter_map(|mention| mention.get("key")?.as_str()).collect();
+            keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
+            for key in keys.into_iter().filter(|key| !key.is_empty()) {
+                said = said.replace(key, "");
             }
             What::Said { text: said.trim().to_owned(), choice: None }
         }
+        // Words with a list, a link or a picture among them.
+        "post" if !written(&content).is_empty() => What::Said { text: written(&content), choice: None },
         "image" => What::Showed { text: "[图片]".to_owned() },
         "audio" => What::Showed { text: "[语音]".to_owned() },
         "media" => What::Showed { text: "[视频]".to_owned() },
@@ -141,13 +145,28 @@ fn event(value: &Value) -> Result<Option<Event>, String> {
     };
     let at = text("/event/message/create_time").and_then(|text| text.parse().ok());
     Ok(Some(Event {
-        id: id.to_owned(),
+        // Feishu may push a message twice under two ids of events.
+        id: message.to_owned(),
         customer: format!("{chat}:{sender}"),
         address: json!({"chat": chat, "message": message}),
         at,
         name: None,
         what,
     }))
+}
+
+/// The words of a rich text: its title and its lines.
+fn written(content: &Value) -> String {
+    let lines = content.get("content").and_then(Value::as_array);
+    let words = |line: &Value| -> String {
+        let pieces = line.as_array().into_iter().flatten();
+        let said = pieces.filter(|piece| matches!(piece["tag"].as_str(), Some("text" | "a" | "md")));
+        said.filter_map(|piece| piece["text"].as_str()).collect()
+    };
+    let title = content.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let all = std::iter::once(title).chain(lines.into_iter().flatten().map(words));
+    let all: Vec<String> = all.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    all.join("\n")
 }
 
 /// Asks for a tenant's access token. While one is good for longer than half an hour the
@@ -239,8 +258,17 @@ mod tests {
     fn messages_are_heard_when_they_are_signed() {
         let stamp = (NOW / 1000).to_string();
         let Ok(Arrival::Later(event, _)) = arrive(&said(), WORD, &stamp) else { panic!("it is sound") };
-        assert_eq!((event.id.as_str(), event.customer.as_str()), ("e1", "oc_1:ou_1"));
+        // Of the message: it may be pushed again under another id of the event.
+        assert_eq!((event.id.as_str(), event.customer.as_str()), ("om_1", "oc_1:ou_1"));
         assert_eq!(event.what, What::Said { text: "怎么退货".to_owned(), choice: None });
+        let mut rich = said();
+        rich["event"]["message"]["message_type"] = json!("post");
+        let content = json!({"title": "退货", "content": [
+            [{"tag": "text", "text": "订单 "}, {"tag": "a", "text": "12"}, {"tag": "img", "image_key": "i"}],
+            [{"tag": "at", "user_id": "u"}, {"tag": "text", "text": "能退吗"}]]});
+        rich["event"]["message"]["content"] = json!(content.to_string());
+        let Ok(Arrival::Later(event, _)) = arrive(&rich, WORD, &stamp) else { panic!("it is sound") };
+        assert_eq!(event.what, What::Said { text: "退货\n订单 12\n能退吗".to_owned(), choice: None });
         assert!(matches!(arrive(&said(), "third-word", &stamp), Err(Fault::Unsigned(_))));
         assert!(matches!(arrive(&said(), WORD, "1"), Err(Fault::Unsigned(_))));
         let mut other = said();

@@ -266,6 +266,8 @@ pub struct Saying<'a> {
     pub part: &'a Part,
     /// A name that stays the same over all attempts.
     pub id: &'a str,
+    /// Whether it was tried before, and may be there already.
+    pub is_again: bool,
     /// What the platform lets us in with.
     pub token: &'a str,
     /// The moment, in milliseconds since 1970 (UTC).

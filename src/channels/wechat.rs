@@ -310,6 +310,7 @@ pub(super) fn meaning(code: i64) -> Meaning {
         -1 | 45009 | 45011 => Meaning::Busy,
         45015 => Meaning::Never("the customer has not written for 48 hours"),
         45047 => Meaning::Never("five messages were sent since the customer wrote last"),
+        43004 => Meaning::Never("the customer does not follow the account any more"),
         40003 => Meaning::Never("the customer is not known to this account, or has left it"),
         40013 => Meaning::Never("the AppID (`app_id`) is wrong"),
         40125 | 41004 => Meaning::Never("the AppSecret (`app_secret`) is wrong or was reset"),
@@ -485,7 +486,8 @@ mod tests {
             ..Part::default()
         };
         let address = json!({"to": "u1"});
-        let saying = Saying { address: &address, part: &part, id: "x", token: "T", now: NOW };
+        let saying =
+            Saying { address: &address, part: &part, id: "x", token: "T", now: NOW, is_again: false };
         let call = platform.say(&saying).expect("said");
         assert_eq!(call.url, "https://api.weixin.qq.com/cgi-bin/message/custom/send?access_token=T");
         assert_eq!(

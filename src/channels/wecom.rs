@@ -72,16 +72,19 @@ pub(super) fn token_call(settings: &Settings) -> Option<Call> {
     Some(Call { method: "GET", url, headers: Vec::new(), body: None })
 }
 
-/// Says something as the app. The platform drops a second copy within some minutes.
+/// Says something as the app. The platform knows no name of a message and drops what says the
+/// same as one before, so it is asked to only where that may be the same message, sent again.
 pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, String> {
     let Some(agent) = settings.agent_id.filter(|_| settings.app_secret.is_some()) else {
         return Err("this app can only reply: the channel has no `app_secret` and `agent_id`".to_owned());
     };
     let to = saying.address.get("to").and_then(|to| to.as_str()).ok_or("the member's UserId is not known")?;
     let url = format!("{}/cgi-bin/message/send?access_token={}", settings.api(Kind::WeCom), saying.token);
-    let mut body = json!({
-        "touser": to, "agentid": agent, "enable_duplicate_check": 1, "duplicate_check_interval": 1_800,
-    });
+    let mut body = json!({"touser": to, "agentid": agent});
+    if saying.is_again {
+        body["enable_duplicate_check"] = json!(1);
+        body["duplicate_check_interval"] = json!(SAME_AGAIN);
+    }
     let part = saying.part;
     if part.cards.is_empty() {
         body["msgtype"] = json!("text");
@@ -92,6 +95,9 @@ pub(super) fn say(settings: &Settings, saying: &Saying<'_>) -> Result<Call, Stri
     }
     Ok(Call::post(url, body))
 }
+
+/// For so many seconds what is sent again may be the same message.
+const SAME_AGAIN: i64 = 600;
 
 pub(super) fn meaning(code: i64) -> Meaning {
     match code {
@@ -110,7 +116,8 @@ pub(super) fn meaning(code: i64) -> Meaning {
         95013 | 95016 | 95018 => {
             Meaning::Never("the session is with a person or has ended; the customer must write first")
         }
-        95000 | 95004 | 95007 => Meaning::Never("the customer-service account or customer is not known"),
+        95007 => Meaning::Never("the callback's token is not good any more"),
+        95000 | 95004 => Meaning::Never("the customer-service account or customer is not known"),
         _ => Meaning::Unknown,
     }
 }
@@ -176,7 +183,14 @@ mod tests {
     fn the_app_says_things_of_its_own() {
         let address = json!({"to": "lisi"});
         let part = Part { text: "好".to_owned(), ..Part::default() };
-        let call = channel().say(&Saying { address: &address, part: &part, id: "x", token: "T", now: 0 });
+        let call = channel().say(&Saying {
+            address: &address,
+            part: &part,
+            id: "x",
+            token: "T",
+            now: 0,
+            is_again: true,
+        });
         let call = call.expect("said");
         assert_eq!(call.url, "https://qyapi.weixin.qq.com/cgi-bin/message/send?access_token=T");
         assert_eq!(call.body.expect("a body")["agentid"], 218);

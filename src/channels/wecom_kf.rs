@@ -108,7 +108,7 @@ fn event(message: &Value) -> Option<Event> {
             "msg_send_fail" => What::Lost { why: failed(message).to_owned() },
             "session_status_change" => match message.pointer("/event/change_type").and_then(Value::as_i64) {
                 Some(1) => What::Taken { agent: text("/event/new_servicer_userid").to_owned() },
-                Some(2) => What::Taken { agent: text("/event/new_servicer_userid").to_owned() },
+                Some(2 | 4) => What::Taken { agent: text("/event/new_servicer_userid").to_owned() },
                 Some(3) => What::Ended,
                 _ => return None,
             },

@@ -27,7 +27,7 @@ use serde_json::json;
 use super::audited::{Deed, Subject};
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{Common, file_named, listing, progress, read_beside};
-use crate::cli::ground;
+use crate::cli::{ground, language};
 use crate::decide::policy::DEFAULT_MAX_WRONG;
 use crate::encoder::{Encoder, hub};
 use crate::error::{Error, Result};
@@ -638,6 +638,10 @@ fn rollback(shelf: &Shelf, number: u32) -> Result<ExitCode> {
     let start = Instant::now();
     let nothing = || either!("nothing", "无");
     let before = shelf.current().ok().flatten().map_or_else(nothing, |number| number.to_string());
+    // A server may have been told where the model is; this command was not.
+    if let Err(error) = Models::named(shelf.store()).encoder_of(shelf, number) {
+        eprintln!("zhida: {}", language::error(&error));
+    }
     shelf.rollback(number)?;
     let kb = shelf.name();
     eprintln!(

@@ -382,8 +382,7 @@ impl Common {
 /// The file that a `--kb NAME_OR_FILE` means, if it means one.
 fn file_named(kb: &str) -> Option<&Path> {
     let path = Path::new(kb);
-    let looks_like_file =
-        path.extension().is_some_and(|e| ["jsonl", "ndjson", "csv", "xlsx"].iter().any(|known| e == *known));
+    let looks_like_file = formats::Format::of_source(path).is_ok();
     (looks_like_file || path.is_file()).then_some(path)
 }
 

@@ -226,7 +226,7 @@ fn create(args: &Create) -> Result<()> {
 }
 
 fn how_to_use(expires: i64) {
-    let until = moment::told(expires);
+    let until = in_china(&moment::told(expires));
     eprintln!(
         "{}",
         either!(

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// The address to listen on; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "ZHIDA_LISTEN")]
     listen: String,
-    /// Accept at most this share of wrong answers among those given.
+    /// Accept at most this share of wrong answers among those given, in knowledge bases that have no goal of their own.
     #[arg(long, value_name = "SHARE", value_parser = super::share, default_value_t = DEFAULT_MAX_WRONG)]
     max_wrong: f64,
     /// The knowledge base of requests that name none; it must be there [default: demo, or the only one].

@@ -23,6 +23,16 @@ const OURS: [&str; 2] = ["site", "salt"];
 /// Settings that say which machines are called.
 const CALLED: [&str; 4] = ["url", "imap_host", "smtp_host", "reply_hosts"];
 
+/// Settings that are shown to the machines that are called: whoever may change these
+/// must know those.
+const SENT: [(Option<&str>, &str); 3] =
+    [(None, "app_secret"), (Some(email::KIND), "password"), (Some(super::chatwoot::KIND), "token")];
+
+/// Whether a setting says which machine is called, or at which of its doors.
+fn is_called(name: &str) -> bool {
+    CALLED.contains(&name) || name.ends_with("_port")
+}
+
 /// What a new channel is to be.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -204,7 +214,8 @@ pub fn changed(
     }
     let mut all = of(known);
     // What is called elsewhere is looked at when that changes, and nothing else waits for it.
-    let is_moved = settings.keys().any(|name| name == "private" || CALLED.contains(&name.as_str()));
+    let is_moved = settings.keys().any(|name| name == "private" || is_called(name));
+    known_again(known, &all, &settings)?;
     for (name, value) in settings {
         if value.is_null() {
             all.remove(&name);
@@ -221,6 +232,48 @@ pub fn changed(
         settings: Value::Object(all).to_string(),
         ..known.clone()
     })
+}
+
+/// Refuses to send elsewhere a secret that whoever changes the channel has not given: what
+/// is kept here is shown to nobody.
+fn known_again(
+    known: &Channel,
+    before: &Map<String, Value>,
+    settings: &Map<String, Value>,
+) -> std::result::Result<(), Unfit> {
+    // Nothing is said in several ways.
+    let said = |value: Option<&Value>| {
+        let is_nothing = value.is_none_or(|value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        });
+        value.filter(|_| !is_nothing).cloned()
+    };
+    let is_other = |name: &&String| is_called(name) && said(before.get(*name)) != said(settings.get(*name));
+    let Some(moved) = settings.keys().find(is_other) else { return Ok(()) };
+    let is_kept = |(kind, name): &&(Option<&str>, &str)| {
+        kind.is_none_or(|kind| kind == known.kind)
+            && before.contains_key(*name)
+            && !settings.contains_key(*name)
+    };
+    match SENT.iter().find(is_kept) {
+        Some((_, name)) => {
+            let why = format!("`{name}` is sent to where `{moved}` leads: give it again with that");
+            Err(Unfit::field(name, why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether some settings lead a channel that may call this house, or let it do so.
+pub fn leads_inside(known: &Channel, settings: &Map<String, Value>) -> bool {
+    let is_private = |settings: &Map<String, Value>| {
+        settings.get("private").map(|private| !matches!(private, Value::Null | Value::Bool(false)))
+    };
+    is_private(settings).unwrap_or_else(|| is_private(&of(known)).unwrap_or(false))
+        && settings.keys().any(|name| name == "private" || is_called(name))
 }
 
 fn of(channel: &Channel) -> Map<String, Value> {
@@ -310,6 +363,20 @@ mod tests {
             Unfit::Field { field, why } => (field, why),
             Unfit::Failed(error) => panic!("{error}"),
         }
+    }
+
+    #[test]
+    fn a_form_that_says_nothing_of_the_address_moves_nothing() {
+        let made = made(wanted("wechat", &json!({"app_id": "wx1", "token": "t", "app_secret": "s"})), 1);
+        let channel = made.expect("sound").channel;
+        let change =
+            |settings: Value| changed(&channel, None, settings.as_object().cloned().unwrap_or_default());
+        let form = json!({"url": null, "reply_hosts": [], "greeting": "您好"});
+        assert!(change(form).is_ok());
+        let (field, why) = fault(change(json!({"url": "https://evil.example"})).unwrap_err());
+        assert_eq!((field.as_deref(), why.contains("give it again")), (Some("app_secret"), true));
+        let both = json!({"url": "https://proxy.example", "app_secret": "s2"});
+        assert!(change(both).is_ok());
     }
 
     #[test]

@@ -182,10 +182,17 @@ fn event(value: &Value) -> Option<Event> {
                 |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
             let (words, choice) = match submitted.filter(|_| pressed) {
                 Some(submitted) => (text(submitted, "title")?, Some(text(submitted, "value")?)),
-                None => (text(value, "content")?, None),
+                None => (
+                    text(value, "content")
+                        .filter(|text| !text.trim().is_empty())
+                        .or_else(|| attached(value))?,
+                    None,
+                ),
             };
             let mut customer = Map::new();
-            if let Some(sender) = value.get("sender").or_else(|| value.pointer("/conversation/meta/sender")) {
+            // A list is the robot's own message, and it is not the robot who pressed it.
+            let sender = value.get("sender").filter(|_| !pressed);
+            if let Some(sender) = sender.or_else(|| value.pointer("/conversation/meta/sender")) {
                 for field in ["id", "name", "email", "phone_number"] {
                     // Ids are numbers there, and names here.
                     match sender.get(field) {
@@ -215,6 +222,13 @@ fn event(value: &Value) -> Option<Event> {
         }
         _ => None,
     }
+}
+
+/// What stands for pictures and files that come without a word.
+fn attached(value: &Value) -> Option<String> {
+    let first = value.get("attachments")?.as_array()?.first()?;
+    let is_picture = first.get("file_type").and_then(Value::as_str) == Some("image");
+    Some(if is_picture { "[图片]" } else { "[文件]" }.to_owned())
 }
 
 /// The name of a conversation of Chatwoot's here.

@@ -31,9 +31,12 @@ const OTHERS: i64 = 3_000;
 /// Receivers that are worked for at the same time.
 const RECEIVERS: usize = 32;
 
-/// A job is taken for so much longer than a call may last, in milliseconds: an
-/// attempt at Chatwoot can be three calls.
+/// A job is taken for so much longer than its calls may last, in milliseconds.
 const LEASE: i64 = 5_000;
+
+/// So many calls an attempt can be: at Chatwoot three, at a platform two, each with a token
+/// that is fetched for it.
+pub(super) const CALLS: i64 = 4;
 
 /// After the first attempts a job rests for so long, in seconds; then nobody tries
 /// it any more. Together a bit more than a day.
@@ -59,6 +62,19 @@ fn dice() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
+/// Whoever looks and ends with a defect does not run any more: somebody else may begin.
+struct Defect(Weak<Parts>);
+
+impl Drop for Defect {
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(parts) = self.0.upgrade()
+        {
+            parts.started.store(false, Ordering::Release);
+        }
+    }
+}
+
 /// What came of sending something once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
@@ -77,7 +93,10 @@ impl Desk {
             return;
         }
         let parts = Arc::downgrade(&self.0);
-        let begun = thread::Builder::new().name("desk".to_owned()).spawn(move || look(&parts));
+        let begun = thread::Builder::new().name("desk".to_owned()).spawn(move || {
+            let _defect = Defect(Weak::clone(&parts));
+            look(&parts);
+        });
         if let Err(error) = begun {
             tracing::error!(%error, "no thread for deliveries");
             self.0.started.store(false, Ordering::Release);
@@ -142,10 +161,14 @@ impl Desk {
         since.is_some_and(|since| (0..OTHERS).contains(&(now - since)))
     }
 
+    /// For how long a job is taken that is so many calls, in milliseconds.
+    pub(super) fn lease(&self, calls: i64) -> i64 {
+        LEASE + i64::try_from(self.settings().calls.whole.as_millis()).unwrap_or(LEASE) * calls
+    }
+
     /// Tries the next job of a receiver; says whether there was one.
     fn deliver_one(&self, target: &str) -> bool {
-        let lease = LEASE + i64::try_from(self.settings().calls.whole.as_millis()).unwrap_or(LEASE) * 3;
-        let taken = match self.talk().take(target, &self.0.worker, self.now(), lease) {
+        let taken = match self.talk().take(target, &self.0.worker, self.now(), self.lease(CALLS)) {
             Ok(Some(taken)) => taken,
             Ok(None) => return false,
             Err(error) => {
@@ -153,7 +176,14 @@ impl Desk {
                 return false;
             }
         };
-        let settled = match self.attempt(&taken) {
+        // One that ends with a defect is not settled, and the next ones wait behind it.
+        let is_hopeless = usize::try_from(taken.attempts).is_ok_and(|attempts| attempts > RESTS.len() + 2);
+        let told = if is_hopeless {
+            Told::Never("every attempt ended with a defect".to_owned())
+        } else {
+            self.attempt(&taken)
+        };
+        let settled = match told {
             Told::Done => Settled::Done,
             Told::Never(error) => Settled::Dead { error },
             Told::Again(error, asked) => match rest(taken.attempts, asked, dice()) {

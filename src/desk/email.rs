@@ -86,10 +86,10 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
     let question = letter.question();
     if owner != Owner::Agent && !may_reply(desk, channel, &settings, &letter.from)? {
         tracing::warn!(channel = channel.id, from = letter.from, "writes too much; only people reply now");
-        return given(desk, channel, &settings, &letter, &session, &place, owner, false);
+        return given(desk, channel, &settings, &letter, &session, &place, false);
     }
     if question.trim().is_empty() || question.chars().count() > MAX_CHARS {
-        return given(desk, channel, &settings, &letter, &session, &place, owner, owner != Owner::Agent);
+        return given(desk, channel, &settings, &letter, &session, &place, true);
     }
     let (engine, service) = desk.answering(channel)?;
     let address = place.to_string();
@@ -122,9 +122,8 @@ pub(super) fn work(desk: &Desk, channel: &Channel, taken: &Taken) -> Result<()> 
         Said::Again(reply) => Some(reply),
     };
     if let Some(attached) = attached {
-        let owner = desk.talk().find(&channel.kb, &session)?.map_or(owner, |known| known.owner);
-        let line = line(&format!("{}-attached", letter.id), &attached);
-        note_lines(desk, channel, &place, &format!("{}-attached", letter.id), &session, vec![line], owner)?;
+        let id = format!("{}-attached", letter.id);
+        note_lines(desk, channel, &place, &id, &session, &[line(&id, &attached)])?;
     }
     let Some(reply) = reply else { return Ok(()) };
     let needs_person = match reply.get("decision").and_then(Value::as_str) {
@@ -153,7 +152,6 @@ fn may_reply(desk: &Desk, channel: &Channel, settings: &Settings, from: &str) ->
 }
 
 /// Gives a letter to people that the robot does not look at.
-#[expect(clippy::too_many_arguments, reason = "a letter in its parts beside where it goes")]
 fn given(
     desk: &Desk,
     channel: &Channel,
@@ -161,7 +159,6 @@ fn given(
     letter: &Letter,
     session: &str,
     place: &Value,
-    owner: Owner,
     is_told: bool,
 ) -> Result<()> {
     let mut text = letter.text.clone();
@@ -171,8 +168,7 @@ fn given(
     if !letter.attachments.is_empty() {
         text = format!("{text}\n〔附件：{}〕", letter.attachments.join("、")).trim_start().to_owned();
     }
-    let owner = if owner == Owner::Closed { Owner::Bot } else { owner };
-    note_lines(desk, channel, place, &letter.id, session, vec![line(&letter.id, &text)], owner)?;
+    let owner = note_lines(desk, channel, place, &letter.id, session, &[line(&letter.id, &text)])?;
     if owner == Owner::Agent {
         return Ok(());
     }

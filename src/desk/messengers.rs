@@ -17,7 +17,7 @@ pub(super) use test::test;
 
 use serde_json::{Map, Value, json};
 
-use super::platforms::{Refused, step};
+use super::platforms::{Refused, pass, step};
 use super::reception::{Incoming, Said, TRIES};
 use super::{Desk, new_id};
 use crate::channels::{
@@ -64,6 +64,16 @@ fn counted_as(channel: &Channel) -> String {
     named.unwrap_or_else(|| channel.kind.clone())
 }
 
+/// How the names of conversations begin that a platform's own people see to. Secrets may be
+/// sealed.
+pub(super) fn theirs(channels: &[Channel]) -> Vec<String> {
+    let is_theirs = |channel: &&Channel| {
+        let settings = serde_json::from_str::<Value>(&channel.settings).unwrap_or_default();
+        Kind::named(&channel.kind).is_some() && settings["people"] == "platform"
+    };
+    channels.iter().filter(is_theirs).map(|channel| format!("{}:{}:", channel.kind, channel.id)).collect()
+}
+
 /// The name of a customer's conversation here.
 fn session(channel: &Channel, customer: &str) -> String {
     let name = format!("{}:{}:{customer}", channel.kind, channel.id);
@@ -105,7 +115,9 @@ fn inbox(channel: &Channel, event: &Event) -> Result<Job> {
     Ok(Job {
         id: event.id.clone(),
         target: format!("inbox:{}", channel.id),
-        lane: event.customer.clone(),
+        // News are all alike: whichever is heard next brings everything, and none waits for one
+        // that cannot be heard any more.
+        lane: if matches!(event.what, What::News { .. }) { event.id.clone() } else { event.customer.clone() },
         kind: event.what.name().to_owned(),
         body: serde_json::to_string(event).map_err(|e| Error::internal("event", e))?,
     })
@@ -196,7 +208,7 @@ fn happened(desk: &Desk, channel: &Channel, platform: &Platform, event: &Event) 
         What::Said { text, choice } => {
             said(desk, channel, platform, event, &session, text, choice.as_deref(), known.as_ref())
         }
-        What::Showed { text } => showed(desk, channel, platform, event, &session, text, known.as_ref()),
+        What::Showed { text } => showed(desk, channel, platform, event, &session, text),
         What::Came { code } => {
             opening::greet(desk, channel, platform, event, &session, code.as_deref(), known.as_ref())
         }
@@ -205,13 +217,12 @@ fn happened(desk: &Desk, channel: &Channel, platform: &Platform, event: &Event) 
             Ok(Outcome::Silence)
         }
         What::Answered { agent, text } => {
-            let owner = known.as_ref().map_or(Owner::Bot, |known| known.owner);
             let line = NewLine {
                 author: Some(agent.clone()),
                 client_id: Some(event.id.clone()),
                 ..NewLine::of(Role::Agent, text)
             };
-            note(desk, channel, event, &session, vec![line], owner, Vec::new())?;
+            note(desk, channel, event, &session, None, |_| Some((vec![line.clone()], Vec::new())))?;
             Ok(Outcome::Silence)
         }
         What::Ended => {
@@ -247,6 +258,11 @@ fn taken(
             desk.give_to_people(&channel.kb, session, &engine, &service)?.id
         }
     };
+    // A colleague who had it has passed it on.
+    let holder = desk.talk().handoff(&open)?.and_then(|handoff| handoff.agent);
+    if let Some(holder) = holder.filter(|holder| holder != agent) {
+        pass(desk, &open, &holder, agent)?;
+    }
     step(desk, &open, Step::Claim, agent)
 }
 
@@ -367,32 +383,36 @@ fn showed(
     event: &Event,
     session: &str,
     text: &str,
-    known: Option<&Conversation>,
 ) -> Result<Outcome> {
     let theirs = platform.settings.people == People::Platform;
-    let owner = known.map_or(Owner::Bot, |known| known.owner);
+    let words = platform.settings.not_text.as_str();
     let line = NewLine { client_id: Some(event.id.clone()), ..NewLine::of(Role::Customer, text) };
-    let owner_now = if owner == Owner::Closed { Owner::Bot } else { owner };
-    if owner == Owner::Agent || owner == Owner::Queued {
-        note(desk, channel, event, session, vec![line], owner_now, Vec::new())?;
+    let owner = note(desk, channel, event, session, None, |owner| {
+        if is_with_people(owner) || words.is_empty() {
+            return Some((vec![line.clone()], Vec::new()));
+        }
+        let jobs = if platform.replies_at_once() {
+            Vec::new()
+        } else {
+            let body =
+                json!({"conversation": session, "kb": channel.kb, "text": words, "address": event.address});
+            vec![Job::to_channel(&channel.id, session, format!("{}-reply", new_id()), "reply", &body)]
+        };
+        Some((vec![line.clone(), NewLine::of(Role::Bot, words)], jobs))
+    })?;
+    if is_with_people(owner) {
         let given = theirs && owner == Owner::Queued && platform.replies_at_once();
         return Ok(if given { Outcome::Given } else { Outcome::Silence });
     }
-    let words = platform.settings.not_text.clone();
     if words.is_empty() {
-        note(desk, channel, event, session, vec![line], owner_now, Vec::new())?;
         return Ok(Outcome::Silence);
     }
-    let spoken = Spoken { text: words.clone(), ..Spoken::default() };
-    let jobs = if platform.replies_at_once() {
-        Vec::new()
-    } else {
-        let body =
-            json!({"conversation": session, "kb": channel.kb, "text": words, "address": event.address});
-        vec![Job::to_channel(&channel.id, session, format!("{}-reply", new_id()), "reply", &body)]
-    };
-    note(desk, channel, event, session, vec![line, NewLine::of(Role::Bot, words)], owner_now, jobs)?;
-    Ok(Outcome::Words(spoken))
+    Ok(Outcome::Words(Spoken { text: words.to_owned(), ..Spoken::default() }))
+}
+
+/// Whether a person has a conversation, or somebody waits in it for one.
+fn is_with_people(owner: Owner) -> bool {
+    matches!(owner, Owner::Agent | Owner::Queued)
 }
 
 /// Records lines of a customer as said, once for each name of what happened.
@@ -402,9 +422,8 @@ pub(super) fn note_lines(
     address: &Value,
     id: &str,
     session: &str,
-    lines: Vec<NewLine>,
-    owner: Owner,
-) -> Result<()> {
+    lines: &[NewLine],
+) -> Result<Owner> {
     let event = Event {
         id: id.to_owned(),
         customer: String::new(),
@@ -413,41 +432,36 @@ pub(super) fn note_lines(
         name: None,
         what: What::Showed { text: String::new() },
     };
-    note(desk, channel, &event, session, lines, owner, Vec::new())
+    note(desk, channel, &event, session, None, |_| Some((lines.to_vec(), Vec::new())))
 }
 
-/// Records lines as said, once for each event, with what is to be said because of them.
+/// What is recorded of an event, and what is to be said because of it.
+type Noted = (Vec<NewLine>, Vec<Job>);
+
+/// Records what happened, once for each event. Whoever has the conversation keeps it: `said`
+/// tells what is recorded where it is theirs, if anything, and is asked again when somebody
+/// was faster. Comes back with whose it is.
 fn note(
     desk: &Desk,
     channel: &Channel,
     event: &Event,
     session: &str,
-    lines: Vec<NewLine>,
-    owner: Owner,
-    jobs: Vec<Job>,
-) -> Result<()> {
-    note_with(desk, channel, event, session, lines, owner, jobs, None)
-}
-
-#[expect(clippy::too_many_arguments, reason = "an event in its parts beside where it happened")]
-fn note_with(
-    desk: &Desk,
-    channel: &Channel,
-    event: &Event,
-    session: &str,
-    lines: Vec<NewLine>,
-    owner: Owner,
-    jobs: Vec<Job>,
-    context: Option<String>,
-) -> Result<()> {
+    context: Option<&str>,
+    said: impl Fn(Owner) -> Option<Noted>,
+) -> Result<Owner> {
     let address = event.address.to_string();
     let name = counted_as(channel);
     for _ in 0..TRIES {
         let known = desk.talk().find(&channel.kb, session)?;
+        let before = known.as_ref().map_or(Owner::Bot, |known| known.owner);
+        let Some((lines, jobs)) = said(before) else { return Ok(before) };
+        // What a person says of a conversation that is over does not open it again.
+        let is_opened = before == Owner::Closed && lines.iter().all(|line| line.role != Some(Role::Agent));
+        let owner = if is_opened { Owner::Bot } else { before };
         if let Some(known) = &known
             && !desk.talk().heard_before(known.key, &event.id)?.is_empty()
         {
-            return Ok(());
+            return Ok(owner);
         }
         let place = match &known {
             Some(known) => Place::Known(known),
@@ -456,16 +470,16 @@ fn note_with(
             }
         };
         let heard = Heard {
-            lines: lines.clone(),
-            context: context.clone(),
+            lines,
+            context: context.map(str::to_owned),
             channel: Some(&name),
             address: Some(&address),
-            jobs: jobs.clone(),
+            jobs,
             ..Heard::of(place, desk.now(), owner)
         };
         if desk.talk().record(&heard)?.is_some() {
             desk.wake();
-            return Ok(());
+            return Ok(owner);
         }
     }
     Err(Error::Conflict(format!("conversation {session:?} changes all the time")))

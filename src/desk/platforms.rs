@@ -89,11 +89,20 @@ pub fn has_people(channel: &Channel) -> bool {
 /// Makes a step with a handoff for people on a platform. Where it is there already, or
 /// somebody else has seen to it, nothing happens.
 pub(super) fn step(desk: &Desk, handoff: &str, step: Step, who: &str) -> Result<()> {
-    let act = Act { lease: HELD, ..Act::of(step, who, desk.now()) };
-    match desk.talk().act(handoff, &act) {
+    does(desk, handoff, &Act { lease: HELD, ..Act::of(step, who, desk.now()) })
+}
+
+fn does(desk: &Desk, handoff: &str, act: &Act<'_>) -> Result<()> {
+    match desk.talk().act(handoff, act) {
         Ok(_) | Err(Error::Conflict(_) | Error::Absent { .. }) => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// Gives a handoff from one of the platform's people to another one; nothing where it is
+/// not theirs any more.
+pub(super) fn pass(desk: &Desk, handoff: &str, from: &str, to: &str) -> Result<()> {
+    does(desk, handoff, &Act { lease: HELD, to: Some(to), ..Act::of(Step::Transfer, from, desk.now()) })
 }
 
 /// What is wrong with the settings of a channel, if anything is.

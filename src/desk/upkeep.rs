@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Desk;
+use super::{Desk, messengers};
 use crate::error::{Result, failed};
 
 /// How often claims and waiting handoffs are looked at.
@@ -79,8 +79,9 @@ impl Desk {
         let text = |kb: &str| {
             (self.0.find)(kb).map(|(_, service)| service.voice.outside_hours.clone()).unwrap_or_default()
         };
-        let expired =
-            self.talk().expire_waiting(now, self.settings().patience, |handoff| text(&handoff.kb))?;
+        let patience = self.settings().patience;
+        let others = messengers::theirs(&self.talk().channels_sealed()?);
+        let expired = self.talk().expire_waiting(now, patience, &others, |handoff| text(&handoff.kb))?;
         Ok(released + expired)
     }
 

@@ -121,7 +121,11 @@ impl Hours {
         let workday_hours = workday_hours.unwrap_or_else(first_open);
         let holidays = dates("holidays", &written.holidays, &mut faults);
         let workdays = dates("workdays", &written.workdays, &mut faults);
-        if let Some((day, _)) = workdays.iter().find(|(day, _)| stands_in(&holidays, *day)) {
+        let both = workdays.iter().find_map(|&(first, last)| {
+            let overlaps = holidays.iter().find(|&&(from, to)| first <= to && from <= last);
+            overlaps.map(|&(from, _)| first.max(from))
+        });
+        if let Some(day) = both {
             faults.push(("workdays", format!("{day} 既是 holidays 又是 workdays；请只留一个")));
         }
         if !faults.is_empty() {

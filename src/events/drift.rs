@@ -108,6 +108,13 @@ pub fn by_day(log: &Log, kb: &str, days: Days) -> Result<ByDay> {
     Ok(found)
 }
 
+/// The variance of one question's outcome of which there was such a share among so many. Where
+/// it has never happened it may happen all the same (Agresti and Coull: two more of each).
+fn chance(share: f64, n: f64) -> f64 {
+    let smoothed = (share * n + 2.0) / (n + 4.0);
+    smoothed * (1.0 - smoothed)
+}
+
 /// The days that draw the bands of some days, and these.
 #[must_use]
 pub fn around(days: Days) -> Days {
@@ -137,7 +144,8 @@ pub(super) fn weighed(sums: &ByDay, days: Days) -> Vec<Drift> {
         let band = |mean: f64, of_one: f64, value: fn(&OfDay) -> f64| {
             let between =
                 before.iter().map(|day| (value(day) - mean).powi(2)).sum::<f64>() / before.len() as f64;
-            let spread = (of_one / of.questions as f64 + between).sqrt();
+            // Of this day's number, and of those that the mean is of.
+            let spread = (of_one * (1.0 / of.questions as f64 + 1.0 / n) + between).sqrt();
             [(mean - BAND * spread).max(0.0), (mean + BAND * spread).min(1.0)]
         };
         let share = sum(|day| day.unanswered as f64) / n;
@@ -146,7 +154,7 @@ pub(super) fn weighed(sums: &ByDay, days: Days) -> Vec<Drift> {
             day: day.to_string(),
             questions: of.questions,
             unanswered: of.share(),
-            band: band(share, share * (1.0 - share), OfDay::share),
+            band: band(share, chance(share, n), OfDay::share),
             confidence: of.mean(),
             confidence_band: band(mean, (sum(|day| day.squares) / n - mean * mean).max(0.0), OfDay::mean),
             out: Vec::new(),

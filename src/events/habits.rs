@@ -28,7 +28,7 @@ const NAMED: usize = 3;
 const REMEMBERED: usize = 50;
 
 /// Reasons for an answer that no entry gave.
-const NO_ENTRY: [&str; 4] = ["small_talk", "closed", "withdrawn", "rule"];
+const NO_ENTRY: [&str; 3] = ["small_talk", "closed", "withdrawn"];
 
 /// What customers ask for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

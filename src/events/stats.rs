@@ -71,8 +71,8 @@ pub const DEFINITIONS: [(&str, &str, &str); 17] = [
     ),
     (
         "transfer_rate",
-        "sessions in which a person was brought in after the first message; the act counts, successful or not / sessions",
-        "转人工率（按会话）：第一句之后发生转人工的会话数（以动作为准，不论是否接通）÷ 会话数",
+        "sessions in which a person was called or an agent acted, other than by a first message that asks for one; the act counts, successful or not / sessions",
+        "转人工率（按会话）：叫了人工或坐席有动作的会话数（第一句就要求人工的除外；以动作为准，不论是否接通）÷ 会话数",
     ),
     (
         "requested_first_rate",

@@ -18,6 +18,14 @@ pub struct Cell {
     pub key: String,
 }
 
+/// Whoever asks says what the channel is called; longer names are no keys of a table.
+pub const CHANNEL: usize = 100;
+
+/// The name of a channel as it is counted under.
+fn shortened(channel: &str) -> String {
+    channel.chars().filter(|c| !c.is_control()).take(CHANNEL).collect()
+}
+
 /// How much it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -54,7 +62,7 @@ impl Tally {
         let cell = Cell {
             day: Day::of(event.at),
             kb: event.kb.clone(),
-            channel: event.channel.clone().unwrap_or_default(),
+            channel: shortened(event.channel.as_deref().unwrap_or_default()),
             key: event.key.clone().unwrap_or_default(),
         };
         self.put(cell, count);

@@ -5,7 +5,7 @@
 //! somebody said about a question is kept by entry, and where it came from,
 //! because a click is not the truth and an agent's choice nearly is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::Result;
 use crate::events::{Day, Days, Doing, Event, Kind, Log, Wanted};
@@ -13,7 +13,7 @@ use crate::text::exact_key;
 
 /// Reasons that say nothing of a question: somebody wanted a person or was angry,
 /// chose from a list, or asked nothing.
-const NO_QUESTION: [&str; 12] = [
+const NO_QUESTION: [&str; 11] = [
     "requested",
     "sensitive",
     "angry",
@@ -25,7 +25,6 @@ const NO_QUESTION: [&str; 12] = [
     "small_talk",
     "closed",
     "withdrawn",
-    "rule",
 ];
 
 /// Shipped rules that hand over because of when it is or who asks: the question may
@@ -123,8 +122,36 @@ pub struct Gathering {
     places: HashMap<String, usize>,
     /// By trace id of the decision.
     traces: HashMap<String, usize>,
-    /// By conversation: the last question, and what it was answered with.
-    conversations: HashMap<String, (usize, Option<String>)>,
+    /// By conversation, what was asked in it.
+    conversations: HashMap<String, Vec<Asking>>,
+    /// By trace id: what the customer has said of a decision.
+    words: HashMap<String, Word>,
+    /// Trace ids of answers after which a person was asked for at once.
+    left: HashSet<String>,
+}
+
+/// A question of a conversation.
+struct Asking {
+    at: i64,
+    /// Which it is; `None` where it only goes on with the one before.
+    place: Option<usize>,
+    trace: Option<String>,
+    /// What it was answered with, or what was picked instead.
+    answer: Option<String>,
+}
+
+/// What a customer has said of a decision, whatever they have said before.
+#[derive(Debug, Clone, Default)]
+struct Word {
+    solved: Option<bool>,
+    rating: Option<i64>,
+    chosen: Option<String>,
+}
+
+impl Word {
+    fn is_unhappy(&self) -> bool {
+        self.solved == Some(false) || self.rating.is_some_and(|stars| stars <= 2)
+    }
 }
 
 impl Gathering {
@@ -136,13 +163,20 @@ impl Gathering {
         };
         let decision = event.decision.as_deref().unwrap_or_default();
         let reason = event.reason.as_deref().unwrap_or_default();
-        let before = event.conversation.as_ref().and_then(|id| self.conversations.get(id)).cloned();
+        let before = event.conversation.as_ref().and_then(|id| self.conversations.get_mut(id)?.last_mut());
         if let Some(entry) = &event.chosen {
+            let Some((place, before)) = before.and_then(|before| Some((before.place?, before))) else {
+                return;
+            };
             // Whoever has an answer and reads on beside it does not say what was meant.
-            if let Some((place, None)) = before {
+            if before.answer.is_none() {
                 let asked = &mut self.found.all[place];
                 asked.votes.entry(entry.clone()).or_default().clicked += 1;
                 asked.asked_back = asked.asked_back.saturating_sub(1);
+                before.answer = Some(entry.clone());
+                if let Some(trace) = &event.trace_id {
+                    self.traces.insert(trace.clone(), place);
+                }
             }
             return;
         }
@@ -150,20 +184,20 @@ impl Gathering {
         // behind it says as little.
         if event.reading.as_deref() == Some("in_light") {
             if let Some(conversation) = &event.conversation {
-                self.conversations.remove(conversation);
+                let asking = Asking { at: event.at, place: None, trace: None, answer: None };
+                self.conversations.entry(conversation.clone()).or_default().push(asking);
             }
             return;
         }
         let rule = event.rule.as_deref().unwrap_or_default();
         let is_meant = reason == "handoff_rule" && !CIRCUMSTANCES.contains(&rule);
         if NO_QUESTION.contains(&reason) || is_meant {
+            let Some(before) = before else { return };
             // A person is wanted right after an answer: it did not help.
-            if let ("requested", Some((place, Some(entry)))) = (reason, before) {
+            if let (Some(entry), Some(place), "requested") = (before.answer.take(), before.place, reason) {
                 self.found.all[place].disliked += 1;
                 self.found.all[place].votes.entry(entry).or_default().unsolved += 1;
-            }
-            if let Some(known) = event.conversation.as_ref().and_then(|id| self.conversations.get_mut(id)) {
-                known.1 = None;
+                self.left.extend(before.trace.take());
             }
             return;
         }
@@ -190,52 +224,76 @@ impl Gathering {
             self.traces.insert(trace.clone(), place);
         }
         if let Some(conversation) = &event.conversation {
-            self.conversations.insert(conversation.clone(), (place, answer));
+            let asking = Asking { at: event.at, place: Some(place), trace: event.trace_id.clone(), answer };
+            self.conversations.entry(conversation.clone()).or_default().push(asking);
         }
     }
 
     /// Takes what became of a decision; all decisions must have been taken.
     pub fn outcome(&mut self, event: &Event) {
-        let by_trace = event.trace_id.as_ref().and_then(|id| self.traces.get(id));
-        let by_conversation = || event.conversation.as_ref().and_then(|id| self.conversations.get(id));
-        let Some(place) = by_trace.copied().or_else(|| by_conversation().map(|(place, _)| *place)) else {
+        match event.kind {
+            Kind::Feedback => self.said(event),
+            Kind::Agent => self.done(event),
+            _ => {}
+        }
+    }
+
+    /// What a customer says of a decision: the last word of each kind counts, once.
+    fn said(&mut self, event: &Event) {
+        let Some((trace, place)) = event.trace_id.as_ref().and_then(|id| Some((id, *self.traces.get(id)?)))
+        else {
             return;
         };
+        let before = self.words.get(trace).cloned().unwrap_or_default();
+        let now = Word {
+            solved: event.solved.or(before.solved),
+            rating: event.rating.or(before.rating),
+            chosen: event.chosen.clone().or_else(|| before.chosen.clone()),
+        };
         let asked = &mut self.found.all[place];
-        match event.kind {
-            Kind::Feedback => {
-                let answered = event.decision.as_deref() == Some("answer");
-                if let Some(entry) = event.chosen.as_ref().filter(|_| !answered) {
-                    asked.votes.entry(entry.clone()).or_default().clicked += 1;
-                    asked.asked_back = asked.asked_back.saturating_sub(1);
-                }
-                let unhappy = event.solved == Some(false) || event.rating.is_some_and(|stars| stars <= 2);
-                if let (true, Some(entry)) = (answered, &event.entry) {
-                    let votes = asked.votes.entry(entry.clone()).or_default();
-                    if unhappy {
-                        votes.unsolved += 1;
-                        asked.disliked += 1;
-                    } else if event.solved == Some(true) {
-                        votes.solved += 1;
-                    }
+        let answered = event.decision.as_deref() == Some("answer");
+        if let (Some(entry), None, false) = (&now.chosen, &before.chosen, answered) {
+            asked.votes.entry(entry.clone()).or_default().clicked += 1;
+            asked.asked_back = asked.asked_back.saturating_sub(1);
+        }
+        if let (true, Some(entry)) = (answered, &event.entry) {
+            let votes = asked.votes.entry(entry.clone()).or_default();
+            let step = |count: &mut u64, before: bool, now: bool| match (before, now) {
+                (false, true) => *count += 1,
+                (true, false) => *count = count.saturating_sub(1),
+                _ => {}
+            };
+            // Who has asked for a person has said it by that.
+            if !self.left.contains(trace) {
+                step(&mut votes.unsolved, before.is_unhappy(), now.is_unhappy());
+                step(&mut asked.disliked, before.is_unhappy(), now.is_unhappy());
+            }
+            let is_happy = |word: &Word| !word.is_unhappy() && word.solved == Some(true);
+            step(&mut votes.solved, is_happy(&before), is_happy(&now));
+        }
+        self.words.insert(trace.clone(), now);
+    }
+
+    /// What an agent does belongs to the question before it.
+    fn done(&mut self, event: &Event) {
+        let asked = event.conversation.as_ref().and_then(|id| self.conversations.get(id));
+        let before = asked.and_then(|all| all.iter().rev().find(|asking| asking.at <= event.at));
+        let Some(place) = before.and_then(|asking| asking.place) else { return };
+        let asked = &mut self.found.all[place];
+        match event.doing {
+            Some(Doing::Proposal) => {
+                if let Some(entry) = &event.entry {
+                    asked.votes.entry(entry.clone()).or_default().agents += 1;
                 }
             }
-            Kind::Agent => match event.doing {
-                Some(Doing::Proposal) => {
-                    if let Some(entry) = &event.entry {
-                        asked.votes.entry(entry.clone()).or_default().agents += 1;
-                    }
+            Some(Doing::Replied) => {
+                if let Some(text) = event.text.as_ref().filter(|text| !text.trim().is_empty())
+                    && asked.replies.len() < REPLIES
+                    && !asked.replies.contains(text)
+                {
+                    asked.replies.push(text.clone());
                 }
-                Some(Doing::Replied) => {
-                    if let Some(text) = event.text.as_ref().filter(|text| !text.trim().is_empty())
-                        && asked.replies.len() < REPLIES
-                        && !asked.replies.contains(text)
-                    {
-                        asked.replies.push(text.clone());
-                    }
-                }
-                _ => {}
-            },
+            }
             _ => {}
         }
     }
@@ -369,6 +427,70 @@ mod tests {
         assert_eq!((found.all[0].answered, found.all[0].disliked), (1, 1));
         assert_eq!(found.all[0].votes["a"].unsolved, 1);
         assert!(found.all[0].confirmed().is_none() && found.all[0].is_open());
+    }
+
+    #[test]
+    fn one_customer_is_one_however_often_they_say_so() {
+        let mut gathering = Gathering::default();
+        let asked = decision("1", "c1", "怎么退货", "answer", "confident");
+        gathering.decision(&asked);
+        gathering.decision(&decision("2", "c1", "转人工", "handoff", "requested"));
+        let other = decision("3", "c2", "怎么退货", "answer", "confident");
+        gathering.decision(&other);
+        let says = |of: &Event, solved: Option<bool>, rating: Option<i64>| {
+            Event::feedback(of, Feedback { solved, rating, ..Feedback::default() })
+        };
+        // Who has asked for a person has said it already; who changes their mind says one thing.
+        for one in [
+            says(&asked, Some(false), None),
+            says(&asked, None, Some(1)),
+            says(&other, Some(false), None),
+            says(&other, None, Some(1)),
+            says(&other, Some(true), Some(5)),
+        ] {
+            gathering.outcome(&one);
+        }
+        let found = gathering.finish();
+        let votes = found.all[0].votes["a"];
+        assert_eq!((found.all[0].disliked, votes.unsolved, votes.solved), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_an_agent_does_belongs_to_the_question_before_it_and_not_to_a_later_one() {
+        let mut gathering = Gathering::default();
+        let early = decision("1", "c1", "发票抬头错了怎么办", "handoff", "no_match");
+        let later =
+            Event { at: early.at + 1_000, ..decision("2", "c1", "几点发货", "clarify", "ambiguous") };
+        gathering.decision(&early);
+        gathering.decision(&later);
+        let sent = Event {
+            doing: Some(Doing::Proposal),
+            entry: Some("invoice-fix".to_owned()),
+            conversation: Some("c1".to_owned()),
+            ..Event { at: early.at + 500, ..Event::now(Kind::Agent, "shop") }
+        };
+        gathering.outcome(&sent);
+        // Nor is what is said of a decision that is none of these.
+        let word = Feedback { solved: Some(false), ..Feedback::default() };
+        gathering.outcome(&Event::feedback(&decision("9", "c1", "好的", "answer", "small_talk"), word));
+        let found = gathering.finish();
+        assert_eq!(found.all[0].votes["invoice-fix"].agents, 1);
+        assert!(found.all[1].votes.is_empty(), "{:?}", found.all[1]);
+    }
+
+    #[test]
+    fn only_the_first_choice_from_a_list_says_what_was_meant() {
+        let mut gathering = Gathering::default();
+        gathering.decision(&decision("1", "c1", "钱呢", "clarify", "ambiguous"));
+        gathering.decision(&decision("2", "c2", "钱呢", "clarify", "ambiguous"));
+        for (trace, entry) in [("3", "x"), ("4", "y")] {
+            let chosen =
+                Event { chosen: Some(entry.to_owned()), ..decision(trace, "c2", "1", "answer", "chosen") };
+            gathering.decision(&chosen);
+        }
+        let found = gathering.finish();
+        assert_eq!((found.all[0].votes["x"].clicked, found.all[0].asked_back), (1, 1));
+        assert!(!found.all[0].votes.contains_key("y"));
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub fn look(
         }
     }
     findings.suggestions = open;
-    match verdicts::propose(shelf, &findings.suggestions).and_then(|()| memory.write(&folder)) {
+    match verdicts::propose(shelf, &findings.suggestions, &settled).and_then(|()| memory.write(&folder)) {
         Ok(()) | Err(Error::ReadOnly { .. }) => Ok(findings),
         Err(e) => Err(e),
     }

@@ -28,6 +28,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
+/// Whether something is a path of this server: browsers take two strokes for another site, and
+/// pass over what is not visible.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+}
+
 /// What stands behind the question mark.
 pub(super) struct Query<T>(pub T);
 

@@ -1,5 +1,6 @@
 //! What can a client ask?
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -132,7 +133,7 @@ fn description() -> String {
 )]
 async fn answer(caller: Caller, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
     let start = Instant::now();
-    let question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?;
+    let question = AnswerRequest::of(&caller, json(request, ANSWER_BYTES).await?)?;
     // A replica keeps nothing; there every question stands for itself.
     if question.session.is_some() && !caller.registry().is_read_only() {
         return in_conversation(&caller, question.keyed(&headers)?, start).await;
@@ -204,14 +205,15 @@ pub(super) struct BatchReply {
 )]
 async fn answer_batch(caller: Caller, request: Request) -> Result<Json<BatchReply>, Problem> {
     let items = batch_items(json(request, BATCH_BYTES).await?)?;
-    least::reach(&caller, None).await?;
-    for item in &items {
-        caller.awake(item.get("kb").and_then(Value::as_str)).await?;
+    let named: BTreeSet<Option<&str>> =
+        items.iter().map(|item| item.get("kb").and_then(Value::as_str)).collect();
+    for kb in named {
+        least::reach(&caller, kb).await?;
     }
     let prepared: Vec<_> = items
         .into_iter()
         .map(|item: Value| {
-            let question = AnswerRequest::read(item)?.alone()?;
+            let question = AnswerRequest::of(&caller, item)?.alone()?;
             let (engine, service) = caller.served(question.kb.as_deref())?;
             Ok::<_, Problem>((engine, service, question))
         })
@@ -424,5 +426,5 @@ async fn metrics(State(server): State<Server>, headers: HeaderMap) -> Result<Res
     responses((status = 200, description = "This description.", content_type = "application/json"))
 )]
 async fn openapi(State(server): State<Server>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], server.description().to_owned()).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], server.description()).into_response()
 }

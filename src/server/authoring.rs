@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa_axum::routes;
 
-use super::address::{Path, Query};
+use super::address::{Path, Query, page_size};
 use super::caller::Caller;
 use super::entries::encoded;
 use super::error::{Kind, Problem, Problems};
@@ -301,7 +301,7 @@ async fn diff(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct HistoryQuery {
-    /// Only the history of this entry.
+    /// Only the history of this entry; not together with `of`.
     entry: Option<String>,
     /// Only the history of the words, or of the service document.
     #[param(inline)]
@@ -347,7 +347,11 @@ async fn history(
     Path(kb): Path<String>,
     Query(HistoryQuery { entry, of, before, limit }): Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
-    let limit = limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = page_size(limit.unwrap_or(100), 1_000)?;
+    if entry.is_some() && of.is_some() {
+        let detail = "`entry` is of the entries; leave out `of`, which is of something else";
+        return Err(Problem::new(Kind::InvalidField, detail).of_field("entry"));
+    }
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
@@ -369,7 +373,8 @@ async fn history(
 struct GoalSetting {
     /// At most this share wrong among the answered, between 0 and 1; `null`
     /// for the server's default.
-    #[schema(example = 0.05)]
+    #[schema(example = 0.05, required)]
+    #[serde(deserialize_with = "Option::deserialize")]
     max_wrong: Option<f64>,
 }
 

@@ -39,6 +39,9 @@ const LOOKING: [&str; 12] = [
     "try_rules",
 ];
 
+/// Operations that only say what would come of them where `dry_run=true` stands in their address.
+const TRIED: [&str; 2] = ["import_kb", "patch_service"];
+
 /// What a handler says of its change, if the address does not tell.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Done {
@@ -78,8 +81,8 @@ impl Change {
     /// When it may not.
     pub(super) async fn begin(route: &Route, caller: &Caller, request: &Parts) -> Result<Self, Problem> {
         let operation = route.operation(&request.method);
-        let is_trial =
-            request.uri.query().is_some_and(|query| query.split('&').any(|part| part == "dry_run=true"));
+        let is_trial = TRIED.contains(&operation)
+            && request.uri.query().is_some_and(|query| query.split('&').any(|part| part == "dry_run=true"));
         if LOOKING.contains(&operation) || is_trial {
             return Ok(Self(None));
         }

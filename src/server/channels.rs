@@ -19,7 +19,7 @@ use super::origins::Origin;
 use super::request::{fields, json};
 use super::routes::Routes;
 use crate::access::{DEFAULT_TENANT, Right};
-use crate::desk::channels::{Unfit, Wanted, add, changed, made, path, shown, site, tested};
+use crate::desk::channels::{Unfit, Wanted, add, changed, leads_inside, made, path, shown, site, tested};
 use crate::desk::{platforms, web};
 use crate::dialogue::told::moment;
 use crate::error::Error;
@@ -310,7 +310,8 @@ async fn show(caller: Caller, Path(name): Path<String>) -> Result<Json<Told>, Pr
     caller.at_desk(move |caller| Ok(Json(told(caller, &sealed(caller, &name)?)?))).await
 }
 
-/// Change a channel; secrets that are not given stay.
+/// Change a channel; secrets that are not given stay. Whoever changes where it calls (`url`, hosts, ports) gives
+/// the secret that is sent there again.
 #[utoipa::path(
     patch,
     operation_id = "change_channel",
@@ -321,10 +322,10 @@ async fn show(caller: Caller, Path(name): Path<String>) -> Result<Json<Told>, Pr
 )]
 async fn change(caller: Caller, Path(name): Path<String>, request: Request) -> Result<Response, Problem> {
     let Changed { kb, mut settings } = fields(json(request, BYTES).await?)?;
-    caller.may_reach_inside(is_private(&settings))?;
     caller
         .at_desk(move |caller| {
             let before = sealed(caller, &name)?;
+            caller.may_reach_inside(leads_inside(&before, &settings))?;
             as_origins(&before.kind, &mut settings)?;
             if let Some(kb) = &kb {
                 caller.shelf(kb)?;

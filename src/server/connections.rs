@@ -5,7 +5,10 @@
 //! the first request must have arrived within [`FIRST`], and between requests a
 //! connection rests for [`REST`] at most. There is room for so many; when it is
 //! taken, whoever has been silent longest makes room for the next one, so a crowd
-//! of idle clients keeps no probe and no customer out.
+//! of idle clients keeps no probe and no customer out. What a client does not read is
+//! not held for it for ever either ([`Patient`]).
+
+mod patient;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -27,6 +30,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, watch};
 use tower_service::Service as _;
 
+use self::patient::Patient;
 use super::metrics::most_files;
 use super::peer::Peer;
 
@@ -36,6 +40,9 @@ const FIRST: Duration = Duration::from_secs(15);
 /// How long a connection may rest between requests, and a later request's head may
 /// take. Proxies in front keep theirs for about a minute.
 const REST: Duration = Duration::from_secs(75);
+
+/// How long a client that was told to leave may go on reading the response before.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Descriptors that are not for connections: databases, indexes, files.
 const RESERVED: usize = 256;
@@ -221,7 +228,10 @@ async fn connection<S>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(REST);
+    let io = TokioIo::new(Patient::new(io.into_inner()));
     let mut serving = pin!(builder.serve_connection(io, service));
+    let mut left = pin!(tokio::time::sleep(LEAVING));
+    let mut is_told = false;
     let mut first = pin!(tokio::time::sleep(FIRST));
     let mut is_late = false;
     let mut is_leaving = false;
@@ -244,7 +254,10 @@ async fn connection<S>(
                     return;
                 }
                 serving.as_mut().graceful_shutdown();
+                left.as_mut().reset(tokio::time::Instant::now() + LEAVING);
+                is_told = true;
             }
+            () = &mut left, if is_told => return,
             _ = stopped.wait_for(|stopped| *stopped), if !is_leaving => {
                 is_leaving = true;
                 serving.as_mut().graceful_shutdown();

@@ -609,6 +609,8 @@ fn tags(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<Tags>, P
             return Ok(Some(Tags::Any));
         }
         for tag in text.split(',').map(str::trim) {
+            // Proxies that pack a response weaken its tag; a revision is one all the same.
+            let tag = tag.strip_prefix("W/").unwrap_or(tag);
             let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             let Some(inner) = inner else {
                 let detail = format!("`{name}` is `*` or ETags in double quotes, got {text:?}");

@@ -185,7 +185,8 @@ impl Gate {
                 (None, None) => None,
             };
         }
-        from_page(&grant.origins, &request.headers)?;
+        let is_own_page = Client::of(&request.extensions).is_own_page;
+        from_page(&grant.origins, &request.headers, is_own_page)?;
         if !identity.may(right) {
             let roles: Vec<&str> = right.roles().map(Role::name).collect();
             let (whose, one) =
@@ -353,6 +354,10 @@ impl Gate {
             Err(error) => {
                 tracing::debug!(%error, "questions cannot be counted now; they are kept for the next time");
                 add(&mut counts.not_stored, &not_stored);
+                // What was known of the last month says nothing of this one.
+                if counts.month != month {
+                    counts.known.clear();
+                }
                 counts.month = month;
             }
         }
@@ -450,10 +455,9 @@ fn take_away(from: &mut Counted, fewer: &Counted) {
 }
 
 /// Refuses pages that the key is not for.
-fn from_page(origins: &[String], headers: &HeaderMap) -> Result<(), Problem> {
+fn from_page(origins: &[String], headers: &HeaderMap, is_own: bool) -> Result<(), Problem> {
     let Some(origin) = text(headers, &header::ORIGIN) else { return Ok(()) };
-    let host = text(headers, &header::HOST);
-    if origins.is_empty() || is_own(origin, host) || origins.iter().any(|allowed| allowed == origin) {
+    if origins.is_empty() || is_own || origins.iter().any(|allowed| allowed == origin) {
         return Ok(());
     }
     let detail = format!("this key is not for pages of {origin}");

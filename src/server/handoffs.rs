@@ -1,6 +1,7 @@
 //! How does a person at a desk take over?
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Json;
 use axum::extract::Request;
@@ -611,8 +612,10 @@ async fn follow(
         })
         .await?;
     let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
+    // What is for others is looked at once, not again at every look.
+    let passed = AtomicI64::new(begin);
     let read = move |talk: &Conversations, after: i64| {
-        let mut after = after;
+        let mut after = after.max(passed.load(Ordering::Relaxed));
         loop {
             let news = talk.news(after, PAGE).unwrap_or_default();
             let Some(last) = news.last().map(|one| one.seq) else { return Some(Vec::new()) };
@@ -632,6 +635,7 @@ async fn follow(
             }
             // Nothing of that is for this reader; there may be more.
             after = last;
+            passed.store(last, Ordering::Relaxed);
         }
     };
     Ok(stream(talk, server, begin, read))

@@ -53,7 +53,7 @@ pub(super) struct ImportQuery {
     /// UTC such as `+08:00`, which it is without this.
     time_zone: Option<String>,
     /// Headings of columns that hold nothing of the knowledge base, one a line.
-    /// Later imports pass over them too.
+    /// Later imports pass over them too, where zhida does not know the columns.
     ignore_columns: Option<String>,
     /// Pass over every column that zhida does not know; later imports pass over
     /// those of this file too.
@@ -285,19 +285,20 @@ fn bring(
         }
         Ok(merged)
     };
-    let revision = || Ok::<_, Error>(shelf.head()?.map_or(0, |head| head.revision));
-    let before = revision()?;
-    if how.dry_run {
+    // Of this import alone, whatever others do before and after it.
+    let (before, until) = if how.dry_run {
         change(shelf.draft()?)?;
+        let revision = shelf.head()?.map_or(0, |head| head.revision);
+        (revision, revision)
     } else {
         let said = IgnoredColumns { forget: how.forget_columns, add: &passed, mapped: &how.columns };
-        shelf.change_draft(said, change)?;
-    }
+        shelf.change_draft(said, change)?
+    };
     let rejected = rejects.map(|rejects: Rejects| Rejected {
         entries: rejects.entries,
         kept: rejects.kept,
         sheets: formats::rejected("import", format, bytes, &reading, &rejects),
         problems: rejects.problems.iter().map(Fault::of).collect(),
     });
-    Ok(Imported { dry_run: how.dry_run, mode: how.mode, diff, notes, before, until: revision()?, rejected })
+    Ok(Imported { dry_run: how.dry_run, mode: how.mode, diff, notes, before, until, rejected })
 }

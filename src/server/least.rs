@@ -9,7 +9,6 @@ use axum::http::HeaderMap;
 
 use super::caller::Caller;
 use super::error::{Kind, Problem};
-use crate::error::Error;
 
 /// The name of the header.
 const HEADER: &str = "zhida-min-release";
@@ -58,10 +57,7 @@ pub(super) async fn reach(caller: &Caller, kb: Option<&str>) -> Result<(), Probl
     if !caller.store().is_reachable() {
         return Err(cannot(Kind::DatabaseAway, "its database does not answer"));
     }
-    let looking = caller.clone();
-    tokio::task::spawn_blocking(move || looking.registry().refresh())
-        .await
-        .map_err(|e| Error::internal("registry", e))?;
+    caller.registry().refreshed().await?;
     let trouble = caller.registry().view().trouble(kb);
     match trouble {
         Some(why) if served(caller).is_none_or(|served| served < least) => Err(cannot(Kind::NotReady, &why)),

@@ -199,6 +199,12 @@ fn sweep(parts: &Parts) {
     if share.is_partial() {
         parts.tenants.close_idle(TENANT_REST);
     }
+    // Another node may have deleted one; its files here go too.
+    if !parts.tenants.first().registry().is_read_only()
+        && let Err(error) = parts.gate.access().sweep_deleted()
+    {
+        failed!(error, "what a deleted tenant has left cannot be removed");
+    }
     follow(parts.tenants.first().registry().store());
     match parts.gate.access().tenants() {
         Ok(found) => parts.tenants.sweep(found.into_iter().map(|tenant| tenant.name), follow),

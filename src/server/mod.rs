@@ -104,9 +104,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Router};
 
 use self::connections::Connections;
@@ -184,7 +186,7 @@ struct Parts {
     soundness: Soundness,
     connections: Arc<Connections>,
     /// The OpenAPI document.
-    description: String,
+    description: Bytes,
     /// Whose pages may ask.
     origins: Vec<Origin>,
     stopping: AtomicBool,
@@ -254,7 +256,7 @@ impl Server {
         let gate = Gate::new(registry.store().access(), exposure);
         let (_, document) = api::routes();
         // Written once; a document that could not be written would show in the first test.
-        let description = document.to_pretty_json().unwrap_or_default();
+        let description = Bytes::from(document.to_pretty_json().unwrap_or_default());
         let talk = registry.store().is_on_server().then(|| admission.twin());
         let hints = Arc::new(Hints::default());
         let hearing = Arc::clone(&hints);
@@ -410,8 +412,8 @@ impl Server {
         &self.0.soundness
     }
 
-    fn description(&self) -> &str {
-        &self.0.description
+    fn description(&self) -> Bytes {
+        self.0.description.clone()
     }
 
     fn is_stopping(&self) -> bool {
@@ -427,8 +429,17 @@ pub fn router(server: Server) -> Router {
         .merge(pages)
         .merge(neighbours::routes())
         .method_not_allowed_fallback(async |request: Request| {
-            let detail = format!("{} does not know {}", request.uri().path(), request.method());
-            Problem::new(Kind::MethodNotAllowed, detail)
+            let path = request.uri().path();
+            // Where a form of the console goes is no page: whoever comes back to it, or signs in
+            // again there, is shown the page above.
+            if request.method() == Method::GET
+                && let Some((above, _)) = path.rsplit_once('/')
+                && above.starts_with("/console")
+            {
+                return Redirect::to(above).into_response();
+            }
+            let detail = format!("{path} does not know {}", request.method());
+            Problem::new(Kind::MethodNotAllowed, detail).into_response()
         })
         .fallback(async |request: Request| {
             Problem::new(Kind::NotFound, format!("nothing is served under {}", request.uri().path()))

@@ -115,6 +115,9 @@ impl Share {
     /// that this one is, from [`Self::arrive`] on.
     pub(super) fn live(self: &Arc<Self>) {
         let Some(nodes) = &self.nodes else { return };
+        if let Err(error) = nodes.records.succeed(&nodes.me.url) {
+            tracing::debug!(%error, "the others may take this node for the one before it");
+        }
         nodes.look();
         let held = Arc::downgrade(self);
         let living = std::thread::Builder::new().name("nodes".to_owned()).spawn(move || {

@@ -3,6 +3,8 @@
 //! Each departure is noted in the database, so that any process may receive the
 //! return, once, and only from the browser that left: that one keeps a cookie.
 
+use std::num::NonZeroU32;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 use utoipa_axum::routes;
 
 use super::Server;
-use super::address::Query;
+use super::address::{Query, is_ours};
 use super::error::{Kind, Problem, Problems};
 use super::peer::{Client, text};
 use super::provider::{Provider, Vouched};
@@ -40,6 +42,12 @@ struct Back {
     back: Option<String>,
 }
 
+/// The longest path that somebody comes back to, in bytes.
+const BACK: usize = 1024;
+
+/// So many may leave for the provider from one network in a second.
+const DEPARTURES: NonZeroU32 = NonZeroU32::new(50).expect("more than none");
+
 /// Go to the sign-in provider.
 #[utoipa::path(
     get,
@@ -56,14 +64,13 @@ async fn start(
     let client = Client::of(request.extensions());
     let back = back.unwrap_or_else(|| "/".to_owned());
     // Somewhere else would be a way to send people anywhere.
-    let is_here = back.starts_with('/')
-        && !back.starts_with("//")
-        && back.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if !is_here {
-        let detail = "`back` is a path of this server, such as /";
+    if !is_ours(&back) || back.len() > BACK {
+        let detail = format!("`back` is a path of this server, such as /, of at most {BACK} bytes");
         return Err(Problem::new(Kind::InvalidField, detail).of_field("back"));
     }
     let provider = provider(&server)?;
+    // Each is kept until it comes back.
+    server.crowd().take_from("oidc", client.address, DEPARTURES)?;
     let answering = server.clone();
     server
         .providers()

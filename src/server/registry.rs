@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -54,6 +54,8 @@ pub struct Registry {
     read_only: AtomicBool,
     /// One refresh at a time. What is to be served, as it was read last.
     refreshing: Mutex<Option<(Noted, Vec<Head>)>>,
+    /// When the last look began that requests have waited for.
+    looks: tokio::sync::Mutex<Option<Instant>>,
     /// What takes edits, by knowledge base.
     served: Mutex<BTreeMap<String, Arc<Place>>>,
     /// Attempts to open a release that failed.
@@ -97,6 +99,7 @@ impl Registry {
             looked: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
             refreshing: Mutex::default(),
+            looks: tokio::sync::Mutex::default(),
             served: Mutex::default(),
             open_failures: AtomicU64::new(0),
             room: Mutex::default(),
@@ -320,6 +323,26 @@ impl Registry {
     /// changed; must not run on an async thread, for opening takes its time.
     pub fn refresh(&self) {
         self.look_anew(false);
+    }
+
+    /// The same for requests: those that came before a look began are content with it, so
+    /// that a release that takes long to open keeps one thread busy and not all there are.
+    ///
+    /// # Errors
+    /// When the thread that looks comes to grief.
+    pub(super) async fn refreshed(self: &Arc<Self>) -> Result<()> {
+        let asked = Instant::now();
+        let mut last = self.looks.lock().await;
+        if last.is_some_and(|begun| begun > asked) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let looking = Arc::clone(self);
+        tokio::task::spawn_blocking(move || looking.refresh())
+            .await
+            .map_err(|e| Error::internal("registry", e))?;
+        *last = Some(begun);
+        Ok(())
     }
 
     /// The same on a timer: where it can be told that nobody has written, nothing is read.

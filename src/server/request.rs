@@ -12,11 +12,14 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 
+use super::caller::Caller;
 use super::error::{Kind, Problem};
 use super::packed::{Packed, refuse_packed};
+use crate::access::visitor::VERIFIED;
 use crate::decide::Generation;
 use crate::dialogue::conversation::{CUSTOMER_BYTES, is_sound_id};
 use crate::engine::Filter;
+use crate::events::CHANNEL;
 use crate::kb::formats::Format;
 
 /// The largest body of `POST /v1/answer`, in bytes.
@@ -28,7 +31,7 @@ pub const BATCH_ITEMS: usize = 64;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long a file may take to arrive.
-const FILE_ARRIVAL: Duration = Duration::from_secs(300);
+pub(super) const FILE_ARRIVAL: Duration = Duration::from_secs(300);
 
 /// The format of a file that is sent or wanted.
 pub(super) fn format_named(name: &str) -> Result<Format, Problem> {
@@ -61,14 +64,16 @@ pub struct AnswerRequest {
     /// be given now is refused, unless it was offered before: then the customer is told.
     pub choice: Option<String>,
     /// In a conversation: what is known of the customer, such as `{"id": "9", "vip": true}`; handoff
-    /// rules look at it, and people see it; `id` is whose events it becomes. At most 4096 bytes.
+    /// rules look at it, and people see it; `id` is whose events it becomes. `verified` of a key that
+    /// stands in pages is not believed. At most 4096 bytes.
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Map<String, Value>>,
     /// In a conversation: the client's name for the message, as `Idempotency-Key`;
     /// the same one is heard once.
     #[schema(max_length = 128)]
     pub client_id: Option<String>,
-    /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`.
+    /// The channel whose wording is wanted, such as `web`, `wechat` or `phone`; one line.
+    #[schema(max_length = 100)]
     pub channel: Option<String>,
     /// Which entries may be found, in all matchers; without it, all.
     pub filter: Option<Filter>,
@@ -102,8 +107,20 @@ impl AnswerRequest {
         "explain",
     ];
 
+    /// Reads a question of a caller. That somebody has seen to who the customer is says nothing
+    /// where everybody may say so.
+    pub(super) fn of(caller: &Caller, value: Value) -> Result<Self, Problem> {
+        let mut question = Self::read(value)?;
+        if caller.identity().is_public
+            && let Some(fields) = &mut question.fields
+        {
+            fields.remove(VERIFIED);
+        }
+        Ok(question)
+    }
+
     /// Reads a question.
-    pub(super) fn read(value: Value) -> Result<Self, Problem> {
+    fn read(value: Value) -> Result<Self, Problem> {
         let mut fields = object(value, &Self::FIELDS)?;
         let choice = string(&mut fields, "choice")?;
         let text = string(&mut fields, "text")?;
@@ -137,7 +154,7 @@ impl AnswerRequest {
                 }
                 id => id,
             },
-            channel: string(&mut fields, "channel")?,
+            channel: channel(&mut fields)?,
             filter: match fields.remove("filter") {
                 None | Some(Value::Null) => None,
                 Some(value) => Some(Filter::read(&value)?),
@@ -180,6 +197,18 @@ impl AnswerRequest {
     }
 }
 
+/// What somebody calls the channel that a message came by.
+pub(super) fn channel(fields: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
+    let channel = string(fields, "channel")?;
+    match &channel {
+        Some(name) if name.chars().count() > CHANNEL || name.chars().any(char::is_control) => {
+            let detail = format!("`channel` is at most {CHANNEL} characters in one line");
+            Err(Problem::new(Kind::InvalidField, detail).of_field("channel"))
+        }
+        _ => Ok(channel),
+    }
+}
+
 /// The items of a batch, each of which may still be faulty.
 pub(super) fn batch_items(value: Value) -> Result<Vec<Value>, Problem> {
     let mut fields = object(value, &["items"])?;
@@ -210,7 +239,19 @@ pub(super) async fn json(request: Request, limit: usize) -> Result<Value, Proble
     let text = std::str::from_utf8(&bytes).map_err(|e| not_utf8(&bytes, e.valid_up_to()))?;
     // Editors and spreadsheets write a byte order mark; RFC 8259 allows to pass over it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_json::from_str(text).map_err(|e| broken_json(&e))
+    let mut value = serde_json::from_str(text).map_err(|e| broken_json(&e))?;
+    without_nul(&mut value);
+    Ok(value)
+}
+
+/// Leaves U+0000 out of all texts: it says nothing, and not every database can keep it.
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => text.retain(|c| c != '\0'),
+        Value::Array(items) => items.iter_mut().for_each(without_nul),
+        Value::Object(fields) => fields.values_mut().for_each(without_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn not_utf8(bytes: &[u8], from: usize) -> Problem {

@@ -258,6 +258,12 @@ pub(super) fn tend(access: &Access, tenant: &Arc<Tenant>, now: OffsetDateTime) {
 /// base.
 fn begin(access: &Access, tenant: &Arc<Tenant>, kb: &str, one: Scheduled, now: OffsetDateTime) {
     let Ok(shelf) = tenant.registry().store().shelf(kb) else { return };
+    // Somebody publishes on another node or on the command line: it is due as before at the
+    // next look.
+    if !shelf.is_busy().is_ok_and(|is_busy| !is_busy) {
+        let _ = shelf.put_back_schedule(one.number);
+        return;
+    }
     let due = one.due.format(&Rfc3339).unwrap_or_default();
     let is_late = now - one.due > LATE;
     let told = if is_late {
@@ -290,7 +296,8 @@ fn begin(access: &Access, tenant: &Arc<Tenant>, kb: &str, one: Scheduled, now: O
             tracing::error!(%error, "what was done at its time could not be recorded in the audit");
         }
     };
-    let (working, doing) = (Arc::clone(tenant), shelf.clone());
+    let besides = if is_late { format!("（{told}）") } else { String::new() };
+    let (working, doing) = (Arc::clone(tenant), shelf.clone().for_schedule(number, besides.clone()));
     let kind = if action == "publish_kb" { "publish" } else { "rollback" };
     let started = tenant.jobs().start(kind, kb, tell, move |progress| {
         let spoken = std::sync::Mutex::new(std::time::Instant::now());
@@ -308,8 +315,8 @@ fn begin(access: &Access, tenant: &Arc<Tenant>, kb: &str, one: Scheduled, now: O
             Ok(value) => (PlanState::Done, format!("版本 {}", value["release"])),
             Err(problem) => (PlanState::Failed, problem.detail.clone()),
         };
-        let text = if is_late { format!("{text}（{told}）") } else { text };
-        doing.end_schedule(number, state, &text)?;
+        // One that is served is recorded already.
+        doing.end_schedule(number, state, &format!("{text}{besides}"))?;
         tracing::info!(
             kb = doing.name(),
             schedule = number,
@@ -334,6 +341,7 @@ fn work(
     let registry = tenant.registry();
     let value = match what {
         Planned::Rollback(release) => {
+            registry.models().encoder_of(shelf, release).map_err(refusal)?;
             shelf.rollback(release).map_err(refusal)?;
             json!({"release": release})
         }

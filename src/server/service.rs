@@ -183,13 +183,17 @@ struct PatchQuery {
     patch,
     operation_id = "patch_service",
     path = "/v1/kbs/{kb}/service",
-    params(("kb" = String, Path, description = "The knowledge base."), PatchQuery, Condition),
+    params(
+        ("kb" = String, Path, description = "The knowledge base."),
+        PatchQuery,
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of what you saw, as for `PUT`; must be sent unless with `dry_run`.", example = json!("\"12\"")),
+    ),
     request_body(content = Patch, content_type = "application/merge-patch+json", example = json!({"voice": {"greeting": "您好！"}, "rules": {"angry": {"enabled": false}}})),
     responses(
         (status = 200, description = "It is changed, or would be; `ETag` names it.", body = ServiceChange),
         (status = 412, description = "Somebody else was faster; `current` is the `ETag` now.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It would have a fault, with `live` a test that fails, or is written in a way that cannot be changed part by part; `problems` names all of it.", body = Problem, content_type = "application/problem+json"),
-        (status = 428, description = "`If-Match` is missing.", body = Problem, content_type = "application/problem+json"),
+        (status = 428, description = "`If-Match` is missing, and it is no dry run.", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]

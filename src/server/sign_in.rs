@@ -226,7 +226,8 @@ pub(super) struct SignedIn {
 /// Sign in; the session is in a cookie that scripts cannot read.
 ///
 /// A wrong name and a wrong password are not told apart. After some failures the next
-/// attempt has to wait, twice as long each time, up to a quarter of an hour.
+/// attempt has to wait, twice as long each time, up to six hours for a name in
+/// one network, else up to a quarter of an hour.
 #[utoipa::path(
     post,
     operation_id = "login",
@@ -259,7 +260,8 @@ pub(super) fn prove(
 ) -> Result<PersonRecord, Problem> {
     let (access, name) = (server.gate().access(), folded(name));
     let from = Whose::Address(visitor.client.address);
-    let whose = [Whose::Name { tenant, name: &name }, from];
+    let address = visitor.client.address;
+    let whose = [Whose::Here { tenant, name: &name, address }, Whose::Name { tenant, name: &name }, from];
     let locked = match access.attempt(&whose)? {
         Ok(counted) => counted.locked_until,
         Err(wait) => {

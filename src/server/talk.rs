@@ -242,7 +242,7 @@ async fn say(
     request: Request,
 ) -> Result<Response, Problem> {
     let start = Instant::now();
-    let mut question = AnswerRequest::read(json(request, ANSWER_BYTES).await?)?.keyed(&headers)?;
+    let mut question = AnswerRequest::of(&caller, json(request, ANSWER_BYTES).await?)?.keyed(&headers)?;
     if question.session.as_ref().is_some_and(|session| *session != id) {
         let detail = "`session` names another conversation than the address; leave it out";
         return Err(Problem::new(Kind::InvalidField, detail).of_field("session"));

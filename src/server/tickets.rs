@@ -525,7 +525,9 @@ async fn change(caller: Caller, Path(number): Path<i64>, request: Request) -> Re
     caller
         .at_desk(move |caller| {
             let ticket = found(caller, number)?;
-            if let Some(name) = &change.assignee {
+            // Whoever has it already need not be here any more.
+            let is_other = |name: &&String| ticket.assignee.as_deref() != Some(name.trim());
+            if let Some(name) = change.assignee.as_ref().filter(is_other) {
                 may_see_to_it(caller, name.trim(), &ticket.kb)?;
             }
             let assignee =

@@ -108,6 +108,10 @@ fn state_of(shelf: &Shelf) -> Result<String, Problem> {
     // Labelled questions teach the calibration and are no part of the draft's revisions.
     let mut taught = DefaultHasher::new();
     shelf.queries()?.hash(&mut taught);
+    // So do suggestions that were decided.
+    for one in shelf.decided_suggestions()? {
+        (one.id, one.verdict, one.entry).hash(&mut taught);
+    }
     Ok(format!("{} {goal} {:x}", shelf.head()?.map_or(0, |head| head.revision), taught.finish()))
 }
 

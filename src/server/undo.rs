@@ -99,6 +99,8 @@ async fn rollback(
     caller
         .author(move |caller| {
             let shelf = caller.shelf(&kb)?;
+            // What cannot be opened would be served by nobody.
+            caller.registry().models().encoder_of(&shelf, release).map_err(refusal)?;
             shelf.rollback(release).map_err(refusal)?;
             caller.registry().refresh();
             let (current, items) = (shelf.current()?, shelf.records()?);

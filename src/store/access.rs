@@ -417,6 +417,7 @@ impl Table {
             role: person.role,
             scope: person.kbs.clone().map_or(Scope::All, Scope::Named),
             session: Some(known.record.id.clone()),
+            is_public: false,
         };
         Some(Grant { identity: Arc::new(identity), limits: Limits::default(), origins: Vec::new() })
     }
@@ -452,6 +453,7 @@ impl Table {
             role: *role,
             scope,
             session: None,
+            is_public: !known.record.origins.is_empty(),
         };
         Some(Grant {
             identity: Arc::new(identity),

@@ -369,7 +369,8 @@ impl Access {
                     audit_begins::seq.eq(seq),
                     audit_begins::hash.eq(&hash),
                 ))
-                .or("(tenant) DO UPDATE SET seq = excluded.seq, hash = excluded.hash")
+                // Whoever took away more was not long ago, and had not seen this.
+                .or("(tenant) DO UPDATE SET seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > audit_begins.seq")
                 .execute(connection)?;
             Ok(removed)
         })?;

@@ -21,7 +21,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::database::copy;
 use super::sealed::KEY_FILE;
 use super::{Store, database, left_out};
-use crate::access::moment;
+use crate::access::{DEFAULT_TENANT, moment};
 use crate::disk::{private_temporary, sync_folder};
 use crate::error::{Error, Result};
 use crate::release::Progress;
@@ -143,19 +143,17 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
     };
     let mut sources = Vec::new();
     let mut homes = vec![(String::new(), root.to_path_buf(), store.clone())];
-    for name in folders(&root.join("tenants"))? {
+    let mut tenants = folders(&root.join("tenants"))?;
+    if store.is_on_server() {
+        // One may have nothing on this machine, and what is here may be left of a deleted one.
+        tenants = store.access().tenants()?.into_iter().map(|tenant| tenant.name).collect();
+        tenants.retain(|name| name != DEFAULT_TENANT);
+    }
+    for name in tenants {
         homes.push((format!("tenants/{name}/"), root.join("tenants").join(&name), store.tenant(&name)?));
     }
     let mut is_empty = true;
     for (number, (prefix, home, store)) in homes.iter().enumerate() {
-        // What is on a server is copied into files first.
-        let on_server = copies.path().join(format!("{number}.records"));
-        let records = if store.is_on_server() {
-            store.records_into(&on_server).map_err(beside)?;
-            &on_server
-        } else {
-            home
-        };
         // What was noted of the audit is in the database that is copied after it.
         let noted = home.join("audit.heads");
         if noted.is_file() {
@@ -164,6 +162,14 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
             fs::write(&place, text).map_err(failed)?;
             sources.push(Source { path: format!("{prefix}audit.heads"), place });
         }
+        // What is on a server is copied into files first.
+        let on_server = copies.path().join(format!("{number}.records"));
+        let records = if store.is_on_server() {
+            store.records_into(&on_server).map_err(beside)?;
+            &on_server
+        } else {
+            home
+        };
         for (index, name) in files(records)?.into_iter().filter(|name| name.ends_with(".db")).enumerate() {
             progress("databases", index, 3);
             let place = copies.path().join(format!("{number}.{name}"));
@@ -177,6 +183,8 @@ fn write(store: &Store, root: &Path, folder: &Path, file: &Path, progress: Progr
                 || name.ends_with(".lock")
                 || name.ends_with("-wal")
                 || name.ends_with("-shm")
+                // What was copied to a server, as it was then.
+                || name.ends_with(".db.copied")
                 || name == "audit.heads"
                 // What comes back comes back as files.
                 || name == database::MARK

@@ -60,7 +60,8 @@ pub(super) fn remember(connection: &mut Connection, kb: i32, said: IgnoredColumn
     for heading in said.add {
         diesel::insert_into(ignored_columns::table)
             .values((ignored_columns::kb.eq(kb), ignored_columns::heading.eq(heading)))
-            .or_nothing()
+            // Whatever was said of it before.
+            .or("(kb, heading) DO UPDATE SET field = NULL")
             .execute(connection)?;
     }
     for (heading, field) in said.mapped {

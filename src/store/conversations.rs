@@ -380,7 +380,7 @@ impl Conversations {
                 ..known.clone()
             };
             let mut added = heard.lines.clone();
-            if known.owner == Owner::Closed {
+            if known.owner == Owner::Closed && heard.owner != Owner::Closed {
                 // It begins anew with this message.
                 added.insert(0, NewLine::of(Role::Event, Owner::Bot.name()));
             }
@@ -485,7 +485,8 @@ pub(super) fn add_lines(
                 lines::conversation.eq(key),
                 lines::seq.eq(seq),
                 lines::role.eq(line.role.unwrap_or(Role::Event).name()),
-                lines::text.eq(&line.text),
+                // Not every database can keep U+0000, and it says nothing.
+                lines::text.eq(line.text.replace('\0', "")),
                 lines::at.eq(at),
                 lines::author.eq(&line.author),
                 lines::trace_id.eq(&line.trace_id),

@@ -143,6 +143,36 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes the folders of knowledge bases that another node has deleted: each node has
+    /// its own.
+    ///
+    /// # Errors
+    /// When the records cannot be read, or a folder cannot be renamed.
+    pub(super) fn clear_deleted(&self) -> Result<()> {
+        let gone: Option<Vec<(i32, String)>> = self.database.read(|connection| {
+            let there: Vec<String> = kbs::table.select(kbs::name).load(connection)?;
+            let mut gone: Vec<(i32, String)> =
+                deletions::table.select((deletions::kb, deletions::name)).load(connection)?;
+            gone.retain(|(_, name)| !there.contains(name));
+            Ok(gone)
+        })?;
+        let mut is_any = false;
+        for (kb, name) in gone.unwrap_or_default() {
+            let folder = kb_folder(&self.root, &name);
+            if folder.is_dir() {
+                let doomed = kb_folder(&self.root, &format!("{DOOMED}{kb}"));
+                fs::rename(&folder, doomed).map_err(|e| Error::io("rename", &folder, e))?;
+                is_any = true;
+            }
+        }
+        if is_any {
+            clear(&self.root);
+        }
+        Ok(())
+    }
+}
+
 /// Renames the folders of deleted knowledge bases out of the way, all or those
 /// of one name.
 pub(super) fn bury(connection: &mut Connection, root: &Path, name: Option<&str>) -> Outcome<()> {

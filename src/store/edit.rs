@@ -7,6 +7,7 @@
 use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::database::schema::{entries, revisions};
 use super::database::{Connection, Outcome, lower};
@@ -144,6 +145,20 @@ macro_rules! columns {
     };
 }
 
+/// Whether a text, in small letters, stands in something that an author has written into an
+/// entry; case counts for no Latin letter.
+fn has_text(entry: &Entry, text: &str) -> bool {
+    fn stands(value: &Value, text: &str) -> bool {
+        match value {
+            Value::String(own) => own.to_ascii_lowercase().contains(text),
+            Value::Array(items) => items.iter().any(|item| stands(item, text)),
+            Value::Object(fields) => fields.values().any(|field| stands(field, text)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    serde_json::to_value(entry).is_ok_and(|value| stands(&value, text))
+}
+
 impl Shelf {
     /// An entry of the draft; `None` when there is none with the id.
     pub fn entry(&self, id: &EntryId) -> Result<Option<Stored>> {
@@ -156,7 +171,11 @@ impl Shelf {
 
     /// Entries of the draft, page by page.
     pub fn entries(&self, filter: &Filter) -> Result<Page> {
-        self.listed(filter, false)
+        match filter.text {
+            // What stands in the record may be the name of a field.
+            Some(_) => self.entries_where(filter, |_| true, |_| ()),
+            None => self.listed(filter, false),
+        }
     }
 
     /// The entries that a filter finds, whatever their number, that pass `keep` too;
@@ -169,7 +188,9 @@ impl Shelf {
         rank: impl Fn(&Entry) -> R,
     ) -> Result<Page> {
         let mut items = self.listed(filter, true)?.items;
-        items.retain(|stored| keep(&stored.entry));
+        let text = filter.text.as_ref().map(|text| text.to_ascii_lowercase());
+        let has_text = |entry: &Entry| text.as_ref().is_none_or(|text| has_text(entry, text));
+        items.retain(|stored| has_text(&stored.entry) && keep(&stored.entry));
         items.sort_by_cached_key(|stored| std::cmp::Reverse(rank(&stored.entry)));
         let from = filter.after.and_then(|after| usize::try_from(after).ok()).unwrap_or(0);
         let (total, until) = (items.len(), from.saturating_add(filter.limit));

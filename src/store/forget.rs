@@ -3,14 +3,16 @@
 //! With everything that hangs on it: what was said, its handoffs with their
 //! proposals and news, its tickets, its pictures. SQLite overwrites what is removed, and the
 //! log of writes is emptied afterwards, so that no page keeps it. What waits in
-//! the outbox was promised to somebody and goes when it is delivered.
+//! the outbox was promised to somebody and goes when it is delivered; what nobody delivers any
+//! more goes, and so does what the customer has sent and nobody has heard yet.
 
 use diesel::prelude::*;
 
 use super::Store;
 use super::conversations::Conversations;
 use super::database::Durability;
-use super::database::talk::{conversations, handoffs, proposals, stream, tickets};
+use super::database::talk::{conversations, handoffs, outbox, proposals, quotas, stream, tickets};
+use super::database::{Connection, Outcome};
 use crate::access::moment::now;
 use crate::dialogue::conversation::customer_id;
 use crate::error::Result;
@@ -59,6 +61,10 @@ impl Store {
             let at = now();
             all.iter().try_for_each(|whose| self.ask_to_forget(whose, at))?;
         }
+        if let Some(Whose::Customer(customer)) = all.last() {
+            // How much is left to say to them lies under what a mailbox calls them.
+            conversations.forget_quota(&format!("email:{customer}"))?;
+        }
         let mut done = Maintained::default();
         for whose in all {
             done.join(forget(self.root(), whose)?);
@@ -92,6 +98,9 @@ impl Conversations {
             diesel::delete(proposals::table.filter(proposals::handoff.eq_any(&names))).execute(connection)?;
             diesel::delete(stream::table.filter(stream::handoff.eq_any(&names))).execute(connection)?;
             diesel::delete(tickets::table.filter(tickets::conversation.eq(id))).execute(connection)?;
+            diesel::delete(quotas::table.filter(quotas::customer.eq(id))).execute(connection)?;
+            let letters = letters_of(connection, id)?;
+            diesel::delete(outbox::table.filter(outbox::seq.eq_any(letters))).execute(connection)?;
             // What was said and the handoffs hang on it.
             diesel::delete(conversations::table.filter(conversations::key.eq_any(&keys)))
                 .execute(connection)?;
@@ -100,6 +109,16 @@ impl Conversations {
         self.drop_pictures(&keys)?;
         self.database.truncate_log()?;
         Ok(keys.len())
+    }
+
+    fn forget_quota(&self, customer: &str) -> Result<()> {
+        if self.is_there() {
+            self.database.write_as(Durability::Written, |connection| {
+                diesel::delete(quotas::table.filter(quotas::customer.eq(customer))).execute(connection)?;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// The clients' names of the conversations of a customer: what a client says
@@ -124,4 +143,21 @@ impl Conversations {
         let rows = rows.unwrap_or_default().into_iter();
         Ok(rows.filter(|(_, told)| told.as_deref().is_some_and(is_theirs)).map(|(id, _)| id).collect())
     }
+}
+
+/// What lies in the outbox of a conversation and is promised to nobody: dead letters, and
+/// what came from the customer.
+fn letters_of(connection: &mut Connection, id: &str) -> Outcome<Vec<i64>> {
+    let named = serde_json::Value::from(id).to_string();
+    let rows: Vec<(i64, String, String, String, String)> = outbox::table
+        .filter(outbox::state.eq("dead").or(outbox::target.like("inbox:%")))
+        .select((outbox::seq, outbox::target, outbox::lane, outbox::state, outbox::body))
+        .load(connection)?;
+    let is_theirs = |(_, target, lane, state, body): &(i64, String, String, String, String)| {
+        // A channel's conversations are called after it and whoever writes.
+        let heard = target.strip_prefix("inbox:").map(|channel| format!(":{channel}:{lane}"));
+        heard.is_some_and(|end| id.ends_with(&end))
+            || state == "dead" && (lane == id || body.contains(&named))
+    };
+    Ok(rows.into_iter().filter(is_theirs).map(|(seq, ..)| seq).collect())
 }

@@ -366,23 +366,29 @@ impl Conversations {
     }
 
     /// Ends handoffs that nobody has taken for `patience` milliseconds, but for those of
-    /// letters; the robot
-    /// has the conversation again, and the customer is told in words that `text` has.
+    /// letters and of conversations whose names begin like one of `others`, which a platform's
+    /// own people see to; the robot has the conversation again, and the customer is told in
+    /// words that `text` has.
     pub fn expire_waiting(
         &self,
         now: i64,
         patience: i64,
+        others: &[String],
         text: impl Fn(&Handoff) -> String,
     ) -> Result<usize> {
         if !self.is_there() {
             return Ok(0);
         }
         let waiting = self.database.read(|connection| {
-            let found = handoffs::table
+            let mut found = handoffs::table
                 .filter(handoffs::state.eq(State::Waiting.name()))
                 .filter(handoffs::waiting_since.le(now.saturating_sub(patience)))
                 // Who writes a letter does not sit there and wait: it stays until somebody comes.
-                .filter(handoffs::session.not_like("email:%"));
+                .filter(handoffs::session.not_like("email:%"))
+                .into_boxed();
+            for beginning in others {
+                found = found.filter(handoffs::session.not_like(format!("{beginning}%")));
+            }
             Ok(found.order(handoffs::number).limit(AT_ONCE).select(Row::as_select()).load(connection)?)
         })?;
         self.each(waiting.unwrap_or_default(), Step::Expire, now, text)
@@ -437,8 +443,17 @@ fn find(connection: &mut Connection, id: &str) -> Outcome<Option<Handoff>> {
     Ok(row.optional()?.map(Handoff::from))
 }
 
+/// A desk's name for what it says, among the names of all lines: a customer's never begins
+/// with a blank, so the two may count alike.
+fn desks_own(client_id: &str) -> String {
+    format!(" {client_id}")
+}
+
 fn was_said(connection: &mut Connection, key: i64, client_id: &str) -> Outcome<bool> {
-    let same = lines::table.filter(lines::conversation.eq(key).and(lines::client_id.eq(client_id)));
+    // As an older zhida has written it.
+    let plain = lines::client_id.eq(client_id).and(lines::role.eq(Role::Agent.name()));
+    let named = lines::client_id.eq(desks_own(client_id)).or(plain);
+    let same = lines::table.filter(lines::conversation.eq(key)).filter(named.assume_not_null());
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(connection)?)
 }
 
@@ -505,7 +520,7 @@ fn step(connection: &mut Connection, known: Handoff, state: State, act: &Act<'_>
             text: text.to_owned(),
             author: person.then(|| act.agent.to_owned()),
             data: act.data.map(str::to_owned),
-            client_id: act.client_id.map(str::to_owned),
+            client_id: act.client_id.map(desks_own),
             ..NewLine::default()
         });
     }

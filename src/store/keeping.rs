@@ -86,6 +86,7 @@ impl Store {
         if !self.is_on_server() || self.writable().is_err() {
             return Ok(all);
         }
+        self.clear_deleted()?;
         self.follow_key()?;
         if let Some(text) = self.kept(SETTINGS)? {
             let wanted = Settings::parse(&text)?;

@@ -222,6 +222,8 @@ pub struct Shelf {
     name: String,
     store: Store,
     signature: Signature,
+    /// What was set for a time and is being done, if this is.
+    due: Option<schedules::Due>,
 }
 
 /// A release that was just made.
@@ -335,7 +337,7 @@ impl Store {
         if !is_sound(name) {
             return Err(Error::Refused(format!("knowledge base name {name:?}: {SOUND}")));
         }
-        Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default() })
+        Ok(Shelf { name: name.to_owned(), store: self.clone(), signature: Signature::default(), due: None })
     }
 
     /// A knowledge base that is made if there is none.
@@ -470,7 +472,7 @@ impl Shelf {
 
     /// Changes the draft as a whole: `change` gets what is there, and nobody
     /// else writes until its outcome is recorded. What was said of columns is
-    /// recorded with it.
+    /// recorded with it. Gives back the last revision before it, and the last one of it.
     ///
     /// # Errors
     /// What `change` says; then nothing is changed.
@@ -478,17 +480,27 @@ impl Shelf {
         &self,
         columns: IgnoredColumns<'_>,
         change: impl FnOnce(KnowledgeBase) -> Result<KnowledgeBase>,
-    ) -> Result<()> {
+    ) -> Result<(i64, i64)> {
+        self.change_draft_at(columns, |draft, _| change(draft))
+    }
+
+    /// The same; `change` gets the last revision of what is there, too.
+    pub(crate) fn change_draft_at(
+        &self,
+        columns: IgnoredColumns<'_>,
+        change: impl FnOnce(KnowledgeBase, i64) -> Result<KnowledgeBase>,
+    ) -> Result<(i64, i64)> {
         self.store.database.write(|connection| {
-            let known = match draft::find(connection, &self.name)? {
-                Some(kb) => draft::load(connection, kb.id)?,
-                None => Vec::new(),
+            let (known, before) = match draft::find(connection, &self.name)? {
+                Some(kb) => (draft::load(connection, kb.id)?, kb.revision),
+                None => (Vec::new(), 0),
             };
-            let base = change(KnowledgeBase::of_validated(known))?;
+            let base = change(KnowledgeBase::of_validated(known), before)?;
             deletions::bury(connection, &self.store.root, Some(&self.name))?;
             draft::replace(connection, &self.name, &base, &self.signature)?;
             let kb = draft::known(connection, &self.name)?;
-            columns::remember(connection, kb.id, columns)
+            columns::remember(connection, kb.id, columns)?;
+            Ok((before, kb.revision))
         })
     }
 

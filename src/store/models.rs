@@ -79,18 +79,22 @@ impl Models {
     /// As [`Release::open`], and [`Error::Release`] when the model is not
     /// here, naming the release, the model and what to do.
     pub fn open(&self, shelf: &Shelf, number: u32) -> Result<Release> {
-        let encoder = match &self.source {
-            Source::Given(encoder) => encoder.clone(),
+        shelf.open_release(number, self.encoder_of(shelf, number)?)
+    }
+
+    /// The model that a release is opened with.
+    ///
+    /// # Errors
+    /// As [`Self::open`], where the model is not here.
+    pub fn encoder_of(&self, shelf: &Shelf, number: u32) -> Result<Option<Arc<Encoder>>> {
+        match &self.source {
+            Source::Given(encoder) => Ok(encoder.clone()),
             Source::Named { folder, .. } => {
                 let release = shelf.fetched_folder(number)?;
                 let manifest = Manifest::read(&release)?;
-                match &manifest.model {
-                    None => None,
-                    Some(model) => Some(self.find(folder, &release, &manifest, model)?),
-                }
+                manifest.model.as_ref().map(|model| self.find(folder, &release, &manifest, model)).transpose()
             }
-        };
-        shelf.open_release(number, encoder)
+        }
     }
 
     /// Opens the release that is served.

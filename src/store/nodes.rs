@@ -115,10 +115,28 @@ impl Nodes {
     /// # Errors
     /// When the records cannot be reached.
     pub fn leave(&self, node: &NodeRecord) -> Result<()> {
+        self.gone(&node.url, Some(&node.token))
+    }
+
+    /// Notes that whatever ran under an address does not any more: a node that was killed
+    /// seems alive for a while, and the one that is started in its place is not open yet.
+    ///
+    /// # Errors
+    /// When the records cannot be reached.
+    pub fn succeed(&self, url: &str) -> Result<()> {
+        self.gone(url, None)
+    }
+
+    fn gone(&self, url: &str, token: Option<&str>) -> Result<()> {
         self.database.write(|connection| {
-            let own = nodes::table.find(&node.url).filter(nodes::token.eq(&node.token));
+            let own = nodes::table.filter(nodes::url.eq(url));
             let gone = (nodes::seen_at.eq(self.now() - LEFT), nodes::token.eq(""));
-            diesel::update(own).set(gone).execute(connection)?;
+            match token {
+                Some(token) => {
+                    diesel::update(own.filter(nodes::token.eq(token))).set(gone).execute(connection)?
+                }
+                None => diesel::update(own).set(gone).execute(connection)?,
+            };
             Ok(())
         })
     }
@@ -152,6 +170,10 @@ mod tests {
         let heard = |one: &NodeRecord| nodes.now() - one.seen_at;
         assert!(heard(&known[0]) < 30_000 && heard(&known[1]) >= LEFT, "{known:?}");
         assert_eq!(nodes.vanished().expect("none"), [""; 0], "who leaves has not vanished");
+        nodes.beat(&node("http://b", "killed")).expect("a beat");
+        nodes.succeed("http://b").expect("its place is taken");
+        let known = nodes.beat(&node("http://a", "2")).expect("a beat");
+        assert!(heard(&known[0]) < 30_000 && heard(&known[1]) >= LEFT, "{known:?}");
         let died = |connection: &mut Connection| {
             let own = nodes::table.find("http://a");
             Ok(diesel::update(own).set(nodes::seen_at.eq(7)).execute(connection)?)

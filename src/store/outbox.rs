@@ -276,14 +276,20 @@ impl Conversations {
         Ok(found.flatten().unwrap_or_default())
     }
 
-    /// Notes how far somebody came with a job that they work on.
-    pub fn note_progress(&self, taken: &Taken, body: &Value) -> Result<()> {
+    /// Notes how far somebody came with a job that they work on, and that nobody else gets it
+    /// for `lease` milliseconds from now on; `false` when somebody else has it already.
+    pub fn note_progress(&self, taken: &Taken, body: &Value, now: i64, lease: i64) -> Result<bool> {
+        let rest = Span::of(now, lease);
         self.database.write_as(Durability::Written, |connection| {
             let mine = outbox::table
                 .find(taken.seq)
                 .filter(outbox::worker.eq(&taken.worker).and(outbox::attempts.eq(taken.attempts)));
-            diesel::update(mine).set(outbox::body.eq(body.to_string())).execute(connection)?;
-            Ok(())
+            let noted = (
+                outbox::body.eq(body.to_string()),
+                outbox::rests_from.eq(rest.from),
+                outbox::rests_until.eq(rest.until),
+            );
+            Ok(diesel::update(mine).set(noted).execute(connection)? > 0)
         })
     }
 

@@ -103,7 +103,7 @@ pub struct Publication<'a> {
     pub progress: Progress<'a>,
     /// Looks at what is published and the finished folder made of it before that is
     /// served; with an error it is not served and goes.
-    pub review: &'a dyn Fn(&KnowledgeBase, &Path) -> Result<Approval>,
+    pub review: &'a dyn Fn(&KnowledgeBase, i64, &Path) -> Result<Approval>,
 }
 
 /// What is recorded of the look at a release.
@@ -327,7 +327,7 @@ impl Shelf {
             encoder,
             labelled: &[],
             progress,
-            review: &|_, _| Ok(Approval::default()),
+            review: &|_, _, _| Ok(Approval::default()),
         })
     }
 
@@ -364,7 +364,7 @@ impl Shelf {
             ..Build::of(&self.name, &base)
         };
         let built = build.write(beside.path())?;
-        let Approval { forced, findings } = review(&base, beside.path())?;
+        let Approval { forced, findings } = review(&base, revision, beside.path())?;
         let digest = digest_of(beside.path())?;
         // Every node can fetch it before anybody is told to serve it.
         if let Some(depot) = self.store.depot() {
@@ -394,7 +394,8 @@ impl Shelf {
             };
             diesel::insert_into(releases::table).values(&row).execute(connection)?;
             let why = release.map_or(Serving::Published { revision }, |of| Serving::Republished { of });
-            serve(connection, &self.name, number, why, &signature)
+            serve(connection, &self.name, number, why, &signature)?;
+            self.done_at_its_time(connection, kb.id, number)
         })?;
         if let Some(keep) = self.keeps()? {
             let collected = self.collect_locked(usize::try_from(keep).unwrap_or(usize::MAX), false)?;
@@ -410,9 +411,11 @@ impl Shelf {
         let folder = self.fetched_folder(number)?;
         Manifest::read(&folder)?.verify(&folder)?;
         self.put(number, &folder, Compared::Lengths)?;
-        self.store
-            .database
-            .write(|connection| serve(connection, &self.name, number, Serving::RolledBack, &self.signature))
+        self.store.database.write(|connection| {
+            serve(connection, &self.name, number, Serving::RolledBack, &self.signature)?;
+            let kb = draft::known(connection, &self.name)?;
+            self.done_at_its_time(connection, kb.id, number)
+        })
     }
 
     /// A number that no release had, whether it is still there or not.
@@ -445,6 +448,14 @@ impl Shelf {
             }
             std::thread::sleep(PATIENCE / 50);
         }
+    }
+
+    /// Whether somebody makes a release, or serves another one, just now.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub fn is_busy(&self) -> Result<bool> {
+        Ok(self.try_lock()?.is_none())
     }
 
     /// The same when nobody else holds it.

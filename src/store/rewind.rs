@@ -33,6 +33,16 @@ pub struct Rewound {
     pub still_live: Vec<EntryId>,
 }
 
+/// What a stretch of the history did.
+struct Stretch {
+    /// By entry that nobody has changed since: what was there before its first revision.
+    before: HashMap<EntryId, Option<Entry>>,
+    /// Those that somebody has changed since.
+    kept: Vec<EntryId>,
+    /// Those of `before` that customers had got at once.
+    at_once: Vec<(EntryId, Option<Entry>)>,
+}
+
 impl Shelf {
     /// Takes back what was done to entries after one revision and up to another one,
     /// both by their numbers; it is in the history like any other change. What customers
@@ -41,7 +51,71 @@ impl Shelf {
     /// # Errors
     /// [`Error::Corpus`] when what was there before contradicts what was added since.
     pub fn rewind(&self, after: i64, until: i64) -> Result<Rewound> {
-        // By entry: what was there before the first revision of the stretch.
+        let (stretch, diff, written) = loop {
+            let seen = self.head()?.map_or(0, |head| head.revision);
+            let stretch = self.stretch(after, until)?;
+            let (mut before, order) = (stretch.before.clone(), self.order_of_arrival()?);
+            let (mut diff, mut is_moved) = (Diff::default(), false);
+            let changed = self.change_draft_at(IgnoredColumns::default(), |draft, revision| {
+                is_moved = revision != seen;
+                if is_moved {
+                    return Err(Error::Conflict("the draft has changed meanwhile".to_owned()));
+                }
+                let mut entries = Vec::with_capacity(draft.entries().len());
+                for entry in draft.entries() {
+                    match before.remove(&entry.id) {
+                        None => entries.push(entry.clone()),
+                        Some(Some(old)) => entries.push(old),
+                        Some(None) => {}
+                    }
+                }
+                let entries = in_place(entries, before.into_values().flatten().collect(), &order);
+                formats::recheck("draft", &entries)?;
+                diff = Diff::between(draft.entries(), &entries);
+                Ok(KnowledgeBase::of_validated(entries))
+            });
+            // What somebody has changed in between is theirs, and looked at again.
+            if !is_moved {
+                let (_, until) = changed?;
+                break (stretch, diff, until);
+            }
+        };
+        let Stretch { before, kept, at_once } = stretch;
+        let back: Vec<EntryId> = before.keys().cloned().collect();
+        // What was suggested, and is in the draft no more, is open again.
+        self.reopen_accepted(&back, (after, until))?;
+        let mut done = Rewound { diff, kept, live: Vec::new(), still_live: Vec::new() };
+        if at_once.is_empty() {
+            return Ok(done);
+        }
+        let reach = self.store.database.read(|connection| {
+            let kb = draft::known(connection, &self.name)?;
+            draft::Reach::of(connection, &kb)
+        })?;
+        let Some(reach) = reach else { return Ok(done) };
+        for (id, old) in at_once {
+            let last = self.history(Some(&id), Some(after + 1), 1)?.pop();
+            let was_served = last.is_none_or(|last| !reach.lacks(last.number, last.live));
+            if !was_served {
+                done.still_live.push(id);
+                continue;
+            }
+            // What somebody has done to it in this moment is theirs.
+            let now = self.entry(&id)?.map(|stored| stored.revision);
+            let is_theirs = now.is_some_and(|revision| revision > written) || now.is_some() != old.is_some();
+            let expected = now.map_or(Expected::Anything, |revision| Expected::Revisions(vec![revision]));
+            let edit = old.map_or(Edit::Remove, Edit::Put);
+            match if is_theirs { Ok(None) } else { self.edit(&id, edit, &expected, true).map(Some) } {
+                Ok(Some(_)) => done.live.push(id),
+                Ok(None) | Err(Error::Stale { .. } | Error::NoEntry { .. }) => done.kept.push(id),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    /// What was done to entries in a stretch of the history, and by others since.
+    fn stretch(&self, after: i64, until: i64) -> Result<Stretch> {
         let mut before: HashMap<EntryId, Option<Entry>> = HashMap::new();
         let mut since: HashSet<EntryId> = HashSet::new();
         let mut at_once: HashSet<EntryId> = HashSet::new();
@@ -75,46 +149,7 @@ impl Shelf {
             .map(|(id, old)| (id.clone(), old.clone()))
             .collect();
         at_once.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let back: Vec<EntryId> = before.keys().cloned().collect();
-        let order = self.order_of_arrival()?;
-        let mut diff = Diff::default();
-        self.change_draft(IgnoredColumns::default(), |draft| {
-            let mut entries = Vec::with_capacity(draft.entries().len());
-            for entry in draft.entries() {
-                match before.remove(&entry.id) {
-                    None => entries.push(entry.clone()),
-                    Some(Some(old)) => entries.push(old),
-                    Some(None) => {}
-                }
-            }
-            let entries = in_place(entries, before.into_values().flatten().collect(), &order);
-            formats::recheck("draft", &entries)?;
-            diff = Diff::between(draft.entries(), &entries);
-            Ok(KnowledgeBase::of_validated(entries))
-        })?;
-        // What was suggested, and is in the draft no more, is open again.
-        self.reopen_accepted(&back, (after, until))?;
-        let mut done = Rewound { diff, kept, live: Vec::new(), still_live: Vec::new() };
-        if at_once.is_empty() {
-            return Ok(done);
-        }
-        let reach = self.store.database.read(|connection| {
-            let kb = draft::known(connection, &self.name)?;
-            draft::Reach::of(connection, &kb)
-        })?;
-        let Some(reach) = reach else { return Ok(done) };
-        for (id, old) in at_once {
-            let last = self.history(Some(&id), Some(after + 1), 1)?.pop();
-            let was_served = last.is_none_or(|last| !reach.lacks(last.number, last.live));
-            if was_served {
-                let edit = old.map_or(Edit::Remove, Edit::Put);
-                self.edit(&id, edit, &Expected::Anything, true)?;
-                done.live.push(id);
-            } else {
-                done.still_live.push(id);
-            }
-        }
-        Ok(done)
+        Ok(Stretch { before, kept, at_once })
     }
 
     /// By entry, when it came first: that is where authors look for it.

@@ -17,6 +17,14 @@ use crate::error::{Error, Result};
 /// Work that nobody has spoken for so many seconds is taken up by somebody else.
 const LEASE: i64 = 600;
 
+/// Something that is due and is being done.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    number: i64,
+    /// What is told besides of what came of it.
+    besides: String,
+}
+
 /// What is done then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planned {
@@ -234,21 +242,43 @@ impl Shelf {
         })
     }
 
+    /// The same knowledge base; whichever release is served next is what came of something
+    /// that was taken up. Both are recorded together, so that a death between them does
+    /// not have it done twice.
+    #[must_use]
+    pub fn for_schedule(self, number: i64, besides: String) -> Self {
+        Self { due: Some(Due { number, besides }), ..self }
+    }
+
+    /// Records that a release is served now because that was due, if it was.
+    pub(super) fn done_at_its_time(&self, connection: &mut Connection, kb: i32, release: u32) -> Outcome<()> {
+        match &self.due {
+            Some(Due { number, besides }) => {
+                end(connection, kb, *number, PlanState::Done, &format!("版本 {release}{besides}"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Records what came of something that was taken up, unless that was recorded.
     pub fn end_schedule(&self, number: i64, state: PlanState, outcome: &str) -> Result<()> {
         self.store.database.write(|connection| {
             let kb = draft::known(connection, &self.name)?;
-            let one = schedules::table.find((kb.id, number)).filter(schedules::state.eq("running"));
-            diesel::update(one)
-                .set((
-                    schedules::state.eq(state.name()),
-                    schedules::outcome.eq(Some(outcome)),
-                    schedules::ended.eq(Some(now())),
-                ))
-                .execute(connection)?;
-            Ok(())
+            end(connection, kb.id, number, state, outcome)
         })
     }
+}
+
+fn end(connection: &mut Connection, kb: i32, number: i64, state: PlanState, outcome: &str) -> Outcome<()> {
+    let one = schedules::table.find((kb, number)).filter(schedules::state.eq("running"));
+    diesel::update(one)
+        .set((
+            schedules::state.eq(state.name()),
+            schedules::outcome.eq(Some(outcome)),
+            schedules::ended.eq(Some(now())),
+        ))
+        .execute(connection)?;
+    Ok(())
 }
 
 impl Store {

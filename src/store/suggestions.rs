@@ -3,7 +3,7 @@
 //! What is open is written anew by every look at the questions. What was decided
 //! stays, with the words that it was decided on and nothing else of the customers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use diesel::prelude::*;
 use diesel::{ExpressionMethods, QueryDsl};
@@ -133,16 +133,31 @@ impl Store {
 
 impl Shelf {
     /// Puts suggestions, each a name and a body, in the place of those that were
-    /// open. One that was left for now is open again.
+    /// open. One that was left for now is open again, and what was decided stays that was
+    /// not `known` when these were looked for, each by its name and the verdict.
     ///
     /// # Errors
     /// When the knowledge base does not exist, or cannot be written.
-    pub fn propose_suggestions(&self, bodies: &[(String, String)]) -> Result<()> {
+    pub fn propose_suggestions(
+        &self,
+        bodies: &[(String, String)],
+        known: &HashSet<(&str, &str)>,
+    ) -> Result<()> {
         self.store.database.write(|connection| {
             let kb = draft::known(connection, &self.name)?;
             let open =
                 suggestions::table.filter(suggestions::kb.eq(kb.id)).filter(suggestions::verdict.is_null());
             diesel::delete(open).execute(connection)?;
+            let decided: Vec<(String, Option<String>)> = suggestions::table
+                .filter(suggestions::kb.eq(kb.id))
+                .filter(suggestions::verdict.is_not_null())
+                .select((suggestions::id, suggestions::verdict))
+                .load(connection)?;
+            let is_new = |(id, verdict): &&(String, Option<String>)| {
+                !known.contains(&(id.as_str(), verdict.as_deref().unwrap_or_default()))
+            };
+            let meanwhile: HashSet<&str> = decided.iter().filter(is_new).map(|(id, _)| id.as_str()).collect();
+            let bodies = bodies.iter().filter(|(id, _)| !meanwhile.contains(id.as_str()));
             for (position, (id, body)) in (1i64..).zip(bodies) {
                 let place = (suggestions::position.eq(position), suggestions::body.eq(body));
                 let key = (suggestions::kb.eq(kb.id), suggestions::id.eq(id));

@@ -1,6 +1,7 @@
 //! Which tenants are there?
 
 use std::fs;
+use std::path::PathBuf;
 
 use diesel::prelude::*;
 use serde::Serialize;
@@ -144,9 +145,12 @@ impl Access {
             let message = "tenant default owns the data directory and cannot be removed from it";
             return Err(Error::Conflict(message.to_owned()));
         }
-        // First nobody comes in any more, then its data go: a crash between leaves
-        // a folder that nobody reaches.
+        // First nobody comes in any more, then its data go: what a crash leaves between goes at
+        // the next attempt, or with the next look of a server.
         self.database.write(|connection| {
+            if self.folder_of(name).is_dir() && self.is_deleted(connection, name)? {
+                return Ok(());
+            }
             require(connection, name)?;
             let now = moment::now();
             diesel::update(tenants::table.find(name)).set(tenants::deleted_at.eq(now)).execute(connection)?;
@@ -159,12 +163,40 @@ impl Access {
             diesel::update(theirs).set(people::deleted_at.eq(now)).execute(connection)?;
             Ok(())
         })?;
+        self.remove_data(name)
+    }
+
+    /// Removes what tenants that were deleted have left on this machine: each node has files
+    /// of its own.
+    ///
+    /// # Errors
+    /// When the records cannot be read, or a folder cannot be removed.
+    pub fn sweep_deleted(&self) -> Result<()> {
+        let gone: Option<Vec<String>> = self.database.read(|connection| {
+            let gone = tenants::table.filter(tenants::deleted_at.is_not_null()).select(tenants::name);
+            Ok(gone.load(connection)?)
+        })?;
+        let left = |name: &String| self.folder_of(name).is_dir();
+        gone.unwrap_or_default().iter().filter(|name| left(name)).try_for_each(|name| self.remove_data(name))
+    }
+
+    fn folder_of(&self, tenant: &str) -> PathBuf {
+        self.root.join("tenants").join(tenant)
+    }
+
+    fn is_deleted(&self, connection: &mut Connection, name: &str) -> Outcome<bool> {
+        let found: Option<Option<i64>> =
+            tenants::table.find(name).select(tenants::deleted_at).first(connection).optional()?;
+        Ok(found.flatten().is_some())
+    }
+
+    fn remove_data(&self, name: &str) -> Result<()> {
         if let Some(schema) = self.database.schema() {
             for kind in [DRAFTS, TALK] {
                 Schema::of(schema.cluster(), kind.schema, Some(name)).remove()?;
             }
         }
-        let folder = self.root.join("tenants").join(name);
+        let folder = self.folder_of(name);
         match fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder, e)),
             _ => Ok(()),

@@ -271,7 +271,7 @@ fn a_customer_is_kept_under_a_made_name_and_forgotten_by_their_own() {
     let shelf = crate::support::store(data.path()).shelf("demo").expect("there");
     let body = |text: &str| json!({"texts": [text]}).to_string();
     let open = [("s1".to_owned(), body(STRANGE)), ("s2".to_owned(), body("别人问的"))];
-    shelf.propose_suggestions(&open).expect("proposed");
+    shelf.propose_suggestions(&open, &Default::default()).expect("proposed");
     for (id, text, verdict) in
         [("s3", STRANGE, "never"), ("s4", "别人问的", "ignored"), ("s5", STRANGE, "accepted")]
     {

@@ -582,6 +582,23 @@ fn from_a_file_to_a_release_and_back() {
 }
 
 #[test]
+fn a_column_that_is_passed_over_is_passed_over_whatever_it_is_called() {
+    let desk = Desk::new();
+    let path =
+        desk.file("a.csv", "编号,问题,答案,分类,标签\nx,几点上班,九点,门店,热门\n").display().to_string();
+    desk.sound("import", &[&path, "--ignore-column", "分类", "--ignore-column", "标签"]);
+    let out = desk.folder.path().join("out.jsonl").display().to_string();
+    desk.sound("export", &["--out", &out]);
+    let text = std::fs::read_to_string(&out).expect("written");
+    assert!(text.contains("几点上班") && !text.contains("门店") && !text.contains("热门"), "{text}");
+    // Later imports pass over them too; in JSON as well.
+    let path = desk.file("b.jsonl", r#"{"id":"x","question":"几点上班","answer":"九点","topic":"门店"}"#);
+    desk.sound("import", &[&path.display().to_string(), "--ignore-column", "topic"]);
+    desk.sound("export", &["--out", &out]);
+    assert!(!std::fs::read_to_string(&out).expect("written").contains("门店"));
+}
+
+#[test]
 fn what_is_no_entry_is_told_in_one_sentence() {
     let desk = Desk::published(SMALL_KB);
     let put = |name: &str, content: &[u8]| {
@@ -597,7 +614,7 @@ fn what_is_no_entry_is_told_in_one_sentence() {
         ("broken.json", b"{\n \"id\": \"x\",\n \"question\" 1\n}", "expected `:` at line 3 column 13"),
         (
             "two.jsonl",
-            format!("{entry}\n{}\n", entry.replace("\"x\"", "\"y\"")).as_bytes(),
+            format!("{entry}\n{}\n", entry.replace("\"x\"", "\"y\"").replace("上班", "下班")).as_bytes(),
             "holds 2 entries",
         ),
     ] {

@@ -197,7 +197,13 @@ async fn every_route_is_described_and_every_description_is_served() {
                 }
             } else {
                 let text = std::fs::read_to_string(&path).unwrap();
-                assert!(!text.contains(".route("), "{}: use `routes!`, which describes", path.display());
+                // Before there is an API, what watches over it is answered all the same.
+                let is_before = path.ends_with("server/waiting.rs");
+                assert!(
+                    is_before || !text.contains(".route("),
+                    "{}: use `routes!`, which describes",
+                    path.display()
+                );
                 let described = text.matches("#[utoipa::path(").count();
                 let routed: usize = text
                     .split("routes!(")

@@ -135,11 +135,14 @@ async fn the_page_changes_it_without_a_script() {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         send(&app, request.body(Body::from(body)).expect("a request")).await
     };
-    let done = form("text=masked&mask_orders=1&text_days=90&event_days=").await;
+    let asked = form("text=masked&mask_orders=1&text_days=90&event_days=").await;
+    assert!(asked.status == StatusCode::OK && asked.text().contains("确定"), "it erases: {}", asked.text());
+    assert_eq!(get(&app, "/v1/retention").await.json()["mask_orders"], false);
+    let done = form("text=masked&mask_orders=1&text_days=90&event_days=&sure=1").await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let kept = get(&app, "/v1/retention").await.json();
     assert_eq!((&kept["text_days"], &kept["mask_orders"]), (&json!(90), &json!(true)));
-    let refused = form("text=masked&text_days=0&event_days=").await;
+    let refused = form("text=masked&text_days=0&event_days=&sure=1").await;
     assert_eq!(refused.status, StatusCode::SEE_OTHER);
     let notice = refused.headers.get_all(header::SET_COOKIE).iter();
     let notice: Vec<&str> = notice.filter_map(|cookie| cookie.to_str().ok()).collect();
@@ -157,6 +160,7 @@ async fn a_customer_is_forgotten_on_the_page() {
     assert_eq!(crate::http::post(&app, "/v1/answer", asked).await.status, StatusCode::OK);
     assert!(get(&app, "/console/admin/settings").await.text().contains("删除一位顾客的内容"));
     let told = async |body: &'static str| {
+        let body = format!("{body}&sure=1");
         let request = Request::post("/console/admin/settings/forget")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let done = send(&app, request.body(Body::from(body)).expect("a request")).await;
@@ -176,4 +180,17 @@ async fn a_customer_is_forgotten_on_the_page() {
     assert!(one.contains("没有找到这个编号"), "{one}");
     let one = told("whose=customer&id=+").await;
     assert!(one.contains("顾客编号"), "a blank id is refused in words: {one}");
+}
+
+#[tokio::test]
+async fn where_a_form_goes_a_visitor_is_shown_the_page_above() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    let app = router(crate::http::server_over(folder.path(), admission()));
+    let there = get(&app, "/console/admin/settings/forget").await;
+    assert_eq!(
+        (there.status, there.header(header::LOCATION)),
+        (StatusCode::SEE_OTHER, "/console/admin/settings")
+    );
+    assert_eq!(get(&app, "/v1/answer").await.status, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -71,6 +71,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("calamine", &["kb"]),
+    ("cfb", &["kb"]),
     ("quick_xml", &["kb", "channels"]),
     ("ssfmt", &["kb"]),
     ("chardetng", &["kb"]),

@@ -272,7 +272,17 @@ fn is_automatic_subject(subject: &str) -> bool {
     ];
     let bare = bare_subject(subject);
     let bare = bare.trim_start_matches(['[', '【', '(', '（', '<']);
-    BEGINNINGS.iter().any(|beginning| bare.starts_with(beginning))
+    // 自动回复怎么设置 is a question, and nobody asks about undelivered mail in such words.
+    let is_plain = |beginning: &str| {
+        !beginning.contains("回") && !beginning.starts_with("auto") && !beginning.contains("答")
+    };
+    let ends = |rest: &str| {
+        let rest = rest.trim_start();
+        rest.is_empty() || rest.starts_with([':', '：', ']', '】', ')', '）', '>', '-', '—'])
+    };
+    BEGINNINGS
+        .iter()
+        .any(|beginning| bare.strip_prefix(beginning).is_some_and(|rest| is_plain(beginning) || ends(rest)))
 }
 
 /// What is said, as plain text without what was said before.

@@ -131,6 +131,8 @@ fn machines_lists_and_bounces_are_never_answered() {
         ("Content-Type: multipart/report; report-type=delivery-status; boundary=b", Unanswered::Bounce),
         ("Subject: 自动回复：我在休假", Unanswered::Automatic),
         ("Subject: Re: 自动回复: 退货", Unanswered::Automatic),
+        ("Subject: [Auto-Reply] away", Unanswered::Automatic),
+        ("Subject: Out of office until Monday", Unanswered::Automatic),
         ("Subject: [自動回覆] 您好", Unanswered::Automatic),
         ("Subject: Automatic reply: hello", Unanswered::Automatic),
         ("Subject: Out of Office", Unanswered::Automatic),

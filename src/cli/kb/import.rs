@@ -57,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "OFFSET", value_parser = formats::zone, default_value = "+08:00", allow_hyphen_values = true)]
     time_zone: time::UtcOffset,
     /// A column that holds nothing of the knowledge base; may be given several
-    /// times. Later imports pass over it too.
+    /// times. Later imports pass over it too, where zhida does not know the column.
     #[arg(long, value_name = "HEADING")]
     ignore_column: Vec<String>,
     /// All columns that zhida does not know hold nothing of the knowledge base.
@@ -110,8 +110,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let format = Format::of_source(&args.file)?;
     let bytes = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
     let remembered = if args.forget_columns { Vec::new() } else { shelf.ignored_columns()? };
+    let mapped = if args.forget_columns { Vec::new() } else { shelf.mapped_columns()? };
     let reading = Reading {
         zone: args.time_zone,
+        columns: &mapped,
         ignore: &args.ignore_column,
         ignore_unknown: args.ignore_columns,
         remembered: &remembered,

@@ -95,7 +95,7 @@ pub(super) fn run(shelf: Shelf, action: &Action) -> Result<ExitCode> {
 }
 
 fn import(shelf: Shelf, signed: &Signed, file: &Path, dry_run: bool) -> Result<()> {
-    let format = Format::of(file)?;
+    let format = Format::of_source(file)?;
     let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
     let lexicon = formats::lexicon_of_bytes(&file.display().to_string(), format, &bytes)?;
     if lexicon.is_empty() {

@@ -59,7 +59,7 @@ fn is_spoken(core: &str) -> bool {
 
 /// What every request for a person speaks of, in some spelling.
 static MENTIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"人|坐席|座席|客服|接线员|话务员|仁工|认工|任工|机器|机械|智能|自动回复|ai|bot|machine|售后|售前|专员|同事|员工|顾问|经理|领导|主管|负责|老板|店长|组长|上级|管理|管事|做主|明白|[找来换叫派]个|投诉|财务|理赔|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|活着没|想死|自杀|去死|活不下去|轻生|割腕|跳楼")
+    Regex::new(r"人|坐席|座席|客服|接线员|话务员|仁工|认工|任工|机器|机械|智能|自动回复|ai|bot|machine|售后|售前|专员|同事|员工|顾问|经理|领导|主管|负责|老板|店长|组长|上级|管理|管事|做主|明白|[找来换叫派]个|投诉|财务|理赔|human|person|agent|repres|operator|someone|somebody|staff|support|customer service|live chat|manager|supervisor|\brep\b|ren ?gong|不想活|活着没|想死|自杀|去死|活不下去|轻生|割腕|跳楼|生命|性命|寻短见|自残")
     .ok()
 });
 
@@ -306,6 +306,12 @@ mod tests {
         ] {
             assert_eq!(before_search(text), None, "{text}");
         }
-        assert_eq!(before_search("我真的不想活了"), Some(Reason::Sensitive));
+        for text in ["我真的不想活了", "我想结束自己的生命", "想寻短见", "孩子自残"] {
+            assert_eq!(before_search(text), Some(Reason::Sensitive), "{text}");
+        }
+        for text in ["老人不想活动怎么办", "电池的生命周期多长", "包安装费含人工吗"]
+        {
+            assert_eq!(before_search(text), None, "{text}");
+        }
     }
 }

@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use cells::guarded;
 pub use good::{Rejects, recheck};
 pub use instant::{BEIJING, zone};
 pub use labelled::{LabelledRow, labelled};
@@ -412,10 +413,10 @@ impl Format {
     pub fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
-            Some("csv" | "tsv") => Ok(Self::Csv),
+            Some("csv") => Ok(Self::Csv),
             Some("xlsx") => Ok(Self::Xlsx),
             _ => Err(Error::Refused(format!(
-                "{}: the file's ending must be .jsonl, .csv, .tsv or .xlsx",
+                "{}: the file's ending must be .jsonl, .csv or .xlsx",
                 path.display()
             ))),
         }
@@ -429,7 +430,8 @@ impl Format {
     pub fn of_source(path: &Path) -> Result<Self> {
         match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("json") => Ok(Self::Jsonl),
-            Some("txt") => Ok(Self::Csv),
+            // Read with tabs, written with commas.
+            Some("txt" | "tsv") => Ok(Self::Csv),
             Some("xlsm" | "xltx" | "xltm" | "xls" | "xlsb" | "ods" | "et") => Ok(Self::Xlsx),
             _ => Self::of(path).map_err(|_| {
                 Error::Refused(format!(

@@ -29,7 +29,7 @@ impl Word {
 
     /// Whether it occurs in a text.
     pub fn occurs(&self, text: &Normalized) -> bool {
-        text.written.contains(&self.written)
+        stands_in(&self.written, &text.written)
             || self.amount.as_ref().is_some_and(|amount| stands_in(amount, &text.exact))
     }
 }
@@ -361,6 +361,9 @@ mod tests {
             assert!(!fires(&rule, "二十八天能退吗"), "{word}");
         }
         assert!(!fires("{\"contains\":[\"七天\"]}", "17天能退吗"));
+        assert!(!fires("{\"contains\":[\"7天\"]}", "17天能退吗"));
+        assert!(!fires("{\"contains\":[\"5元券\"]}", "15元券怎么用"));
+        assert!(fires("{\"contains\":[\"5元券\"]}", "有5元券怎么用"));
         assert!(fires("{\"contains\":[\"百元券\"]}", "三百元券怎么用"), "as it is written");
         assert!(fires("{\"exact\":\"七天能退吗\"}", "7天能退吗"));
         assert!(!fires("{\"contains\":[\"退\"],\"without\":[\"七天\"]}", "7天内能退吗"));

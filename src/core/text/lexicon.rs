@@ -343,12 +343,27 @@ pub(super) struct Fillers {
 impl Fillers {
     /// The text without its longest leading filler, if it has one.
     pub(super) fn leading<'a>(&self, text: &'a str) -> Option<&'a str> {
-        self.leading.iter().find_map(|filler| text.strip_prefix(filler.as_str())).map(str::trim_start)
+        let is_one = |filler: &str, rest: &str| match (filler, rest.chars().next()) {
+            // 请教练, 请教师
+            ("请教", Some(next)) => !"练师授员".contains(next),
+            // 喂养, 喂奶
+            ("喂", Some(next)) => !next.is_alphabetic() || "你您我请问在有能怎可为是客".contains(next),
+            _ => true,
+        };
+        let without =
+            |filler: &String| text.strip_prefix(filler.as_str()).filter(|rest| is_one(filler, rest));
+        self.leading.iter().find_map(without).map(str::trim_start)
     }
 
     /// The text without its longest trailing filler, if it has one.
     pub(super) fn trailing<'a>(&self, text: &'a str) -> Option<&'a str> {
-        self.trailing.iter().find_map(|filler| text.strip_suffix(filler.as_str())).map(str::trim_end)
+        let without = |filler: &String| {
+            // 能加急, 不着急
+            let is_one =
+                |rest: &&str| filler != "急" || !rest.ends_with(|c| "加着应救紧特内危焦心".contains(c));
+            text.strip_suffix(filler.as_str()).filter(is_one)
+        };
+        self.trailing.iter().find_map(without).map(str::trim_end)
     }
 }
 

@@ -493,6 +493,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_that_begin_or_end_like_a_filler_stay_whole() {
+        for text in ["订单能加急", "客户很着急", "请教练上门", "喂养说明", "喂奶要多久"]
+        {
+            assert_eq!(strip_fillers(text), text);
+        }
+        assert_eq!(strip_fillers("喂你们几点下班急"), "你们几点下班");
+        assert_eq!(strip_fillers("请教怎么退货"), "怎么退货");
+    }
+
+    #[test]
     fn width_case_script_and_punctuation_do_not_matter() {
         let key = exact_key("iphone15怎么退货");
         for same in ["ｉＰｈｏｎｅ １５ 怎么退货？", "iPhone15怎麼退貨!!", " iphone15，怎么\u{200B}退货。 "]

@@ -63,6 +63,15 @@ fn watched<T>(change: impl FnOnce(&mut HashSet<(String, String)>) -> T) -> T {
     change(all.get_or_insert_default())
 }
 
+/// A mailbox that has a thread, as long as this is there.
+struct Watched((String, String));
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        watched(|all| all.remove(&self.0));
+    }
+}
+
 /// Whether there is a mailbox to look into.
 ///
 /// # Errors
@@ -81,8 +90,8 @@ pub(in crate::desk) fn tend(desk: &Desk) -> crate::error::Result<()> {
         let parts = std::sync::Arc::downgrade(&desk.0);
         let own = name.clone();
         let begun = thread::Builder::new().name("mailbox".to_owned()).spawn(move || {
+            let _watched = Watched(own.clone());
             watch(&parts, &own.1);
-            watched(|all| all.remove(&own));
         });
         if let Err(error) = begun {
             tracing::error!(%error, channel = channel.id, "no thread for a mailbox");

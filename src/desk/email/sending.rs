@@ -23,6 +23,10 @@ use crate::desk::Desk;
 use crate::desk::platforms::Told;
 use crate::store::{Channel, Taken};
 
+/// So many steps a letter's delivery has: a connection, its encryption, who we are, from, to, the
+/// letter itself, a farewell, and one that is tried again.
+const STEPS: i64 = 10;
+
 /// Sends what was said.
 pub(in crate::desk) fn say(desk: &Desk, channel: &Channel, taken: &Taken) -> Told {
     if !matches!(taken.kind.as_str(), "reply" | "acknowledgement") {
@@ -34,6 +38,12 @@ pub(in crate::desk) fn say(desk: &Desk, channel: &Channel, taken: &Taken) -> Tol
         Err(why) => return Told::Again(why, None),
     };
     let body: Value = serde_json::from_str(&taken.body).unwrap_or_default();
+    // Not the whole of it but every step may take as long as a call.
+    match desk.talk().note_progress(taken, &body, desk.now(), desk.lease(STEPS)) {
+        Ok(true) => {}
+        Ok(false) => return Told::Done,
+        Err(e) => return Told::Again(e.to_string(), None),
+    }
     let place = body.get("address").cloned().unwrap_or_default();
     let place: Place = match serde_json::from_value(place) {
         Ok(place) => place,

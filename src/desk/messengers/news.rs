@@ -24,15 +24,20 @@ pub(super) fn fetch(
     news: &str,
     account: &str,
 ) -> Result<()> {
-    let mut before = desk.talk().cursor(&channel.id, account)?;
+    let (mut before, mut news) = (desk.talk().cursor(&channel.id, account)?, news);
     for _ in 0..PAGES {
         let call = |token: &str| Ok(wecom_kf::page_call(&platform.settings, &before, news, account, token));
-        let reply = called(desk, channel, platform, &call).map_err(|told| {
-            Error::Refused(match told {
-                Told::Done => String::new(),
-                Told::Again(why, _) | Told::Never(why) => why,
-            })
-        })?;
+        let reply = match called(desk, channel, platform, &call) {
+            Ok(reply) => reply,
+            // The callback's token is good for ten minutes; without one the platform is slower to
+            // let us ask again, and tells the same.
+            Err(Told::Never(_)) if !news.is_empty() => {
+                news = "";
+                continue;
+            }
+            Err(Told::Done) => return Err(Error::Refused(String::new())),
+            Err(Told::Again(why, _) | Told::Never(why)) => return Err(Error::Refused(why)),
+        };
         let page = wecom_kf::page_of(&reply);
         // What lay there before there was this channel is somebody else's matter.
         let events =

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Outcome, note_with};
+use super::{Outcome, fits, is_with_people, note};
 use crate::channels::{Choice, Event, Kind, Platform, Spoken};
 use crate::desk::Desk;
 use crate::dialogue::conversation::{Owner, Role};
@@ -56,7 +56,16 @@ pub(super) fn greet(
 ) -> Result<Outcome> {
     let owner = known.map_or(Owner::Bot, |known| known.owner);
     // Whoever talks to a person or waits for one is not greeted by a robot.
-    if matches!(owner, Owner::Agent | Owner::Queued) || (platform.kind == Kind::WeComKf && code.is_none()) {
+    if is_with_people(owner) || (platform.kind == Kind::WeComKf && code.is_none()) {
+        return Ok(Outcome::Silence);
+    }
+    let before = known
+        .and_then(|known| known.context.as_deref())
+        .and_then(|text| serde_json::from_str::<Context>(text).ok())
+        .unwrap_or_default();
+    // Whoever only looks at the app again goes on where they were.
+    let expires = desk.settings().expires;
+    if platform.kind == Kind::WeCom && before.last_at > 0 && desk.now() - before.last_at < expires {
         return Ok(Outcome::Silence);
     }
     let (engine, service) = desk.answering(channel)?;
@@ -73,10 +82,6 @@ pub(super) fn greet(
         // A press of the account's menu allows no menu of ours beside the reply.
         spoken = Spoken { text: spoken.numbered(), ..Spoken::default() };
     }
-    let before = known
-        .and_then(|known| known.context.as_deref())
-        .and_then(|text| serde_json::from_str::<Context>(text).ok())
-        .unwrap_or_default();
     let mut context = before.at(desk.now(), desk.settings().expires);
     context.show(ids.iter().cloned());
     context.offered = ids;
@@ -95,8 +100,16 @@ pub(super) fn greet(
                 "suggestions": suggestions, "code": code, "address": event.address});
             vec![Job::to_channel(&channel.id, session, format!("{}-greeting", event.id), "greeting", &body)]
         }
+        // Too long for the reply that is waited for.
+        None if platform.replies_at_once() && !fits(platform, &spoken) => {
+            let body = json!({"conversation": session, "kb": channel.kb, "text": spoken.text,
+                "address": event.address});
+            vec![Job::to_channel(&channel.id, session, format!("{}-greeting", event.id), "reply", &body)]
+        }
         None => Vec::new(),
     };
-    note_with(desk, channel, event, session, vec![line], Owner::Bot, jobs, Some(context))?;
-    Ok(Outcome::Words(spoken))
+    let owner = note(desk, channel, event, session, Some(&context), |owner| {
+        (!is_with_people(owner)).then(|| (vec![line.clone()], jobs.clone()))
+    })?;
+    Ok(if is_with_people(owner) { Outcome::Silence } else { Outcome::Words(spoken) })
 }

@@ -13,6 +13,7 @@ use crate::channels::{Call, Platform, Saying, Spoken, Verdict, wecom_kf};
 use crate::desk::Desk;
 use crate::desk::addresses::Reach;
 use crate::desk::client::{Call as Plain, Failed, Replied};
+use crate::desk::delivery::CALLS;
 use crate::desk::platforms::Told;
 use crate::error::Error;
 use crate::store::{Admission, Channel, Spent, Taken, Undelivered};
@@ -31,7 +32,15 @@ pub(in crate::desk) fn say(desk: &Desk, channel: &Channel, platform: &Platform, 
     let body: Value = serde_json::from_str(&taken.body).unwrap_or_default();
     let address = body.get("address").cloned().unwrap_or_default();
     match taken.kind.as_str() {
-        "reply" | "greeting" => speak(desk, channel, platform, taken, body, &address),
+        "reply" => speak(desk, channel, platform, taken, body, &address),
+        // Its code is good for some seconds and once, and all that is said later waits behind it.
+        "greeting" => match speak(desk, channel, platform, taken, body, &address) {
+            Told::Again(why, _) => {
+                tracing::info!(channel = channel.id, why, "somebody could not be greeted in time");
+                Told::Done
+            }
+            told => told,
+        },
         "handoff" => {
             let call = |token: &str| {
                 platform
@@ -65,7 +74,8 @@ fn speak(
             Err(told) => return told,
         };
         let call = |token: &str| {
-            let saying = Saying { address, part, id: &id, token, now: desk.now() };
+            let is_again = taken.attempts > 1;
+            let saying = Saying { address, part, id: &id, is_again, token, now: desk.now() };
             match body.get("code").and_then(Value::as_str) {
                 Some(code) if number == 0 => Ok(wecom_kf::greet(&platform.settings, code, &saying)),
                 _ => platform.say(&saying),
@@ -89,8 +99,11 @@ fn speak(
         }
         if parts.len() > 1 {
             body["sent"] = json!(number + 1);
-            if let Err(error) = desk.talk().note_progress(taken, &body) {
-                tracing::error!(%error, "cannot note how far a message came");
+            match desk.talk().note_progress(taken, &body, desk.now(), desk.lease(CALLS)) {
+                Ok(true) => {}
+                // It took so long that somebody else goes on with it.
+                Ok(false) => return Told::Done,
+                Err(error) => tracing::error!(%error, "cannot note how far a message came"),
             }
         }
     }

@@ -35,7 +35,7 @@ const UNITS: [&str; 22] = [
 ];
 
 /// Letters that may stand right before a telephone number.
-const CALLS: [&str; 9] = ["tel", "phone", "mobile", "vx", "wx", "v", "wechat", "call", "t"];
+const CALLS: [&str; 10] = ["tel", "phone", "mobile", "vx", "wx", "v", "wechat", "call", "t", "qq"];
 
 /// The pattern of a rule; it is part of the program.
 pub(super) fn pattern(text: &str) -> Regex {
@@ -106,6 +106,19 @@ fn runs(folded: &Folded) -> Vec<Vec<Group>> {
     runs
 }
 
+/// Whether digits are a code with its 0 and a number there; `cut` is how long the first piece
+/// is that they are written in, 0 where they are written in one.
+fn is_with_code(digits: &str, cut: usize) -> bool {
+    let code = if matches!(digits.as_bytes().get(1), Some(b'1' | b'2')) { 3 } else { 4 };
+    let known = match code {
+        3 => digits.starts_with("010") || digits.starts_with("02"),
+        _ => matches!(digits.as_bytes().get(1), Some(b'3'..=b'9')),
+    };
+    let local = digits.len().saturating_sub(code);
+    let begins = digits.as_bytes().get(code).is_some_and(|digit| (b'2'..=b'8').contains(digit));
+    known && begins && (7..=8).contains(&local) && (cut == 0 || cut == code)
+}
+
 /// Some groups of a run that follow each other, as one number.
 struct Number<'a> {
     at: Range<usize>,
@@ -139,8 +152,11 @@ impl<'a> Number<'a> {
             .take_while(char::is_ascii_alphabetic)
             .collect();
         let word: String = before.chars().rev().collect::<String>().to_ascii_lowercase();
-        let after = self.folded.after(self.at.end, 1).chars().next();
-        !(word.is_empty() || CALLS.contains(&word.as_str())) || after.is_some_and(|c| c.is_ascii_alphabetic())
+        // 13812345678vx同号 says behind it what it is called.
+        let behind = self.folded.after(self.at.end, 8).chars().take_while(char::is_ascii_alphabetic);
+        let behind = behind.collect::<String>().to_ascii_lowercase();
+        let is_name = |word: &String| !(word.is_empty() || CALLS.contains(&word.as_str()));
+        is_name(&word) || is_name(&behind)
     }
 
     fn is_counted(&self) -> bool {
@@ -196,18 +212,14 @@ impl<'a> Number<'a> {
         if self.is_part_of_a_word() || self.is_counted() {
             return false;
         }
+        // +86 755 8888 8888 has no 0 before its code.
+        let abroad = ["0086", "86"].iter().find_map(|country| self.digits.strip_prefix(country));
+        let abroad = abroad.filter(|_| self.shape.len() > 1 && matches!(self.shape[0], 2 | 4));
+        if let Some(rest) = abroad {
+            return is_with_code(&format!("0{rest}"), self.shape[1] + 1);
+        }
         if self.digits.starts_with('0') {
-            let code = if matches!(self.digits.as_bytes().get(1), Some(b'1' | b'2')) { 3 } else { 4 };
-            let known = match code {
-                3 => self.digits.starts_with("010") || self.digits.starts_with("02"),
-                _ => matches!(self.digits.as_bytes().get(1), Some(b'3'..=b'9')),
-            };
-            let local = length.saturating_sub(code);
-            let begins = self.digits.as_bytes().get(code).is_some_and(|digit| (b'2'..=b'8').contains(digit));
-            return known
-                && begins
-                && (7..=8).contains(&local)
-                && (self.shape.len() == 1 || self.shape[0] == code);
+            return is_with_code(&self.digits, if self.shape.len() == 1 { 0 } else { self.shape[0] });
         }
         let shapes: [&[usize]; 2] = [&[4, 4], &[3, 4]];
         static BARE: LazyLock<Regex> = LazyLock::new(|| {

@@ -21,7 +21,7 @@ const DOUBLE: [&str; 14] = [
 ];
 
 /// Words that begin with what else is a surname.
-const WORDS: [&str; 129] = [
+const WORDS: [&str; 138] = [
     "方式", "方便", "方法", "方面", "高级", "高中", "高三", "高二", "高一", "高考", "高端", "高铁", "黄金",
     "黄色", "白金", "白色", "白天", "白羊", "金额", "金卡", "金牌", "金色", "马上", "马来", "任何", "任意",
     "成功", "成年", "成都", "成员", "安全", "安装", "安卓", "安徽", "江苏", "江西", "温州", "温度", "何时",
@@ -31,7 +31,8 @@ const WORDS: [&str; 129] = [
     "华为", "华东", "宁波", "宁夏", "连续", "连接", "师傅", "师范", "农村", "农业", "农民", "党员", "牛奶",
     "商家", "商品", "商城", "商户", "全部", "全新", "全国", "全职", "解决", "边上", "许可", "许多", "严重",
     "严格", "计划", "管理", "司机", "钱包", "季度", "季节", "苏州", "苏宁", "沈阳", "东方", "段时", "谢谢",
-    "周一", "周二", "周三", "周四", "周五", "周六", "周日", "周末", "程序", "于是", "文员", "左撇",
+    "周一", "周二", "周三", "周四", "周五", "周六", "周日", "周末", "程序", "于是", "文员", "左撇", "应当",
+    "关系", "费用", "车主", "房东", "房主", "成人", "单身", "高管",
 ];
 
 /// Words that follow a name of two characters without a stop between them.
@@ -98,7 +99,8 @@ pub(super) fn names(folded: &Folded, found: &mut Found) {
             other(folded, start, told)
                 .or_else(|| titled(folded, start))
                 .or_else(|| any(folded, start, told))
-                .or_else(|| chinese(folded, start))
+                // 投保人和被保人 are two people without names.
+                .or_else(|| chinese(folded, start).filter(|_| told || folded.chars[start] != '和'))
         };
         if let Some(length) = length {
             found.claim(start..start + length, Sort::Name);

@@ -134,6 +134,11 @@ struct Said {
     clarify: bool,
 }
 
+/// Reasons for which people get a conversation: the customer asks for them, or a word or a
+/// rule says so. What the robot cannot answer alone calls nobody.
+const CALLS: [&str; 6] =
+    ["requested", "sensitive", "angry", "repeated_miss", "repeated_question", "handoff_rule"];
+
 /// A question that got no answer, as others typed it too.
 #[derive(Default)]
 struct Missed {
@@ -245,6 +250,7 @@ impl Tally {
                 message,
                 decided,
                 requested: event.reason.as_deref() == Some("requested"),
+                called: event.reason.as_deref().is_some_and(|reason| CALLS.contains(&reason)),
                 group,
                 entry,
                 normal: event.normalized.as_deref().or(event.text.as_deref()).map_or(0, sessions::hash),
@@ -291,7 +297,8 @@ impl Tally {
             feedback: Feedback { comment: None, ..Feedback::of(event) },
             decided_at,
             group,
-            entry,
+            // The nearest entry is not to blame for what it did not answer.
+            entry: entry.filter(|_| event.decision.as_deref() == Some("answer")),
             clarify: event.decision.as_deref() == Some("clarify"),
         });
     }
@@ -329,7 +336,7 @@ impl Tally {
             drop(conversation);
             turns.sort_by_key(|turn| turn.at);
             for session in sessions::split(&turns) {
-                if !session.first().is_some_and(|turn| self.days.hold(turn.at)) {
+                if !sessions::opening(session).is_some_and(|turn| self.days.hold(turn.at)) {
                     continue;
                 }
                 let told = sessions::read(session, |trace| said.get(&trace));

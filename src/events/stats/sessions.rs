@@ -15,6 +15,8 @@ pub(super) struct Turn {
     pub(super) decided: Decided,
     /// A person was asked for.
     pub(super) requested: bool,
+    /// A person was called because of it, whoever asked for one.
+    pub(super) called: bool,
     pub(super) group: u32,
     pub(super) entry: Option<u32>,
     /// The normal form in short; 0 where it is not known.
@@ -31,6 +33,7 @@ impl Default for Turn {
             message: Message::Chat,
             decided: Decided::HandedOff,
             requested: false,
+            called: false,
             group: 0,
             entry: None,
             normal: 0,
@@ -78,20 +81,38 @@ pub(super) enum Solved {
     No,
 }
 
-/// The sessions of a conversation whose turns stand in order.
-pub(super) fn split(turns: &[Turn]) -> impl Iterator<Item = &[Turn]> {
-    turns.chunk_by(|one, next| next.at - one.at <= DAY_MS)
+/// The sessions of a conversation whose turns stand in order. What an agent does belongs to
+/// the session before it, however late it is.
+pub(super) fn split(turns: &[Turn]) -> Vec<&[Turn]> {
+    let (mut sessions, mut start, mut last) = (Vec::new(), 0, None);
+    for (at, turn) in turns.iter().enumerate().filter(|(_, turn)| !turn.agent) {
+        if last.is_some_and(|last| turn.at - last > DAY_MS) {
+            sessions.push(&turns[start..at]);
+            start = at;
+        }
+        last = Some(turn.at);
+    }
+    sessions.push(&turns[start..]);
+    sessions
+}
+
+/// What a session begins with: the first question, or what else the customer said first;
+/// `None` where they said nothing.
+pub(super) fn opening(turns: &[Turn]) -> Option<&Turn> {
+    let mut own = turns.iter().filter(|turn| !turn.agent);
+    own.clone().find(|turn| turn.message == Message::Question).or_else(|| own.next())
 }
 
 /// Reads a session whose turns stand in order.
 pub(super) fn read<'a>(turns: &[Turn], said: impl Fn(u128) -> Option<&'a Feedback>) -> Told {
-    let mut told = Told { group: turns.first().map_or(0, |turn| turn.group), ..Told::default() };
+    let mut told = Told { group: opening(turns).map_or(0, |turn| turn.group), ..Told::default() };
     let mut asked: Vec<&Turn> = Vec::new();
     let mut last_entry = None;
     let mut last: Option<&Turn> = None;
     let (mut first, mut open) = (true, false);
     for turn in turns {
-        let hands_off = turn.agent || turn.message != Message::Chat && turn.decided == Decided::HandedOff;
+        // A question without an answer calls nobody.
+        let hands_off = turn.agent && !first || turn.called;
         if hands_off {
             if first && turn.requested {
                 told.requested_first = true;
@@ -175,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_answered_calls_nobody() {
+        let missed = told(&[asked(0, Decided::HandedOff, 1), asked(1, Decided::Answered, 2)]);
+        assert_eq!((missed.transferred, missed.solved), (false, Solved::Assumed));
+        let angry = Turn { called: true, ..asked(1, Decided::HandedOff, 2) };
+        assert!(told(&[asked(0, Decided::HandedOff, 1), angry]).transferred);
+    }
+
+    #[test]
+    fn a_session_is_that_of_its_first_question() {
+        let hello = Turn { group: 1, ..Turn::default() };
+        let question = Turn { group: 2, ..asked(1, Decided::Answered, 1) };
+        assert_eq!(told(&[hello, question]).group, 2);
+        assert_eq!(told(&[hello]).group, 1);
+    }
+
+    #[test]
     fn who_asks_again_was_not_helped() {
         let again = told(&[asked(0, Decided::Answered, 1), asked(1, Decided::Answered, 1)]);
         assert_eq!((again.solved, again.repeats), (Solved::No, 1));
@@ -192,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_person_asked_for_at_once_is_no_transfer() {
-        let request = Turn { requested: true, entry: None, ..asked(0, Decided::HandedOff, 0) };
+        let request = Turn { requested: true, called: true, entry: None, ..asked(0, Decided::HandedOff, 0) };
         let claimed = Turn { at: 1, agent: true, ..Turn::default() };
         let first = told(&[request, claimed]);
         assert_eq!((first.requested_first, first.transferred, first.solved), (true, false, Solved::No));
@@ -220,6 +257,12 @@ mod tests {
             asked(DAY_MS, Decided::Answered, 2),
             asked(2 * DAY_MS + 1, Decided::Answered, 3),
         ];
-        assert_eq!(split(&turns).map(<[Turn]>::len).collect::<Vec<_>>(), [2, 1]);
+        let lengths = |turns: &[Turn]| split(turns).into_iter().map(<[Turn]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&turns), [2, 1]);
+        // Asked on Saturday, claimed on Monday, and asked again.
+        let claimed = Turn { at: 2 * DAY_MS, agent: true, ..Turn::default() };
+        let turns = [turns[0], claimed, asked(2 * DAY_MS + 1, Decided::Answered, 3)];
+        assert_eq!(lengths(&turns), [2, 1]);
+        assert!(told(split(&turns)[0]).transferred && !told(split(&turns)[1]).transferred);
     }
 }

@@ -5,6 +5,7 @@ use rust_xlsxwriter::{Format as Style, Workbook, XlsxError};
 use super::DEFINITIONS;
 use super::report::{Group, Stats};
 use crate::error::{Error, Result};
+use crate::kb::formats::guarded;
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ enum Value {
 impl Value {
     fn written(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Text(text) => guarded(text),
             Self::Number(number) => number.to_string(),
             Self::Nothing => String::new(),
         }

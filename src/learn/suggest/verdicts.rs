@@ -83,11 +83,12 @@ pub fn settled(shelf: &Shelf) -> Result<Vec<Settled>> {
         .collect())
 }
 
-/// Writes down what is open now, in the place of what was.
+/// Writes down what is open now, in the place of what was; `settled` is what was decided
+/// when that was looked for.
 ///
 /// # Errors
 /// When the records cannot be written.
-pub fn propose(shelf: &Shelf, suggestions: &[Suggestion]) -> Result<()> {
+pub fn propose(shelf: &Shelf, suggestions: &[Suggestion], settled: &[Settled]) -> Result<()> {
     let bodies = suggestions
         .iter()
         .map(|one| {
@@ -95,7 +96,8 @@ pub fn propose(shelf: &Shelf, suggestions: &[Suggestion]) -> Result<()> {
             Ok((one.id.clone(), body))
         })
         .collect::<Result<Vec<_>>>()?;
-    shelf.propose_suggestions(&bodies)
+    let known = settled.iter().map(|one| (one.id.as_str(), one.verdict.name())).collect();
+    shelf.propose_suggestions(&bodies, &known)
 }
 
 /// What is open, in the order in which it was found.

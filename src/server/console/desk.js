@@ -170,10 +170,18 @@ function beep() {
 // ── Who is there. ──
 
 const presence = document.querySelector("[data-presence]");
-let state = memory.get("zhida-presence") || "online";
+const ofAll = () => memory.get("zhida-presence") || "online";
+let state = ofAll();
 function present() {
+  // Another tab may have said it since.
+  state = ofAll();
   if (state !== "offline" && !isEnded) call("PUT", "/v1/presence", { state }).catch(() => {});
 }
+addEventListener("storage", (event) => {
+  if (event.key !== "zhida-presence") return;
+  state = ofAll();
+  pressed();
+});
 function pressed() {
   for (const button of presence?.querySelectorAll("button") || []) {
     button.setAttribute("aria-pressed", String(button.value === state));

@@ -26,7 +26,8 @@ const isSetup = location.pathname.endsWith("/setup");
 // Where somebody wanted to go who had to sign in first: a page of ours, never another site.
 function next() {
   const wanted = new URLSearchParams(location.search).get("next") || "/";
-  return /^\/(?![\/\\])/.test(wanted) ? wanted : "/";
+  // Browsers pass over what is not visible, and take \ for /.
+  return /^\/(?![\/\\])[!-[\]-~]*$/.test(wanted) ? wanted : "/";
 }
 
 async function send(path, body) {

@@ -3,17 +3,30 @@
 //! Forms work without scripts: fields come as a browser sends them, with the token
 //! that only our own pages know.
 
+use std::time::Duration;
+
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::super::Server;
+use super::super::request::FILE_ARRIVAL;
 use super::inside::Ask;
 use super::page::Page;
 
 /// The largest form, in bytes: thousands of phrasings fit.
 const BYTES: usize = 4 << 20;
+
+/// The largest form of somebody who is not signed in, or not any more, in bytes.
+const BYTES_OF_NOBODY: usize = 256 << 10;
+
+/// How long a form may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// Stands beside a request of somebody whom the API knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SignedIn;
 
 /// The fields of a form, in their order.
 #[derive(Debug, Clone, Default)]
@@ -71,8 +84,13 @@ impl FromRequest<Server> for Form {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &Server) -> Result<Self, Response> {
-        let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "表单太大（最多 4 MB）").into_response();
-        let body = to_bytes(request.into_body(), BYTES).await.map_err(too_large)?;
+        let is_known = request.extensions().get::<SignedIn>().is_some();
+        let most = if is_known { BYTES } else { BYTES_OF_NOBODY };
+        let too_large = |_| {
+            let told = format!("表单太大（最多 {} kB）", most >> 10);
+            (StatusCode::PAYLOAD_TOO_LARGE, told).into_response()
+        };
+        let body = in_time(ARRIVAL, to_bytes(request.into_body(), most)).await?.map_err(too_large)?;
         Ok(Self::of(&body))
     }
 }
@@ -89,6 +107,18 @@ impl FromRequest<Server> for Upload {
     type Rejection = Response;
 
     async fn from_request(request: Request, server: &Server) -> Result<Self, Response> {
+        in_time(FILE_ARRIVAL, Self::read(request, server)).await?
+    }
+}
+
+/// What arrives, unless it takes too long.
+async fn in_time<T>(patience: Duration, arriving: impl Future<Output = T>) -> Result<T, Response> {
+    let late = |_| (StatusCode::REQUEST_TIMEOUT, "表单没有在规定时间内传完，请重试").into_response();
+    tokio::time::timeout(patience, arriving).await.map_err(late)
+}
+
+impl Upload {
+    async fn read(request: Request, server: &Server) -> Result<Self, Response> {
         let mut parts =
             Multipart::from_request(request, server).await.map_err(IntoResponse::into_response)?;
         let mut upload = Self::default();

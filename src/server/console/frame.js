@@ -43,7 +43,9 @@ let isChanged = false;
 document.addEventListener("input", (event) => {
   if (event.target.closest("form[data-keep]")) isChanged = true;
 });
-document.addEventListener("submit", () => { isChanged = false; });
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented && event.target.matches("form[data-keep]")) isChanged = false;
+});
 window.addEventListener("beforeunload", (event) => {
   if (isChanged) event.preventDefault();
 });

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Server;
+use super::super::address::is_ours;
 use super::form::Form;
 use super::inside::part;
 use super::page::{Outcome, Page, Sheet};
@@ -52,8 +53,7 @@ struct Bases {
 /// Where somebody wants to go who has to sign in first: a page of ours.
 fn wanted(page: &Page) -> String {
     let next = page.query().get("next").to_owned();
-    let is_ours = next.starts_with('/') && !next[1..].starts_with(['/', '\\']);
-    if is_ours { next } else { "/console".to_owned() }
+    if is_ours(&next) { next } else { "/console".to_owned() }
 }
 
 /// The door without a script.
@@ -149,9 +149,8 @@ async fn back(page: Page) -> Response {
 /// Changes the language; needs nobody to be known.
 async fn switch(form: Form) -> Response {
     let back = form.get("back");
-    // Only to a page of ours: two strokes would lead to another site.
-    let is_ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
-    let mut response = Redirect::to(if is_ours { back } else { "/console" }).into_response();
+    // Only to a page of ours.
+    let mut response = Redirect::to(if is_ours(back) { back } else { "/console" }).into_response();
     let to = if form.get("to") == "en" { "en" } else { "zh" };
     words::keep_everywhere(&mut response, language::COOKIE, to, YEAR);
     response

@@ -97,6 +97,12 @@ impl Refusal {
         Self { code: 404, kind: "/problems/not-here".to_owned(), ..Self::default() }
     }
 
+    /// What the API says of a form that a page of another site has a browser send.
+    pub(super) fn foreign() -> Self {
+        let title = "The form came from a page of another site, and nothing was done.".to_owned();
+        Self { code: 403, kind: "/problems/foreign-origin".to_owned(), title, ..Self::default() }
+    }
+
     /// The last part of its type, such as `stale-entry`.
     pub(super) fn slug(&self) -> &str {
         self.kind.rsplit('/').next().unwrap_or_default()

@@ -7,14 +7,15 @@ use std::borrow::Cow;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::super::Server;
+use super::super::peer::Client;
 use super::called::Called;
-use super::form::Form;
+use super::form::{Form, SignedIn};
 use super::inside::{Inside, Refusal, address, part};
 use super::{headed, language, words};
 use crate::explained;
@@ -129,12 +130,23 @@ impl FromRequestParts<Server> for Page {
         let notice = inside.cookie(NOTICE).and_then(words::unpack);
         let me = inside.get("/v1/me").read().await;
         let method = parts.method.clone();
+        if method != Method::GET && !Client::of(&parts.extensions).is_own_page {
+            // Not even what is in the form is shown: one press of its button would send it.
+            let me = me.unwrap_or_else(|_| Me::nobody());
+            let called = Called::default();
+            let page = Self { inside, me, called, is_english, here, notice, method };
+            return Err(page.failed(Refusal::foreign()));
+        }
         let called = if me.is_ok() { Called::of(&inside).await } else { Called::default() };
         match me {
-            Ok(me) => Ok(Self { inside, me, called, is_english, here, notice, method }),
+            Ok(me) => {
+                parts.extensions.insert(SignedIn);
+                Ok(Self { inside, me, called, is_english, here, notice, method })
+            }
             // Whoever sends a form hears from the API that they are nobody any more, and
             // gets back what they have filled in ([`Self::ended`]).
-            Err(refusal) if refusal.code == 401 && method != Method::GET => {
+            // A file is not kept for that.
+            Err(refusal) if refusal.code == 401 && method != Method::GET && !is_file(&parts.headers) => {
                 Ok(Self { inside, me: Me::nobody(), called, is_english, here, notice, method })
             }
             Err(refusal) => {
@@ -144,6 +156,12 @@ impl FromRequestParts<Server> for Page {
             }
         }
     }
+}
+
+/// Whether a form comes with a file.
+fn is_file(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
 }
 
 impl Me {

@@ -24,6 +24,7 @@ pub(super) fn problem(refusal: &Refusal, is_english: bool) -> String {
     let text = match refusal.slug() {
         "unauthorized" => "请先登录。",
         "forbidden" => "您的角色不能做这件事；请找管理员。",
+        "foreign-origin" => "这个表单来自别的网站，没有执行。",
         "csrf" => "这个表单已过期，请重新打开页面再试。",
         "unknown-kb" => "没有这个知识库，或您无权查看。",
         "unknown-entry" => "没有这个条目，可能已被删除。",

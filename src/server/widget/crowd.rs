@@ -34,7 +34,12 @@ pub(in crate::server) struct Crowd {
 
 impl Crowd {
     /// Takes a request from an address.
-    pub(super) fn take_from(&self, site: &str, address: IpAddr, pace: NonZeroU32) -> Result<(), Problem> {
+    pub(in crate::server) fn take_from(
+        &self,
+        site: &str,
+        address: IpAddr,
+        pace: NonZeroU32,
+    ) -> Result<(), Problem> {
         self.forget();
         self.take("address", &format!("address {site} {}", network(address)), pace)
     }

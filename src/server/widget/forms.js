@@ -95,7 +95,8 @@ const form = (ticket) => {
   sheet.replaceChildren(make('h2', { id: 'leave' }, words.leave), made);
   sheet.hidden = false;
   sheet.onkeydown = (event) => {
-    if (event.key === 'Escape') { event.stopPropagation(); close(); }
+    // An input method ends with it too.
+    if (event.key === 'Escape' && !event.isComposing && event.keyCode !== 229) { event.stopPropagation(); close(); }
   };
   if (fields[0]) fields[0].input.focus();
 };

@@ -61,13 +61,23 @@ const call = async (path, body) => {
     method: body === undefined ? 'GET' : 'POST',
     headers: headers(body === undefined ? {} : { 'content-type': 'application/json' }),
     body: body === undefined ? body : JSON.stringify(body),
-    signal: AbortSignal.timeout(20000),
+    signal: soon(20000),
   });
   if (response.ok) return response.json();
   const problem = await response.json().catch(() => ({}));
   throw Object.assign(new Error(problem.detail), { status: response.status, problem, after: +response.headers.get('retry-after') });
 };
+// Browsers before 2022 have no AbortSignal.timeout.
+function soon(millis) {
+  const late = new AbortController();
+  setTimeout(() => late.abort(), millis);
+  return late.signal;
+}
 const passes = (error) => !error.status || error.status >= 500 || error.status === 408 || error.status === 429;
+
+// The month's questions are used up: nothing passes by waiting, and who asks for a person in
+// other words may get one.
+const isUsedUp = (error) => /quota-used-up$/.test(error.problem?.type || '');
 
 // What a problem with who it is asks for: another identity, or another visitor.
 const refused = (error) => {
@@ -167,11 +177,11 @@ const push = async () => {
         // Nobody is offered that any more; the words say the same.
         stored.set(OUT + message.id, null);
         message.choice = undefined;
-      } else if (passes(error)) {
+      } else if (passes(error) && !isUsedUp(error)) {
         link.slow = error.status === 429;
         link.away = !error.status;
         on.state();
-        await pause(Math.max(patience(failures++), (error.after || 0) * 1000));
+        await pause(Math.min(Math.max(patience(failures++), (error.after || 0) * 1000), 60000));
       } else if (!refused(error)) {
         drop(message);
         on.failed(message, error);

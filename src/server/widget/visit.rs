@@ -18,7 +18,7 @@ use super::super::error::{Kind, Problem};
 use super::super::peer::{Client, text};
 use super::super::tenants::Tenant;
 use super::super::{DESKS_PATIENCE, Server};
-use crate::access::visitor::{Vouched, conversation_of, conversation_with, vouched};
+use crate::access::visitor::{VERIFIED, Vouched, conversation_of, conversation_with, vouched};
 use crate::access::{Identity, Opens, Role, Scope, Token, moment};
 use crate::desk::web::{self, Settings};
 use crate::error::Error;
@@ -155,6 +155,7 @@ impl Visit {
             role: Role::Ask,
             scope: Scope::Named(vec![channel.kb.clone()]),
             session: None,
+            is_public: true,
         };
         let visit = Self {
             caller: Unkeyed::of(server, parts).call_as(tenant, identity),
@@ -245,6 +246,6 @@ impl Visit {
 /// The customer whom the site has vouched for in a conversation.
 fn subject(known: &Conversation) -> Option<String> {
     let customer: Value = serde_json::from_str(known.customer.as_deref()?).ok()?;
-    let is_proved = customer.get("verified") == Some(&Value::Bool(true));
+    let is_proved = customer.get(VERIFIED) == Some(&Value::Bool(true));
     customer.get("id").and_then(Value::as_str).filter(|_| is_proved).map(str::to_owned)
 }

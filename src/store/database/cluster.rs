@@ -37,9 +37,12 @@ const LENT: usize = 24;
 const TURN: Duration = Duration::from_secs(2);
 
 /// A writer waits this long for another one before it gives up, and a transaction of
-/// a process that was cut off ends by itself, so that the others go on.
+/// a process that was cut off ends by itself, so that the others go on. The server notices
+/// within seconds when a machine is gone, and gives free what it held.
 const SETTINGS: &str = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; \
-                        SET client_min_messages = warning; SET application_name = 'zhida';";
+                        SET client_min_messages = warning; SET application_name = 'zhida'; \
+                        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; \
+                        SET tcp_keepalives_count = 3; SET tcp_user_timeout = 15000;";
 
 /// What is added to an address that does not say it: a server that is cut off is
 /// noticed within seconds, and not after the hours that TCP gives it.

@@ -94,8 +94,10 @@ struct Number {
 /// either cannot be read or written; then nothing is in the target.
 pub(in crate::store) fn transfer(from: &Database, to: &Database) -> Result<Counted> {
     let copied = from.read(|source| {
+        patient(source)?;
         let tables = tables(source)?;
         Ok(to.write(|target| {
+            patient(target)?;
             let mut counted = Counted::new();
             for table in &tables {
                 if number(target, &format!("SELECT count(*) AS number FROM \"{}\"", table.name))? > 0 {
@@ -127,6 +129,14 @@ pub(in crate::store) fn transfer(from: &Database, to: &Database) -> Result<Count
         })?)
     })?;
     Ok(copied.unwrap_or_default())
+}
+
+/// Lets a transaction rest while the other side reads or writes a large table.
+fn patient(connection: &mut Connection) -> Outcome<()> {
+    if let Connection::Postgres(server) = connection {
+        server.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")?;
+    }
+    Ok(())
 }
 
 /// How many rows there were, and all of them together in any order.

@@ -48,7 +48,7 @@ fn would_change(field: &str, text: &str) -> bool {
 
 /// A cell that a spreadsheet shows as text: an apostrophe goes before what
 /// would be a formula, and before what looks like the result of doing that.
-pub(super) fn guarded(text: &str) -> String {
+pub fn guarded(text: &str) -> String {
     guarded_in("", text)
 }
 

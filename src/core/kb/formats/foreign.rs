@@ -1,10 +1,14 @@
 //! What do spreadsheets of other programs hold: .xls, .xlsb and .ods?
 //!
-//! calamine reads them; it lays a sheet out as a grid.
+//! calamine reads them; it lays a sheet out as a grid, where it cannot be read cell by cell.
+
+mod grid;
 
 use std::io::Cursor;
 
-use calamine::{Data, Reader as _, SheetVisible, open_workbook_auto_from_rs};
+use calamine::{
+    Cell, Data, DataRef, Reader as _, SheetVisible, Sheets, Xls, XlsError, open_workbook_auto_from_rs,
+};
 
 use super::table::{Aside, Row, Table, of_cell};
 use super::{FileName, OLD_EXCEL, Reading, ZIP, whole};
@@ -33,7 +37,22 @@ pub(super) fn tables<T: Table>(
         return Err(format!("这种格式的文件不能超过 {} MB", LARGEST >> 20));
     }
     unpacks_to_little(bytes)?;
-    let mut book = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|e| e.to_string())?;
+    let book;
+    let bytes = if bytes.starts_with(OLD_EXCEL) {
+        book = grid::of_xls(bytes)?;
+        &book
+    } else {
+        bytes
+    };
+    let mut book = if bytes.starts_with(OLD_EXCEL) {
+        let told = |error: XlsError| match error {
+            XlsError::Password => grid::LOCKED.to_owned(),
+            error => error.to_string(),
+        };
+        Xls::new(Cursor::new(bytes)).map(Sheets::Xls).map_err(told)?
+    } else {
+        open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|e| e.to_string())?
+    };
     let sheets = book.sheets_metadata().to_vec();
     let (mut tables, mut hidden) = (Vec::new(), Vec::new());
     for sheet in sheets {
@@ -43,15 +62,29 @@ pub(super) fn tables<T: Table>(
         }
         let file: FileName = format!("{name}[{}]", sheet.name).into();
         let mut table = new(file.clone());
-        let range = book.worksheet_range(&sheet.name).map_err(|e| e.to_string())?;
-        let (first_row, first_column) = range.start().unwrap_or((0, 0));
-        for (line, cells) in (first_row as usize + 1..).zip(range.rows()) {
-            let mut row = Row { line, ..Row::default() };
-            for (column, data) in (first_column as usize + 1..).zip(cells) {
-                take(&mut row, column, data);
+        match &mut book {
+            Sheets::Xlsb(book) => {
+                let mut cells = book.worksheet_cells_reader(&sheet.name).map_err(|e| e.to_string())?;
+                let next = || cells.next_cell().map_err(|e| e.to_string());
+                rows(next, &mut table, reading)?;
             }
-            table.take(&row);
-            (reading.progress)("rows", line, line.max(range.height()));
+            Sheets::Xlsx(book) => {
+                let mut cells = book.worksheet_cells_reader(&sheet.name).map_err(|e| e.to_string())?;
+                let next = || cells.next_cell().map_err(|e| e.to_string());
+                rows(next, &mut table, reading)?;
+            }
+            laid_out @ (Sheets::Xls(_) | Sheets::Ods(_)) => {
+                let range = laid_out.worksheet_range(&sheet.name).map_err(|e| e.to_string())?;
+                let (first_row, first_column) = range.start().unwrap_or((0, 0));
+                for (line, cells) in (first_row as usize + 1..).zip(range.rows()) {
+                    let mut row = Row { line, ..Row::default() };
+                    for (column, data) in (first_column as usize + 1..).zip(cells) {
+                        take(&mut row, column, data);
+                    }
+                    table.take(&row);
+                    (reading.progress)("rows", line, line.max(range.height()));
+                }
+            }
         }
         if table.has_text() {
             tables.push(table);
@@ -71,6 +104,31 @@ pub(super) fn tables<T: Table>(
     Ok(tables)
 }
 
+/// Takes the rows of a sheet from its cells, one after the other.
+fn rows<'a, T: Table>(
+    mut next: impl FnMut() -> Result<Option<Cell<DataRef<'a>>>, String>,
+    table: &mut T,
+    reading: &Reading<'_>,
+) -> Result<(), String> {
+    let mut row = Row::default();
+    while let Some(cell) = next()? {
+        let (line, column) = cell.get_position();
+        let line = line as usize + 1;
+        if line != row.line {
+            if row.line > 0 {
+                table.take(&row);
+                (reading.progress)("rows", row.line, row.line);
+            }
+            row = Row { line, ..Row::default() };
+        }
+        take(&mut row, column as usize + 1, &Data::from(cell.get_value().clone()));
+    }
+    if row.line > 0 {
+        table.take(&row);
+    }
+    Ok(())
+}
+
 /// Refuses what claims little and unpacks to much.
 fn unpacks_to_little(bytes: &[u8]) -> Result<(), String> {
     if !bytes.starts_with(ZIP) {
@@ -86,7 +144,10 @@ fn unpacks_to_little(bytes: &[u8]) -> Result<(), String> {
             return Err(format!("解压后超过 {} MB，请拆成几个文件", UNPACKED >> 20));
         }
     }
-    Ok(())
+    let Ok(mut content) = archive.by_name("content.xml") else { return Ok(()) };
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut content, &mut text).map_err(|e| e.to_string())?;
+    grid::of_ods(&text)
 }
 
 /// Takes a cell as text: numbers without a needless `.0`, dates in ISO order.

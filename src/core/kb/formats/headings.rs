@@ -59,11 +59,17 @@ impl Reading<'_> {
     /// The canonical name of a column: as somebody said, or else by its heading.
     pub(super) fn field_named(&self, heading: &str) -> Option<&'static str> {
         match self.said_of(heading) {
+            _ if self.ignores(heading) => None,
             Some(said) => FIELDS.iter().find(|field| field.name == said).map(|field| field.name),
             // Columns of pictures and links were unknown once; who passed over one meant it.
             None => field_named(heading)
                 .filter(|field| !(matches!(*field, "images" | "links") && self.passes_over(heading))),
         }
+    }
+
+    /// Whether somebody says now that a column holds nothing, whatever it is called.
+    pub(super) fn ignores(&self, heading: &str) -> bool {
+        self.ignore.iter().any(|said| plain(said) == plain(heading))
     }
 
     /// Whether somebody said, now or earlier, that a column holds nothing.

@@ -205,7 +205,7 @@ fn entry(text: &str, reading: &Reading<'_>, passed: &mut Passed) -> Result<(Entr
         faults.push(Fault { column, field: Some(field.to_owned()), message });
     };
     for (index, place) in places.iter().enumerate() {
-        let known = field_of(&place.name);
+        let known = field_of(&place.name).filter(|_| !reading.ignores(&place.name));
         let same = |earlier: &&Place| match known {
             Some(field) => field_of(&earlier.name).is_some_and(|other| other.name == field.name),
             None => earlier.name == place.name,

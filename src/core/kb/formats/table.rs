@@ -241,8 +241,10 @@ impl Sheet<'_> {
         let mut hidden: Vec<&str> = Vec::new();
         for (number, heading) in &row.cells {
             let heading = heading.trim();
-            let said = self.reading.said_of(heading);
+            let is_ignored = self.reading.ignores(heading);
+            let said = self.reading.said_of(heading).filter(|_| !is_ignored);
             let named = match said {
+                None if is_ignored => None,
                 None if self.segments => segment_field(heading),
                 _ => self.reading.field_named(heading),
             };

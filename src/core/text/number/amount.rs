@@ -89,13 +89,16 @@ fn on_one_scale(a: &Amount, b: &Amount) -> Option<((i64, i64), (i64, i64))> {
         let day = |months: i64, days: i64| months.saturating_mul(days).saturating_mul(SECONDS_A_DAY);
         (day(amount.low, 28), day(amount.high, 31))
     };
-    // 500g are 500克 or half a GB.
-    let grams = |amount: &Amount| (amount.low / 1_000, amount.high / 1_000);
+    // 500g are 500克 or half a GB: a thousandth.
+    let part = |amount: &Amount| (amount.low / 1_000, amount.high / 1_000);
     match (a.kind, b.kind) {
         (Kind::Duration, Kind::Months) => Some((plain(a), days(b))),
         (Kind::Months, Kind::Duration) => Some((days(a), plain(b))),
-        (Kind::Data, Kind::Weight) => Some((grams(a), plain(b))),
-        (Kind::Weight, Kind::Data) => Some((plain(a), grams(b))),
+        (Kind::Data, Kind::Weight) => Some((part(a), plain(b))),
+        (Kind::Weight, Kind::Data) => Some((plain(a), part(b))),
+        // 100m are 100米 or 100 MB.
+        (Kind::Data, Kind::Length) => Some((plain(a), part(b))),
+        (Kind::Length, Kind::Data) => Some((part(a), plain(b))),
         (one, other) => (one == other).then(|| (plain(a), plain(b))),
     }
 }
@@ -131,6 +134,8 @@ mod tests {
             ("3%", "百分之三"),
             ("1000兆", "千兆"),
             ("500g", "500克"),
+            ("100m", "100米"),
+            ("100m", "100兆"),
             ("2斤", "1kg"),
         ] {
             let (x, y) = (one(a), one(b));

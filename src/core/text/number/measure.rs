@@ -7,7 +7,7 @@ use super::unit::{self, Kind, Unit};
 /// What beside a number of two digits says that 年 counts years: behind it, …
 const YEARS_BEHIND: &str = "内以之期限老后多左质保贷房长前免起";
 /// … and before it.
-const YEARS_BEFORE: &str = "满贷还保过了近超存租用开龄期分交缴供戴穿干做修到质够足整";
+const YEARS_BEFORE: &str = "满贷款作揭龄社还保过了近超存租用开期分交缴供戴穿干做修到质够足整";
 
 /// A number that was read with its unit.
 #[derive(Clone, Copy)]

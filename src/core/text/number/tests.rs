@@ -125,6 +125,8 @@ fn words_that_are_no_amounts_stay() {
         assert!(key == text || key == text.replace('一', "1"), "{text}: {key}");
     }
     assert_eq!(canonical("贷款20年"), "贷款240个月");
+    assert_eq!(canonical("贷款25年"), "贷款300个月");
+    assert_eq!(canonical("工作15年"), "工作180个月");
     assert_eq!(canonical("五百一次"), "500 1次");
     assert_eq!(canonical("20多少钱"), "20多少钱");
     assert_eq!(canonical("收不到5g信号"), "收不到5g信号");

@@ -2,9 +2,10 @@
 //!
 //! 一起, 四舍五入, 二维码. Speech recognition writes digits into them: 1起, 4舍5入.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use super::numeral;
 use crate::text::lexicon::items;
@@ -37,9 +38,68 @@ static ALL: LazyLock<Words> = LazyLock::new(|| {
     Words { finder: finder(&as_written), in_digits: finder(&in_digits), words }
 });
 
+/// What begins elsewhere: in 下单一天 and 订单1天 stands no 单一, in 合同一年 no 同一.
+const ENDS_WITH: [(&str, &str); 3] = [("单一", "下订账运保菜订清买"), ("同一", "合"), ("统一", "系传")];
+
+/// Whether a word stands at this place, and not the end of one word and the
+/// number behind it.
+fn stands(text: &str, place: &Range<usize>, word: &str) -> bool {
+    let before = text[..place.start].chars().next_back();
+    let after = text[place.end..].chars().next();
+    let of_other = |&(end, first): &(&str, &str)| end == word && before.is_some_and(|c| first.contains(c));
+    if ENDS_WITH.iter().any(of_other) {
+        return false;
+    }
+    let goes_on = |c: char| c.is_ascii_digit() || c == '.' || (numeral::is_numeral(c) && c != '半');
+    if text[place.clone()].ends_with(|c: char| c.is_ascii_digit()) && after.is_some_and(goes_on) {
+        return false;
+    }
+    let in_digits = text[place.clone()].bytes().any(|byte| byte.is_ascii_digit());
+    match word {
+        // 30万1天
+        "万一" => !before.is_some_and(|c| c.is_ascii_digit() || numeral::is_numeral(c)),
+        // 买3包送1包, 3包烟
+        "三包" if in_digits => {
+            let rest = &text[place.end..];
+            !before.is_some_and(|c| "买送要拍了订购".contains(c))
+                && (rest.is_empty()
+                    || ["政策", "服务", "期", "法", "规定", "吗"].iter().any(|next| rest.starts_with(next)))
+        }
+        // 2手机
+        "二手" if in_digits => {
+            after != Some('机')
+                || text[place.end..].starts_with("机器")
+                || text[place.end..].starts_with("机动")
+        }
+        _ => true,
+    }
+}
+
+/// The words that an automaton finds in a text, each with its place.
+fn found<'a>(
+    finder: &'a AhoCorasick,
+    text: &'a str,
+    is_one: impl Fn(&Range<usize>, &str) -> bool + 'a,
+) -> impl Iterator<Item = (Range<usize>, &'static str)> + 'a {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(found) = finder.find(Input::new(text).range(at..)) {
+            let word = ALL.words[found.pattern().as_usize()];
+            let place = found.range();
+            if is_one(&place, word) {
+                at = place.end;
+                return Some((place, word));
+            }
+            // Another one may begin in it: 系统一直.
+            at = place.start + text[place.start..].chars().next().map_or(1, char::len_utf8);
+        }
+        None
+    })
+}
+
 /// Which bytes of a text belong to such words.
-pub(super) fn spans(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
-    ALL.finder.find_iter(text).map(|found| found.range())
+pub(super) fn spans(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    found(&ALL.finder, text, |place, word| stands(text, place, word)).map(|(place, _)| place)
 }
 
 /// The text with the numerals of such words as they are written.
@@ -49,16 +109,17 @@ pub(in crate::text) fn restore(text: &str) -> String {
     if !text.bytes().any(|byte| byte.is_ascii_digit()) {
         return text.to_owned();
     }
-    for found in ALL.in_digits.find_iter(text) {
-        // 11起 and 2.1样 are numbers, and so are 1样 and 1下 behind a letter.
-        let joined = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '第';
-        let alone = !text[..found.start()].chars().next_back().is_some_and(joined);
-        let digits = text[found.range()].starts_with(|c: char| c.is_ascii_digit());
-        if alone || !digits {
-            out.push_str(&text[at..found.start()]);
-            out.push_str(ALL.words[found.pattern().as_usize()]);
-            at = found.end();
-        }
+    // 11起 and 2.1样 are numbers, and so are 1样 and 1下 behind a letter.
+    let joined = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '第';
+    let is_one = |place: &Range<usize>, word: &str| {
+        let alone = !text[..place.start].chars().next_back().is_some_and(joined);
+        let digits = text[place.clone()].starts_with(|c: char| c.is_ascii_digit());
+        (alone || !digits) && stands(text, place, word)
+    };
+    for (place, word) in found(&ALL.in_digits, text, is_one) {
+        out.push_str(&text[at..place.start]);
+        out.push_str(word);
+        at = place.end;
     }
     out.push_str(&text[at..]);
     out
@@ -75,5 +136,28 @@ mod tests {
         assert_eq!(restore("2维码和5险1金"), "二维码和五险一金");
         assert_eq!(restore("11起和第3方"), "11起和第三方");
         assert_eq!(restore("满1样价"), "满一样价");
+        assert_eq!(restore("系统1直打不开"), "系统一直打不开");
+    }
+
+    #[test]
+    fn a_number_behind_a_word_stays_one() {
+        for text in [
+            "下单10天没发货",
+            "下单1天没发货",
+            "订单1直",
+            "合同1年",
+            "万1.5倍",
+            "唯10个",
+            "30万1天",
+            "买3包送1包",
+            "3包纸",
+            "2手机",
+        ] {
+            let expected = text.replace("1直", "一直");
+            assert_eq!(restore(text), expected);
+        }
+        assert_eq!(restore("3包政策和2手车"), "三包政策和二手车");
+        assert_eq!(spans("下单一天没发货").count(), 0);
+        assert_eq!(spans("单一规格统一价").count(), 2);
     }
 }

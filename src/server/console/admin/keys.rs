@@ -168,7 +168,7 @@ fn fresh(page: &Page, refused: Option<(&Form, &Refusal)>) -> Markup {
             label.block { span.label { (page.say("角色", "Role")) } select name="role" aria-invalid[wrong("role")] {
                 @for (code, text) in roles(page) { option value=(code) selected[filled("role") == code] { (text) } }
             } }
-            (scopes(page, &|name| refused.is_some_and(|(form, _)| form.all("kb").any(|one| one == name))))
+            (scopes(page, &[], &|name| refused.is_some_and(|(form, _)| form.all("kb").any(|one| one == name))))
             label.block { span.label { (page.say("到期日（不填就不过期）", "Expires (empty: never)")) }
                 input.narrow type="date" name="expires" value=(filled("expires")) aria-invalid[wrong("expires")]; }
             details open[wrong("origins") || wrong("limits")] {

@@ -82,13 +82,18 @@ pub(super) fn scope(page: &Page, kbs: Option<&[String]>) -> String {
     }
 }
 
-/// Which knowledge bases, all of them when none is ticked.
-fn scopes(page: &Page, chosen: &dyn Fn(&str) -> bool) -> Markup {
+/// Which knowledge bases, all of them when none is ticked. Those that somebody is limited to
+/// and that are gone are among them: without a box they would be taken for none.
+fn scopes(page: &Page, own: &[String], chosen: &dyn Fn(&str) -> bool) -> Markup {
+    let gone = own.iter().filter(|name| !page.me.knowledge_bases.contains(name));
     html! {
         fieldset {
             legend { (page.say("可用的知识库（都不选就是全部）", "Knowledge bases (none ticked: all)")) }
             @for name in &page.me.knowledge_bases {
                 label.check { input type="checkbox" name="kb" value=(name) checked[chosen(name)]; " " (name) } " "
+            }
+            @for name in gone {
+                label.check { input type="checkbox" name="kb" value=(name) checked[chosen(name)]; " " (name) " " (page.say("（已删除）", "(removed)")) } " "
             }
         }
     }

@@ -145,7 +145,7 @@ fn fresh(page: &Page, refused: Option<(&Form, &Refusal)>) -> Markup {
             label.block { span.label { (page.say("角色", "Role")) } select name="role" aria-invalid[wrong("role")] {
                 @for (code, text) in roles(page) { @if code != "ask" { option value=(code) selected[filled("role") == code] { (text) } } }
             } }
-            (scopes(page, &|name| refused.is_some_and(|(form, _)| form.all("kb").any(|one| one == name))))
+            (scopes(page, &[], &|name| refused.is_some_and(|(form, _)| form.all("kb").any(|one| one == name))))
             label.block { span.label { (page.say("怎么登录", "Signs in")) } select.narrow name="sign_in" {
                 option value="password" { (page.say("用密码（给一个一次性链接）", "with a password (by a link that works once)")) }
                 option value="provider" selected[filled("sign_in") == "provider"] { (page.say("用公司的统一登录", "at the company's provider")) }
@@ -230,7 +230,7 @@ async fn edited(page: &Page, id: &str, made: Option<&Link>, refused: Option<(&Fo
             label.block { span.label { (page.say("角色", "Role")) } select name="role" {
                 @for (code, text) in roles(page) { @if code != "ask" { option value=(code) selected[filled("role", &person.role) == code] { (text) } } }
             } }
-            (scopes(page, &chosen))
+            (scopes(page, person.kbs.as_deref().unwrap_or_default(), &chosen))
             p { label.check { input type="checkbox" name="disabled" value="1" checked[is_off]; " " (page.say("停用：不能再登录，已登录的马上退出", "Turned out: may not come in, sessions end at once")) } }
             button.button.primary type="submit" { (page.say("保存", "Save")) }
         }

@@ -324,6 +324,11 @@ async fn forget(page: Page, form: Form) -> Response {
         conversations: usize,
     }
     let whose = if form.get("whose") == "conversation" { "conversation" } else { "customer" };
+    let what =
+        format!("{}{}", page.say("将永久删除，不能恢复：", "This forgets for good: "), form.get("id").trim());
+    if let Some(asked) = page.unsure(&form, &what, PLACE) {
+        return asked;
+    }
     let done = form.ask(&page, Method::POST, "/v1/forget").json(&json!({ whose: form.get("id").trim() }));
     match done.read::<Forgotten>().await {
         Ok(Forgotten { events: 0, conversations: 0 }) => page.go_with_fault(
@@ -346,6 +351,13 @@ async fn forget(page: Page, form: Form) -> Response {
 }
 
 async fn keep(page: Page, form: Form) -> Response {
+    let what = page.say(
+        "改小的天数会抹掉更早的内容，不能恢复。确定要保存吗？",
+        "With fewer days what is older is erased for good. Save it?",
+    );
+    if let Some(asked) = page.unsure(&form, what, PLACE) {
+        return asked;
+    }
     let days = |name: &str| form.get(name).parse::<u32>().ok();
     let wanted = json!({
         "text": form.get("text"), "mask_orders": form.has("mask_orders"), "text_days": days("text_days"),

@@ -110,7 +110,7 @@ async fn listed(page: &Page, made: Option<&Webhook>, refused: Option<(&Form, &Re
                     label.check { input type="checkbox" name="event" value=(code) checked[is_ticked(code)]; " " (event(page, code)) } " "
                 }
             }
-            (scopes(page, &ticked("kb")))
+            (scopes(page, &[], &ticked("kb")))
             p { label.check { input type="checkbox" name="private" value="1" checked[refused.is_some_and(|(form, _)| form.has("private"))]; " " (page.say("地址在内网（允许私有地址）", "The address is inside (private addresses allowed)")) } }
             button.button.primary type="submit" { (page.say("添加", "Add")) }
         }

@@ -29,6 +29,12 @@ async fn done(page: &Page, kb: &str, form: &Form) -> Outcome {
     if ids.is_empty() {
         return Ok(page.go_with_fault(back, page.say("没有选中条目。", "No entry was chosen.")));
     }
+    if form.get("do").is_empty() {
+        return Ok(page.go_with_fault(
+            back,
+            page.say("请按要做的那个按钮。", "Press the button of what is to be done."),
+        ));
+    }
     if matches!(form.get("do"), "tag" | "untag") && form.get("tag").is_empty() {
         return Ok(page.go_with_fault(back, page.say("请先写上标签。", "Write the tag first.")));
     }
@@ -72,7 +78,8 @@ async fn one(page: &Page, kb: &str, form: &Form, id: &str) -> Result<(), Refusal
             "" => patch(json!({"topic": null})).await?,
             topic => patch(json!({"topic": topic})).await?,
         },
-        _ => form.ask(page, Method::DELETE, &place).if_match("*").got().await?,
+        "delete" => form.ask(page, Method::DELETE, &place).if_match("*").got().await?,
+        _ => return Err(Refusal::gone()),
     };
     Ok(())
 }

@@ -211,6 +211,8 @@ fn table(page: &Page, kb: &str, query: &HashMap<String, String>, entries: &Value
         form method="post" action={ (here) "/bulk" } data-bulk="1" {
             (page.csrf())
             input type="hidden" name="back" value=(page.here);
+            // What Enter presses in a field does nothing.
+            button.hidden-label type="submit" name="do" value="" tabindex="-1" aria-hidden="true" {}
             div.toolbar.bulk {
                 label.check { input type="checkbox" data-all="1" aria-label=(page.say("选中本页全部", "All on this page")); " " (page.say("全选", "All")) }
                 button.button.small name="do" value="enable" { (page.say("启用", "Switch on")) }

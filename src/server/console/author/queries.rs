@@ -77,9 +77,10 @@ fn careful(page: &Page, kb: &str, goal: &Value, served: Option<&Value>) -> Marku
             p { (page.say("直接给出的答案里，答错的最多占这么多。越小越谨慎：答错更少，转人工和反问更多。马上生效，不用发布。", "Of the answers given, at most this share may be wrong. The smaller, the more careful: fewer wrong answers, more handed to people. It counts at once.")) }
             form.row method="post" action={ (base(kb)) "/queries/goal" } {
                 (page.csrf())
-                label.narrow { span.label { "% " (page.say("（空着用默认值）", "(blank: the default)")) } input type="number" name="percent" min="0.1" max="99" step="0.1" value=(set.as_deref().unwrap_or_default()); }
-                @for preset in ["1", "2", "5", "10"] { button.button.small name="preset" value=(preset) { (preset) "%" } }
+                label.narrow { span.label { "% " (page.say("（空着用默认值）", "(blank: the default)")) } input type="number" name="percent" min="0.0001" max="99.9999" step="any" value=(set.as_deref().unwrap_or_default()); }
+                // The first button is the one that Enter presses.
                 button.button.primary name="do" value="goal" { (page.say("设定", "Set")) }
+                @for preset in ["1", "2", "5", "10"] { button.button.small name="preset" value=(preset) formnovalidate { (preset) "%" } }
             }
             @if let Some(served) = served {
                 @let kept = &served["goal"]["kept"];

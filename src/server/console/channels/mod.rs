@@ -191,6 +191,10 @@ fn bases_of(page: &Page, chosen: &str, is_wrong: bool) -> Markup {
     html! {
         label.block { span.label { (page.say("由哪个知识库回答", "The knowledge base that answers")) }
             select.narrow name="kb" required aria-invalid[is_wrong] {
+                // One that is gone is not changed for another one without a word.
+                @if !chosen.is_empty() && !page.me.knowledge_bases.iter().any(|name| name == chosen) {
+                    option value=(chosen) selected { (chosen) " " (page.say("（已删除）", "(removed)")) }
+                }
                 @for name in &page.me.knowledge_bases { option value=(name) selected[name == chosen] { (name) } }
             } }
     }

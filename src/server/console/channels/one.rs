@@ -89,7 +89,10 @@ pub(super) async fn change(page: Page, Path(name): Path<String>, form: Form) -> 
         Err(refusal) => return page.denied(&form, &refusal, PLACE),
     };
     let Some(kind) = kind(&known.kind) else { return page.go(&known.place(), "") };
-    let wanted = json!({"kb": form.get("kb"), "settings": settings(kind, &form)});
+    let mut wanted = json!({"settings": settings(kind, &form)});
+    if form.get("kb") != known.kb {
+        wanted["kb"] = form.get("kb").into();
+    }
     match form.ask(&page, Method::PATCH, &format!("{API}/{}", part(&name))).json(&wanted).got().await {
         Ok(_) => page.go(&known.place(), page.say("已保存，马上生效。", "Saved; it counts at once.")),
         Err(refusal) => page.ended(&form, &refusal).unwrap_or_else(|| {

@@ -79,7 +79,12 @@ fn filled(form: &Form, before: &Value) -> Map<String, Value> {
         }
     };
     for (name, ..) in LISTS {
-        let words = split(form.raw(name));
+        let typed = form.raw(name);
+        let words = match texts(&before["if"], name) {
+            // A word that itself holds a comma is not parted unless the list is changed.
+            shown if shown.join("、") == typed => shown.into_iter().map(str::to_owned).collect(),
+            _ => split(typed),
+        };
         set(name, (!words.is_empty()).then(|| json!(words)));
     }
     for (name, ..) in COUNTS {
