@@ -9,6 +9,7 @@ mod claims;
 mod csv;
 mod encoding;
 mod fields;
+mod fixed;
 mod foreign;
 mod good;
 mod group;

@@ -4,21 +4,11 @@
 //! (by id or by one of their questions; none for a question that is outside),
 //! and labels to report on.
 
-use super::cells::{list, shortened, unguarded};
-use super::headings::plain;
-use super::table::{Row, TITLES, Table, of_cell};
-use super::{FileName, Format, Reading, csv, xlsx};
+use super::cells::{list, shortened};
+use super::fixed::{Columns, Fixed};
+use super::table::{Row, Table as _};
+use super::{FileName, Format, Reading};
 use crate::error::Problem;
-
-/// A column with the headings it goes by.
-const COLUMNS: [(Column, &[&str]); 3] = [
-    (
-        Column::Text,
-        &["问题", "text", "question", "query", "提问", "顾客问题", "用户问题", "测试问题", "问句"],
-    ),
-    (Column::Expect, &["期望", "expect", "expected", "期望条目", "期望编号", "期望答案", "正确条目", "编号"]),
-    (Column::Tags, &["标签", "tags", "tag"]),
-];
 
 /// What stands for “outside the knowledge base” beside an empty cell.
 const OUTSIDE: [&str; 5] = ["无", "没有", "null", "-", "—"];
@@ -53,111 +43,60 @@ pub struct LabelledRow {
 /// is what problems call the file.
 pub fn labelled(name: &str, format: Format, bytes: &[u8]) -> (Vec<LabelledRow>, Vec<Problem>) {
     let (name, mut problems): (FileName, _) = (name.into(), Vec::new());
-    let reading = Reading::default();
-    let new = |file: FileName| Questions { file, ..Questions::default() };
-    let tables = match format {
-        Format::Jsonl => Vec::new(),
-        Format::Csv => {
-            let mut table = new(name.clone());
-            csv::rows(&name, bytes, &reading, &mut table, &mut problems);
-            vec![table]
-        }
-        Format::Xlsx => xlsx::tables(&name, bytes, &reading, new, &mut problems),
-    };
+    let tables = Fixed::<Column>::of_file(&name, format, bytes, &Reading::default(), &mut problems);
     let mut rows = Vec::new();
-    for mut table in tables.into_iter().filter(Questions::has_text) {
+    for mut table in tables {
         if !table.has_header() {
             let message = "找不到表头：第一行应写列名“问题”（text）和“期望”（expect），另可有“标签”（tags）";
             table.problem(table.first.unwrap_or(0), 0, None, message.to_owned());
         }
-        rows.append(&mut table.rows);
+        rows.append(&mut table.lines);
         problems.append(&mut table.problems);
     }
     (rows, problems)
 }
 
-/// Takes the rows of one sheet.
-#[derive(Default)]
-struct Questions {
-    file: FileName,
-    problems: Vec<Problem>,
-    /// The row of the first cell that is not blank.
-    first: Option<usize>,
-    /// Filled rows in front of the header.
-    titles: usize,
-    /// What the columns hold, by their number; empty before the header.
-    columns: Vec<(usize, Option<Column>)>,
-    rows: Vec<LabelledRow>,
-}
+impl Columns for Column {
+    type Line = LabelledRow;
 
-impl Table for Questions {
-    fn take(&mut self, row: &Row) {
-        if row.cells.is_empty() {
-            return;
-        }
-        self.first.get_or_insert(row.line);
-        if self.has_header() {
-            for (column, message) in row.ruined() {
-                self.problem(row.line, column, None, message.to_owned());
-            }
-            self.take_question(row);
-        } else if self.titles < TITLES {
-            self.titles += 1;
-            let has = |wanted| row.cells.iter().any(|(_, cell)| column_named(cell) == Some(wanted));
-            if has(Column::Text) && has(Column::Expect) {
-                self.columns = row.cells.iter().map(|(number, cell)| (*number, column_named(cell))).collect();
-            }
-        }
-    }
+    const ALL: &'static [(Self, &'static [&'static str])] = &[
+        (
+            Self::Text,
+            &["问题", "text", "question", "query", "提问", "顾客问题", "用户问题", "测试问题", "问句"],
+        ),
+        (
+            Self::Expect,
+            &["期望", "expect", "expected", "期望条目", "期望编号", "期望答案", "正确条目", "编号"],
+        ),
+        (Self::Tags, &["标签", "tags", "tag"]),
+    ];
 
-    fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
-        self.problems.push(of_cell(&self.file, line, column, field, &message));
-    }
+    const NEEDED: [Self; 2] = [Self::Text, Self::Expect];
 
-    fn has_text(&self) -> bool {
-        self.first.is_some()
-    }
-
-    fn has_header(&self) -> bool {
-        !self.columns.is_empty()
-    }
-}
-
-impl Questions {
-    fn take_question(&mut self, row: &Row) {
-        let place = |wanted| {
-            let mut columns = self.columns.iter().filter(|(_, column)| *column == Some(wanted));
-            columns.next().map_or(0, |(number, _)| *number)
-        };
-        let cell = |wanted| {
-            let number = place(wanted);
-            row.cells.iter().find(|(other, _)| *other == number).map_or("", |(_, cell)| unguarded(cell))
-        };
-        let text = cell(Column::Text).trim();
+    fn take_line(table: &mut Fixed<Self>, row: &Row) {
+        let place = |wanted| table.place(wanted).unwrap_or(0);
+        let cell = |wanted| table.cell(row, wanted).map_or("", |(_, cell)| cell);
+        let text = cell(Self::Text).trim();
         if text.is_empty() {
             let filled = row.cells.first().map_or("", |(_, cell)| cell.as_str());
             let message = format!("这一行有“{}”，却没有写问题", shortened(filled));
-            let column = place(Column::Text);
-            self.problem(row.line, column, Some("text"), message);
+            let column = place(Self::Text);
+            table.problem(row.line, column, Some("text"), message);
             return;
         }
-        let expect = match cell(Column::Expect).trim() {
+        let expect = match cell(Self::Expect).trim() {
             cell if OUTSIDE.contains(&cell.to_lowercase().as_str()) => Vec::new(),
             cell => list(cell),
         };
-        self.rows.push(LabelledRow {
-            file: self.file.to_string(),
+        let line = LabelledRow {
+            file: table.file.to_string(),
             line: row.line,
-            column: place(Column::Expect),
+            column: place(Self::Expect),
             text: text.to_owned(),
             expect,
             is_list: false,
-            tags: list(cell(Column::Tags)),
-        });
+            tags: list(cell(Self::Tags)),
+        };
+        table.lines.push(line);
     }
-}
-
-fn column_named(heading: &str) -> Option<Column> {
-    let plain = plain(heading);
-    COLUMNS.iter().find(|(_, headings)| headings.contains(&plain.as_str())).map(|(column, _)| *column)
 }

@@ -4,9 +4,9 @@
 //! them. A row may hold several stop words, protected terms and so on; each of
 //! them becomes a line.
 
-use super::cells::{guarded, list, listed, shortened, unguarded};
-use super::headings::plain;
-use super::table::{Row, TITLES, Table, of_cell};
+use super::cells::{guarded, list, listed, shortened};
+use super::fixed::{Columns, Fixed};
+use super::table::{Row, Table as _};
 use super::{FileName, Format, Reading, csv, whole, xlsx};
 use crate::error::{Problem, Result};
 use crate::text::lexicon::{Item, MOST_FREQUENT, What};
@@ -53,32 +53,23 @@ pub(super) fn read(
     reading: &Reading<'_>,
 ) -> Result<AuthoredLexicon> {
     let name: FileName = name.into();
+    if format == Format::Jsonl {
+        return AuthoredLexicon::read(&name, bytes);
+    }
     let mut problems = Vec::new();
-    let new = |file: FileName| Words { file, ..Words::default() };
-    let mut tables = match format {
-        Format::Jsonl => return AuthoredLexicon::read(&name, bytes),
-        Format::Csv => {
-            let mut table = new(name.clone());
-            csv::rows(&name, bytes, reading, &mut table, &mut problems);
-            vec![table]
-        }
-        Format::Xlsx => xlsx::tables(&name, bytes, reading, new, &mut problems),
-    };
-    tables.retain(Words::has_text);
-    let (table, others) = match &mut tables[..] {
-        [] => (Words::default(), 0),
-        [table, others @ ..] => (std::mem::take(table), others.len()),
-    };
+    let mut tables = Fixed::<Column>::of_file(&name, format, bytes, reading, &mut problems).into_iter();
+    let table = tables.next().unwrap_or_else(|| Fixed::new(FileName::default()));
+    let others = tables.len();
     if others > 0 && table.has_header() {
         problems.push(whole(&name, format!("有 {} 个工作表都像词表，请合并成一个", others + 1)));
     }
-    let Words { file, first, columns, items, problems: found, .. } = table;
+    let Fixed { file, first, columns, lines, problems: found, .. } = table;
     problems.extend(found);
     if let (Some(line), true) = (first, columns.is_empty()) {
         let message = "找不到表头：第一行应写列名，至少要有“类型”和“词”；另可有标准词、词频、词性、备注";
         problems.push(Problem { line, ..whole(&file, message.to_owned()) });
     }
-    AuthoredLexicon::of_lines(&file, items, problems)
+    AuthoredLexicon::of_lines(&file, lines, problems)
 }
 
 /// A lexicon as rows of cells below [`headings`].
@@ -103,76 +94,31 @@ pub(super) fn headings() -> [&'static str; COLUMNS.len()] {
     COLUMNS.map(|(_, headings)| headings[0])
 }
 
-/// Takes the rows of one sheet.
-#[derive(Default)]
-struct Words {
-    file: FileName,
-    problems: Vec<Problem>,
-    /// The row of the first cell that is not blank.
-    first: Option<usize>,
-    /// Filled rows in front of the header.
-    titles: usize,
-    /// What the columns hold, by their number; empty before the header.
-    columns: Vec<(usize, Option<Column>)>,
-    items: Vec<(usize, Item)>,
-}
+impl Columns for Column {
+    /// The row, and the line of the lexicon.
+    type Line = (usize, Item);
 
-impl Table for Words {
-    fn take(&mut self, row: &Row) {
-        if row.cells.is_empty() {
-            return;
-        }
-        self.first.get_or_insert(row.line);
-        if self.has_header() {
-            for (column, message) in row.ruined() {
-                self.problem(row.line, column, None, message.to_owned());
-            }
-            self.take_line(row);
-        } else if self.titles < TITLES {
-            self.titles += 1;
-            let has = |wanted| row.cells.iter().any(|(_, cell)| column_named(cell) == Some(wanted));
-            if has(Column::Kind) && has(Column::Words) {
-                self.take_header(row);
-            }
-        }
-    }
+    const ALL: &'static [(Self, &'static [&'static str])] = &COLUMNS;
 
-    fn problem(&mut self, line: usize, column: usize, field: Option<&str>, message: String) {
-        self.problems.push(of_cell(&self.file, line, column, field, &message));
-    }
+    const NEEDED: [Self; 2] = [Self::Kind, Self::Words];
 
-    fn has_text(&self) -> bool {
-        self.first.is_some()
-    }
-
-    fn has_header(&self) -> bool {
-        !self.columns.is_empty()
-    }
-}
-
-impl Words {
-    fn take_header(&mut self, row: &Row) {
-        for (number, heading) in &row.cells {
-            let column = column_named(heading);
+    fn look_at_header(table: &mut Fixed<Self>, row: &Row) {
+        for (at, (number, heading)) in row.cells.iter().enumerate() {
+            let (_, column) = table.columns[at];
             if column.is_none() {
                 let known = headings().join("、");
                 let message = format!("没有“{}”这一列；可用的列名：{known}", heading.trim());
-                self.problem(row.line, *number, Some(heading.trim()), message);
-            } else if self.columns.iter().any(|(_, other)| *other == column) {
+                table.problem(row.line, *number, Some(heading.trim()), message);
+            } else if table.columns[..at].iter().any(|(_, other)| *other == column) {
                 let message = format!("“{}”这一列出现了两次，请合并", heading.trim());
-                self.problem(row.line, *number, Some(heading.trim()), message);
+                table.problem(row.line, *number, Some(heading.trim()), message);
             }
-            self.columns.push((*number, column));
         }
     }
 
-    fn take_line(&mut self, row: &Row) {
-        let place = |wanted| self.columns.iter().find(|(_, column)| *column == Some(wanted)).map(|(n, _)| *n);
-        let cell = |wanted| {
-            let number = place(wanted)?;
-            let (_, cell) = row.cells.iter().find(|(other, _)| *other == number)?;
-            Some((number, unguarded(cell).trim()))
-        };
+    fn take_line(table: &mut Fixed<Self>, row: &Row) {
+        let place = |wanted| table.place(wanted);
+        let cell = |wanted| table.cell(row, wanted).map(|(number, cell)| (number, cell.trim()));
         let (kind, words) = (cell(Column::Kind), cell(Column::Words));
         let text = |column| cell(column).map(|(_, text)| text.to_owned());
         let (canonical, tag, note) = (text(Column::Canonical), text(Column::Tag), text(Column::Note));
@@ -180,7 +126,7 @@ impl Words {
         let mut faults: Vec<(usize, &str, String)> = row
             .cells
             .iter()
-            .filter(|(number, _)| !self.columns.iter().any(|(known, _)| known == number))
+            .filter(|(number, _)| !table.columns.iter().any(|(known, _)| known == number))
             .map(|(number, cell)| {
                 (*number, "", format!("这一格有内容“{}”，但这一列没有表头", shortened(cell)))
             })
@@ -230,7 +176,7 @@ impl Words {
         }
         if !faults.is_empty() {
             for (at, field, message) in faults {
-                self.problem(row.line, at, Some(field).filter(|field| !field.is_empty()), message);
+                table.problem(row.line, at, Some(field).filter(|field| !field.is_empty()), message);
             }
             return;
         }
@@ -246,13 +192,8 @@ impl Words {
             "contrast" => vec![What::Contrast { contrast: texts }],
             _ => texts.into_iter().map(one).collect(),
         };
-        self.items.extend(whats.into_iter().map(|what| (row.line, Item { what, note: note.clone() })));
+        table.lines.extend(whats.into_iter().map(|what| (row.line, Item { what, note: note.clone() })));
     }
-}
-
-fn column_named(heading: &str) -> Option<Column> {
-    let plain = plain(heading);
-    COLUMNS.iter().find(|(_, headings)| headings.contains(&plain.as_str())).map(|(column, _)| *column)
 }
 
 /// A lexicon in a table format.
