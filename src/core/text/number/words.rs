@@ -45,13 +45,14 @@ const ENDS_WITH: [(&str, &str); 3] = [("单一", "下订账运保菜订清买"),
 /// number behind it.
 fn stands(text: &str, place: &Range<usize>, word: &str) -> bool {
     let before = text[..place.start].chars().next_back();
-    let after = text[place.end..].chars().next();
+    let rest = &text[place.end..];
+    let goes_on_with = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
     let of_other = |&(end, first): &(&str, &str)| end == word && before.is_some_and(|c| first.contains(c));
     if ENDS_WITH.iter().any(of_other) {
         return false;
     }
     let goes_on = |c: char| c.is_ascii_digit() || c == '.' || (numeral::is_numeral(c) && c != '半');
-    if text[place.clone()].ends_with(|c: char| c.is_ascii_digit()) && after.is_some_and(goes_on) {
+    if text[place.clone()].ends_with(|c: char| c.is_ascii_digit()) && rest.starts_with(goes_on) {
         return false;
     }
     let in_digits = text[place.clone()].bytes().any(|byte| byte.is_ascii_digit());
@@ -60,17 +61,11 @@ fn stands(text: &str, place: &Range<usize>, word: &str) -> bool {
         "万一" => !before.is_some_and(|c| c.is_ascii_digit() || numeral::is_numeral(c)),
         // 买3包送1包, 3包烟
         "三包" if in_digits => {
-            let rest = &text[place.end..];
             !before.is_some_and(|c| "买送要拍了订购".contains(c))
-                && (rest.is_empty()
-                    || ["政策", "服务", "期", "法", "规定", "吗"].iter().any(|next| rest.starts_with(next)))
+                && (rest.is_empty() || goes_on_with(&["政策", "服务", "期", "法", "规定", "吗"]))
         }
         // 2手机
-        "二手" if in_digits => {
-            after != Some('机')
-                || text[place.end..].starts_with("机器")
-                || text[place.end..].starts_with("机动")
-        }
+        "二手" if in_digits => !rest.starts_with('机') || goes_on_with(&["机器", "机动"]),
         _ => true,
     }
 }
