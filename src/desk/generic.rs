@@ -33,7 +33,7 @@ use super::webhooks::{headers, is_secret};
 use crate::dialogue::conversation::{CUSTOMER_BYTES, TEXT_CHARS, is_sound_id};
 use crate::engine::Options;
 use crate::error::{Error, Result};
-use crate::events::CHANNEL;
+use crate::events::check_channel;
 use crate::store::{Channel, Taken};
 
 /// The kind's name.
@@ -87,10 +87,7 @@ impl Message {
         if !is_sound_id(&message.conversation) || !is_sound_id(&message.message_id) {
             return Err("`conversation` and `message_id` are 1 to 128 visible characters".to_owned());
         }
-        let is_name = |name: &String| name.chars().count() <= CHANNEL && !name.chars().any(char::is_control);
-        if !message.channel.as_ref().is_none_or(is_name) {
-            return Err(format!("`channel` is at most {CHANNEL} characters in one line"));
-        }
+        message.channel.as_deref().map_or(Ok(()), check_channel)?;
         let chars = message.text.chars().count();
         if chars > TEXT_CHARS {
             return Err(format!("`text` has {chars} characters; the limit is {TEXT_CHARS}"));

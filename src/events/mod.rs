@@ -53,7 +53,7 @@ pub use others::{Others, Summed, Sums, Theirs, Told};
 pub use parquet::{Column, columns};
 pub use record::{Candidate, Doing, Event, Feedback, Kind};
 pub use settings::{Change, Settings, Text};
-pub use tally::{CHANNEL, Cell, Count, Tally};
+pub use tally::{Cell, Count, Tally, check_channel};
 pub use usage::{Row, Usage, tallied};
 pub use wanted::{Read, Wanted};
 pub use watch::Seen;

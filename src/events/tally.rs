@@ -19,7 +19,18 @@ pub struct Cell {
 }
 
 /// Whoever asks says what the channel is called; longer names are no keys of a table.
-pub const CHANNEL: usize = 100;
+const CHANNEL: usize = 100;
+
+/// Refuses a name of a channel that is not counted as it is.
+///
+/// # Errors
+/// What such a name is.
+pub fn check_channel(channel: &str) -> std::result::Result<(), String> {
+    if shortened(channel) == channel {
+        return Ok(());
+    }
+    Err(format!("`channel` is at most {CHANNEL} characters in one line"))
+}
 
 /// The name of a channel as it is counted under.
 fn shortened(channel: &str) -> String {

@@ -19,7 +19,7 @@ use crate::access::visitor::VERIFIED;
 use crate::decide::Generation;
 use crate::dialogue::conversation::{CUSTOMER_BYTES, is_sound_id};
 use crate::engine::Filter;
-use crate::events::CHANNEL;
+use crate::events::check_channel;
 use crate::kb::formats::Format;
 
 /// The largest body of `POST /v1/answer`, in bytes.
@@ -200,13 +200,11 @@ impl AnswerRequest {
 /// What somebody calls the channel that a message came by.
 pub(super) fn channel(fields: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
     let channel = string(fields, "channel")?;
-    match &channel {
-        Some(name) if name.chars().count() > CHANNEL || name.chars().any(char::is_control) => {
-            let detail = format!("`channel` is at most {CHANNEL} characters in one line");
-            Err(Problem::new(Kind::InvalidField, detail).of_field("channel"))
-        }
-        _ => Ok(channel),
-    }
+    channel
+        .as_deref()
+        .map_or(Ok(()), check_channel)
+        .map_err(|detail| Problem::new(Kind::InvalidField, detail).of_field("channel"))?;
+    Ok(channel)
 }
 
 /// The items of a batch, each of which may still be faulty.
