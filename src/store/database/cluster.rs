@@ -72,12 +72,8 @@ pub struct Cluster {
     /// What keeps others from listening; `None` for one that is spoken to in the clear.
     way: Option<Way>,
     idle: Mutex<Vec<Turned>>,
-    /// What is wrong with it, if anything.
-    trouble: Mutex<Option<Trouble>>,
-    /// Since when it is away, where that was said.
-    outage: Mutex<Option<Outage>>,
-    /// When it was heard of last, where somebody listens.
-    pulse: Mutex<Option<Instant>>,
+    /// Whether it answers, as far as is known.
+    known: Mutex<Known>,
     /// How far its clock is ahead of this machine's, in milliseconds.
     ahead: AtomicI64,
     /// What other machines write.
@@ -88,9 +84,55 @@ pub struct Cluster {
     lent: (Mutex<usize>, Condvar),
 }
 
+/// What those who asked a server something have learned of it. It is one thing, because
+/// they learn at the same time: a server that goes closes one connection after another, and
+/// who was answered by the last of them knows less than who was refused meanwhile.
+#[derive(Default)]
+struct Known {
+    /// What is wrong with it, if anything.
+    trouble: Option<Trouble>,
+    /// Since when it is away, where that was said.
+    outage: Option<Outage>,
+    /// When the latest question was asked that it answered.
+    answered: Option<Instant>,
+    /// When it was heard of last, where somebody listens.
+    pulse: Option<Instant>,
+}
+
+impl Known {
+    /// Whether it has said nothing for too long: it is cut off, or hangs. Whoever asked it
+    /// something waits; nobody else needs to.
+    fn is_mute(&self) -> bool {
+        self.pulse.is_some_and(|heard| heard.elapsed() > MUTE)
+    }
+
+    /// It answered what was asked then; what was said of it, where that is over.
+    fn found(&mut self, asked: Instant) -> Option<Outage> {
+        if self.trouble.as_ref().is_some_and(|trouble| asked <= trouble.noticed) {
+            return None;
+        }
+        self.trouble = None;
+        self.answered = self.answered.max(Some(asked));
+        self.pulse = self.pulse.map(|_| Instant::now());
+        self.outage.take()
+    }
+
+    /// It did not answer what was asked then. False when it has answered since.
+    fn lost(&mut self, asked: Instant, why: &str) -> bool {
+        if self.answered.is_some_and(|answered| answered > asked) {
+            return false;
+        }
+        let noticed = Instant::now();
+        self.trouble =
+            Some(Trouble { why: why.to_owned(), noticed, again: noticed + REST, is_tried: false });
+        true
+    }
+}
+
 /// A server that could not be reached.
 struct Trouble {
     why: String,
+    noticed: Instant,
     /// When somebody may try again.
     again: Instant,
     /// Whether somebody does.
@@ -163,9 +205,7 @@ impl Cluster {
             url: full,
             shown,
             idle: Mutex::default(),
-            trouble: Mutex::default(),
-            outage: Mutex::default(),
-            pulse: Mutex::default(),
+            known: Mutex::default(),
             ahead: AtomicI64::new(0),
             news: News::default(),
             sheet: Sheet::default(),
@@ -182,19 +222,20 @@ impl Cluster {
         Error::Unreachable { what: self.shown.clone(), why: why.to_string().trim().to_owned() }
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is worth trying: one tries a server again that could not be reached, and
     /// the others go on without it.
     pub(super) fn admit(&self) -> Result<()> {
-        if self.is_mute() {
+        let mut known = self.known();
+        if known.is_mute() {
             let why = "it does not answer";
-            self.say_away(why);
+            self.say_away(&mut known, why);
             return Err(self.unreachable(why));
         }
-        match &mut *self.trouble() {
+        match &mut known.trouble {
             Some(trouble) if trouble.is_tried || Instant::now() < trouble.again => {
                 Err(self.unreachable(&trouble.why))
             }
@@ -206,13 +247,6 @@ impl Cluster {
         }
     }
 
-    /// Whether it has said nothing for too long: it is cut off, or hangs. Whoever asked it
-    /// something waits; nobody else needs to.
-    fn is_mute(&self) -> bool {
-        let pulse = *self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.is_some_and(|heard| heard.elapsed() > MUTE)
-    }
-
     /// How far its clock is ahead of this machine's, in milliseconds, where somebody listens:
     /// what several machines measure by a clock they measure by this one.
     pub(in crate::store) fn ahead(&self) -> i64 {
@@ -221,7 +255,8 @@ impl Cluster {
 
     /// Whether it answers, as far as is known.
     pub(in crate::store) fn is_reachable(&self) -> bool {
-        !self.is_mute() && self.trouble().is_none()
+        let known = self.known();
+        !known.is_mute() && known.trouble.is_none()
     }
 
     /// What other machines write.
@@ -238,10 +273,7 @@ impl Cluster {
     /// long as anybody holds this.
     pub(in crate::store) fn watch(self: &Arc<Self>, hear: Hear) {
         self.news.to(hear);
-        let beat = || Some(Instant::now());
-        if std::mem::replace(&mut *self.pulse.lock().unwrap_or_else(PoisonError::into_inner), beat())
-            .is_some()
-        {
+        if self.known().pulse.replace(Instant::now()).is_some() {
             return;
         }
         let held = Arc::downgrade(self);
@@ -249,7 +281,10 @@ impl Cluster {
             let mut open: Option<Connection> = None;
             let mut is_deaf = true;
             while let Some(cluster) = held.upgrade() {
-                let asked = match open.take() {
+                let began = Instant::now();
+                // That one is open still does not say that a server in trouble opens another.
+                let kept = open.take().filter(|_| cluster.known().trouble.is_none());
+                let asked = match kept {
                     Some(connection) => Ok(connection),
                     None => cluster.open().inspect(|_| is_deaf = true),
                 };
@@ -271,8 +306,7 @@ impl Cluster {
                     Some(connection)
                 });
                 if heard.is_some() {
-                    *cluster.pulse.lock().unwrap_or_else(PoisonError::into_inner) = beat();
-                    cluster.found();
+                    cluster.found(began);
                 } else {
                     cluster.sheet.lose();
                 }
@@ -282,7 +316,7 @@ impl Cluster {
         });
         if let Err(error) = listening {
             tracing::warn!(%error, "nobody listens whether the database server answers");
-            *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.known().pulse = None;
         }
     }
 
@@ -300,11 +334,9 @@ impl Cluster {
         }
     }
 
-    /// It was reached.
-    pub(super) fn found(&self) {
-        *self.trouble() = None;
-        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(outage) = outage {
+    /// It answered what was asked then.
+    pub(super) fn found(&self, asked: Instant) {
+        if let Some(outage) = self.known().found(asked) {
             let seconds = outage.began.elapsed().as_secs();
             tracing::info!(database = self.shown, seconds, "the database server answers again");
         }
@@ -312,9 +344,8 @@ impl Cluster {
 
     /// Says that it is away: when that is noticed first, and now and then while it lasts.
     /// Whoever needs it meanwhile says nothing.
-    fn say_away(&self, why: &str) {
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = outage.get_or_insert_with(|| {
+    fn say_away(&self, known: &mut Known, why: &str) {
+        let outage = known.outage.get_or_insert_with(|| {
             let now = Instant::now();
             tracing::error!(
                 database = self.shown,
@@ -323,19 +354,22 @@ impl Cluster {
             );
             Outage { began: now, said: now }
         });
-        if known.said.elapsed() >= SAID {
-            known.said = Instant::now();
-            let seconds = known.began.elapsed().as_secs();
+        if outage.said.elapsed() >= SAID {
+            outage.said = Instant::now();
+            let seconds = outage.began.elapsed().as_secs();
             tracing::error!(database = self.shown, seconds, why, "the database server still does not answer");
         }
     }
 
-    /// It was not, and what is open is of no use any more.
-    pub(super) fn lost(&self, why: impl ToString) -> Error {
-        self.forget_idle();
+    /// It did not answer what was asked then, and what is open is of no use any more.
+    pub(super) fn lost(&self, asked: Instant, why: impl ToString) -> Error {
         let why = why.to_string().trim().to_owned();
-        self.say_away(&why);
-        *self.trouble() = Some(Trouble { why: why.clone(), again: Instant::now() + REST, is_tried: false });
+        let mut known = self.known();
+        if known.lost(asked, &why) {
+            self.say_away(&mut known, &why);
+            drop(known);
+            self.forget_idle();
+        }
         self.unreachable(why)
     }
 
@@ -445,6 +479,28 @@ mod tests {
         ] {
             assert!(!may_pass(lasting), "{lasting}");
         }
+    }
+
+    #[test]
+    fn who_was_asked_before_it_went_does_not_say_that_it_is_back() {
+        let mut known = Known::default();
+        let (early, late) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        assert!(known.lost(early, "closed"));
+        known.outage = Some(Outage { began: early, said: early });
+        assert!(known.found(early).is_none());
+        assert!(known.trouble.is_some());
+        assert!(known.found(late).is_some());
+        assert!(known.trouble.is_none());
+    }
+
+    #[test]
+    fn who_asked_before_it_came_back_does_not_say_that_it_went() {
+        let mut known = Known::default();
+        let (early, late) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        assert!(known.found(late).is_none());
+        assert!(!known.lost(early, "refused"));
+        assert!(known.trouble.is_none());
+        assert!(known.lost(late, "refused"));
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Schema {
     fn raw(&self) -> Result<Lent<'_>> {
         self.cluster.admit()?;
         let permit = self.cluster.permit();
+        let asked = Instant::now();
         if let Some(Turned { mut connection, schema, mut turns }) = self.cluster.take(&self.name) {
             // Turning asks the server something; one that needs no turning is asked too.
             let works = if schema == self.name {
@@ -89,7 +90,7 @@ impl Schema {
                 self.turn(&mut connection)
             };
             if works.is_ok() {
-                self.cluster.found();
+                self.cluster.found(asked);
                 return Ok(self.lent(connection, turns, permit));
             }
             // The others were lost with it, or will be noticed when they are taken.
@@ -101,10 +102,10 @@ impl Schema {
         });
         match opened {
             Ok(connection) => {
-                self.cluster.found();
+                self.cluster.found(asked);
                 Ok(self.lent(connection, 0, permit))
             }
-            Err(Error::Unreachable { why, .. }) => Err(self.cluster.lost(why)),
+            Err(Error::Unreachable { why, .. }) => Err(self.cluster.lost(asked, why)),
             Err(error) => Err(error),
         }
     }
@@ -294,7 +295,7 @@ impl Lent<'_> {
             && super::connection::is_lost(error)
         {
             self.works = false;
-            self.schema.cluster.lost(error);
+            self.schema.cluster.lost(Instant::now(), error);
         }
         outcome
     }
