@@ -259,7 +259,8 @@ impl Reader<'_> {
         let analyzer = release.analyzer();
         let spoken = turned.fragment.is_spoken_of(analyzer, &texts, entry.answer_for(None), turned.lacking);
         let question: Vec<String> = turned.asked.0.keys().cloned().collect();
-        let weighted = crate::retrieve::wording::Weighted::new(&question, |gram| visible.idf(gram));
+        let weighted =
+            crate::retrieve::wording::Weighted::new(&question, question.iter().map(|gram| visible.idf(gram)));
         let topic = turned.answered.is_some_and(|before| {
             before == at || entry.topic.is_some() && entries[before].topic == entry.topic
         });

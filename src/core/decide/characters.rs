@@ -5,7 +5,7 @@
 //! message's runs of characters and what else is seen of it; `zhida eval detectors
 //! --train` trains one on labelled sentences.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::text::written;
 

@@ -1,7 +1,6 @@
 //! What do the ranked lists say together?
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::Generation;
@@ -143,6 +142,8 @@ pub struct Yardstick<'a> {
     except: Except<'a>,
     visible: Visible<'a>,
     grams: Vec<String>,
+    /// What each of them counts.
+    weights: Vec<f32>,
     weighted: Weighted,
     codes: Codes<'a>,
 }
@@ -158,9 +159,10 @@ impl<'a> Yardstick<'a> {
             _ => known.statistics.without(hidden.map(|(_, phrasing)| phrasing)),
         };
         let grams = grams(&query.text.core);
-        let weighted = Weighted::new(&grams, |gram| visible.idf(gram));
+        let weights: Vec<f32> = grams.iter().map(|gram| visible.idf(gram)).collect();
+        let weighted = Weighted::new(&grams, weights.iter().copied());
         let codes = Codes::of(&query.text.core);
-        Self { known, except, visible, grams, weighted, codes }
+        Self { known, except, visible, grams, weights, weighted, codes }
     }
 
     fn explained(&self, entry: usize) -> f32 {
@@ -282,7 +284,7 @@ pub struct Ranked {
 pub fn rank(lists: &Lists<'_>, yardstick: &Yardstick<'_>) -> Vec<Ranked> {
     let best_lexical = lists.lexical.first().map_or(0.0, |overlap| overlap.best.score);
     let share = |score: f32| if best_lexical > 0.0 { score / best_lexical } else { 0.0 };
-    let mut ranked: HashMap<usize, Ranked> = HashMap::new();
+    let mut ranked: HashMap<usize, Ranked> = HashMap::default();
     let unseen = |entry| Ranked {
         entry,
         worded: None,
@@ -403,22 +405,23 @@ impl Evidence {
     pub fn gather(lists: &Lists<'_>, ranked: &[Ranked], yardstick: &Yardstick<'_>) -> Option<Self> {
         let first = ranked.first()?;
         let core = &lists.query.text.core;
-        let Yardstick { known, visible, grams: question, .. } = yardstick;
-        let idf = |gram: &String| visible.idf(gram);
-        let total: f32 = question.iter().map(idf).sum();
+        let Yardstick { known, visible, grams: question, weights, .. } = yardstick;
+        let total: f32 = weights.iter().sum();
+        let asked = set(question);
         let (mut covered, mut covers) = (0f32, 0f32);
         // The phrasing that shares words and the one that means the same may
         // be two; either one speaks for the entry.
         for phrasing in first.worded.into_iter().chain(first.meant) {
             let phrasing = grams(&known.phrasings[phrasing].normalized.core);
-            covered = covered.max(weighted_share(question, &phrasing, idf));
-            covers = covers.max(weighted_share(&phrasing, question, idf));
+            covered = covered.max(share(question, weights.iter().copied(), &set(&phrasing)));
+            covers = covers.max(share(&phrasing, phrasing.iter().map(|gram| visible.idf(gram)), &asked));
         }
         let alike = covered.min(covers);
         let by_details = yardstick.contradicted(lists.query, ranked, alike);
         let of_another_thing =
             f64::from(by_details) < OTHER_MATTER && yardstick.is_of_another_thing(lists, first);
-        let unknown: f32 = question.iter().filter(|gram| !visible.knows(gram)).map(idf).sum();
+        let unknown = question.iter().zip(weights).filter(|(gram, _)| !visible.knows(gram));
+        let unknown: f32 = unknown.map(|(_, weight)| weight).sum();
         let best_lexical = lists.lexical.first().map(|overlap| overlap.best);
         let lead = |place: usize| {
             let full = FULL_LEAD[place - 1];
@@ -470,7 +473,21 @@ impl Evidence {
 
 /// How much of `part`, by weight, also stands in `whole`.
 pub fn weighted_share(part: &[String], whole: &[String], weight: impl Fn(&String) -> f32) -> f32 {
-    let all: f32 = part.iter().map(&weight).sum();
-    let common: f32 = part.iter().filter(|gram| whole.contains(gram)).map(&weight).sum();
+    share(part, part.iter().map(weight), &set(whole))
+}
+
+fn set(grams: &[String]) -> HashSet<&str> {
+    grams.iter().map(String::as_str).collect()
+}
+
+/// The same with the weights of `part`, one after the other.
+fn share(part: &[String], weights: impl Iterator<Item = f32>, whole: &HashSet<&str>) -> f32 {
+    let (mut all, mut common) = (0f32, 0f32);
+    for (gram, weight) in part.iter().zip(weights) {
+        all += weight;
+        if whole.contains(gram.as_str()) {
+            common += weight;
+        }
+    }
     if all > 0.0 { common / all } else { 0.0 }
 }

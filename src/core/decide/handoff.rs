@@ -1,8 +1,8 @@
 //! Which messages go to a person unseen?
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use foldhash::{HashMap, HashSet};
 use regex::Regex;
 
 use super::Reason;

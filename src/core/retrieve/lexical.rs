@@ -7,9 +7,9 @@
 
 mod postings;
 
-use std::collections::HashMap;
 use std::path::Path;
 
+use foldhash::HashMap;
 use tantivy::directory::{Directory, RamDirectory};
 use tantivy::index::IndexBuilder;
 use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
@@ -72,7 +72,7 @@ pub struct Statistics {
 impl Statistics {
     /// Counts what stands in some phrasings.
     pub fn new(phrasings: &[Phrasing]) -> Self {
-        let mut frequency: HashMap<String, u32> = HashMap::new();
+        let mut frequency: HashMap<String, u32> = HashMap::default();
         for phrasing in phrasings {
             for gram in distinct_grams(phrasing) {
                 *frequency.entry(gram).or_default() += 1;
@@ -112,7 +112,7 @@ impl Statistics {
 
     /// What the statistics would be without some phrasings.
     pub fn without<'a>(&'a self, hidden: impl Iterator<Item = &'a Phrasing>) -> Visible<'a> {
-        let mut frequency: HashMap<String, u32> = HashMap::new();
+        let mut frequency: HashMap<String, u32> = HashMap::default();
         let mut count = 0;
         for phrasing in hidden {
             count += 1;
@@ -307,7 +307,7 @@ impl Lexical {
         // either: among equals chance decides which one is listed.
         let floor = 1.000_1 * found.get(PHRASINGS).map_or(0.0, |&(score, _)| score);
         // Best first, so the first ones of an entry are its best.
-        let mut found_of: HashMap<usize, (Overlap, usize)> = HashMap::new();
+        let mut found_of: HashMap<usize, (Overlap, usize)> = HashMap::default();
         for (score, phrasing) in found {
             let best = Candidate { entry: self.entry_of[phrasing], phrasing, score };
             let (known, count) = found_of.entry(best.entry).or_insert((Overlap { best, together: 0.0 }, 0));

@@ -47,9 +47,9 @@ pub struct Weighted {
 }
 
 impl Weighted {
-    /// Weighs the characters and pairs of a question.
-    pub fn new(question: &[String], weight: impl Fn(&String) -> f32) -> Self {
-        let digests: Vec<(u32, f32)> = question.iter().map(|gram| (digest(gram), weight(gram))).collect();
+    /// The characters and pairs of a question, each with its weight.
+    pub fn new(question: &[String], weights: impl Iterator<Item = f32>) -> Self {
+        let digests: Vec<(u32, f32)> = question.iter().map(|gram| digest(gram)).zip(weights).collect();
         let total = digests.iter().map(|(_, weight)| weight).sum();
         Self { digests, total }
     }
@@ -177,7 +177,7 @@ mod tests {
         let phrasings = phrasings(&entries, &analyzer());
         let wording = Wording::new(&entries, &phrasings);
         let share = |text: &str, entry: usize, except: Except| {
-            wording.share(&Weighted::new(&grams(text), |_| 1.0), entry, except)
+            wording.share(&Weighted::new(&grams(text), std::iter::repeat(1.0)), entry, except)
         };
         assert_eq!(share("退货申请", 0, Except::Nothing), 6.0 / 7.0, "all but the pair 货申");
         assert_eq!(share("不想", 0, Except::Phrasing(1)), 0.0);
@@ -195,7 +195,7 @@ mod tests {
         entries[0].answer = "不退".to_owned();
         entries[0].similar.clear();
         wording.remove(0);
-        let question = Weighted::new(&grams("退货申请不想"), |_| 1.0);
+        let question = Weighted::new(&grams("退货申请不想"), std::iter::repeat(1.0));
         assert_eq!(wording.share(&question, 0, Except::Nothing), 0.0);
         wording.add(0, &entries[0]);
         wording.add_phrasing(all.len(), 0, &all[0].normalized);

@@ -6,9 +6,10 @@
 mod authored;
 mod shape;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
+use foldhash::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 pub use authored::{AuthoredLexicon, Item, LexiconChanges, LineChange, MOST_FREQUENT, What};
@@ -89,12 +90,12 @@ impl Lexicon {
     pub fn shipped() -> Self {
         let mut lexicon = Self {
             words: Vec::new(),
-            keywords: HashSet::new(),
+            keywords: HashSet::default(),
             own_words: BTreeMap::new(),
-            synonyms: HashMap::new(),
-            own_groups: HashSet::new(),
-            stop_words: HashSet::new(),
-            own_stop_words: HashSet::new(),
+            synonyms: HashMap::default(),
+            own_groups: HashSet::default(),
+            stop_words: HashSet::default(),
+            own_stop_words: HashSet::default(),
             protected: BTreeSet::new(),
             contrasted: Vec::new(),
             contrasts: Arc::default(),

@@ -18,9 +18,10 @@
 //!
 //! Everything here is a guess, so only the scoring matchers get to see it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use foldhash::{HashMap, HashSet};
 use pinyin::{ToPinyin, ToPinyinMulti};
 
 use super::lexicon::items;
@@ -611,7 +612,7 @@ mod tests {
     ];
 
     fn small() -> (Sounds, HashMap<String, u32>) {
-        let mut counts: HashMap<String, u32> = HashMap::new();
+        let mut counts: HashMap<String, u32> = HashMap::default();
         let mut sounds = Sounds::default();
         for phrasing in PHRASINGS {
             sounds.learn(phrasing);

@@ -8,8 +8,9 @@
 //!
 //! Like everything that is heard, only the scoring matchers get to see it.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use foldhash::HashMap;
 
 use super::lexicon::items;
 use super::normalize::{is_han, narrow, simplify};
@@ -31,7 +32,7 @@ struct Readings {
 }
 
 static READINGS: LazyLock<Readings> = LazyLock::new(|| {
-    let mut of = HashMap::new();
+    let mut of = HashMap::default();
     let mut longest = 0;
     for line in LISTS.into_iter().flat_map(items) {
         let weak = line.starts_with('?');

@@ -123,8 +123,7 @@ impl Known {
             return false;
         }
         let noticed = Instant::now();
-        self.trouble =
-            Some(Trouble { why: why.to_owned(), noticed, again: noticed + REST, is_tried: false });
+        self.trouble = Some(Trouble { why: why.to_owned(), noticed, again: noticed + REST, is_tried: false });
         true
     }
 }

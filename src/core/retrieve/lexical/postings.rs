@@ -14,10 +14,9 @@ mod sparse;
 
 pub use self::sparse::Sparse;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings as _;
 use tantivy::query::Bm25Weight;
@@ -128,7 +127,7 @@ pub(super) struct Postings {
 
 /// Each term with how often it occurs.
 fn counted(terms: &[Term]) -> HashMap<&Term, u16> {
-    let mut counts: HashMap<&Term, u16> = HashMap::new();
+    let mut counts: HashMap<&Term, u16> = HashMap::default();
     for term in terms {
         let count = counts.entry(term).or_default();
         *count = count.saturating_add(1);
@@ -330,56 +329,46 @@ impl Postings {
     }
 }
 
-/// The best phrasings so far; of equal scores the first ones offered.
+/// The best phrasings so far; of equal scores the first ones offered, which come in the
+/// order of their places.
 struct Best {
     limit: usize,
-    heap: BinaryHeap<Reverse<Ranked>>,
-}
-
-#[derive(PartialEq)]
-struct Ranked {
-    score: f32,
-    place: Reverse<usize>,
-}
-
-impl Eq for Ranked {}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score.total_cmp(&other.score).then_with(|| self.place.cmp(&other.place))
-    }
+    /// What a phrasing must exceed to get in.
+    bar: f32,
+    /// With some more than are wanted: putting all of them in order now and then takes less
+    /// than finding a place for each.
+    all: Vec<(f32, usize)>,
 }
 
 impl Best {
     fn of(limit: usize) -> Self {
-        Self { limit, heap: BinaryHeap::with_capacity(limit + 1) }
+        Self { limit, bar: 0.0, all: Vec::with_capacity(2 * limit) }
     }
 
     /// The score that a phrasing must exceed to get in.
     fn bar(&self) -> f32 {
-        match self.heap.peek() {
-            Some(Reverse(worst)) if self.heap.len() >= self.limit => worst.score,
-            _ => 0.0,
-        }
+        self.bar
     }
 
     fn offer(&mut self, score: f32, place: usize) {
-        self.heap.push(Reverse(Ranked { score, place: Reverse(place) }));
-        if self.heap.len() > self.limit {
-            self.heap.pop();
+        self.all.push((score, place));
+        if self.all.len() >= 2 * self.limit {
+            self.all.select_nth_unstable_by(self.limit - 1, order);
+            self.all.truncate(self.limit);
+            self.bar = self.all[self.limit - 1].0;
         }
     }
 
     /// Best first.
-    fn into_sorted(self) -> Vec<(f32, usize)> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(one)| (one.score, one.place.0)).collect()
+    fn into_sorted(mut self) -> Vec<(f32, usize)> {
+        self.all.sort_unstable_by(order);
+        self.all.truncate(self.limit);
+        self.all
     }
+}
+
+fn order(one: &(f32, usize), other: &(f32, usize)) -> std::cmp::Ordering {
+    other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
 }
 
 #[cfg(test)]

@@ -40,6 +40,11 @@ pub(super) fn pieces(text: &str) -> Vec<Placed<'_>> {
     let mut all: Vec<Placed<'_>> = Vec::new();
     let (mut at, mut gap) = (0, Gap::Wide);
     while let Some(c) = text[at..].chars().next() {
+        // Most characters are Chinese ones of no name.
+        if is_han(c) && !WORDS.begins_name(c) && numeral(c).is_none() {
+            (at, gap) = (at + c.len_utf8(), Gap::Wide);
+            continue;
+        }
         let rest = &text[at..];
         let start = at;
         let mut put = |piece, length: usize, gap: &mut Gap| {

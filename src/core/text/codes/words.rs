@@ -1,7 +1,8 @@
 //! Of which words are the names of models made?
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
+
+use foldhash::{HashMap, HashSet};
 
 use super::super::lexicon::items;
 
@@ -38,13 +39,13 @@ pub(super) static WORDS: LazyLock<Words> = LazyLock::new(Words::read);
 impl Words {
     fn read() -> Self {
         let mut words = Self {
-            makes: HashMap::new(),
-            series: HashSet::new(),
-            suffixes: HashSet::new(),
-            chinese: HashMap::new(),
-            joined: HashSet::new(),
+            makes: HashMap::default(),
+            series: HashSet::default(),
+            suffixes: HashSet::default(),
+            chinese: HashMap::default(),
+            joined: HashSet::default(),
             shorts: Vec::new(),
-            common: HashSet::new(),
+            common: HashSet::default(),
         };
         for line in items(CODES) {
             let mut all = line.split_whitespace();
@@ -117,6 +118,11 @@ impl Words {
     /// Whether two words are one, cut by a blank or a hyphen.
     pub(super) fn are_joined(&self, first: &str, second: &str) -> bool {
         self.joined.iter().any(|pair| *pair == (first, second))
+    }
+
+    /// Whether a Chinese name may begin with a character.
+    pub(super) fn begins_name(&self, c: char) -> bool {
+        self.chinese.contains_key(&c)
     }
 
     /// The Chinese name with which a text begins.
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn no_word_is_two_things() {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         for line in items(CODES) {
             let mut words = line.split_whitespace();
             let kind = words.next().unwrap();
