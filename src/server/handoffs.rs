@@ -617,8 +617,8 @@ async fn follow(
     let read = move |talk: &Conversations, after: i64| {
         let mut after = after.max(passed.load(Ordering::Relaxed));
         loop {
-            let news = talk.news(after, PAGE).unwrap_or_default();
-            let Some(last) = news.last().map(|one| one.seq) else { return Some(Vec::new()) };
+            let news = talk.news(after, PAGE)?;
+            let Some(last) = news.last().map(|one| one.seq) else { return Ok(Some(Vec::new())) };
             let mine: Vec<(i64, Event)> = news
                 .into_iter()
                 .filter(|one| caller.knows(&one.kb))
@@ -631,7 +631,7 @@ async fn follow(
                 })
                 .collect();
             if !mine.is_empty() {
-                return Some(mine);
+                return Ok(Some(mine));
             }
             // Nothing of that is for this reader; there may be more.
             after = last;

@@ -110,6 +110,7 @@ use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Router};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use self::connections::Connections;
 use self::error::{Kind, Problem};
@@ -159,6 +160,10 @@ const PROVIDERS_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a request waits for its turn to open a knowledge base that was closed to make room.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 
+/// So many streams look for something new at a time; where the records are on a server that
+/// hangs, so many threads wait for it.
+const FOLLOWING: usize = 8;
+
 /// Everything that the handlers share; cheap to clone.
 #[derive(Clone)]
 pub struct Server(Arc<Parts>);
@@ -179,7 +184,9 @@ struct Parts {
     providers: Admission,
     provider: Option<Arc<Provider>>,
     /// One who opens a knowledge base that was closed to make room.
-    opening: tokio::sync::Semaphore,
+    opening: Semaphore,
+    /// Streams that look for something new at a time.
+    following: Arc<Semaphore>,
     metrics: Metrics,
     /// One who reads the metrics at a time.
     reading: tokio::sync::Mutex<()>,
@@ -271,7 +278,8 @@ impl Server {
             passwords: Admission::new(PASSWORDS, PASSWORDS_QUEUE, PASSWORDS_PATIENCE).patient(),
             providers: Admission::new(PROVIDERS, PASSWORDS_QUEUE, PROVIDERS_PATIENCE).patient(),
             provider: provider.map(|settings| Arc::new(Provider::new(settings))),
-            opening: tokio::sync::Semaphore::new(1),
+            opening: Semaphore::new(1),
+            following: Arc::new(Semaphore::new(FOLLOWING)),
             metrics: Metrics::new(),
             reading: tokio::sync::Mutex::default(),
             soundness: Soundness::default(),
@@ -303,7 +311,7 @@ impl Server {
     }
 
     /// The turn to open a knowledge base that was closed to make room.
-    async fn opening(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+    async fn opening(&self) -> Result<SemaphorePermit<'_>, Problem> {
         match tokio::time::timeout(OPENING_PATIENCE, self.0.opening.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => {
@@ -311,6 +319,11 @@ impl Server {
                 Err(Problem::new(Kind::NotReady, detail))
             }
         }
+    }
+
+    /// A stream's turn to look for something new.
+    async fn following(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        Arc::clone(&self.0.following).acquire_owned().await
     }
 
     fn tenants(&self) -> &Tenants {

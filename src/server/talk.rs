@@ -32,9 +32,9 @@ use crate::dialogue::conversation::{Owner, is_sound_id};
 use crate::dialogue::ticket_form::TicketForm;
 use crate::dialogue::told::{ToldLine, moment};
 use crate::engine::{Engine, Options, Reply, Stages};
-use crate::error::{Error, QuestionError};
+use crate::error::{Error, QuestionError, Result as Done};
 use crate::kb::EntryId;
-use crate::store::{Conversation, Conversations};
+use crate::store::{Conversation, Conversations, Noted};
 
 /// Lines of a conversation that are given at a time.
 const PAGE: i64 = 500;
@@ -423,18 +423,18 @@ async fn follow(
     let (talk, server) = (caller.desk().talk().clone(), caller.server().clone());
     let looked = Mutex::new(Instant::now());
     let read = move |talk: &Conversations, after: i64| {
-        let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
+        let lines = talk.lines(known.key, after, PAGE)?;
         if lines.is_empty() {
             let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
             if looked.elapsed() >= THERE {
                 *looked = Instant::now();
                 // One that was forgotten says nothing any more; a new one of its name is another.
-                if matches!(talk.by_key(known.key), Ok(None)) {
-                    return None;
+                if talk.by_key(known.key)?.is_none() {
+                    return Ok(None);
                 }
             }
         }
-        Some(lines.iter().map(|line| (line.seq, told(line))).collect())
+        Ok(Some(lines.iter().map(|line| (line.seq, told(line))).collect()))
     };
     Ok(stream(talk, server, after.unwrap_or(0), read))
 }
@@ -465,7 +465,7 @@ pub(super) fn stream(
     talk: Conversations,
     server: super::Server,
     after: i64,
-    read: impl Fn(&Conversations, i64) -> Option<Vec<(i64, Event)>> + Send + 'static,
+    read: impl Read,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     kept_open(news(talk, server, after, read))
 }
@@ -477,21 +477,56 @@ pub(super) fn kept_open<S: Stream<Item = Result<Event, Infallible>> + Send + 'st
     Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
-/// What `read` finds behind a number, again and again.
+/// What reads what a stream says: what there is behind a number, and `None` when there will
+/// be nothing any more.
+pub(super) trait Read:
+    Fn(&Conversations, i64) -> Done<Option<Vec<(i64, Event)>>> + Send + 'static
+{
+}
+
+impl<F: Fn(&Conversations, i64) -> Done<Option<Vec<(i64, Event)>>> + Send + 'static> Read for F {}
+
+/// What `read` finds behind a number, again and again. It reads on a blocking thread, and
+/// few streams do at a time: who serves all others must not wait for a server of records that
+/// hangs.
 pub(super) fn news(
     talk: Conversations,
     server: super::Server,
     after: i64,
-    read: impl Fn(&Conversations, i64) -> Option<Vec<(i64, Event)>> + Send + 'static,
+    read: impl Read,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reader<F> {
         talk: Conversations,
         server: super::Server,
         after: i64,
         ready: std::vec::IntoIter<(i64, Event)>,
+        /// What was noted before there was nothing, and when that was.
+        quiet: Option<(Noted, Instant)>,
         read: F,
     }
-    let reader = Reader { talk, server, after, ready: Vec::new().into_iter(), read };
+    impl<F: Read> Reader<F> {
+        /// Whether there can be something new, as far as that is known without asking.
+        fn may_have_news(&self) -> bool {
+            let is_quiet = |(noted, since): (Noted, Instant)| {
+                since.elapsed() < THERE && self.talk.noted() == Some(noted)
+            };
+            !self.quiet.is_some_and(is_quiet)
+        }
+
+        /// Reads what there is; `None` when there will be nothing any more.
+        fn look(mut self) -> Option<Self> {
+            let noted = self.talk.noted();
+            // What cannot be read now can be later.
+            let found = (self.read)(&self.talk, self.after).map(|found| found.map(Vec::into_iter));
+            self.quiet = None;
+            if let Ok(found) = found {
+                self.ready = found?;
+                self.quiet = noted.filter(|_| self.ready.len() == 0).map(|noted| (noted, Instant::now()));
+            }
+            Some(self)
+        }
+    }
+    let reader = Reader { talk, server, after, ready: Vec::new().into_iter(), quiet: None, read };
     unfold(reader, async |mut reader| {
         loop {
             if let Some((seq, event)) = reader.ready.next() {
@@ -501,7 +536,15 @@ pub(super) fn news(
             if reader.server.is_stopping() {
                 return None;
             }
-            reader.ready = (reader.read)(&reader.talk, reader.after)?.into_iter();
+            if reader.may_have_news() {
+                let permit = reader.server.following().await.ok()?;
+                reader = tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    reader.look()
+                })
+                .await
+                .ok()??;
+            }
             if reader.ready.len() == 0 {
                 tokio::time::sleep(LOOK).await;
             }

@@ -6,8 +6,8 @@
 //! postgresql`); without one this says that it skips.
 
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -119,6 +119,21 @@ impl Server {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-s", "QUIT", &pid]).status().unwrap().success());
         self.process.wait().unwrap();
+    }
+
+    /// Sends all of its processes a signal, as when its machine hangs or goes on.
+    fn signal(&self, name: &str) {
+        let parent = self.process.id().to_string();
+        let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let is_of_it = |pid: &String| {
+            let behind = stat(pid).rsplit(')').next().map(|rest| rest.split(' ').nth(2) == Some(&parent));
+            *pid == parent || behind == Some(true)
+        };
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let all = all.filter_map(|item| item.file_name().into_string().ok());
+        let pids: Vec<String> = all.filter(is_of_it).collect();
+        assert!(pids.len() > 1, "{pids:?}");
+        assert!(Command::new("kill").args(["-s", name]).args(&pids).status().unwrap().success());
     }
 
     /// Starts it again with what it held.
@@ -817,6 +832,44 @@ fn a_database_that_goes_is_told_as_what_it_is_and_once() {
     assert_eq!(said("the database server answers again"), 1, "{log}");
     let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
     assert!(errors.len() <= 3, "{errors:?}");
+}
+
+#[test]
+fn streams_of_a_database_that_hangs_hold_up_nobody_else() {
+    let Some(server) = Server::of_one_test() else { return };
+    let address = server.address().replace("{}", "postgres");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve(&folder.path().join("data"), "127.0.0.1:0");
+    command.env("ZHIDA_DATABASE", &address).env("ZHIDA_MODEL", "none").env("ZHIDA_SHUTDOWN_DELAY", "0");
+    let node = Running::of(command);
+    let question = "怎么申请七天无理由退货";
+    until(Duration::from_secs(60), "the node answers", || node.reply(question).0 == 200);
+    // More of them than a machine has cores.
+    let streams: Vec<TcpStream> = (0..24)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&node.address).unwrap();
+            let request = "GET /v1/handoffs/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut begins = [0; 12];
+            stream.read_exact(&mut begins).unwrap();
+            assert_eq!(&begins, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    server.signal("STOP");
+    // Every stream has looked meanwhile.
+    std::thread::sleep(Duration::from_secs(3));
+    for _ in 0..5 {
+        let began = Instant::now();
+        assert_eq!(node.get("/healthz").0, 200);
+        assert_eq!(node.reply(question).0, 200);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    server.signal("CONT");
+    until(Duration::from_secs(30), "it is there again", || node.get("/readyz").0 == 200);
+    drop(streams);
+    let (status, log) = node.stop();
+    assert_eq!(status, Some(0), "{log}");
 }
 
 #[test]

@@ -273,25 +273,23 @@ async fn follow(
     let place = Mutex::new((None, None::<Instant>));
     let read = move |talk: &Conversations, after: i64| {
         let _open = &following;
-        let lines = talk.lines(known.key, after, PAGE).unwrap_or_default();
+        let lines = talk.lines(known.key, after, PAGE)?;
         let mut events: Vec<(i64, Event)> =
             lines.iter().map(|line| (line.seq, Seen::from(line).event())).collect();
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         if !events.is_empty() || place.1.is_none_or(|looked| looked.elapsed() >= PLACE) {
-            let known = talk.by_key(known.key);
-            if matches!(known, Ok(None)) {
+            let Some(known) = talk.by_key(known.key)? else {
                 // It was forgotten; a new one of its name is another.
-                return None;
-            }
-            let now = known.ok().flatten().and_then(|now| desk.waits(&now).ok().flatten());
-            let now = now.map(Waits::of);
+                return Ok(None);
+            };
+            let now = desk.waits(&known)?.map(Waits::of);
             if now != place.0 {
                 let at = events.last().map_or(after, |(seq, _)| *seq);
                 events.push((at, Waits::event(now)));
             }
             *place = (now, Some(Instant::now()));
         }
-        Some(events)
+        Ok(Some(events))
     };
     let expired = async move {
         match lasts {
