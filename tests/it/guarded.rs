@@ -81,9 +81,12 @@ async fn what_is_only_tried_is_only_what_can_be_tried() {
 
 #[tokio::test]
 async fn a_form_of_another_site_is_not_even_shown() {
-    let house = House::new();
-    let anna = person(house.folder.path(), "default", "anna", Role::Admin);
-    let browser = Browser::of(house.folder.path(), &anna);
+    let mut known = None;
+    let house = House::after(|folder| {
+        let anna = person(folder, "default", "anna", Role::Admin);
+        known = Some((Browser::of(folder, &anna), anna));
+    });
+    let (browser, anna) = known.expect("anna");
     let sent = async |origin: Option<&str>, cookie: bool| {
         let mut request = Request::post(format!("/console/admin/people/{}", anna.id))
             .header(header::HOST, "faq.example")
