@@ -54,13 +54,19 @@ fn items(got: &Got) -> Vec<Value> {
     got.json()["items"].as_array().cloned().unwrap_or_default()
 }
 
+#[tokio::test]
+async fn before_anybody_has_asked_nothing_is_suggested() {
+    let folder = tempfile::tempdir().expect("a folder");
+    publish(folder.path(), "demo", SMALL_KB, None);
+    assert!(items(&get(&app(folder.path()), "/v1/kbs/demo/suggestions").await).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asked_suggested_accepted_published_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path();
     publish(data, "demo", SMALL_KB, None);
     let app = app(data);
-    assert!(items(&get(&app, "/v1/kbs/demo/suggestions").await).is_empty());
 
     // Customers ask in words of their own, and one says what was meant.
     let question = "买错尺码想把钞票要回来要几天";
