@@ -197,8 +197,12 @@ def later(page, address):
         page.wait_for_timeout(300)
         done = page.request.get(f"{address}/v1/kbs/demo/schedule").json()["items"][0]
     assert done["state"] == "done", done
-    deeds = page.request.get(f"{address}/v1/audit?limit=20").json()["items"]
-    assert any(one["action"] == "publish_kb" and one["object"].endswith(f"/schedule/{done['number']}") for one in deeds), deeds
+    # The audit says how the job ended, so it is told a moment later.
+    recorded = lambda: any(one["action"] == "publish_kb" and one["object"].endswith(f"/schedule/{done['number']}")
+                           for one in page.request.get(f"{address}/v1/audit?limit=20").json()["items"])
+    while not recorded():
+        assert time.monotonic() < deadline, "the audit has the publication"
+        page.wait_for_timeout(200)
 
 
 def survive(page, address, ask, person):
