@@ -4,8 +4,8 @@ usage: python3 benches/capacity.py [--zhida FILE] [--seconds 10] [--keep FOLDER]
 
 Makes knowledge bases of N phrasings as publish.py does (with --keep they stay, and are taken as they are the next time), and
 serves each with one permit on one core, while a sender on another core asks as fast as eight clients can that wait for each
-reply: questions of corpora/, said in many ways, that are not in the knowledge base; they wait for as long as it takes. Then the same in conversations, a message
-a question, in SQLite; with the smallest N also on PostgreSQL where that can be had (its server has the other cores), with the bytes
+reply: questions of corpora/, said in many ways, that are not in the knowledge base; they wait for as long as it takes. Then the
+same in conversations, a message a question, in SQLite; with the smallest N also on PostgreSQL where that can be had (its server has the other cores), with the bytes
 that it keeps and the processor time that it takes for each. Memory is what the process has resident after the questions.
 Needs Linux with two cores or more. Prints Markdown; the page *Capacity* of the README is made from it."""
 import argparse, atexit, collections, json, os, pathlib, re, subprocess, sys, tempfile

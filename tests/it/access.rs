@@ -28,18 +28,10 @@ const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// A new key, and its id.
 fn key(data: &Path, tenant: &str, role: Role, change: impl FnOnce(&mut NewKey)) -> (String, String) {
-    let mut new = NewKey {
-        tenant: tenant.to_owned(),
-        role,
-        kbs: None,
-        name: format!("{} of {tenant}", role.name()),
-        expires_at: None,
-        limits: Limits::default(),
-        origins: Vec::new(),
-    };
-    change(&mut new);
-    let (key, record) = crate::support::store(data).access().create_key(new).expect("a key");
-    (key.reveal().to_owned(), record.id)
+    crate::support::key(&crate::support::store(data), tenant, role, |new| {
+        new.name = format!("{} of {tenant}", role.name());
+        change(new);
+    })
 }
 
 fn over(data: &Path) -> Router {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use zhida::access::{Limits, Role};
+use zhida::access::Role;
 use zhida::server::{Registry, Server, router};
-use zhida::store::{NewKey, WantedAudit};
+use zhida::store::WantedAudit;
 
 use crate::http::{MAX_WRONG, admission, publish};
 use crate::people::{Browser, person};
@@ -134,18 +134,8 @@ async fn how_much_may_be_sent_depends_on_what_somebody_is_for() {
     let registry = Arc::new(Registry::new(crate::support::store(root), None, MAX_WRONG, "demo"));
     registry.open_all().expect("everything opens");
     let app = router(Server::new(registry, admission()));
-    let key = |role| {
-        let new = NewKey {
-            tenant: "default".to_owned(),
-            role,
-            kbs: None,
-            name: String::new(),
-            expires_at: None,
-            limits: Limits::default(),
-            origins: Vec::new(),
-        };
-        crate::support::store(root).access().create_key(new).expect("a key").0.reveal().to_owned()
-    };
+    let store = crate::support::store(root);
+    let key = |role| crate::support::key(&store, "default", role, |_| {}).0;
     for role in Role::ALL {
         // A size that is declared is enough: nothing of it has to be sent.
         let request = axum::http::Request::post("/v1/answer/batch")

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Role};
 use zhida::server::router;
-use zhida::store::{Job, NewKey};
+use zhida::store::Job;
 
 use crate::http::{admission, publish, send, server_over};
 use crate::store::Desk;
@@ -44,16 +44,7 @@ async fn a_tenant_and_a_key_for_some_knowledge_bases_see_their_own_channels() {
     let store = crate::support::store(folder.path());
     store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
     let key = |tenant: &str, kbs: Option<Vec<String>>| {
-        let new = NewKey {
-            tenant: tenant.to_owned(),
-            role: Role::Admin,
-            kbs,
-            name: String::new(),
-            expires_at: None,
-            limits: Limits::default(),
-            origins: Vec::new(),
-        };
-        store.access().create_key(new).expect("a key").0.reveal().to_owned()
+        crate::support::key(&store, tenant, Role::Admin, |new| new.kbs = kbs).0
     };
     let (all, some) = (key("default", None), key("default", Some(vec!["other".to_owned()])));
     let guest = key("acme", None);

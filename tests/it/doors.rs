@@ -7,22 +7,13 @@ use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Role};
 use zhida::server::{Registry, Server, router};
-use zhida::store::NewKey;
 
 use crate::http::{Got, MAX_WRONG, admission, get, publish, send, serve};
 use crate::support::{SMALL_KB, run, stderr, zhida};
 
 pub(crate) fn key_of(data: &std::path::Path, tenant: &str) -> String {
-    let new = NewKey {
-        tenant: tenant.to_owned(),
-        role: Role::Admin,
-        kbs: None,
-        name: format!("admin of {tenant}"),
-        expires_at: None,
-        limits: Limits::default(),
-        origins: Vec::new(),
-    };
-    crate::support::store(data).access().create_key(new).expect("a key").0.reveal().to_owned()
+    let store = crate::support::store(data);
+    crate::support::key(&store, tenant, Role::Admin, |new| new.name = format!("admin of {tenant}")).0
 }
 
 fn app(data: &std::path::Path) -> axum::Router {

@@ -33,18 +33,7 @@ impl House {
     }
 
     fn key(&self, tenant: &str, role: Role, change: impl FnOnce(&mut NewKey)) -> String {
-        let mut new = NewKey {
-            tenant: tenant.to_owned(),
-            role,
-            kbs: None,
-            name: String::new(),
-            expires_at: None,
-            limits: Limits::default(),
-            origins: Vec::new(),
-        };
-        change(&mut new);
-        let store = crate::support::store(self.folder.path());
-        store.access().create_key(new).expect("a key").0.reveal().to_owned()
+        crate::support::key(&crate::support::store(self.folder.path()), tenant, role, change).0
     }
 
     async fn ask(&self, key: &str, method: &str, path: &str, body: Value) -> Got {

@@ -455,16 +455,11 @@ fn jobs_of_other_nodes_are_told_to_whom_they_concern() {
     store.access().create_tenant("acme", &Limits::default()).expect("a tenant");
     publish(&folder.path().join("tenants").join("acme"), "shop", SMALL_KB, None);
     let key = |tenant: &str, kbs: Option<&str>| {
-        let new = NewKey {
-            tenant: tenant.to_owned(),
-            role: Role::Author,
-            kbs: kbs.map(|kb| vec![kb.to_owned()]),
-            name: format!("{tenant} {kbs:?}"),
-            expires_at: None,
-            limits: Limits::default(),
-            origins: Vec::new(),
+        let change = |new: &mut NewKey| {
+            new.kbs = kbs.map(|kb| vec![kb.to_owned()]);
+            new.name = format!("{tenant} {kbs:?}");
         };
-        store.access().create_key(new).expect("a key").0.reveal().to_owned()
+        crate::support::key(&store, tenant, Role::Author, change).0
     };
     let (all, limited, guest) = (key("default", None), key("default", Some("kb1")), key("acme", None));
     let nodes = [Node::start(folder.path(), 2), Node::start(folder.path(), 2)];

@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use zhida::access::{Limits, Password, Role};
 use zhida::server::{Registry, Server, router};
-use zhida::store::{Lasting, NewKey, NewPerson, PersonRecord, SignIn};
+use zhida::store::{Lasting, NewPerson, PersonRecord, SignIn};
 
 use crate::http::{Got, MAX_WRONG, Running, admission, publish, send, serve};
 use crate::store::Desk;
@@ -350,16 +350,7 @@ async fn admins_change_people_and_the_last_one_stays() {
     chief.send(&app, "delete", &path, None).await.problem(404, "not-here");
     login(&app, "anna", PASSWORD).await.problem(401, "wrong-login");
     // An admin key is somebody too.
-    let new = NewKey {
-        tenant: "default".to_owned(),
-        role: Role::Admin,
-        kbs: None,
-        name: String::new(),
-        expires_at: None,
-        limits: Limits::default(),
-        origins: Vec::new(),
-    };
-    crate::support::store(root).access().create_key(new).expect("a key");
+    crate::support::key(&crate::support::store(root), "default", Role::Admin, |_| {});
     let got = chief.send(&app, "delete", "/v1/people/chief", None).await;
     assert_eq!(got.status, StatusCode::NO_CONTENT, "{}", got.text());
 }

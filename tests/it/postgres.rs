@@ -446,23 +446,14 @@ fn a_desk_that_nobody_calls_asks_its_server_nothing() {
 async fn a_key_of_one_node_opens_the_next_at_once() {
     use axum::body::Body;
     use axum::http::{Request, StatusCode, header};
-    use zhida::access::{Limits, Role};
+    use zhida::access::Role;
     use zhida::server::Registry;
 
     let Some(server) = Server::of_one_test() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = two_nodes(&server, folder.path());
     let create = |store: &zhida::store::Store, number: usize| {
-        let new = zhida::store::NewKey {
-            tenant: "default".to_owned(),
-            role: Role::Admin,
-            kbs: None,
-            name: format!("key {number}"),
-            expires_at: None,
-            limits: Limits::default(),
-            origins: Vec::new(),
-        };
-        store.access().create_key(new).unwrap().0.reveal().to_owned()
+        crate::support::key(store, "default", Role::Admin, |new| new.name = format!("key {number}")).0
     };
     let first = create(&one, 0);
     let registry = std::sync::Arc::new(Registry::new(two.clone(), None, crate::http::MAX_WRONG, "demo"));

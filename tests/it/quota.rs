@@ -21,16 +21,11 @@ const QUESTION: &str = "怎么开电子发票";
 
 /// A key for so many questions a month.
 fn key(data: &Path, per_month: Option<u64>) -> String {
-    let new = NewKey {
-        tenant: "default".to_owned(),
-        role: Role::Ask,
-        kbs: None,
-        name: "shop".to_owned(),
-        expires_at: None,
-        limits: Limits { per_month, ..Limits::default() },
-        origins: Vec::new(),
+    let change = |new: &mut NewKey| {
+        new.name = "shop".to_owned();
+        new.limits = Limits { per_month, ..Limits::default() };
     };
-    store(data).access().create_key(new).expect("a key").0.reveal().to_owned()
+    crate::support::key(&store(data), "default", Role::Ask, change).0
 }
 
 fn over(data: &Path) -> Router {

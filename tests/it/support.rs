@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use zhida::access::{Limits, Role};
+use zhida::store::{NewKey, Store};
+
 /// The `zhida` binary that cargo built for this test run.
 pub fn zhida() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zhida"));
@@ -49,6 +52,22 @@ pub fn psql(address: &str, sql: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// A new key for all that a tenant has, unless `change` says otherwise, and its id.
+pub fn key(store: &Store, tenant: &str, role: Role, change: impl FnOnce(&mut NewKey)) -> (String, String) {
+    let mut new = NewKey {
+        tenant: tenant.to_owned(),
+        role,
+        kbs: None,
+        name: String::new(),
+        expires_at: None,
+        limits: Limits::default(),
+        origins: Vec::new(),
+    };
+    change(&mut new);
+    let (key, record) = store.access().create_key(new).expect("a key");
+    (key.reveal().to_owned(), record.id)
+}
+
 /// Waits until something is so, for at most some time.
 pub fn until(within: std::time::Duration, what: &str, is_so: impl Fn() -> bool) {
     let start = std::time::Instant::now();
@@ -59,10 +78,10 @@ pub fn until(within: std::time::Duration, what: &str, is_so: impl Fn() -> bool) 
 }
 
 /// A data directory, with its records where this run has them.
-pub fn store(root: impl Into<PathBuf>) -> zhida::store::Store {
+pub fn store(root: impl Into<PathBuf>) -> Store {
     let root = root.into();
     let server = database(&root);
-    let store = zhida::store::Store::at(root);
+    let store = Store::at(root);
     match server {
         Some(address) => store.on(zhida::store::Cluster::at(&address).unwrap()),
         None => store,

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use zhida::access::{Limits, Role, moment};
 use zhida::desk::web::{Settings, key};
 use zhida::server::router;
-use zhida::store::{Channel, Expected, NewKey};
+use zhida::store::{Channel, Expected};
 
 use crate::http::{Got, admission, get, publish, send, server_over};
 use crate::store::Desk;
@@ -58,19 +58,10 @@ fn shop(service: &str, change: impl FnOnce(&mut Settings)) -> Shop {
         let shelf = store.shelf("demo").expect("there");
         shelf.put_service(&Expected::Anything, service, true).expect("a sound document");
     }
-    let new = NewKey {
-        tenant: "default".to_owned(),
-        role: Role::Agent,
-        kbs: None,
-        name: "王芳".to_owned(),
-        expires_at: None,
-        limits: Limits::default(),
-        origins: Vec::new(),
-    };
-    let (key, _) = store.access().create_key(new).expect("a key");
+    let (key, _) = crate::support::key(&store, "default", Role::Agent, |new| new.name = "王芳".to_owned());
     let site = site(folder.path(), change);
     let app = router(server_over(folder.path(), admission()));
-    Shop { app, site, key: key.reveal().to_owned(), _folder: folder }
+    Shop { app, site, key, _folder: folder }
 }
 
 /// A browser with the panel.
